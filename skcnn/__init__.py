@@ -1,0 +1,8 @@
+"""Convolutional networks as real scikit-learn estimators."""
+
+from skcnn import layers
+from skcnn._estimators import ConvNetClassifier, ConvNetRegressor
+
+__version__ = "0.1.0"
+
+__all__ = ["ConvNetClassifier", "ConvNetRegressor", "layers"]

@@ -1,0 +1,188 @@
+"""From constructor knobs or an architecture's name to layer specifications.
+
+Builds no module; the specifications are followed and built elsewhere.
+"""
+
+from collections.abc import Iterable, Sequence
+from math import ceil, log2
+from numbers import Integral
+
+from skcnn._errors import ArchitectureError, did_you_mean
+from skcnn._layers import (
+    Activation,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    LayerSpec,
+    Normalize,
+    Pool,
+    Shape,
+    follow,
+)
+from skcnn._shapes import per_axis
+
+FIRST_FILTERS = 32
+MOST_FILTERS = 128
+SMALLEST_MAP = 7
+
+
+def auto_filters(spatial: Sequence[int]) -> tuple[int, ...]:
+    """Return the filters of ``filters="auto"`` for an input's spatial size.
+
+    One block for each halving that brings the longest side to 7 or less, two at
+    least and eight at most; 32 filters, doubled from block to block up to 128.
+    """
+    halvings = ceil(log2(max(spatial) / SMALLEST_MAP)) if max(spatial) > SMALLEST_MAP else 0
+    n_blocks = min(max(halvings, 2), 8)
+    return tuple(min(FIRST_FILTERS * 2**i, MOST_FILTERS) for i in range(n_blocks))
+
+
+def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the convolutions' filters, one tuple for each block."""
+    if isinstance(filters, str) and filters == "auto":
+        filters = auto_filters(spatial)
+    blocks = filters if isinstance(filters, Iterable) else (filters,)
+    listed = [tuple(b) if isinstance(b, list | tuple) else (b,) for b in blocks]
+    for block in listed:
+        if not block or not all(_is_count(f) for f in block):
+            raise ArchitectureError(
+                "The 'filters' parameter must be 'auto', an integer >= 1 or a tuple with "
+                "one entry a block, an integer for one convolution or a tuple of "
+                f"integers for several, such as (32, (64, 64)). Got {filters!r}."
+            )
+    return listed
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+
+
+def _units_of_layers(hidden_units: object) -> tuple[int, ...]:
+    units = tuple(hidden_units) if isinstance(hidden_units, Iterable) else (hidden_units,)
+    if not all(_is_count(u) for u in units):
+        raise ArchitectureError(
+            "The 'hidden_units' parameter must be an integer >= 1 or a tuple of them, "
+            f"one for each hidden dense layer, () for none. Got {hidden_units!r}."
+        )
+    return units
+
+
+def _pool_where_there_is_room(
+    spatial: Shape, size: object, stride: object, kind: str
+) -> Pool | None:
+    """Return a pool that leaves axes of length one alone, None if all are."""
+    sizes = per_axis(size, len(spatial), "pool_size")
+    strides = sizes if stride is None else per_axis(stride, len(spatial), "pool_stride")
+    if max(spatial) == 1:
+        return None
+    return Pool(
+        tuple(k if n > 1 else 1 for k, n in zip(sizes, spatial, strict=True)),
+        stride=tuple(s if n > 1 else 1 for s, n in zip(strides, spatial, strict=True)),
+        kind=kind,
+    )
+
+
+def from_knobs(
+    input_shape: Shape,
+    *,
+    filters: object,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...],
+    padding: str | int | tuple[int, ...],
+    padding_mode: str,
+    pooling: str | None,
+    pool_size: int | tuple[int, ...],
+    pool_stride: int | tuple[int, ...] | None,
+    hidden_units: object,
+    activation: str,
+    normalization: str | None,
+    dropout: float,
+    conv_dropout: float,
+) -> tuple[LayerSpec, ...]:
+    """Return the layers that the estimators' architecture knobs describe.
+
+    A block is one or several convolutions (each with normalisation and activation),
+    a pool and channel dropout; after the blocks come the hidden dense layers. Dropout
+    acts on the input of every dense layer, the closing one included.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(n_channels, *spatial)``.
+
+    Returns
+    -------
+    tuple of LayerSpec
+        Without the closing dense layer.
+    """
+    shape = input_shape
+    layers: list[LayerSpec] = []
+
+    def add(*new: LayerSpec) -> None:
+        nonlocal shape
+        layers.extend(new)
+        shape = follow(new, shape)
+
+    for block in _filters_of_blocks(filters, input_shape[1:]):
+        for n_filters in block:
+            conv = Conv(
+                n_filters,
+                kernel_size,
+                stride=stride,
+                padding=padding,
+                padding_mode=padding_mode,
+                bias=normalization is None,  # the normalisation brings its own offset
+                activation=activation if normalization is None else None,
+            )
+            add(conv)
+            if normalization is not None:
+                add(Normalize(kind=normalization), Activation(activation))
+        if pooling is not None:
+            pool = _pool_where_there_is_room(shape[1:], pool_size, pool_stride, pooling)
+            if pool is not None:
+                add(pool)
+        if conv_dropout > 0:
+            add(Dropout(conv_dropout, channels=True))
+    units = _units_of_layers(hidden_units)
+    before_dense = (Dropout(dropout),) if dropout > 0 else ()
+    add(*before_dense, Flatten())
+    for n_units in units:
+        add(Dense(n_units, activation=activation), *before_dense)
+    return tuple(layers)
+
+
+def lenet5(input_shape: Shape) -> tuple[LayerSpec, ...]:
+    """Return LeNet-5's layers: two convolutions, average pools, 120 and 84 neurons.
+
+    The first convolution keeps the size of inputs under 32 pixels, as the original's
+    padded 28x28 digits had it.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
+    recognition", Proceedings of the IEEE 86(11), 1998.
+    """
+    first = "same" if max(input_shape[1:]) < 32 else "valid"
+    return (
+        Conv(6, 5, padding=first, activation="tanh"),
+        Pool(2, kind="average"),
+        Conv(16, 5, padding="valid", activation="tanh"),
+        Pool(2, kind="average"),
+        Flatten(),
+        Dense(120, activation="tanh"),
+        Dense(84, activation="tanh"),
+    )
+
+
+NAMED = {"lenet5": lenet5}
+
+
+def named_architecture(name: str, input_shape: Shape) -> tuple[LayerSpec, ...]:
+    """Return the layers of a named architecture, without the closing dense layer."""
+    if name not in NAMED:
+        raise ArchitectureError(
+            f"The 'architecture' parameter must be one of {sorted(NAMED)}, a sequence of "
+            f"skcnn.layers or a callable. Got {name!r}.{did_you_mean(name, NAMED)}"
+        )
+    return NAMED[name](input_shape)

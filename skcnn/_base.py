@@ -1,0 +1,551 @@
+"""What classifier and regressor share: fit as named steps, outputs, summary.
+
+Does not know what a target means; the subclasses in ``_estimators`` do.
+"""
+
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from math import ceil, sqrt
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.callback import CallbackSupportMixin
+from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import InvalidParameterError
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from skcnn._architectures import from_knobs, named_architecture
+from skcnn._batches import BatchIterator, SampleSet, canonical_order, split_validation
+from skcnn._device import (
+    derive_seeds,
+    draw_seed,
+    predict_chunk,
+    private_random_state,
+    resolve_device,
+    resolve_precision,
+    torch_threads,
+)
+from skcnn._engine import ConvNetEngine
+from skcnn._errors import ArchitectureError
+from skcnn._layers import LayerSpec, Shape, TracedLayer, trace, with_output
+from skcnn._monitor import (
+    NO_VALIDATION,
+    CallbackHooks,
+    EarlyStopping,
+    TrainingMonitor,
+    best_epoch,
+)
+from skcnn._network import ConvNet, Standardize, initialize_weights, wrap_callable
+from skcnn._optimization import AUTO_LEARNING_RATES, Schedule
+from skcnn._parameters import SHARED_CONSTRAINTS, add_suggestion
+from skcnn._progress import ProgressReport
+from skcnn._summary import summarize_layers, summarize_module
+from skcnn._validation import (
+    CHUNK_ROWS,
+    Images,
+    InputLayout,
+    ValueRange,
+    check_images,
+    check_training_images,
+)
+from skcnn._targets import check_weights
+
+SMALLEST_BATCH, LARGEST_BATCH = 8, 128
+BATCHES_PER_EPOCH = 24
+FEWEST_EPOCHS, MOST_EPOCHS = 10, 60
+STEPS_PER_ROOT_SAMPLE = 24
+
+
+def auto_batch_size(n_samples: int) -> int:
+    """Return the power of two at or below ``n_samples / 24``, from 8 to 128."""
+    power = 2 ** max(n_samples // BATCHES_PER_EPOCH, 1).bit_length() // 2
+    return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)
+
+
+def auto_epochs(n_samples: int) -> int:
+    """Return the epochs in which ``24 sqrt(n_samples)`` automatic batches fit, 10 to 60."""
+    n_batches = ceil(n_samples / auto_batch_size(n_samples))
+    return min(max(ceil(STEPS_PER_ROOT_SAMPLE * sqrt(n_samples) / n_batches), FEWEST_EPOCHS), MOST_EPOCHS)
+
+
+class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+    """Base of the ConvNet estimators."""
+
+    _parameter_constraints: dict[str, Any] = SHARED_CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str = "last",
+        filters: Any = "auto",
+        kernel_size: int | tuple[int, ...] = 3,
+        stride: int | tuple[int, ...] = 1,
+        padding: str | int | tuple[int, ...] = "same",
+        padding_mode: str = "zeros",
+        pooling: str | None = "max",
+        pool_size: int | tuple[int, ...] = 2,
+        pool_stride: int | tuple[int, ...] | None = None,
+        hidden_units: int | tuple[int, ...] = (128,),
+        activation: str = "relu",
+        normalization: str | None = "batch",
+        dropout: float = 0.5,
+        conv_dropout: float = 0.0,
+        weight_init: str = "he_normal",
+        architecture: Any = None,
+        loss: str = "squared_error",
+        optimizer: str = "adamw",
+        learning_rate: str | float = "auto",
+        momentum: float = 0.9,
+        nesterov: bool = True,
+        weight_decay: float = 0.01,
+        l1_penalty: float = 0.0,
+        lr_schedule: str = "one_cycle",
+        batch_size: str | int | None = "auto",
+        max_epochs: str | int = "auto",
+        standardize: bool = True,
+        gradient_clip: float | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: Any = None,
+        device: str = "auto",
+        precision: str = "auto",
+        n_threads: int | None = None,
+        compile: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.input_shape = input_shape
+        self.channels = channels
+        self.filters = filters
+        self.kernel_size = kernel_size
+        self.stride = stride
+        self.padding = padding
+        self.padding_mode = padding_mode
+        self.pooling = pooling
+        self.pool_size = pool_size
+        self.pool_stride = pool_stride
+        self.hidden_units = hidden_units
+        self.activation = activation
+        self.normalization = normalization
+        self.dropout = dropout
+        self.conv_dropout = conv_dropout
+        self.weight_init = weight_init
+        self.architecture = architecture
+        self.loss = loss
+        self.optimizer = optimizer
+        self.learning_rate = learning_rate
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.weight_decay = weight_decay
+        self.l1_penalty = l1_penalty
+        self.lr_schedule = lr_schedule
+        self.batch_size = batch_size
+        self.max_epochs = max_epochs
+        self.standardize = standardize
+        self.gradient_clip = gradient_clip
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.callbacks = callbacks
+        self.device = device
+        self.precision = precision
+        self.n_threads = n_threads
+        self.compile = compile
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # What the subclasses know about targets
+
+    @abstractmethod
+    def _read_targets(
+        self, y: Any, weights: np.ndarray | None, n_samples: int, classes: Any, fresh: bool
+    ) -> np.ndarray:
+        """Return y as codes or numbers; with `fresh`, learn classes and outputs."""
+
+    @abstractmethod
+    def _finish_targets(self, samples: SampleSet, *, fresh: bool, training: bool) -> SampleSet:
+        """Scale targets or weigh classes, once the training samples are known."""
+
+    @abstractmethod
+    def _make_loss(self) -> nn.Module:
+        """Return the loss module."""
+
+    @abstractmethod
+    def _score_outputs(self, outputs: np.ndarray, samples: SampleSet) -> float:
+        """Return the validation score of the network's `outputs`."""
+
+    @property
+    def _stratified(self) -> bool:
+        """Whether the validation split keeps the shares of the targets' codes."""
+        return False
+
+    # Training
+
+    def _train(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        *,
+        classes: Any = None,
+        incremental: bool = False,
+    ) -> Self:
+        """Fit, or with `incremental` do one more epoch on this batch of data."""
+        self._check_parameters()
+        seed = draw_seed(self.random_state)
+        fresh = not (hasattr(self, "net_") and (incremental or self.warm_start))
+        samples = self._read_samples(X, y, sample_weight, classes, fresh)
+        split_seed = None if incremental else derive_seeds(seed, 0, 4)[3]
+        train, valid = self._split(samples, X_val, y_val, fresh, split_seed)
+        device = resolve_device(self.device)
+        seeds = derive_seeds(seed, 0 if fresh else self.n_iter_, 3)
+        with private_random_state(seeds[0], device):
+            engine = self._build(train, device, seeds[1]) if fresh else self._resume(device)
+            data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+            self._run(engine, train, valid, data, incremental, seeds[2])
+        return self
+
+    def _check_parameters(self) -> None:
+        params = self.get_params(deep=False)
+        try:
+            self._validate_params()
+        except InvalidParameterError as error:
+            add_suggestion(error, params)
+            raise
+
+    def _read_samples(
+        self, X: Any, y: Any, sample_weight: Any, classes: Any, fresh: bool
+    ) -> SampleSet:
+        """Pass X, y and weights through the gates and put the rows in content order."""
+        if fresh:
+            vars(self).pop("net_", None)  # a failing fit must not leave the old net behind
+            images = check_training_images(self, X, self.input_shape, self.channels)
+        else:
+            images = check_images(self, X, compact=True)
+        weights = check_weights(sample_weight, X, len(images))
+        targets = self._read_targets(y, weights, len(images), classes, fresh)
+        index, weights = canonical_order(images, targets, weights)
+        if fresh:
+            self._value_range = ValueRange.of(images.rows)
+        return SampleSet(images, index, targets[index], weights)
+
+    def _split(
+        self, samples: SampleSet, X_val: Any, y_val: Any, fresh: bool, seed: int | None
+    ) -> tuple[SampleSet, SampleSet | None]:
+        """Return training and validation samples, targets and weights made final."""
+        valid = None
+        if (X_val is None) != (y_val is None):
+            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+            raise ValueError(f"{given} was given without {missing}: pass both or none.")
+        if X_val is not None:
+            images = check_images(self, X_val)
+            targets = self._read_targets(y_val, None, len(images), None, fresh=False)
+            valid = SampleSet(images, np.arange(len(images)), targets, None)
+        elif self.early_stopping and seed is not None:
+            samples, valid = split_validation(
+                samples, self.validation_fraction, seed, self._stratified
+            )
+        train = self._finish_targets(samples, fresh=fresh, training=True)
+        if valid is not None:
+            valid = self._finish_targets(valid, fresh=False, training=False)
+        return train, valid
+
+    def _build(self, train: SampleSet, device: torch.device, seed: int) -> ConvNetEngine:
+        """Create network, loss and engine for the training samples."""
+        layout = train.images.layout
+        module, rows = self._make_module(layout, _channel_statistics(train, self.standardize), seed)
+        self._macs = _macs_of(rows)
+        batch_size = self._batch_size(len(train))
+        precision_macs = 0 if rows is None else self._macs * batch_size
+        engine = ConvNetEngine(
+            module,
+            self._make_loss(),
+            optimizer_name=self.optimizer,
+            lr=self._learning_rate(),
+            momentum=self.momentum,
+            nesterov=self.nesterov,
+            weight_decay=self.weight_decay,
+            l1_penalty=self.l1_penalty,
+            gradient_clip=self.gradient_clip,
+            autocast=resolve_precision(self.precision, device, precision_macs),
+            compile_module=self.compile,
+            callbacks=None if self.callbacks is None else list(self.callbacks),
+            device=str(device),
+        )
+        return engine.initialize()
+
+    def _resume(self, device: torch.device) -> ConvNetEngine:
+        """Return the trained engine, on `device`."""
+        if str(device) != self.net_.device:
+            self.net_.move_to(device)
+        return self.net_
+
+    def _run(
+        self,
+        engine: ConvNetEngine,
+        train: SampleSet,
+        valid: SampleSet | None,
+        data: dict[str, Any],
+        incremental: bool,
+        seed: int,
+    ) -> None:
+        """Train the engine and set what fitting leaves behind, also if interrupted."""
+        before = self.history_ if hasattr(self, "net_") else None
+        n_before = 0 if before is None else len(before)
+        n_epochs = 1 if incremental else self._n_epochs(len(train))
+        generator = torch.Generator().manual_seed(seed)
+        batches = BatchIterator(
+            train, self._batch_size(len(train)), torch.device(engine.device), generator
+        )
+        schedule = Schedule(
+            "constant" if incremental else self.lr_schedule, engine.lr, len(batches), n_epochs
+        )
+        stopping = None
+        if self.early_stopping and valid is not None and not incremental:
+            stopping = EarlyStopping(self.n_iter_no_change, self.tol)
+        name = type(self).__name__
+        with (
+            torch_threads(self.n_threads, self._macs * batches.largest_batch),
+            ProgressReport(self.verbose, name, n_before + 1, n_before + n_epochs) as progress,
+        ):
+            monitor = TrainingMonitor(
+                first_epoch=n_before + 1,
+                evaluate=self._evaluator(engine, valid),
+                early_stopping=stopping,
+                weights=engine.weights_copy,
+                progress=progress,
+                callbacks=self._callback_hooks(engine, n_epochs, data, incremental),
+            )
+            if monitor.callbacks is not None:
+                monitor.callbacks.start()
+            try:
+                engine.train(batches, schedule, n_epochs, monitor)
+            finally:
+                if monitor.rows:  # interrupted or not, what was learned is kept
+                    self._keep(engine, monitor, stopping, before)
+        if monitor.callbacks is not None:
+            monitor.callbacks.finish()
+
+    def _keep(
+        self,
+        engine: ConvNetEngine,
+        monitor: TrainingMonitor,
+        stopping: EarlyStopping | None,
+        before: pd.DataFrame | None,
+    ) -> None:
+        """Set the fitted attributes, with the best weights after early stopping."""
+        if stopping is not None and stopping.best_weights is not None:
+            engine.module_.load_state_dict(stopping.best_weights)
+        engine.module_.eval()
+        self.net_ = engine
+        self.history_ = monitor.history(before)
+        self.n_iter_ = len(self.history_)
+        self.best_epoch_ = best_epoch(self.history_)
+        self.device_ = str(engine.device)
+        self.n_parameters_ = sum(
+            p.numel() for p in engine.module_.parameters() if p.requires_grad
+        )
+
+    def _callback_hooks(
+        self, engine: ConvNetEngine, n_epochs: int, data: dict[str, Any], incremental: bool
+    ) -> CallbackHooks | None:
+        if incremental:
+            return None
+        return CallbackHooks(
+            self,
+            self._init_callback_context(max_subtasks=n_epochs),
+            data,
+            lambda: {"net_": engine.snapshot()},
+        )
+
+    def _evaluator(
+        self, engine: ConvNetEngine, valid: SampleSet | None
+    ) -> Callable[[], dict[str, float]]:
+        """Return a function giving the validation figures of the engine's weights."""
+        if valid is None:
+            return lambda: NO_VALIDATION
+        rows = valid.images.rows[torch.from_numpy(valid.index)]
+        images = Images(rows, valid.images.layout)
+        targets = torch.from_numpy(valid.targets)
+        weights = None if valid.weights is None else torch.from_numpy(valid.weights)
+
+        def evaluate() -> dict[str, float]:
+            outputs = engine.outputs(images)
+            with torch.no_grad():
+                loss = engine.criterion_(torch.from_numpy(outputs), (targets, weights))
+            return {
+                "valid_loss": float(loss),
+                "valid_score": self._score_outputs(outputs, valid),
+            }
+
+        return evaluate
+
+    def _batch_size(self, n_samples: int) -> int:
+        if self.batch_size is None:
+            return n_samples
+        if self.batch_size == "auto":
+            return auto_batch_size(n_samples)
+        return int(self.batch_size)
+
+    def _n_epochs(self, n_samples: int) -> int:
+        return auto_epochs(n_samples) if self.max_epochs == "auto" else int(self.max_epochs)
+
+    def _learning_rate(self) -> float:
+        if self.learning_rate == "auto":
+            return AUTO_LEARNING_RATES[self.optimizer]
+        return float(self.learning_rate)
+
+    # The network
+
+    def _layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
+        """Return the specifications from name, sequence or knobs."""
+        if isinstance(self.architecture, str):
+            return named_architecture(self.architecture, input_shape)
+        if self.architecture is not None:
+            return tuple(self.architecture)
+        return from_knobs(
+            input_shape,
+            filters=self.filters,
+            kernel_size=self.kernel_size,
+            stride=self.stride,
+            padding=self.padding,
+            padding_mode=self.padding_mode,
+            pooling=self.pooling,
+            pool_size=self.pool_size,
+            pool_stride=self.pool_stride,
+            hidden_units=self.hidden_units,
+            activation=self.activation,
+            normalization=self.normalization,
+            dropout=self.dropout,
+            conv_dropout=self.conv_dropout,
+        )
+
+    def _trace(self, input_shape: Shape, n_outputs: int) -> list[TracedLayer]:
+        return trace(with_output(self._layers(input_shape), n_outputs), input_shape)
+
+    def _make_module(
+        self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
+    ) -> tuple[nn.Module, list[TracedLayer] | None]:
+        """Return the module and, unless a callable made it, its traced layers."""
+        shape = layout.network_shape
+        if callable(self.architecture):
+            standardize = Standardize(*statistics, n_axes=len(layout.spatial))
+            module = wrap_callable(self.architecture, shape, self.n_outputs_, standardize)
+            return module, None
+        rows = self._trace(shape, self.n_outputs_)
+        net = ConvNet(rows, Standardize(*statistics, n_axes=max(len(layout.spatial), 2)))
+        generator = torch.Generator().manual_seed(seed)
+        initialize_weights(net, self.weight_init, generator)
+        return net, rows
+
+    def summary(
+        self, input_shape: tuple[int, ...] | None = None, n_outputs: int | None = None
+    ) -> pd.DataFrame:
+        """Return the network as a table.
+
+        Parameters
+        ----------
+        input_shape : tuple of int or None, default=None
+            Shape of a sample with its channel axis, placed as `channels` says. None
+            takes the fitted shape, before fitting the parameter `input_shape`.
+        n_outputs : int or None, default=None
+            Number of outputs. None takes the fitted number.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by layer, with the columns type, output_shape (``(*spatial,
+            n_channels)``), output_size (values of a sample), kernel, parameters
+            (trainable ones) and multiply_accumulates (of one sample).
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted and a figure is missing.
+        """
+        fitted = self.__sklearn_is_fitted__()
+        shape = input_shape or (self.input_shape_ if fitted else self.input_shape)
+        n_outputs = n_outputs or (self.n_outputs_ if fitted else None)
+        if shape is None or n_outputs is None:
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet: summary needs "
+                "input_shape, with the channel axis, and n_outputs."
+            )
+        network_shape = InputLayout(tuple(shape), self.channels).network_shape
+        if not callable(self.architecture):
+            return summarize_layers(self._trace(network_shape, n_outputs))
+        if fitted:
+            return summarize_module(self.net_.module_.module, network_shape)
+        module = self.architecture(network_shape, n_outputs)
+        if not isinstance(module, nn.Module):
+            raise ArchitectureError(
+                "The 'architecture' callable must return a torch.nn.Module. Got "
+                f"{type(module).__name__}."
+            )
+        return summarize_module(module, network_shape)
+
+    # Prediction
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the network's outputs for validated `X`, float64."""
+        check_is_fitted(self)
+        images = check_images(self, X)
+        self._value_range.warn_if_rescaled(images.rows)
+        chunk = predict_chunk(torch.device(self.net_.device))
+        with torch_threads(self.n_threads, self._macs * chunk):
+            return self.net_.outputs(images).astype(np.float64)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether a network was trained."""
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the estimator's tags."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        tags.target_tags.required = True
+        return tags
+
+
+def _macs_of(rows: list[TracedLayer] | None) -> int:
+    """Return the multiply-accumulates of one sample, a large number if unknown."""
+    if rows is None:
+        return 2**40
+    return sum(row.spec.n_multiply_accumulates(row.input_shape) for row in rows)
+
+
+def _channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Tensor]:
+    """Return the weighted mean and standard deviation of each channel, float32."""
+    n_channels = train.images.layout.n_channels
+    if not standardize:
+        return torch.zeros(n_channels), torch.ones(n_channels)
+    totals = torch.zeros(2, n_channels, dtype=torch.float64)
+    index = torch.from_numpy(train.index)
+    weights = torch.ones(len(train), dtype=torch.float64)
+    if train.weights is not None:
+        weights = torch.from_numpy(train.weights).to(torch.float64)
+    for start in range(0, len(train), CHUNK_ROWS):
+        part = slice(start, start + CHUNK_ROWS)
+        values = train.images.take(index[part]).to(torch.float64).flatten(2)
+        weight = weights[part, None, None]
+        weighted = values * weight
+        totals[0] += weighted.sum((0, 2))
+        totals[1] += (weighted * values).sum((0, 2))
+    n = weights.sum() * train.images.layout.n_values / n_channels
+    mean = totals[0] / n
+    std = (totals[1] / n - mean**2).clamp(min=0).sqrt()
+    # a constant channel has rounding left over, not a scale
+    std = torch.where(std > 1e-7 * mean.abs().clamp(min=1e-30), std, 1.0)
+    return mean.float(), std.float()

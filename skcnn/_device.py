@@ -1,0 +1,142 @@
+"""Where and how tensors are computed: device, precision, threads, random state.
+
+Holds no data and no network.
+"""
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+# Below this many multiply-accumulates a batch (forward), a second thread gains under
+# 15 % of a step, and the same bits for any n_jobs are worth more.
+ONE_THREAD_MACS = 16_000_000
+# Under this, casting weights and activations costs more than bfloat16 saves.
+BFLOAT16_MACS = 50_000_000
+# Samples in one prediction chunk. Every chunk has this size, zero-padded, because a
+# kernel's rounding depends on the batch size.
+PREDICT_CHUNK = {"cpu": 32}
+PREDICT_CHUNK_ACCELERATOR = 512
+_IMPORTED_IN = os.getpid()
+
+
+def resolve_device(device: str) -> torch.device:
+    """Return the torch device that `device` names.
+
+    Raises
+    ------
+    ValueError
+        If the device is unknown or not there.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        if torch.backends.mps.is_available():
+            return torch.device("mps")
+        return torch.device("cpu")
+    try:
+        resolved = torch.device(device)
+    except RuntimeError:
+        raise ValueError(
+            "The 'device' parameter must be 'auto', 'cpu', 'cuda', 'cuda:N' or 'mps'. "
+            f"Got {device!r}."
+        ) from None
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available() and (resolved.index or 0) < torch.cuda.device_count(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there.get(resolved.type, False):
+        raise ValueError(
+            f"The 'device' parameter is {device!r}, but torch finds no such device here. "
+            "Use device='auto' or device='cpu'."
+        )
+    return resolved
+
+
+def resolve_precision(
+    precision: str, device: torch.device, macs_per_batch: int
+) -> torch.dtype | None:
+    """Return the autocast type for training, None for plain float32.
+
+    "auto" is bfloat16 where the processor multiplies it natively and the network is
+    large enough to gain.
+    """
+    if precision == "bfloat16":
+        return torch.bfloat16
+    if precision == "float32" or macs_per_batch < BFLOAT16_MACS:
+        return None
+    return torch.bfloat16 if _multiplies_bfloat16(device) else None
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    if device.type != "cpu":
+        return False
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+def predict_chunk(device: torch.device) -> int:
+    """Return the number of samples in one prediction chunk."""
+    return PREDICT_CHUNK.get(device.type, PREDICT_CHUNK_ACCELERATOR)
+
+
+@contextmanager
+def torch_threads(n_threads: int | None, macs_per_batch: int) -> Iterator[None]:
+    """Compute with `n_threads`, and restore the former number afterwards.
+
+    None takes one thread for networks too small to share and torch's current number
+    otherwise; a forked process always gets one, since torch's pool does not survive
+    a fork and a second thread would wait for it for ever.
+    """
+    before = torch.get_num_threads()
+    if os.getpid() != _IMPORTED_IN:  # a spawned worker imports this module itself
+        wanted = 1
+    elif n_threads is not None:
+        wanted = n_threads
+    else:
+        wanted = 1 if macs_per_batch < ONE_THREAD_MACS else before
+    if wanted == before:
+        yield
+        return
+    torch.set_num_threads(wanted)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def private_random_state(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's default generators inside the block only."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.default_generator.manual_seed(seed)
+        if devices:
+            torch.cuda.manual_seed(seed)
+        yield
+
+
+def draw_seed(random_state: Any) -> int:
+    """Return an integer seed for one fit.
+
+    An integer is itself, a RandomState is drawn from, None asks the operating system:
+    numpy's global state is neither read nor moved.
+    """
+    if random_state is None:
+        return secrets.randbits(63)
+    if isinstance(random_state, np.random.RandomState):
+        return int(random_state.randint(2**31 - 1))
+    return int(random_state)
+
+
+def derive_seeds(seed: int, n_epochs_before: int, n: int) -> list[int]:
+    """Return `n` independent seeds for a training that begins after some epochs."""
+    words = np.random.SeedSequence([seed, n_epochs_before]).generate_state(n, np.uint64)
+    return [int(w >> np.uint64(1)) for w in words]

@@ -1,0 +1,47 @@
+"""The package's own exceptions and warnings, and the "did you mean" helper.
+
+Does not decide when to raise: the module that sees the bad value does.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class SkcnnError(Exception):
+    """Base class of every exception that skcnn defines."""
+
+
+class ArchitectureError(SkcnnError, ValueError):
+    """A network description is invalid or does not fit its input."""
+
+
+class InputShapeError(SkcnnError, ValueError):
+    """``X`` has a shape that cannot be read as the expected images or signals."""
+
+
+class TrainingDivergedError(SkcnnError, ValueError):
+    """The training loss became infinite or NaN."""
+
+
+class MissingDependencyError(SkcnnError, ImportError):
+    """An optional dependency is needed and not installed."""
+
+
+class InputLayoutWarning(UserWarning):
+    """The axes of ``X`` look as if they were meant in another order."""
+
+
+class InputScaleWarning(UserWarning):
+    """``X`` at predict lies on another scale than ``X`` at fit."""
+
+
+class RareClassWarning(UserWarning):
+    """A class is too small to be represented in the validation set."""
+
+
+def did_you_mean(value: object, options: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for a near miss of one of `options`, else ``""``."""
+    if not isinstance(value, str):
+        return ""
+    near = difflib.get_close_matches(value.lower(), sorted(options), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,0 +1,735 @@
+"""Layer specifications: what a network is made of, as small frozen dataclasses.
+
+Builds no tensor and chooses no architecture; shapes are plain integers, and
+``trace`` follows them through a whole network before anything is allocated.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
+from math import prod
+from numbers import Integral, Real
+from typing import Any
+
+from skcnn._errors import ArchitectureError, did_you_mean
+from skcnn._shapes import Padding, per_axis, resolve_padding, window_output_size
+
+ACTIVATIONS = (
+    "relu",
+    "leaky_relu",
+    "elu",
+    "gelu",
+    "silu",
+    "tanh",
+    "sigmoid",
+    "identity",
+)
+NORMALIZATIONS = ("batch", "group")
+POOLINGS = ("max", "average")
+PADDING_MODES = ("zeros", "mirror", "edge", "wrap")
+PADDINGS = ("same", "valid")
+
+Shape = tuple[int, ...]
+
+
+def _check_choice(owner: object, name: str, options: Sequence[str]) -> None:
+    value = getattr(owner, name)
+    if value not in options:
+        raise ArchitectureError(
+            f"The {name!r} of {type(owner).__name__} must be one of "
+            f"{sorted(options)}. Got {value!r}.{did_you_mean(value, options)}"
+        )
+
+
+def _check_integers(owner: object, name: str, minimum: int) -> None:
+    """Check an integer or a sequence of them, and store sequences as tuples."""
+    value = getattr(owner, name)
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    whole = all(isinstance(v, Integral) and not isinstance(v, bool) for v in values)
+    if not values or not whole or any(v < minimum for v in values):
+        raise ArchitectureError(
+            f"The {name!r} of {type(owner).__name__} must be an integer >= {minimum} "
+            f"or a tuple of them, one for each spatial axis. Got {value!r}."
+        )
+    if isinstance(value, list):
+        object.__setattr__(owner, name, values)
+
+
+def _check_count(owner: object, name: str) -> None:
+    value = getattr(owner, name)
+    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
+        raise ArchitectureError(
+            f"The {name!r} of {type(owner).__name__} must be an integer >= 1. Got {value!r}."
+        )
+
+
+def _check_padding(owner: object) -> None:
+    value = getattr(owner, "padding")  # noqa: B009  (the owner is any windowed layer)
+    if isinstance(value, str):
+        _check_choice(owner, "padding", PADDINGS)
+    else:
+        _check_integers(owner, "padding", 0)
+
+
+def _check_spatial(owner: object, shape: Shape) -> None:
+    if len(shape) < 2:
+        raise ArchitectureError(
+            f"{owner!r} needs an input with spatial axes, (n_channels, *spatial). "
+            f"Got {shape}: put it before Flatten, GlobalPool and Dense."
+        )
+
+
+class LayerSpec:
+    """Base of all layer specifications.
+
+    A specification is immutable, hashable, picklable and comparable, so that it can
+    be cloned and searched over. Shapes are ``(n_channels, *spatial)`` before
+    flattening and ``(n_features,)`` after.
+    """
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the output's shape for an input of `shape`."""
+        return shape
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return the number of trainable parameters for an input of `shape`."""
+        return 0
+
+    def n_multiply_accumulates(self, shape: Shape) -> int:
+        """Return the multiply-accumulates of one sample for an input of `shape`."""
+        return 0
+
+    def kernel(self, shape: Shape) -> Shape | None:
+        """Return the window's size along each spatial axis, None without a window."""
+        return None
+
+    def __repr__(self) -> str:
+        shown = []
+        for f in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, f.name)
+            if not f.kw_only:
+                shown.append(repr(value))
+            elif value != f.default:
+                shown.append(f"{f.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+
+@dataclass(frozen=True)
+class _Window:
+    """A resolved window: one entry for each spatial axis."""
+
+    size: Shape
+    stride: Shape
+    padding: Padding
+    dilation: Shape
+
+    def slide(self, owner: LayerSpec, spatial: Shape) -> Shape:
+        """Return the number of positions along each axis, at least one each."""
+        out = tuple(
+            window_output_size(n, k, s, before + after, d)
+            for n, k, s, (before, after), d in zip(
+                spatial, self.size, self.stride, self.padding, self.dilation, strict=True
+            )
+        )
+        if min(out) < 1:
+            widest = tuple(
+                (n + before + after - 1) // d + 1
+                for n, (before, after), d in zip(
+                    spatial, self.padding, self.dilation, strict=True
+                )
+            )
+            pads = tuple(before + after for before, after in self.padding)
+            raise ArchitectureError(
+                f"{owner!r} does not fit its input of spatial size {spatial}: window "
+                f"{self.size}, stride {self.stride}, padding {pads} (both sides together). "
+                f"A window of at most {widest} would fit, padding='same' too, or an "
+                f"input of at least "
+                f"{tuple(d * (k - 1) + 1 - p for k, d, p in zip(self.size, self.dilation, pads, strict=True))}."
+            )
+        return out
+
+
+@dataclass(frozen=True, repr=False)
+class Conv(LayerSpec):
+    """Convolution (cross-correlation) in as many dimensions as the input has.
+
+    Parameters
+    ----------
+    filters : int
+        Number of filters, the output's channels.
+    kernel_size : int or tuple of int, default=3
+        Window length, in pixels or samples, for all axes or one for each.
+    stride : int or tuple of int, default=1
+        Distance between window positions.
+    padding : {"same", "valid"}, int or tuple of int, default="same"
+        Values added on each side. "same" keeps the size at stride 1, "valid" adds none.
+    padding_mode : {"zeros", "mirror", "edge", "wrap"}, default="zeros"
+        What the added values are: zeros, the reflection about the border value, the
+        border value itself, or the opposite side.
+    dilation : int or tuple of int, default=1
+        Distance between the kernel's elements.
+    groups : int, default=1
+        Number of blocks of channels that do not see each other; must divide the
+        input channels and `filters`.
+    bias : bool, default=True
+        Whether a constant is added to each filter's output.
+    activation : str or None, default=None
+        Activation applied to the output; see :class:`Activation`.
+
+    Notes
+    -----
+    The output size along an axis of length n with window f, stride s and padding p on
+    each side is ``floor((n + 2p - f) / s) + 1``.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Conv
+    >>> Conv(32).output_shape((1, 28, 28))
+    (32, 28, 28)
+    >>> Conv(32, padding="valid").n_parameters((1, 150, 150))
+    320
+    """
+
+    filters: int
+    kernel_size: int | tuple[int, ...] = field(default=3)
+    stride: int | tuple[int, ...] = field(default=1, kw_only=True)
+    padding: str | int | tuple[int, ...] = field(default="same", kw_only=True)
+    padding_mode: str = field(default="zeros", kw_only=True)
+    dilation: int | tuple[int, ...] = field(default=1, kw_only=True)
+    groups: int = field(default=1, kw_only=True)
+    bias: bool = field(default=True, kw_only=True)
+    activation: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_count(self, "filters")
+        _check_count(self, "groups")
+        for name in ("kernel_size", "stride", "dilation"):
+            _check_integers(self, name, 1)
+        _check_padding(self)
+        _check_choice(self, "padding_mode", PADDING_MODES)
+        if self.activation is not None:
+            _check_choice(self, "activation", ACTIVATIONS)
+
+    def window(self, n_axes: int) -> _Window:
+        """Return the window resolved for `n_axes` spatial axes."""
+        size = per_axis(self.kernel_size, n_axes, "kernel_size")
+        dilation = per_axis(self.dilation, n_axes, "dilation")
+        return _Window(
+            size=size,
+            stride=per_axis(self.stride, n_axes, "stride"),
+            padding=resolve_padding(self.padding, size, dilation),
+            dilation=dilation,
+        )
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(filters, *spatial)``."""
+        _check_spatial(self, shape)
+        n_channels, *spatial = shape
+        if n_channels % self.groups or self.filters % self.groups:
+            raise ArchitectureError(
+                f"{self!r}: groups (={self.groups}) must divide the input channels "
+                f"(={n_channels}) and filters (={self.filters})."
+            )
+        window = self.window(len(spatial))
+        if self.padding_mode == "mirror":
+            self._check_mirror(window, tuple(spatial))
+        return (int(self.filters), *window.slide(self, tuple(spatial)))
+
+    def _check_mirror(self, window: _Window, spatial: Shape) -> None:
+        widest = tuple(max(pads) for pads in window.padding)
+        if any(p >= n for p, n in zip(widest, spatial, strict=True)):
+            raise ArchitectureError(
+                f"{self!r}: padding_mode='mirror' reflects at most one value less than "
+                f"the input has. Got padding {widest} for spatial size {spatial}: use a "
+                "smaller kernel_size or padding_mode='zeros'."
+            )
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return the kernels' weights and the biases."""
+        window = prod(self.window(len(shape) - 1).size)
+        return self.filters * (window * shape[0] // self.groups + bool(self.bias))
+
+    def n_multiply_accumulates(self, shape: Shape) -> int:
+        """Return window size x input channels x output values."""
+        window = prod(self.window(len(shape) - 1).size)
+        return window * shape[0] // self.groups * prod(self.output_shape(shape))
+
+    def kernel(self, shape: Shape) -> Shape:
+        """Return the kernel's size along each axis."""
+        return self.window(len(shape) - 1).size
+
+
+@dataclass(frozen=True, repr=False)
+class Pool(LayerSpec):
+    """Maximum or average over a sliding window.
+
+    Parameters
+    ----------
+    size : int or tuple of int, default=2
+        Window length, for all axes or one for each.
+    kind : {"max", "average"}, default="max"
+        What is taken of each window. Padded values never count.
+    stride : int, tuple of int or None, default=None
+        Distance between window positions; None means `size`.
+    padding : {"same", "valid"}, int or tuple of int, default="valid"
+        Values added on each side.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Pool
+    >>> Pool(2).output_shape((32, 15, 15))
+    (32, 7, 7)
+    """
+
+    size: int | tuple[int, ...] = field(default=2)
+    kind: str = field(default="max", kw_only=True)
+    stride: int | tuple[int, ...] | None = field(default=None, kw_only=True)
+    padding: str | int | tuple[int, ...] = field(default="valid", kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_integers(self, "size", 1)
+        _check_choice(self, "kind", POOLINGS)
+        if self.stride is not None:
+            _check_integers(self, "stride", 1)
+        _check_padding(self)
+
+    def window(self, n_axes: int) -> _Window:
+        """Return the window resolved for `n_axes` spatial axes."""
+        size = per_axis(self.size, n_axes, "size")
+        stride = size if self.stride is None else per_axis(self.stride, n_axes, "stride")
+        ones = (1,) * n_axes
+        return _Window(size, stride, resolve_padding(self.padding, size, ones), ones)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(n_channels, *spatial)``."""
+        _check_spatial(self, shape)
+        window = self.window(len(shape) - 1)
+        if any(max(p) >= k for p, k in zip(window.padding, window.size, strict=True)):
+            raise ArchitectureError(
+                f"{self!r}: the padding must be smaller than the window {window.size}, "
+                "or a window would see padding only."
+            )
+        return (shape[0], *window.slide(self, shape[1:]))
+
+    def kernel(self, shape: Shape) -> Shape:
+        """Return the window's size along each axis."""
+        return self.window(len(shape) - 1).size
+
+
+@dataclass(frozen=True, repr=False)
+class GlobalPool(LayerSpec):
+    """Average or maximum of each feature map, giving one value a channel.
+
+    Parameters
+    ----------
+    kind : {"average", "max"}, default="average"
+        What is taken of each map.
+
+    Examples
+    --------
+    >>> from skcnn.layers import GlobalPool
+    >>> GlobalPool().output_shape((64, 7, 7))
+    (64,)
+    """
+
+    kind: str = field(default="average", kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_choice(self, "kind", POOLINGS)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(n_channels,)``."""
+        _check_spatial(self, shape)
+        return (shape[0],)
+
+
+@dataclass(frozen=True, repr=False)
+class Dense(LayerSpec):
+    """Fully connected layer.
+
+    Parameters
+    ----------
+    units : int
+        Number of neurons.
+    bias : bool, default=True
+        Whether a constant is added to each neuron's output.
+    activation : str or None, default=None
+        Activation applied to the output; see :class:`Activation`.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Dense
+    >>> Dense(512).n_parameters((16384,))
+    8389120
+    """
+
+    units: int
+    bias: bool = field(default=True, kw_only=True)
+    activation: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_count(self, "units")
+        if self.activation is not None:
+            _check_choice(self, "activation", ACTIVATIONS)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(units,)``."""
+        if len(shape) != 1:
+            raise ArchitectureError(
+                f"{self!r} needs a flat input. Got {shape}: put Flatten or GlobalPool "
+                "before it."
+            )
+        return (int(self.units),)
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return the weights and the biases."""
+        return self.units * (shape[0] + bool(self.bias))
+
+    def n_multiply_accumulates(self, shape: Shape) -> int:
+        """Return inputs x neurons."""
+        return self.units * shape[0]
+
+
+@dataclass(frozen=True, repr=False)
+class Dropout(LayerSpec):
+    """Randomly zeroed values, in training only.
+
+    Parameters
+    ----------
+    rate : float, default=0.5
+        Probability of a value being zeroed, in [0, 1). The others are divided by
+        ``1 - rate``. Probabilities are multiples of 1/256.
+    channels : bool, default=False
+        Whether whole feature maps are zeroed instead of single values.
+
+    References
+    ----------
+    Srivastava et al., "Dropout: a simple way to prevent neural networks from
+    overfitting", JMLR 15, 2014; Tompson et al., arXiv:1411.4280, for whole maps.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Dropout
+    >>> Dropout(0.25, channels=True)
+    Dropout(0.25, channels=True)
+    """
+
+    rate: float = field(default=0.5)
+    channels: bool = field(default=False, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.rate, Real) or isinstance(self.rate, bool):
+            wrong = True
+        else:
+            wrong = not 0 <= self.rate < 1
+        if wrong:
+            raise ArchitectureError(
+                f"The 'rate' of Dropout must be a float in [0, 1). Got {self.rate!r}."
+            )
+
+
+@dataclass(frozen=True, repr=False)
+class Normalize(LayerSpec):
+    """Batch or group normalisation with a learned scale and offset a channel.
+
+    Parameters
+    ----------
+    kind : {"batch", "group"}, default="batch"
+        Over which values mean and variance are taken: a channel over the batch, or a
+        group of channels within a sample.
+    groups : int or None, default=None
+        Number of groups for ``kind="group"``, must divide the channels; None takes the
+        largest divisor up to 8.
+
+    References
+    ----------
+    Ioffe and Szegedy, arXiv:1502.03167; Wu and He, arXiv:1803.08494.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Normalize
+    >>> Normalize().n_parameters((32, 28, 28))
+    64
+    """
+
+    kind: str = field(default="batch", kw_only=True)
+    groups: int | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        _check_choice(self, "kind", NORMALIZATIONS)
+        if self.groups is not None:
+            _check_count(self, "groups")
+
+    def n_groups(self, n_channels: int) -> int:
+        """Return the number of groups used for `n_channels`."""
+        if self.groups is None:
+            return max(g for g in range(1, 9) if n_channels % g == 0)
+        return self.groups
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the input's shape."""
+        if self.kind == "group" and shape[0] % self.n_groups(shape[0]):
+            raise ArchitectureError(
+                f"{self!r}: groups (={self.groups}) must divide the channels (={shape[0]})."
+            )
+        return shape
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return one scale and one offset a channel."""
+        return 2 * shape[0]
+
+
+@dataclass(frozen=True, repr=False)
+class Activation(LayerSpec):
+    """Elementwise nonlinearity.
+
+    Parameters
+    ----------
+    kind : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", "identity"}, \
+default="relu"
+        The function. ``leaky_relu`` has slope 0.01 below zero.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Activation
+    >>> Activation("tanh")
+    Activation('tanh')
+    """
+
+    kind: str = field(default="relu")
+
+    def __post_init__(self) -> None:
+        _check_choice(self, "kind", ACTIVATIONS)
+
+
+@dataclass(frozen=True, repr=False)
+class Flatten(LayerSpec):
+    """Feature maps to one vector a sample, channels varying fastest.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Flatten
+    >>> Flatten().output_shape((64, 16, 16))
+    (16384,)
+    """
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(n_features,)``."""
+        return (prod(shape),)
+
+
+def _as_layers(value: object, owner: str) -> tuple[LayerSpec, ...]:
+    layers = (value,) if isinstance(value, LayerSpec) else value
+    if isinstance(layers, str) or not isinstance(layers, Iterable):
+        layers = (layers,)
+    layers = tuple(layers)
+    for layer in layers:
+        if not isinstance(layer, LayerSpec):
+            raise ArchitectureError(
+                f"{owner} must be made of skcnn.layers, such as Conv(32). Got {layer!r} "
+                f"of type {type(layer).__name__}."
+            )
+    return layers
+
+
+@dataclass(frozen=True, repr=False)
+class Residual(LayerSpec):
+    """Layers whose input is added to their output.
+
+    Parameters
+    ----------
+    layers : sequence of LayerSpec
+        The body.
+    shortcut : "auto" or sequence of LayerSpec, default="auto"
+        What the input goes through before it is added. "auto" is the identity where
+        the shapes agree, else a 1x1 convolution with the stride that makes them agree.
+
+    References
+    ----------
+    He et al., "Deep residual learning for image recognition", arXiv:1512.03385.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Activation, Conv, Residual
+    >>> block = Residual([Conv(32, activation="relu"), Conv(32)])
+    >>> block.output_shape((32, 14, 14))
+    (32, 14, 14)
+    """
+
+    layers: tuple[LayerSpec, ...]
+    shortcut: Any = field(default="auto", kw_only=True)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "layers", _as_layers(self.layers, "Residual layers"))
+        if not isinstance(self.shortcut, str):
+            object.__setattr__(
+                self, "shortcut", _as_layers(self.shortcut, "Residual shortcut")
+            )
+        elif self.shortcut != "auto":
+            raise ArchitectureError(
+                "The 'shortcut' of Residual must be 'auto' or a sequence of layers. "
+                f"Got {self.shortcut!r}."
+            )
+
+    def resolve_shortcut(self, shape: Shape) -> tuple[LayerSpec, ...]:
+        """Return the layers of the shortcut, empty for the identity."""
+        if not isinstance(self.shortcut, str):
+            return self.shortcut
+        target = follow(self.layers, shape)
+        if target == shape:
+            return ()
+        if len(target) != len(shape):
+            raise ArchitectureError(
+                f"{self!r} turns {shape} into {target}: a shortcut cannot be added to it. "
+                "Keep Flatten, GlobalPool and Dense out of the body."
+            )
+        if len(shape) == 1:
+            return (Dense(target[0], bias=False),)
+        stride = tuple(
+            max(1, -(-n // m)) for n, m in zip(shape[1:], target[1:], strict=True)
+        )
+        return (Conv(target[0], 1, stride=stride, padding="valid", bias=False),)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the body's output shape."""
+        out = follow(self.layers, shape)
+        short = follow(self.resolve_shortcut(shape), shape)
+        if out != short:
+            raise ArchitectureError(
+                f"{self!r}: body and shortcut give different shapes, {out} and {short}, "
+                f"for an input of {shape}. Give a shortcut that matches the body."
+            )
+        return out
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return the parameters of body and shortcut."""
+        return _total("n_parameters", (self.layers, self.resolve_shortcut(shape)), shape)
+
+    def n_multiply_accumulates(self, shape: Shape) -> int:
+        """Return the multiply-accumulates of body and shortcut."""
+        paths = (self.layers, self.resolve_shortcut(shape))
+        return _total("n_multiply_accumulates", paths, shape)
+
+
+@dataclass(frozen=True, repr=False)
+class Concatenate(LayerSpec):
+    """Parallel branches on the same input, their channels put one after another.
+
+    Parameters
+    ----------
+    branches : sequence of (sequence of LayerSpec)
+        The branches; an empty one passes the input on. All must give the same
+        spatial size.
+
+    References
+    ----------
+    Szegedy et al., "Going deeper with convolutions", arXiv:1409.4842.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Concatenate, Conv
+    >>> Concatenate([[Conv(16, 1)], [Conv(16, 3)], [Conv(8, 5)]]).output_shape((3, 32, 32))
+    (40, 32, 32)
+    """
+
+    branches: tuple[tuple[LayerSpec, ...], ...]
+
+    def __post_init__(self) -> None:
+        branches = tuple(_as_layers(b, "Concatenate branches") for b in self.branches)
+        if not branches:
+            raise ArchitectureError("The 'branches' of Concatenate must not be empty.")
+        object.__setattr__(self, "branches", branches)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(sum of the branches' channels, *spatial)``."""
+        outs = [follow(branch, shape) for branch in self.branches]
+        if len({out[1:] for out in outs}) > 1:
+            raise ArchitectureError(
+                f"{self!r}: the branches must agree in spatial size. Got shapes {outs} "
+                f"for an input of {shape}."
+            )
+        return (sum(out[0] for out in outs), *outs[0][1:])
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return the parameters of all branches."""
+        return _total("n_parameters", self.branches, shape)
+
+    def n_multiply_accumulates(self, shape: Shape) -> int:
+        """Return the multiply-accumulates of all branches."""
+        return _total("n_multiply_accumulates", self.branches, shape)
+
+
+@dataclass(frozen=True)
+class TracedLayer:
+    """One layer of a traced network: its name, specification and integer figures."""
+
+    name: str
+    spec: LayerSpec
+    input_shape: Shape
+    output_shape: Shape
+
+
+def follow(layers: Iterable[LayerSpec], shape: Shape) -> Shape:
+    """Return the shape after all `layers`."""
+    for layer in layers:
+        shape = layer.output_shape(shape)
+    return shape
+
+
+def _total(figure: str, paths: Iterable[Iterable[LayerSpec]], shape: Shape) -> int:
+    """Return the sum of a layer figure over parallel paths from `shape`."""
+    total = 0
+    for path in paths:
+        here = shape
+        for layer in path:
+            total += getattr(layer, figure)(here)
+            here = layer.output_shape(here)
+    return total
+
+
+def _flattens(layer: LayerSpec) -> bool:
+    """Return whether `layer` turns feature maps into a vector."""
+    if isinstance(layer, Residual):
+        return any(map(_flattens, layer.layers))
+    if isinstance(layer, Concatenate):
+        return any(_flattens(inner) for branch in layer.branches for inner in branch)
+    return isinstance(layer, Flatten | GlobalPool | Dense)
+
+
+def with_output(layers: Iterable[LayerSpec], n_outputs: int) -> tuple[LayerSpec, ...]:
+    """Return `layers` closed by a dense layer of `n_outputs`.
+
+    Flatten is put before the first Dense layer (the closing one included) that
+    would otherwise meet feature maps.
+    """
+    closed: list[LayerSpec] = []
+    flat = False
+    for layer in (*_as_layers(layers, "The 'architecture'"), Dense(n_outputs)):
+        if isinstance(layer, Dense) and not flat:
+            closed.append(Flatten())
+        closed.append(layer)
+        flat = flat or _flattens(layer) or isinstance(layer, Dense)
+    return tuple(closed)
+
+
+def trace(layers: Sequence[LayerSpec], shape: Shape) -> list[TracedLayer]:
+    """Follow `shape` through `layers` and name each of them.
+
+    Raises
+    ------
+    ArchitectureError
+        If a layer does not fit, naming it by kind and position.
+    """
+    seen: Counter[str] = Counter()
+    rows = []
+    for position, layer in enumerate(layers):
+        kind = type(layer).__name__.lower()
+        seen[kind] += 1
+        name = "output" if position == len(layers) - 1 else f"{kind}_{seen[kind]}"
+        try:
+            out = layer.output_shape(shape)
+        except ArchitectureError as error:
+            raise ArchitectureError(f"Layer {name!r} (number {position + 1}): {error}") from None
+        rows.append(TracedLayer(name, layer, shape, out))
+        shape = out
+    return rows

@@ -1,0 +1,426 @@
+"""From layer specifications to a ``torch.nn.Module``, and its initial weights.
+
+Knows nothing of training. Two rewrites make the same function faster (two CPU cores,
+MNIST-sized net, images a second): channels-last memory and pooling before a monotone
+activation, 4,400 to 8,500; a signal treated as an image of height one, twice as fast as
+``conv1d``.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from skcnn._errors import ArchitectureError
+from skcnn._layers import (
+    Activation,
+    Concatenate,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    LayerSpec,
+    Normalize,
+    Pool,
+    Residual,
+    Shape,
+    TracedLayer,
+    trace,
+)
+from skcnn._shapes import Padding
+
+MONOTONE = frozenset({"relu", "leaky_relu", "elu", "tanh", "sigmoid", "identity"})
+WEIGHT_INITS = ("he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "normal", "zeros")
+SMALL_NORMAL_STD = 0.01
+_PAD_MODES = {"zeros": "constant", "mirror": "reflect", "edge": "replicate", "wrap": "circular"}
+_ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+
+
+class Standardize(nn.Module):
+    """Subtract a mean and divide by a standard deviation, one each a channel.
+
+    Also where pixels of any dtype become the network's dtype and memory layout.
+    """
+
+    def __init__(self, mean: Tensor, std: Tensor, n_axes: int) -> None:
+        super().__init__()
+        scale = (1.0 / std).reshape(1, -1, *(1,) * n_axes)
+        self.register_buffer("scale", scale)
+        self.register_buffer("shift", -mean.reshape(scale.shape) * scale)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the standardised `x`, (n_samples, n_channels, *spatial)."""
+        if x.dim() == 4:
+            x = x.to(self.scale.dtype, memory_format=torch.channels_last)
+        else:
+            x = x.to(self.scale.dtype)
+        return torch.addcmul(self.shift, x, self.scale)
+
+
+class ByteDropout(nn.Module):
+    """Dropout whose mask is random bytes compared with a threshold.
+
+    Eight values cost one 64-bit random number: 0.3 ms for 400,000 values where
+    ``bernoulli_`` takes 3.6 ms. The rate is a multiple of 1/256.
+    """
+
+    def __init__(self, rate: float, channels: bool) -> None:
+        super().__init__()
+        self.threshold = min(max(round(rate * 256), 0), 255)
+        self.channels = channels
+
+    def extra_repr(self) -> str:
+        """Return the rate and whether whole channels are dropped."""
+        return f"rate={self.threshold / 256:.4g}, channels={self.channels}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return `x` with dropped values in training, else `x` itself."""
+        if not self.training or self.threshold == 0:
+            return x
+        shape = x.shape[:2] + (1,) * (x.dim() - 2) if self.channels else x.shape
+        n = shape.numel()
+        words = torch.empty((n + 7) // 8, dtype=torch.int64, device=x.device)
+        kept = words.random_(-(2**63), None).view(torch.uint8)[:n] >= self.threshold
+        mask = kept.to(x.dtype).mul_(256 / (256 - self.threshold)).view(shape)
+        if not self.channels and x.dim() == 4:
+            # The mask takes the memory order of x, or the product would change it.
+            mask = torch.as_strided(mask, x.shape, x.stride()) if _is_dense(x) else mask
+        return x * mask
+
+
+def _is_dense(x: Tensor) -> bool:
+    return x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last)
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation that falls back on its running figures for a single value.
+
+    Where a training batch holds one value a channel its variance is undefined; torch
+    raises there, and a batch of one sample on 1x1 maps would end a long training.
+    """
+
+    def __init__(self, n_channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_channels))
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+        self.register_buffer("running_mean", torch.zeros(n_channels))
+        self.register_buffer("running_var", torch.ones(n_channels))
+        self.momentum = 0.1
+        self.eps = 1e-5
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised `x`."""
+        one_value = x.numel() == x.shape[1]
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training and not one_value,
+            self.momentum,
+            self.eps,
+        )
+
+
+class ChannelsLastFlatten(nn.Module):
+    """Feature maps to vectors, channels varying fastest: no copy in channels-last memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n_samples, n_features)."""
+        return x.movedim(1, -1).flatten(1)
+
+
+class Pad(nn.Module):
+    """Values added around the spatial axes."""
+
+    def __init__(self, padding: Padding, mode: str, value: float = 0.0) -> None:
+        super().__init__()
+        self.padding = tuple(p for pair in reversed(padding) for p in pair)
+        self.mode = mode
+        self.value = value
+
+    def extra_repr(self) -> str:
+        """Return padding and mode."""
+        return f"{self.padding}, mode={self.mode!r}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the padded `x`."""
+        if self.mode == "constant":
+            return F.pad(x, self.padding, value=self.value)
+        return F.pad(x, self.padding, mode=self.mode)
+
+
+class PaddedAveragePool(nn.Module):
+    """Average over the values of a window that are not padding."""
+
+    def __init__(self, pad: Pad, pool: nn.Module) -> None:
+        super().__init__()
+        self.pad = pad
+        self.pool = pool
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the averages."""
+        share = self.pool(self.pad(torch.ones_like(x[:1, :1])))
+        return self.pool(self.pad(x)) / share
+
+
+class GlobalPooling(nn.Module):
+    """Average or maximum over all spatial axes."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n_samples, n_channels)."""
+        axes = tuple(range(2, x.dim()))
+        return x.mean(axes) if self.kind == "average" else x.amax(axes)
+
+
+class ResidualBlock(nn.Module):
+    """Sum of a body and a shortcut."""
+
+    def __init__(self, body: nn.Module, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return body(x) + shortcut(x)."""
+        return self.body(x) + self.shortcut(x)
+
+
+class ParallelBranches(nn.Module):
+    """Branches on one input, concatenated along the channels."""
+
+    def __init__(self, branches: Sequence[nn.Module]) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the concatenated outputs."""
+        return torch.cat([branch(x) for branch in self.branches], dim=1)
+
+
+class ConvNet(nn.Module):
+    """A network built from layer specifications.
+
+    Parameters
+    ----------
+    rows : list of TracedLayer
+        The layers with their shapes, the closing dense layer last.
+    standardize : Standardize
+        First step of the forward pass.
+
+    Notes
+    -----
+    A signal (one spatial axis) runs as an image of height one.
+    """
+
+    def __init__(self, rows: Sequence[TracedLayer], standardize: Standardize) -> None:
+        super().__init__()
+        self.standardize = standardize
+        self.is_signal = len(rows[0].input_shape) == 2
+        self.layers = _sequence(rows, lift=self.is_signal)
+        if len(rows[0].input_shape) <= 3:
+            self.layers.to(memory_format=torch.channels_last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the outputs (logits), (n_samples, n_outputs).
+
+        Parameters
+        ----------
+        x : Tensor of shape (n_samples, n_channels, *spatial)
+            Pixels or samples of any real dtype.
+        """
+        if self.is_signal:
+            x = x.unsqueeze(2)  # (N, C, 1, length)
+        return self.layers(self.standardize(x))
+
+
+class WrappedNet(nn.Module):
+    """A user's module behind the standardisation."""
+
+    def __init__(self, module: nn.Module, standardize: Standardize) -> None:
+        super().__init__()
+        self.standardize = standardize
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the module's outputs for standardised `x`."""
+        return self.module(self.standardize(x))
+
+
+def _sequence(rows: Sequence[TracedLayer], lift: bool) -> nn.Sequential:
+    """Build modules in order, a max pool moved before a monotone activation."""
+    named: list[tuple[str, nn.Module, object]] = []
+    for row in rows:
+        activation = getattr(row.spec, "activation", None)
+        named.append((row.name, _build(row, lift), row.spec))
+        if activation not in (None, "identity"):
+            spec = Activation(activation)
+            named.append((f"{row.name}_{activation}", _ACTIVATIONS[activation](), spec))
+    for i in range(len(named) - 1):
+        first, second = named[i][2], named[i + 1][2]
+        # max commutes with a monotone function, and a quarter of the values is left
+        if isinstance(first, Activation) and first.kind in MONOTONE:
+            if isinstance(second, Pool) and second.kind == "max":
+                named[i], named[i + 1] = named[i + 1], named[i]
+    sequence = nn.Sequential()
+    for name, module, _ in named:
+        sequence.add_module(name, module)
+    return sequence
+
+
+def _path(layers: Sequence[LayerSpec], shape: Shape, lift: bool) -> nn.Module:
+    """Build the layers of one path inside a block."""
+    if not layers:
+        return nn.Identity()
+    rows = trace((*layers, Flatten()), shape)[:-1]  # "output" is the closing row's name
+    return _sequence(rows, lift)
+
+
+def _build(row: TracedLayer, lift: bool) -> nn.Module:
+    return _BUILDERS[type(row.spec)](row.spec, row.input_shape, lift)
+
+
+def _lifted(values: Shape, lift: bool, fill: int) -> Shape:
+    return (fill, *values) if lift else values
+
+
+def _build_conv(spec: Conv, shape: Shape, lift: bool) -> nn.Module:
+    window = spec.window(len(shape) - 1)
+    padding = ((0, 0), *window.padding) if lift else window.padding
+    simple = spec.padding_mode == "zeros" and all(a == b for a, b in padding)
+    cls = nn.Conv3d if len(padding) == 3 else nn.Conv2d
+    conv = cls(
+        shape[0],
+        spec.filters,
+        kernel_size=_lifted(window.size, lift, 1),
+        stride=_lifted(window.stride, lift, 1),
+        padding=tuple(a for a, _ in padding) if simple else 0,
+        dilation=_lifted(window.dilation, lift, 1),
+        groups=spec.groups,
+        bias=spec.bias,
+    )
+    if simple or not any(map(any, padding)):
+        return conv
+    return nn.Sequential(Pad(padding, _PAD_MODES[spec.padding_mode]), conv)
+
+
+def _build_pool(spec: Pool, shape: Shape, lift: bool) -> nn.Module:
+    window = spec.window(len(shape) - 1)
+    padding = ((0, 0), *window.padding) if lift else window.padding
+    three = len(padding) == 3
+    size, stride = _lifted(window.size, lift, 1), _lifted(window.stride, lift, 1)
+    padded = any(map(any, padding))
+    if spec.kind == "max":
+        pool: nn.Module = (nn.MaxPool3d if three else nn.MaxPool2d)(size, stride)
+        pad = Pad(padding, "constant", float("-inf"))
+        return nn.Sequential(pad, pool) if padded else pool
+    pool = (nn.AvgPool3d if three else nn.AvgPool2d)(size, stride)
+    return PaddedAveragePool(Pad(padding, "constant"), pool) if padded else pool
+
+
+def _build_normalize(spec: Normalize, shape: Shape, lift: bool) -> nn.Module:
+    if spec.kind == "group":
+        return nn.GroupNorm(spec.n_groups(shape[0]), shape[0])
+    return BatchNorm(shape[0])
+
+
+def _build_residual(spec: Residual, shape: Shape, lift: bool) -> nn.Module:
+    shortcut = spec.resolve_shortcut(shape)
+    return ResidualBlock(_path(spec.layers, shape, lift), _path(shortcut, shape, lift))
+
+
+_BUILDERS: dict[type, Callable[..., nn.Module]] = {
+    Conv: _build_conv,
+    Pool: _build_pool,
+    GlobalPool: lambda spec, shape, lift: GlobalPooling(spec.kind),
+    Dense: lambda spec, shape, lift: nn.Linear(shape[0], spec.units, bias=spec.bias),
+    Dropout: lambda spec, shape, lift: ByteDropout(spec.rate, spec.channels),
+    Normalize: _build_normalize,
+    Activation: lambda spec, shape, lift: _ACTIVATIONS[spec.kind](),
+    Flatten: lambda spec, shape, lift: ChannelsLastFlatten(),
+    Residual: _build_residual,
+    Concatenate: lambda spec, shape, lift: ParallelBranches(
+        [_path(branch, shape, lift) for branch in spec.branches]
+    ),
+}
+
+
+def initialize_weights(module: nn.Module, how: str, generator: torch.Generator) -> None:
+    """Draw the weights of all convolutions and dense layers in place; biases become zero.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network.
+    how : {"he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "normal", "zeros"}
+        Variance 2 / fan_in (He), 2 / (fan_in + fan_out) (Glorot), 0.01 squared (normal).
+    generator : torch.Generator
+        Source of the random numbers; on the CPU, so that devices agree.
+
+    References
+    ----------
+    He et al., arXiv:1502.01852; Glorot and Bengio, AISTATS 2010.
+    """
+    draw: dict[str, Callable[[Tensor], object]] = {
+        "he_normal": lambda w: nn.init.kaiming_normal_(w, nonlinearity="relu", generator=generator),
+        "he_uniform": lambda w: nn.init.kaiming_uniform_(
+            w, nonlinearity="relu", generator=generator
+        ),
+        "glorot_normal": lambda w: nn.init.xavier_normal_(w, generator=generator),
+        "glorot_uniform": lambda w: nn.init.xavier_uniform_(w, generator=generator),
+        "normal": lambda w: nn.init.normal_(w, std=SMALL_NORMAL_STD, generator=generator),
+        "zeros": nn.init.zeros_,
+    }
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear):
+            draw[how](part.weight)
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
+
+
+def wrap_callable(
+    architecture: Callable[[Shape, int], nn.Module],
+    input_shape: Shape,
+    n_outputs: int,
+    standardize: Standardize,
+) -> WrappedNet:
+    """Call a user's `architecture` and check the module that it returns.
+
+    Raises
+    ------
+    ArchitectureError
+        If the result is no module or its output has the wrong shape.
+    """
+    module = architecture(input_shape, n_outputs)
+    if not isinstance(module, nn.Module):
+        raise ArchitectureError(
+            "The 'architecture' callable must return a torch.nn.Module for "
+            f"(input_shape={input_shape}, n_outputs={n_outputs}). Got {type(module).__name__}."
+        )
+    net = WrappedNet(module, standardize)
+    net.eval()
+    with torch.no_grad():
+        out = net(torch.zeros((2, *input_shape)))
+    if not isinstance(out, Tensor) or tuple(out.shape) != (2, n_outputs):
+        got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
+        raise ArchitectureError(
+            "The 'architecture' callable's module must turn an input of shape "
+            f"{(2, *input_shape)} into {(2, n_outputs)}, one output each. Got {got}."
+        )
+    return net

@@ -1,0 +1,86 @@
+"""Integer arithmetic of convolution and pooling windows, one axis at a time.
+
+Knows no layer and no tensor: sizes go in, sizes come out.
+"""
+
+from collections.abc import Sequence
+from numbers import Integral
+
+from skcnn._errors import ArchitectureError
+
+Padding = tuple[tuple[int, int], ...]
+
+
+def window_output_size(
+    size: int, kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1
+) -> int:
+    """Return the number of positions of a window along one axis.
+
+    Parameters
+    ----------
+    size : int
+        Length of the axis, in pixels or samples.
+    kernel : int
+        Length of the window.
+    stride : int, default=1
+        Distance between consecutive positions of the window.
+    padding : int, default=0
+        Values added to the axis, both sides together (``2p`` for ``p`` on each).
+    dilation : int, default=1
+        Distance between the window's own elements.
+
+    Returns
+    -------
+    int
+        ``floor((size + padding - dilation * (kernel - 1) - 1) / stride) + 1``; zero
+        or negative where the window does not fit.
+
+    References
+    ----------
+    Dumoulin and Visin, "A guide to convolution arithmetic for deep learning",
+    arXiv:1603.07285, relationship 6 and 15.
+    """
+    return (size + padding - dilation * (kernel - 1) - 1) // stride + 1
+
+
+def same_padding(kernel: int, dilation: int = 1) -> tuple[int, int]:
+    """Return the padding (before, after) that keeps the size at stride 1.
+
+    An even window has no centre: the odd value goes after, as in TensorFlow.
+    """
+    total = dilation * (kernel - 1)
+    return total // 2, total - total // 2
+
+
+def resolve_padding(
+    padding: str | int | Sequence[int], kernel: Sequence[int], dilation: Sequence[int]
+) -> Padding:
+    """Return the (before, after) padding of each axis.
+
+    `padding` is ``"same"``, ``"valid"``, one integer for all axes, or one for each.
+    """
+    if padding == "valid":
+        return tuple((0, 0) for _ in kernel)
+    if padding == "same":
+        return tuple(same_padding(k, d) for k, d in zip(kernel, dilation, strict=True))
+    each = per_axis(padding, len(kernel), "padding")
+    return tuple((p, p) for p in each)
+
+
+def per_axis(value: object, n_axes: int, name: str) -> tuple[int, ...]:
+    """Return `value` as one integer for each axis.
+
+    Raises
+    ------
+    ArchitectureError
+        If a sequence has another length than the number of axes.
+    """
+    if isinstance(value, Integral):
+        return (int(value),) * n_axes
+    values = tuple(int(v) for v in value)  # type: ignore[attr-defined]
+    if len(values) != n_axes:
+        raise ArchitectureError(
+            f"{name} must be an integer or have one for each of the {n_axes} spatial "
+            f"axes of the input. Got {value!r} with {len(values)}."
+        )
+    return values

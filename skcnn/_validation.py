@@ -1,0 +1,338 @@
+"""The input gate: every accepted ``X`` becomes rows of bytes or float32 plus a layout.
+
+After the gate nothing asks again what ``X`` was. Targets and weights have their own
+gate in ``_targets``.
+"""
+
+import warnings
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_array
+from sklearn.utils.validation import _check_feature_names, validate_data
+from torch import Tensor
+
+from skcnn._errors import InputLayoutWarning, InputScaleWarning, InputShapeError
+
+CHUNK_ROWS = 4096
+USUAL_CHANNELS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class InputLayout:
+    """How a row of values is an image, a signal or a volume.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        One sample with its channel axis: ``(*spatial, n_channels)`` for
+        ``channels="last"``, ``(n_channels, *spatial)`` for ``"first"``.
+    channels : {"last", "first"}
+        Where the channel axis is.
+    """
+
+    shape: tuple[int, ...]
+    channels: str
+
+    @property
+    def spatial(self) -> tuple[int, ...]:
+        """The spatial axes' lengths."""
+        return self.shape[:-1] if self.channels == "last" else self.shape[1:]
+
+    @property
+    def n_channels(self) -> int:
+        """The number of channels."""
+        return self.shape[-1] if self.channels == "last" else self.shape[0]
+
+    @property
+    def network_shape(self) -> tuple[int, ...]:
+        """One sample as the network sees it, ``(n_channels, *spatial)``."""
+        return (self.n_channels, *self.spatial)
+
+    @property
+    def n_values(self) -> int:
+        """The number of values of one sample."""
+        return prod(self.shape)
+
+    def accepts(self, sample_shape: tuple[int, ...]) -> bool:
+        """Return whether samples of this shape can be read without doubt."""
+        squeezed = self.spatial if self.n_channels == 1 else self.shape
+        return sample_shape in (self.shape, squeezed, (self.n_values,))
+
+
+@dataclass(frozen=True)
+class Images:
+    """Samples past the gate.
+
+    Attributes
+    ----------
+    rows : Tensor of shape (n_samples, n_values)
+        uint8 or float32, in the memory order in which `X` came.
+    layout : InputLayout
+        How a row is an image.
+    """
+
+    rows: Tensor
+    layout: InputLayout
+
+    def __len__(self) -> int:
+        return self.rows.shape[0]
+
+    def as_batch(self, rows: Tensor) -> Tensor:
+        """View selected `rows` as (n_samples, n_channels, *spatial)."""
+        batch = rows.view(-1, *self.layout.shape)
+        return batch.movedim(-1, 1) if self.layout.channels == "last" else batch
+
+    def take(self, index: Tensor) -> Tensor:
+        """Return the samples at `index` as (n_samples, n_channels, *spatial)."""
+        return self.as_batch(self.rows.index_select(0, index))
+
+    def to(self, device: torch.device) -> "Images":
+        """Return the samples on `device`."""
+        return Images(self.rows.to(device), self.layout)
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The smallest and largest value seen at fit, to recognise another scale later."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, rows: Tensor) -> "ValueRange":
+        """Return the range of all values."""
+        low, high = torch.aminmax(rows)
+        return cls(float(low), float(high))
+
+    def warn_if_rescaled(self, rows: Tensor) -> None:
+        """Warn where bytes at fit meet fractions of one at predict, or the reverse."""
+        seen = ValueRange.of(rows)
+        fractions = rows.is_floating_point() and 0 <= seen.low and 0 < seen.high <= 1
+        shrunk = fractions and self.low >= 0 and self.high > 10 and bool((rows % 1 != 0).any())
+        grown = self.low >= 0 and self.high <= 1 and seen.low >= 0 and seen.high > 10
+        if shrunk or grown:
+            warnings.warn(
+                f"X lies in [{seen.low:g}, {seen.high:g}], but at fit it lay in "
+                f"[{self.low:g}, {self.high:g}]: bytes in one and fractions of one in the "
+                "other? Predictions on another scale than the training data are wrong; "
+                "multiply or divide X by 255.",
+                InputScaleWarning,
+                stacklevel=5,
+            )
+
+
+def check_training_images(
+    estimator: Any, X: Any, input_shape: object, channels: str, min_samples: int = 1
+) -> Images:
+    """Validate `X` at fit and record what predict will be compared with.
+
+    Sets ``n_features_in_``, ``feature_names_in_`` (for DataFrames with string columns)
+    and ``input_shape_`` on `estimator`.
+
+    Parameters
+    ----------
+    estimator : estimator
+        For the names in messages and the fitted attributes.
+    X : array-like or Tensor
+        Any of the forms of the user guide's table.
+    input_shape : tuple of int or None
+        The estimator's parameter.
+    channels : {"last", "first"}
+        The estimator's parameter.
+    min_samples : int, default=1
+        Fewer raise ValueError.
+    """
+    X = _from_torch(X)
+    given = _check_input_shape(input_shape)
+    array = _check_array(estimator, X, reset=True, min_samples=min_samples)
+    layout = _infer_layout(array.shape, given, channels, type(estimator).__name__)
+    estimator.n_features_in_ = layout.n_values
+    estimator.input_shape_ = layout.shape
+    return Images(_as_rows(array, compact=True), layout)
+
+
+def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
+    """Validate `X` against what `estimator` was fitted on.
+
+    With ``compact=True`` (more training data) whole numbers become bytes as at fit.
+    """
+    X = _from_torch(X)
+    layout = InputLayout(estimator.input_shape_, estimator.channels)
+    array = _check_array(estimator, X, reset=False, min_samples=1)
+    sample_shape = array.shape[1:]
+    if not layout.accepts(sample_shape):
+        raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
+    return Images(_as_rows(array, compact=compact), layout)
+
+
+def _from_torch(X: Any) -> Any:
+    if isinstance(X, Tensor):
+        X = X.detach().cpu()
+        return (X.float() if X.dtype == torch.bfloat16 else X).numpy()
+    return X
+
+
+def _check_input_shape(input_shape: object) -> tuple[int, ...] | None:
+    if input_shape is None:
+        return None
+    sides = tuple(input_shape) if isinstance(input_shape, list | tuple) else ()
+    whole = all(isinstance(s, int | np.integer) and not isinstance(s, bool) for s in sides)
+    if not 1 <= len(sides) <= 4 or not whole or min(sides) < 1:
+        raise InputShapeError(
+            "The 'input_shape' parameter must be a tuple of 1 to 4 integers >= 1: "
+            "(length,), (height, width), (height, width, channels) or (depth, height, "
+            f"width, channels). Got {input_shape!r}."
+        )
+    return tuple(int(s) for s in sides)
+
+
+def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.ndarray:
+    """Return `X` as a finite real array of two or more axes."""
+    if getattr(X, "ndim", 2) > 2 or _nesting(X) > 2:
+        array = check_array(
+            X,
+            allow_nd=True,
+            estimator=estimator,
+            input_name="X",
+            ensure_min_samples=min_samples,
+        )
+        _check_feature_names(estimator, X, reset=reset)
+        if min(array.shape) < 1:
+            raise InputShapeError(
+                f"Found array with an empty axis (shape={array.shape}) while every axis "
+                f"must have at least one value for {type(estimator).__name__}."
+            )
+    else:
+        array = validate_data(
+            estimator, X, reset=reset, ensure_min_samples=min_samples, skip_check_array=False
+        )
+    if array.ndim > 5:
+        raise InputShapeError(
+            f"X has {array.ndim} axes (shape={array.shape}), but {type(estimator).__name__} "
+            "accepts 2 to 5: (n, features), (n, height, width), (n, height, width, "
+            "channels) or (n, depth, height, width, channels)."
+        )
+    return array
+
+
+def _nesting(X: Any) -> int:
+    """Return the nesting depth of lists, 0 for anything else."""
+    depth = 0
+    while isinstance(X, list | tuple) and len(X) > 0:
+        X = X[0]
+        depth += 1
+    return depth + (getattr(X, "ndim", 0) if depth else 0)
+
+
+def _infer_layout(
+    shape: tuple[int, ...], given: tuple[int, ...] | None, channels: str, name: str
+) -> InputLayout:
+    """Decide what the axes of `X` are."""
+    sample = shape[1:]
+    if given is None:
+        layout = _layout_without_input_shape(sample, channels)
+    else:
+        layout = _layout_with_input_shape(sample, given, channels, name)
+    if len(layout.spatial) >= 2:
+        _warn_of_swapped_channels(layout)
+    return layout
+
+
+def _with_one_channel(spatial: tuple[int, ...], channels: str) -> InputLayout:
+    return InputLayout((*spatial, 1) if channels == "last" else (1, *spatial), channels)
+
+
+def _layout_without_input_shape(sample: tuple[int, ...], channels: str) -> InputLayout:
+    if len(sample) <= 2:
+        return _with_one_channel(sample, channels)
+    return InputLayout(sample, channels)
+
+
+def _layout_with_input_shape(
+    sample: tuple[int, ...], given: tuple[int, ...], channels: str, name: str
+) -> InputLayout:
+    flat = len(sample) == 1
+    if len(given) == 1 or (len(given) == 2 and flat):
+        layout = _with_one_channel(given, channels)
+    else:
+        layout = InputLayout(given, channels)
+    fits = sample == (prod(given),) if flat else layout.accepts(sample)
+    if not fits:
+        raise InputShapeError(
+            f"X has samples of shape {sample} ({prod(sample)} values), which do not fit "
+            f"input_shape={given} ({prod(given)} values) of {name} with "
+            f"channels={channels!r}."
+        )
+    if len(given) == 2 and not flat and 2 * layout.n_channels >= layout.spatial[0]:
+        warnings.warn(
+            f"input_shape={given} with three-dimensional X means signals of length "
+            f"{layout.spatial[0]} with {layout.n_channels} channels. For grey images leave "
+            f"input_shape=None or write input_shape={(*given, 1)}.",
+            InputLayoutWarning,
+            stacklevel=6,
+        )
+    return layout
+
+
+def _warn_of_swapped_channels(layout: InputLayout) -> None:
+    first, last = layout.shape[0], layout.shape[-1]
+    other = "first" if layout.channels == "last" else "last"
+    ours, theirs = (last, first) if layout.channels == "last" else (first, last)
+    if theirs in USUAL_CHANNELS and ours > max(USUAL_CHANNELS):
+        warnings.warn(
+            f"Samples of shape {layout.shape} with channels={layout.channels!r} have "
+            f"{ours} channels and a side of {theirs}: are the channels {other}? Then set "
+            f"channels={other!r}.",
+            InputLayoutWarning,
+            stacklevel=6,
+        )
+
+
+def _wrong_shape_message(estimator: Any, layout: InputLayout, got: tuple[int, ...]) -> str:
+    name = type(estimator).__name__
+    sample = got[1:]
+    message = (
+        f"X has samples of shape {sample}, but {name} was fitted on samples of shape "
+        f"{layout.shape} (channels {layout.channels})."
+    )
+    swapped = (sample[-1:] + sample[:-1], sample[1:] + sample[:1])
+    if len(sample) > 1 and layout.shape in swapped:
+        message += " The channel axis is at the other end: move it with numpy.moveaxis."
+    return message
+
+
+def _as_rows(array: np.ndarray, compact: bool) -> Tensor:
+    """Return (n_samples, n_values) of uint8 or float32, without a copy where possible.
+
+    Whole numbers from 0 to 255 of any dtype become bytes with ``compact=True``, so that
+    the same values train the same network whatever dtype they came in.
+    """
+    flat = array.reshape(len(array), -1)
+    if flat.dtype == np.bool_ or (compact and flat.dtype != np.uint8 and _holds_bytes(flat)):
+        flat = flat.astype(np.uint8)
+    elif flat.dtype != np.uint8:
+        with np.errstate(over="ignore"):
+            narrow = flat.astype(np.float32, copy=False)
+        if narrow is not flat and flat.dtype.kind == "f" and not np.isfinite(narrow).all():
+            raise ValueError("Input X contains values too large for dtype('float32').")
+        flat = narrow
+    flat = np.ascontiguousarray(flat)
+    with warnings.catch_warnings():
+        # A read-only array (a memory map) is never written to here; no copy is needed.
+        warnings.filterwarnings("ignore", message=".*not writable", category=UserWarning)
+        return torch.from_numpy(flat)
+
+
+def _holds_bytes(flat: np.ndarray) -> bool:
+    """Return whether all values are whole numbers from 0 to 255."""
+    for start in range(0, len(flat), CHUNK_ROWS):
+        part = flat[start : start + CHUNK_ROWS]
+        if part.min() < 0 or part.max() > 255:
+            return False
+        if part.dtype.kind == "f" and not np.array_equal(part, np.trunc(part)):
+            return False
+    return True
