@@ -6,6 +6,7 @@ Builds no module; the specifications are followed and built elsewhere.
 from collections.abc import Iterable, Sequence
 from math import ceil, log2
 from numbers import Integral
+from typing import Any
 
 from skcnn._errors import ArchitectureError, did_you_mean
 from skcnn._layers import (
@@ -54,8 +55,8 @@ def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[in
     return listed
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and value >= 1
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
 
 
 def _units_of_layers(hidden_units: object) -> tuple[int, ...]:
@@ -102,8 +103,9 @@ def from_knobs(
 ) -> tuple[LayerSpec, ...]:
     """Return the layers that the estimators' architecture knobs describe.
 
-    A block is one or several convolutions (each with normalisation and activation),
-    a pool and channel dropout; after the blocks come the hidden dense layers. Dropout
+    A block is one or several convolutions, a pool and channel dropout; after the blocks
+    come the hidden dense layers. Convolutions and hidden dense layers are each followed
+    by normalisation and activation. Dropout
     acts on the input of every dense layer, the closing one included.
 
     Parameters
@@ -124,20 +126,25 @@ def from_knobs(
         layers.extend(new)
         shape = follow(new, shape)
 
+    def normalized(kind: type[Conv | Dense], size: int, **how: Any) -> tuple[LayerSpec, ...]:
+        if normalization is None:
+            return (kind(size, activation=activation, **how),)
+        # the normalisation brings its own offset
+        return (
+            kind(size, bias=False, **how),
+            Normalize(kind=normalization),
+            Activation(activation),
+        )
+
+    window = {
+        "kernel_size": kernel_size,
+        "stride": stride,
+        "padding": padding,
+        "padding_mode": padding_mode,
+    }
     for block in _filters_of_blocks(filters, input_shape[1:]):
         for n_filters in block:
-            conv = Conv(
-                n_filters,
-                kernel_size,
-                stride=stride,
-                padding=padding,
-                padding_mode=padding_mode,
-                bias=normalization is None,  # the normalisation brings its own offset
-                activation=activation if normalization is None else None,
-            )
-            add(conv)
-            if normalization is not None:
-                add(Normalize(kind=normalization), Activation(activation))
+            add(*normalized(Conv, n_filters, **window))
         if pooling is not None:
             pool = _pool_where_there_is_room(shape[1:], pool_size, pool_stride, pooling)
             if pool is not None:
@@ -148,7 +155,7 @@ def from_knobs(
     before_dense = (Dropout(dropout),) if dropout > 0 else ()
     add(*before_dense, Flatten())
     for n_units in units:
-        add(Dense(n_units, activation=activation), *before_dense)
+        add(*normalized(Dense, n_units), *before_dense)
     return tuple(layers)
 
 

@@ -44,6 +44,7 @@ from skcnn._optimization import AUTO_LEARNING_RATES, Schedule
 from skcnn._parameters import SHARED_CONSTRAINTS, add_suggestion
 from skcnn._progress import ProgressReport
 from skcnn._summary import summarize_layers, summarize_module
+from skcnn._targets import check_weights
 from skcnn._validation import (
     CHUNK_ROWS,
     Images,
@@ -52,7 +53,6 @@ from skcnn._validation import (
     check_images,
     check_training_images,
 )
-from skcnn._targets import check_weights
 
 SMALLEST_BATCH, LARGEST_BATCH = 8, 128
 BATCHES_PER_EPOCH = 24
@@ -69,7 +69,9 @@ def auto_batch_size(n_samples: int) -> int:
 def auto_epochs(n_samples: int) -> int:
     """Return the epochs in which ``24 sqrt(n_samples)`` automatic batches fit, 10 to 60."""
     n_batches = ceil(n_samples / auto_batch_size(n_samples))
-    return min(max(ceil(STEPS_PER_ROOT_SAMPLE * sqrt(n_samples) / n_batches), FEWEST_EPOCHS), MOST_EPOCHS)
+    return min(
+        max(ceil(STEPS_PER_ROOT_SAMPLE * sqrt(n_samples) / n_batches), FEWEST_EPOCHS), MOST_EPOCHS
+    )
 
 
 class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -93,7 +95,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         hidden_units: int | tuple[int, ...] = (128,),
         activation: str = "relu",
         normalization: str | None = "batch",
-        dropout: float = 0.5,
+        dropout: float = 0.25,
         conv_dropout: float = 0.0,
         weight_init: str = "he_normal",
         architecture: Any = None,
@@ -230,7 +232,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> SampleSet:
         """Pass X, y and weights through the gates and put the rows in content order."""
         if fresh:
-            vars(self).pop("net_", None)  # a failing fit must not leave the old net behind
+            self.__dict__.pop("net_", None)  # a failing fit must not leave the old net behind
             images = check_training_images(self, X, self.input_shape, self.channels)
         else:
             images = check_images(self, X, compact=True)
@@ -354,9 +356,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.n_iter_ = len(self.history_)
         self.best_epoch_ = best_epoch(self.history_)
         self.device_ = str(engine.device)
-        self.n_parameters_ = sum(
-            p.numel() for p in engine.module_.parameters() if p.requires_grad
-        )
+        self.n_parameters_ = sum(p.numel() for p in engine.module_.parameters() if p.requires_grad)
 
     def _callback_hooks(
         self, engine: ConvNetEngine, n_epochs: int, data: dict[str, Any], incremental: bool

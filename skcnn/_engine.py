@@ -29,7 +29,7 @@ from skcnn._validation import Images
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
-class StopTraining(Exception):
+class StopTraining(Exception):  # noqa: N818  (no error: a request)
     """A callback asked for the end of the training."""
 
 
@@ -88,9 +88,7 @@ class ConvNetEngine(NeuralNet):
         self.compile_module = compile_module
         kwargs.setdefault("verbose", 0)
         kwargs.setdefault("train_split", None)
-        super().__init__(
-            module, criterion, lr=lr, callbacks=callbacks, device=device, **kwargs
-        )
+        super().__init__(module, criterion, lr=lr, callbacks=callbacks, device=device, **kwargs)
 
     # skorch's building blocks
 
@@ -270,7 +268,7 @@ class ConvNetEngine(NeuralNet):
         if not self.compile_module:
             return self.module_
         if "_compiled" not in vars(self):
-            vars(self)["_compiled"] = torch.compile(self.module_)
+            self.__dict__["_compiled"] = torch.compile(self.module_)
         return self._compiled
 
     # Application
@@ -300,8 +298,8 @@ class ConvNetEngine(NeuralNet):
     def snapshot(self) -> "ConvNetEngine":
         """Return an engine for prediction that further training does not change."""
         still = object.__new__(type(self))
-        vars(still).update(vars(self))
-        vars(still)["module_"] = copy.deepcopy(self.module_).eval()
+        still.__dict__.update(vars(self))
+        still.__dict__["module_"] = copy.deepcopy(self.module_).eval()
         return still
 
     def weights_copy(self) -> dict[str, Tensor]:
@@ -323,7 +321,7 @@ class ConvNetEngine(NeuralNet):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         optimizer_state = state.pop("_optimizer_state", None)
-        vars(self).update(state)
+        self.__dict__.update(state)
         if optimizer_state is not None:
             with self._current_init_context("optimizer"):
                 self.initialize_optimizer()

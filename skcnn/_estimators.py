@@ -6,7 +6,6 @@ The training itself is in ``_base`` and ``_engine``.
 from typing import Any, Self
 
 import numpy as np
-import torch
 from scipy.special import expit, log_softmax, softmax
 from sklearn.base import ClassifierMixin, RegressorMixin
 from sklearn.callback import with_callbacks
@@ -89,7 +88,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         hidden_units: int | tuple[int, ...] = (128,),
         activation: str = "relu",
         normalization: str | None = "batch",
-        dropout: float = 0.5,
+        dropout: float = 0.25,
         conv_dropout: float = 0.0,
         weight_init: str = "he_normal",
         architecture: Any = None,
@@ -201,9 +200,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         return self._train(X, y, sample_weight, X_val, y_val)
 
     @with_callbacks
-    def partial_fit(
-        self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None
-    ) -> Self:
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on this part of the data, at a constant learning rate.
 
         Parameters
@@ -475,9 +472,7 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
     def _finish_targets(self, samples: SampleSet, *, fresh: bool, training: bool) -> SampleSet:
         if fresh:
             mean = np.average(samples.targets, axis=0, weights=samples.weights)
-            variance = np.average(
-                (samples.targets - mean) ** 2, axis=0, weights=samples.weights
-            )
+            variance = np.average((samples.targets - mean) ** 2, axis=0, weights=samples.weights)
             std = np.sqrt(variance)
             self._target_mean = mean
             self._target_scale = np.where(std > 1e-12 * np.abs(mean), std, 1.0)

@@ -132,19 +132,14 @@ class _Window:
             )
         )
         if min(out) < 1:
-            widest = tuple(
-                (n + before + after - 1) // d + 1
-                for n, (before, after), d in zip(
-                    spatial, self.padding, self.dilation, strict=True
-                )
-            )
             pads = tuple(before + after for before, after in self.padding)
+            axes = list(zip(spatial, self.size, pads, self.dilation, strict=True))
             raise ArchitectureError(
                 f"{owner!r} does not fit its input of spatial size {spatial}: window "
                 f"{self.size}, stride {self.stride}, padding {pads} (both sides together). "
-                f"A window of at most {widest} would fit, padding='same' too, or an "
-                f"input of at least "
-                f"{tuple(d * (k - 1) + 1 - p for k, d, p in zip(self.size, self.dilation, pads, strict=True))}."
+                f"A window of at most {tuple((n + p - 1) // d + 1 for n, _, p, d in axes)} "
+                "would fit, or an input of at least "
+                f"{tuple(d * (k - 1) + 1 - p for _, k, p, d in axes)}."
             )
         return out
 
@@ -376,8 +371,7 @@ class Dense(LayerSpec):
         """Return ``(units,)``."""
         if len(shape) != 1:
             raise ArchitectureError(
-                f"{self!r} needs a flat input. Got {shape}: put Flatten or GlobalPool "
-                "before it."
+                f"{self!r} needs a flat input. Got {shape}: put Flatten or GlobalPool before it."
             )
         return (int(self.units),)
 
@@ -562,9 +556,7 @@ class Residual(LayerSpec):
     def __post_init__(self) -> None:
         object.__setattr__(self, "layers", _as_layers(self.layers, "Residual layers"))
         if not isinstance(self.shortcut, str):
-            object.__setattr__(
-                self, "shortcut", _as_layers(self.shortcut, "Residual shortcut")
-            )
+            object.__setattr__(self, "shortcut", _as_layers(self.shortcut, "Residual shortcut"))
         elif self.shortcut != "auto":
             raise ArchitectureError(
                 "The 'shortcut' of Residual must be 'auto' or a sequence of layers. "
@@ -585,9 +577,7 @@ class Residual(LayerSpec):
             )
         if len(shape) == 1:
             return (Dense(target[0], bias=False),)
-        stride = tuple(
-            max(1, -(-n // m)) for n, m in zip(shape[1:], target[1:], strict=True)
-        )
+        stride = tuple(max(1, -(-n // m)) for n, m in zip(shape[1:], target[1:], strict=True))
         return (Conv(target[0], 1, stride=stride, padding="valid", bias=False),)
 
     def output_shape(self, shape: Shape) -> Shape:

@@ -4,7 +4,7 @@ Know no estimator; weights come scaled to a mean of one over the training set.
 """
 
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
 CLASSIFICATION_LOSSES = ("cross_entropy", "squared_error")

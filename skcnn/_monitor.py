@@ -42,9 +42,7 @@ class EarlyStopping:
         self._threshold = -np.inf
         self._epochs_without = 0
 
-    def update(
-        self, score: float, loss: float, weights: Callable[[], dict[str, Tensor]]
-    ) -> bool:
+    def update(self, score: float, loss: float, weights: Callable[[], dict[str, Tensor]]) -> bool:
         """Take an epoch's figures; return whether to stop.
 
         The best epoch has the highest score, of equal scores the lowest loss.
@@ -118,9 +116,7 @@ class TrainingMonitor:
 
     def history(self, before: pd.DataFrame | None) -> pd.DataFrame:
         """Return one row an epoch, after those of an earlier training."""
-        index = pd.RangeIndex(
-            self.first_epoch, self.first_epoch + len(self.rows), name="epoch"
-        )
+        index = pd.RangeIndex(self.first_epoch, self.first_epoch + len(self.rows), name="epoch")
         rows = pd.DataFrame(self.rows, index=index, columns=list(COLUMNS), dtype=float)
         return rows if before is None else pd.concat([before, rows])
 

@@ -14,8 +14,8 @@ OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 SCHEDULES = ("constant", "step", "cosine", "one_cycle", "plateau", "inverse_scaling")
 # What learning_rate="auto" means, each the peak of the default one-cycle schedule.
 AUTO_LEARNING_RATES = {
-    "adam": 0.003,
-    "adamw": 0.003,
+    "adam": 0.005,
+    "adamw": 0.005,
     "sgd": 0.05,
     "rmsprop": 0.001,
     "adagrad": 0.01,
@@ -51,9 +51,7 @@ def make_optimizer(
     common: dict[str, Any] = {"lr": learning_rate, "weight_decay": 0.0}
     if name == "sgd":
         nesterov = nesterov and momentum > 0
-        return torch.optim.SGD(
-            groups, momentum=momentum, nesterov=nesterov, fused=True, **common
-        )
+        return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, fused=True, **common)
     if name == "rmsprop":
         return torch.optim.RMSprop(groups, momentum=momentum, **common)
     if name == "adagrad":

@@ -129,15 +129,16 @@ activation : {"relu", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", \
 "identity"}, default="relu"
     Nonlinearity after every convolution and hidden dense layer.
 normalization : {"batch", "group"} or None, default="batch"
-    Normalisation between convolution and activation.
-dropout : float, default=0.5
+    Normalisation before the activation of convolutions and hidden dense layers.
+dropout : float, default=0.25
     Probability of dropping an input of a dense layer, in [0, 1).
 conv_dropout : float, default=0.0
     Probability of dropping a feature map at the end of a block, in [0, 1).
 weight_init : {"he_normal", "he_uniform", "glorot_normal", "glorot_uniform", \
 "normal", "zeros"}, default="he_normal"
     Distribution of the initial weights; "normal" has standard deviation 0.01. Biases
-    start at zero. A callable's module keeps its own.
+    start at zero, the closing layer's weights are divided by ten. A callable's module
+    keeps its own.
 architecture : "lenet5", sequence of layers, callable or None, default=None
     A whole architecture instead of the knobs from `filters` to `conv_dropout`: a
     name, a sequence of :mod:`skcnn.layers` (the closing dense layer is added), or a
@@ -164,7 +165,7 @@ TRAINING = """
 optimizer : {"adamw", "adam", "sgd", "rmsprop", "adagrad"}, default="adamw"
     Update rule.
 learning_rate : "auto" or float, default="auto"
-    Full learning rate, before `lr_schedule`. "auto" is 0.003 for adam and adamw, 0.05
+    Full learning rate, before `lr_schedule`. "auto" is 0.005 for adam and adamw, 0.05
     for sgd, 0.001 for rmsprop, 0.01 for adagrad.
 momentum : float, default=0.9
     Momentum of sgd and rmsprop, in [0, 1).

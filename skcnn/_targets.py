@@ -52,9 +52,7 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
         other than `n_samples`.
     """
     if y is None:
-        raise ValueError(
-            "This estimator requires y to be passed, but the target y is None."
-        )
+        raise ValueError("This estimator requires y to be passed, but the target y is None.")
     y = _from_torch_like(y)
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y", raise_unknown=True)
@@ -76,9 +74,7 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
 def check_numbers(y: Any, n_samples: int) -> np.ndarray:
     """Return regression targets as float64 of shape (n_samples,) or (n_samples, n_outputs)."""
     if y is None:
-        raise ValueError(
-            "This estimator requires y to be passed, but the target y is None."
-        )
+        raise ValueError("This estimator requires y to be passed, but the target y is None.")
     y = check_array(
         _from_torch_like(y), ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False
     )

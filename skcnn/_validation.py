@@ -111,7 +111,7 @@ class ValueRange:
     def warn_if_rescaled(self, rows: Tensor) -> None:
         """Warn where bytes at fit meet fractions of one at predict, or the reverse."""
         seen = ValueRange.of(rows)
-        fractions = rows.is_floating_point() and 0 <= seen.low and 0 < seen.high <= 1
+        fractions = rows.is_floating_point() and seen.low >= 0 and 0 < seen.high <= 1
         shrunk = fractions and self.low >= 0 and self.high > 10 and bool((rows % 1 != 0).any())
         grown = self.low >= 0 and self.high <= 1 and seen.low >= 0 and seen.high > 10
         if shrunk or grown:

@@ -1,0 +1,42 @@
+# One command each. Every target makes the virtual environment if it is missing.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PYTEST := SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
+
+.PHONY: demo test lint format types docs bench check clean
+
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"
+	touch $(READY)
+
+demo: $(READY)
+	$(BIN)/python -m skcnn demo
+
+lint: $(READY)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(READY)
+	$(BIN)/mypy
+
+docs: $(READY)
+	$(PYTEST) -q tests/test_documentation.py --doctest-glob="*.md" README.md docs
+
+test: lint types $(READY)
+	rm -f .coverage .coverage.*
+	$(PYTEST) -n 2 --cov --cov-report=term --cov-fail-under=95 --doctest-glob="*.md" tests skcnn README.md docs
+
+bench: $(READY)
+	$(BIN)/python tests/benchmarks/training_throughput.py
+	$(BIN)/python tests/benchmarks/real_tasks.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist
