@@ -1,7 +1,8 @@
 """Convolutional networks as real scikit-learn estimators."""
 
 from skcnn import layers
-from skcnn._estimators import ConvNetClassifier, ConvNetRegressor
+from skcnn._classifier import ConvNetClassifier
+from skcnn._regressor import ConvNetRegressor
 
 __version__ = "0.1.0"
 

@@ -4,10 +4,11 @@ Builds no module; the specifications are followed and built elsewhere.
 """
 
 from collections.abc import Iterable, Sequence
-from math import ceil, log2
 from numbers import Integral
 from typing import Any
 
+from skcnn._automatic import auto_filters
+from skcnn._blocks import follow
 from skcnn._errors import ArchitectureError, did_you_mean
 from skcnn._layers import (
     Activation,
@@ -19,24 +20,8 @@ from skcnn._layers import (
     Normalize,
     Pool,
     Shape,
-    follow,
 )
 from skcnn._shapes import per_axis
-
-FIRST_FILTERS = 32
-MOST_FILTERS = 128
-SMALLEST_MAP = 7
-
-
-def auto_filters(spatial: Sequence[int]) -> tuple[int, ...]:
-    """Return the filters of ``filters="auto"`` for an input's spatial size.
-
-    One block for each halving that brings the longest side to 7 or less, two at
-    least and eight at most; 32 filters, doubled from block to block up to 128.
-    """
-    halvings = ceil(log2(max(spatial) / SMALLEST_MAP)) if max(spatial) > SMALLEST_MAP else 0
-    n_blocks = min(max(halvings, 2), 8)
-    return tuple(min(FIRST_FILTERS * 2**i, MOST_FILTERS) for i in range(n_blocks))
 
 
 def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:

@@ -5,7 +5,6 @@ Does not know what a target means; the subclasses in ``_estimators`` do.
 
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
-from math import ceil, sqrt
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +18,15 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skcnn._architectures import from_knobs, named_architecture
-from skcnn._batches import BatchIterator, SampleSet, canonical_order, split_validation
+from skcnn._automatic import auto_batch_size, auto_epochs, auto_learning_rate
+from skcnn._batches import (
+    BatchIterator,
+    SampleSet,
+    canonical_order,
+    channel_statistics,
+    split_validation,
+)
+from skcnn._blocks import TracedLayer, trace, with_output
 from skcnn._device import (
     derive_seeds,
     draw_seed,
@@ -31,7 +38,7 @@ from skcnn._device import (
 )
 from skcnn._engine import ConvNetEngine
 from skcnn._errors import ArchitectureError
-from skcnn._layers import LayerSpec, Shape, TracedLayer, trace, with_output
+from skcnn._layers import LayerSpec, Shape
 from skcnn._monitor import (
     NO_VALIDATION,
     CallbackHooks,
@@ -40,38 +47,18 @@ from skcnn._monitor import (
     best_epoch,
 )
 from skcnn._network import ConvNet, Standardize, initialize_weights, wrap_callable
-from skcnn._optimization import AUTO_LEARNING_RATES, Schedule
+from skcnn._optimization import Schedule
 from skcnn._parameters import SHARED_CONSTRAINTS, add_suggestion
 from skcnn._progress import ProgressReport
 from skcnn._summary import summarize_layers, summarize_module
 from skcnn._targets import check_weights
 from skcnn._validation import (
-    CHUNK_ROWS,
     Images,
     InputLayout,
     ValueRange,
     check_images,
     check_training_images,
 )
-
-SMALLEST_BATCH, LARGEST_BATCH = 8, 128
-BATCHES_PER_EPOCH = 24
-FEWEST_EPOCHS, MOST_EPOCHS = 10, 60
-STEPS_PER_ROOT_SAMPLE = 24
-
-
-def auto_batch_size(n_samples: int) -> int:
-    """Return the power of two at or below ``n_samples / 24``, from 8 to 128."""
-    power = 2 ** max(n_samples // BATCHES_PER_EPOCH, 1).bit_length() // 2
-    return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)
-
-
-def auto_epochs(n_samples: int) -> int:
-    """Return the epochs in which ``24 sqrt(n_samples)`` automatic batches fit, 10 to 60."""
-    n_batches = ceil(n_samples / auto_batch_size(n_samples))
-    return min(
-        max(ceil(STEPS_PER_ROOT_SAMPLE * sqrt(n_samples) / n_batches), FEWEST_EPOCHS), MOST_EPOCHS
-    )
 
 
 class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -267,7 +254,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     def _build(self, train: SampleSet, device: torch.device, seed: int) -> ConvNetEngine:
         """Create network, loss and engine for the training samples."""
         layout = train.images.layout
-        module, rows = self._make_module(layout, _channel_statistics(train, self.standardize), seed)
+        module, rows = self._make_module(layout, channel_statistics(train, self.standardize), seed)
         self._macs = _macs_of(rows)
         batch_size = self._batch_size(len(train))
         precision_macs = 0 if rows is None else self._macs * batch_size
@@ -404,7 +391,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _learning_rate(self) -> float:
         if self.learning_rate == "auto":
-            return AUTO_LEARNING_RATES[self.optimizer]
+            return auto_learning_rate(self.optimizer)
         return float(self.learning_rate)
 
     # The network
@@ -524,28 +511,3 @@ def _macs_of(rows: list[TracedLayer] | None) -> int:
     if rows is None:
         return 2**40
     return sum(row.spec.n_multiply_accumulates(row.input_shape) for row in rows)
-
-
-def _channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Tensor]:
-    """Return the weighted mean and standard deviation of each channel, float32."""
-    n_channels = train.images.layout.n_channels
-    if not standardize:
-        return torch.zeros(n_channels), torch.ones(n_channels)
-    totals = torch.zeros(2, n_channels, dtype=torch.float64)
-    index = torch.from_numpy(train.index)
-    weights = torch.ones(len(train), dtype=torch.float64)
-    if train.weights is not None:
-        weights = torch.from_numpy(train.weights).to(torch.float64)
-    for start in range(0, len(train), CHUNK_ROWS):
-        part = slice(start, start + CHUNK_ROWS)
-        values = train.images.take(index[part]).to(torch.float64).flatten(2)
-        weight = weights[part, None, None]
-        weighted = values * weight
-        totals[0] += weighted.sum((0, 2))
-        totals[1] += (weighted * values).sum((0, 2))
-    n = weights.sum() * train.images.layout.n_values / n_channels
-    mean = totals[0] / n
-    std = (totals[1] / n - mean**2).clamp(min=0).sqrt()
-    # a constant channel has rounding left over, not a scale
-    std = torch.where(std > 1e-7 * mean.abs().clamp(min=1e-30), std, 1.0)
-    return mean.float(), std.float()

@@ -185,6 +185,31 @@ def _share_out(n_valid: int, counts: np.ndarray) -> np.ndarray:
     return taken
 
 
+def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Tensor]:
+    """Return the weighted mean and standard deviation of each channel, float32."""
+    n_channels = train.images.layout.n_channels
+    if not standardize:
+        return torch.zeros(n_channels), torch.ones(n_channels)
+    totals = torch.zeros(2, n_channels, dtype=torch.float64)
+    index = torch.from_numpy(train.index)
+    weights = torch.ones(len(train), dtype=torch.float64)
+    if train.weights is not None:
+        weights = torch.from_numpy(train.weights).to(torch.float64)
+    for start in range(0, len(train), CHUNK_ROWS):
+        part = slice(start, start + CHUNK_ROWS)
+        values = train.images.take(index[part]).to(torch.float64).flatten(2)
+        weight = weights[part, None, None]
+        weighted = values * weight
+        totals[0] += weighted.sum((0, 2))
+        totals[1] += (weighted * values).sum((0, 2))
+    n = weights.sum() * train.images.layout.n_values / n_channels
+    mean = totals[0] / n
+    std = (totals[1] / n - mean**2).clamp(min=0).sqrt()
+    # a constant channel has rounding left over, not a scale
+    std = torch.where(std > 1e-7 * mean.abs().clamp(min=1e-30), std, 1.0)
+    return mean.float(), std.float()
+
+
 class BatchIterator:
     """Batches of nearly equal size, selected by index on the training device.
 

@@ -13,10 +13,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
+from skcnn._blocks import Concatenate, Residual, TracedLayer, trace
 from skcnn._errors import ArchitectureError
 from skcnn._layers import (
     Activation,
-    Concatenate,
     Conv,
     Dense,
     Dropout,
@@ -25,10 +25,7 @@ from skcnn._layers import (
     LayerSpec,
     Normalize,
     Pool,
-    Residual,
     Shape,
-    TracedLayer,
-    trace,
 )
 from skcnn._shapes import Padding
 

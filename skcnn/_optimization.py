@@ -12,14 +12,6 @@ from torch import nn
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "rmsprop", "adagrad")
 SCHEDULES = ("constant", "step", "cosine", "one_cycle", "plateau", "inverse_scaling")
-# What learning_rate="auto" means, each the peak of the default one-cycle schedule.
-AUTO_LEARNING_RATES = {
-    "adam": 0.005,
-    "adamw": 0.005,
-    "sgd": 0.05,
-    "rmsprop": 0.001,
-    "adagrad": 0.01,
-}
 WARM_UP = 0.25
 PLATEAU_PATIENCE = 5
 PLATEAU_FACTOR = 0.2

@@ -12,13 +12,13 @@ from typing import Any, Self
 def format_figures(row: Mapping[str, float]) -> str:
     """Return an epoch's figures as one short text, leaving out what is NaN."""
     shown = {
-        "train loss": f"{row['train_loss']:.4f}",
-        "valid loss": f"{row['valid_loss']:.4f}",
-        "valid score": f"{row['valid_score']:.4f}",
-        "rate": f"{row['learning_rate']:.2g}",
-        "samples/s": f"{row['samples_per_second']:,.0f}",
+        "loss": f"{row['train_loss']:.3g}",
+        "valid": f"{row['valid_loss']:.3g}",
+        "score": f"{row['valid_score']:.4f}",
+        "lr": f"{row['learning_rate']:.0e}",
+        "samples/s": f"{row['samples_per_second']:.0f}",
     }
-    return "  ".join(f"{name} {text}" for name, text in shown.items() if text != "nan")
+    return " ".join(f"{name} {text}" for name, text in shown.items() if text != "nan")
 
 
 class _Silent:
@@ -51,7 +51,7 @@ class _RichBar:
 
         columns = (
             TextColumn("{task.description}"),
-            BarColumn(bar_width=20),
+            BarColumn(bar_width=8),
             MofNCompleteColumn(),
             TimeLeft(elapsed_when_finished=True),
             TextColumn("{task.fields[figures]}"),

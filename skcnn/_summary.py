@@ -10,7 +10,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from skcnn._layers import Shape, TracedLayer
+from skcnn._blocks import TracedLayer
+from skcnn._layers import Shape
 
 COLUMNS = (
     "layer",

@@ -14,9 +14,9 @@ Examples
 ... )
 """
 
+from skcnn._blocks import Concatenate, Residual
 from skcnn._layers import (
     Activation,
-    Concatenate,
     Conv,
     Dense,
     Dropout,
@@ -25,7 +25,6 @@ from skcnn._layers import (
     LayerSpec,
     Normalize,
     Pool,
-    Residual,
 )
 
 __all__ = [
