@@ -8,7 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from skcnn._automatic import auto_filters
-from skcnn._blocks import follow
+from skcnn._blocks import follow, trace
 from skcnn._errors import ArchitectureError, did_you_mean
 from skcnn._layers import (
     Activation,
@@ -109,7 +109,10 @@ def from_knobs(
     def add(*new: LayerSpec) -> None:
         nonlocal shape
         layers.extend(new)
-        shape = follow(new, shape)
+        try:
+            shape = follow(new, shape)
+        except ArchitectureError:
+            trace((*layers, Flatten()), input_shape)  # raises it with the layer's name
 
     def normalized(kind: type[Conv | Dense], size: int, **how: Any) -> tuple[LayerSpec, ...]:
         if normalization is None:

@@ -65,6 +65,9 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     """Base of the ConvNet estimators."""
 
     _parameter_constraints: dict[str, Any] = SHARED_CONSTRAINTS
+    # scikit-learn's HTML repr shows a parameter's documentation only beside a link
+    _doc_link_module = "skcnn"
+    _doc_link_template = "#skcnn.{estimator_name}"
 
     def __init__(
         self,

@@ -244,7 +244,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
                 f"y has {labels.shape[1]} labels, but the classifier was fitted on "
                 f"{self.n_outputs_}."
             )
-        return self._targets.encode(labels)
+        return self._targets.encode(labels, weights)
 
     def _learn_classes(
         self, labels: np.ndarray, multilabel: bool, weights: np.ndarray | None, classes: Any
@@ -257,7 +257,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         if len(present) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes in the data, "
-                f"but the data contains only one class: {present[0]!r}."
+                f"but the data contains only one class: {present.tolist()[0]!r}."
             )
         return ClassTargets(present, multilabel=False)
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.utils import check_array, column_or_1d
+from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import _check_sample_weight, check_consistent_length
@@ -28,14 +28,19 @@ class ClassTargets:
     classes: np.ndarray
     multilabel: bool
 
-    def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return codes (int64) for labels, or the indicator matrix as float32."""
+    def encode(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return codes (int64) for labels, or the indicator matrix as float32.
+
+        Samples of weight zero may have labels that are not among the classes.
+        """
         if self.multilabel:
             return y.astype(np.float32)
-        codes = np.searchsorted(self.classes, y)
-        known = self.classes[np.minimum(codes, len(self.classes) - 1)] == y
-        if not known.all():
-            unknown = np.unique(y[~known])
+        codes = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
+        unseen = self.classes[codes] != y
+        if weights is not None:
+            unseen &= weights > 0
+        if unseen.any():
+            unknown = np.unique(y[unseen])
             raise ValueError(
                 f"y contains previously unseen labels: {unknown}. Known are {self.classes}."
             )
@@ -54,6 +59,8 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
     if y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     y = _from_torch_like(y)
+    if np.asarray(y).dtype.kind == "f":  # before scikit-learn casts it to integers
+        assert_all_finite(y, input_name="y")
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y", raise_unknown=True)
     if kind == "multilabel-indicator":
