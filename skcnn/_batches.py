@@ -108,9 +108,11 @@ def canonical_order(
     rows = images.rows.numpy()
     keep = np.arange(len(rows)) if weights is None else np.flatnonzero(weights)
     target_bits = np.ascontiguousarray(targets.astype(np.float64)).reshape(len(targets), -1)
-    hashes = row_hashes(rows) * np.uint64(0x9E3779B97F4A7C15) + row_hashes(target_bits)
-    order = keep[np.argsort(hashes[keep], kind="stable")]
-    same = _equals_predecessor(rows, target_bits, hashes, order)
+    # Targets only order rows of equal images: so their units do not matter.
+    hashes = row_hashes(rows)[keep], row_hashes(target_bits)[keep]
+    by_content = np.lexsort(hashes[::-1])
+    order = keep[by_content]
+    same = _equals_predecessor(rows, target_bits, hashes[0][by_content], order)
     if weights is None and not same.any():
         return order, None
     firsts = np.flatnonzero(~same)
@@ -121,9 +123,12 @@ def canonical_order(
 def _equals_predecessor(
     rows: np.ndarray, targets: np.ndarray, hashes: np.ndarray, order: np.ndarray
 ) -> np.ndarray:
-    """Return whether each row in `order` repeats the row before it, value for value."""
+    """Return whether each row in `order` repeats the row before it, value for value.
+
+    `hashes` are those of the images, in that order.
+    """
     same = np.zeros(len(order), bool)
-    candidates = np.flatnonzero(hashes[order[1:]] == hashes[order[:-1]]) + 1
+    candidates = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
     for start in range(0, len(candidates), CHUNK_ROWS):
         part = candidates[start : start + CHUNK_ROWS]
         here, before = order[part], order[part - 1]
@@ -190,24 +195,28 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
     n_channels = train.images.layout.n_channels
     if not standardize:
         return torch.zeros(n_channels), torch.ones(n_channels)
-    totals = torch.zeros(2, n_channels, dtype=torch.float64)
     index = torch.from_numpy(train.index)
-    weights = torch.ones(len(train), dtype=torch.float64)
-    if train.weights is not None:
-        weights = torch.from_numpy(train.weights).to(torch.float64)
+    weights = np.ones(len(train)) if train.weights is None else train.weights
+    # Sums of squares about a value near the mean, or a large mean would swamp a small
+    # variance; float32 within a sample, float64 across samples.
+    near_mean = _as_channels(train.images.take(index[:CHUNK_ROWS])).mean((0, 2))
+    sums = np.zeros((2, n_channels))
     for start in range(0, len(train), CHUNK_ROWS):
         part = slice(start, start + CHUNK_ROWS)
-        values = train.images.take(index[part]).to(torch.float64).flatten(2)
-        weight = weights[part, None, None]
-        weighted = values * weight
-        totals[0] += weighted.sum((0, 2))
-        totals[1] += (weighted * values).sum((0, 2))
-    n = weights.sum() * train.images.layout.n_values / n_channels
-    mean = totals[0] / n
-    std = (totals[1] / n - mean**2).clamp(min=0).sqrt()
+        values = _as_channels(train.images.take(index[part])) - near_mean[:, None]
+        sums[0] += weights[part] @ values.mean(2).double().numpy()
+        sums[1] += weights[part] @ values.square_().mean(2).double().numpy()
+    offset, square = sums / weights.sum()
+    mean = near_mean.double().numpy() + offset
+    std = np.sqrt(np.maximum(square - offset**2, 0))
     # a constant channel has rounding left over, not a scale
-    std = torch.where(std > 1e-7 * mean.abs().clamp(min=1e-30), std, 1.0)
-    return mean.float(), std.float()
+    std[std <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 1.0
+    return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def _as_channels(images: Tensor) -> Tensor:
+    """Return (n_samples, n_channels, n_positions) float32."""
+    return images.flatten(2).float()
 
 
 class BatchIterator:
