@@ -2,8 +2,9 @@
 
 from skcnn import layers
 from skcnn._classifier import ConvNetClassifier
+from skcnn._displays import TrainingHistoryDisplay
 from skcnn._regressor import ConvNetRegressor
 
 __version__ = "0.1.0"
 
-__all__ = ["ConvNetClassifier", "ConvNetRegressor", "layers"]
+__all__ = ["ConvNetClassifier", "ConvNetRegressor", "TrainingHistoryDisplay", "layers"]

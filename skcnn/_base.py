@@ -58,6 +58,7 @@ from skcnn._validation import (
     ValueRange,
     check_images,
     check_training_images,
+    layout_of_shape,
 )
 
 
@@ -214,7 +215,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         try:
             self._validate_params()
         except InvalidParameterError as error:
-            add_suggestion(error, params)
+            add_suggestion(error, params, self._parameter_constraints)
             raise
 
     def _read_samples(
@@ -448,8 +449,9 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         input_shape : tuple of int or None, default=None
-            Shape of a sample with its channel axis, placed as `channels` says. None
-            takes the fitted shape, before fitting the parameter `input_shape`.
+            Shape of a sample with its channel axis, placed as `channels` says: (28, 28,
+            1), or (100, 3) for signals. None takes the fitted shape, before fitting the
+            parameter `input_shape`, read as for flat rows.
         n_outputs : int or None, default=None
             Number of outputs. None takes the fitted number.
 
@@ -466,14 +468,21 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             If the estimator is not fitted and a figure is missing.
         """
         fitted = self.__sklearn_is_fitted__()
-        shape = input_shape or (self.input_shape_ if fitted else self.input_shape)
+        if input_shape is not None:
+            layout = InputLayout(tuple(input_shape), self.channels)
+        elif fitted:
+            layout = InputLayout(self.input_shape_, self.channels)
+        elif self.input_shape is not None:
+            layout = layout_of_shape(self.input_shape, self.channels)
+        else:
+            layout = None
         n_outputs = n_outputs or (self.n_outputs_ if fitted else None)
-        if shape is None or n_outputs is None:
+        if layout is None or n_outputs is None:
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet: summary needs "
                 "input_shape, with the channel axis, and n_outputs."
             )
-        network_shape = InputLayout(tuple(shape), self.channels).network_shape
+        network_shape = layout.network_shape
         if not callable(self.architecture):
             return summarize_layers(self._trace(network_shape, n_outputs))
         if fitted:

@@ -82,14 +82,16 @@ CLASSIFIER_CONSTRAINTS: dict[str, Any] = {
 }
 
 
-def add_suggestion(error: InvalidParameterError, params: dict[str, Any]) -> None:
+def add_suggestion(
+    error: InvalidParameterError, params: dict[str, Any], constraints: dict[str, Any]
+) -> None:
     """Append "did you mean" to scikit-learn's message about an unknown name."""
     message = str(error)
     for name, value in params.items():
         if message.startswith(f"The {name!r} parameter"):
             options = {
                 option
-                for constraint in CLASSIFIER_CONSTRAINTS[name] + SHARED_CONSTRAINTS.get(name, [])
+                for constraint in constraints[name]
                 if isinstance(constraint, StrOptions)
                 for option in constraint.options
             }

@@ -150,6 +150,12 @@ def class_weight_per_code(
                 f"The 'class_weight' parameter has weights for {unknown}, which are not "
                 f"among the classes {targets.classes}."
             )
+        values = np.asarray(list(class_weight.values()), dtype=float)
+        if not (values >= 0).all() or not (values > 0).any():
+            raise ValueError(
+                "The 'class_weight' parameter must have weights >= 0, at least one of them "
+                f"positive. Got {class_weight!r}."
+            )
     return compute_class_weight(
         class_weight,
         classes=targets.classes,

@@ -234,7 +234,7 @@ def _infer_layout(
     """Decide what the axes of `X` are."""
     sample = shape[1:]
     if given is None:
-        layout = _layout_without_input_shape(sample, channels)
+        layout = layout_of_shape(sample, channels)
     else:
         layout = _layout_with_input_shape(sample, given, channels, name)
     if len(layout.spatial) >= 2:
@@ -242,22 +242,23 @@ def _infer_layout(
     return layout
 
 
+def layout_of_shape(input_shape: tuple[int, ...], channels: str) -> InputLayout:
+    """Return how samples of this shape are read: one or two sides have one channel."""
+    if len(input_shape) <= 2:
+        return _with_one_channel(tuple(input_shape), channels)
+    return InputLayout(tuple(input_shape), channels)
+
+
 def _with_one_channel(spatial: tuple[int, ...], channels: str) -> InputLayout:
     return InputLayout((*spatial, 1) if channels == "last" else (1, *spatial), channels)
-
-
-def _layout_without_input_shape(sample: tuple[int, ...], channels: str) -> InputLayout:
-    if len(sample) <= 2:
-        return _with_one_channel(sample, channels)
-    return InputLayout(sample, channels)
 
 
 def _layout_with_input_shape(
     sample: tuple[int, ...], given: tuple[int, ...], channels: str, name: str
 ) -> InputLayout:
     flat = len(sample) == 1
-    if len(given) == 1 or (len(given) == 2 and flat):
-        layout = _with_one_channel(given, channels)
+    if len(given) == 1 or flat:
+        layout = layout_of_shape(given, channels)
     else:
         layout = InputLayout(given, channels)
     fits = sample == (prod(given),) if flat else layout.accepts(sample)

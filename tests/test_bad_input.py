@@ -111,6 +111,8 @@ AT_FIT = [
     ("callable with wrong outputs", {"architecture": _wrong_outputs}, X, y, ArchitectureError,
      r"into \(2, 3\).*Got \(2, 4\)"),
     ("class weight label", {"class_weight": {7: 1.0}}, X, y, ValueError, r"weights for \[7\]"),
+    ("class weight negative", {"class_weight": {0: -1.0}}, X, y, ValueError, "must have weights >= 0"),
+    ("class weight zero", {"class_weight": {0: 0, 1: 0, 2: 0}}, X, y, ValueError, "one of them positive"),
     ("class weight name", {"class_weight": "balance"}, X, y, ValueError, "Did you mean 'balanced'"),
     ("class weight multilabel", {"class_weight": "balanced"}, X, np.eye(3, dtype=int)[y], ValueError,
      "'class_weight' parameter must be None for multilabel"),

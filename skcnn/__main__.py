@@ -1,0 +1,169 @@
+"""The command line: ``python -m skcnn demo``.
+
+Parses arguments, prints and writes files; computes nothing that the package does not
+offer to a program.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+from sklearn.base import BaseEstimator, clone
+from sklearn.datasets import load_digits
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import classification_report
+from sklearn.model_selection import StratifiedKFold, cross_validate, train_test_split
+from sklearn.neural_network import MLPClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.svm import SVC
+
+from skcnn._classifier import ConvNetClassifier
+from skcnn._displays import TrainingHistoryDisplay
+from skcnn._errors import MissingDependencyError
+
+PLOT_NAME = "training_history.png"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that the arguments name.
+
+    Parameters
+    ----------
+    arguments : sequence of str or None, default=None
+        What follows the program's name. None takes the command line's.
+
+    Returns
+    -------
+    int
+        The exit status, 0 for success. An unknown command or option exits with
+        status 2.
+    """
+    options = _make_parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except (MissingDependencyError, OSError) as error:
+        print(f"skcnn: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m skcnn", description="Convolutional networks as scikit-learn estimators."
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    demo = commands.add_parser("demo", help="train on scikit-learn's digits and compare")
+    demo.add_argument(
+        "--output",
+        type=Path,
+        default=Path("skcnn-demo"),
+        metavar="FOLDER",
+        help="where the plot is written (default: %(default)s)",
+    )
+    demo.set_defaults(run=lambda options: run_demo(options.output))
+    return parser
+
+
+def run_demo(output: Path, *, max_epochs: str | int = "auto", n_splits: int = 5) -> None:
+    """Train on scikit-learn's digits, report, compare with other classifiers, plot.
+
+    Parameters
+    ----------
+    output : Path
+        The folder of the plot; it is made if it does not exist.
+    max_epochs : "auto" or int, default="auto"
+        Epochs of every network.
+    n_splits : int, default=5
+        Folds of the comparison.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed; everything but the plot is done by then.
+    """
+    output.mkdir(parents=True, exist_ok=True)
+    net = ConvNetClassifier(input_shape=(8, 8), max_epochs=max_epochs, random_state=0)
+    model = _train_and_report(net)
+    _print_title(f"The same {n_splits} shuffled stratified folds of the digits")
+    print(compare_with_peers(net, n_splits).to_string(float_format="{:.4f}".format))
+    path = output / PLOT_NAME
+    TrainingHistoryDisplay.from_estimator(model).figure_.savefig(path, dpi=150)
+    print(f"\nTraining history: {path.resolve()}")
+
+
+def _train_and_report(net: ConvNetClassifier) -> ConvNetClassifier:
+    """Train on 60 % of the digits, validate on 20 %, report on 20 %; return the model."""
+    X, y = load_digits(return_X_y=True)
+    X, X_test, y, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
+    X, X_val, y, y_val = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
+    _print_title(f"Training on {len(X)} digits of 8x8 pixels, {len(X_val)} for validation")
+    model = clone(net).set_params(verbose=1).fit(X, y, X_val=X_val, y_val=y_val)
+    _print_title("The network")
+    print(_summary_text(model))
+    _print_title(f"Report on {len(X_test)} test digits")
+    print(classification_report(y_test, model.predict(X_test), digits=3))
+    return model
+
+
+def _summary_text(model: ConvNetClassifier) -> str:
+    """Return the network's table and its number of parameters."""
+    table = model.summary()
+    table["kernel"] = ["" if kernel is None else str(kernel) for kernel in table["kernel"]]
+    return f"{table.to_string()}\n\nParameters in all: {model.n_parameters_:,}"
+
+
+def compare_with_peers(net: ConvNetClassifier, n_splits: int) -> pd.DataFrame:
+    """Cross-validate a network and scikit-learn's classifiers on the digits.
+
+    Parameters
+    ----------
+    net : ConvNetClassifier
+        The network.
+    n_splits : int
+        Number of folds.
+
+    Returns
+    -------
+    DataFrame
+        One row a model: mean and standard deviation of the folds' accuracy, and the
+        mean seconds of a fit.
+    """
+    X, y = load_digits(return_X_y=True)
+    folds = StratifiedKFold(n_splits, shuffle=True, random_state=0)
+    rows = {}
+    for name, model in _models(net).items():
+        scores = cross_validate(model, X, y, cv=folds, error_score="raise")
+        rows[name] = {
+            "accuracy_mean": scores["test_score"].mean(),
+            "accuracy_std": scores["test_score"].std(ddof=1),
+            "fit_seconds": scores["fit_time"].mean(),
+        }
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+
+
+def _models(net: ConvNetClassifier) -> dict[str, BaseEstimator]:
+    """Return the models of the comparison, each peer with the scaler that suits it.
+
+    StandardScaler blows up border pixels that are nearly always zero: with it SVC
+    reaches 0.9805 instead of 0.9866 and MLPClassifier 0.9772 instead of 0.9783.
+    LogisticRegression reaches 0.9694 with either and converges faster with it.
+    """
+    return {
+        "ConvNetClassifier": net,
+        "softmax regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
+        "dense network": make_pipeline(
+            MinMaxScaler(), MLPClassifier(max_iter=500, random_state=0)
+        ),
+        "support vectors": make_pipeline(MinMaxScaler(), SVC()),
+    }
+
+
+def _print_title(text: str) -> None:
+    print(f"\n{text}\n{'-' * len(text)}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,197 @@
+"""Displays in scikit-learn's convention: data in the constructor, drawing in ``plot``.
+
+Trains and predicts nothing. The only room that imports matplotlib, and only to draw.
+"""
+
+from typing import Any, Self
+
+import pandas as pd
+from sklearn.base import is_regressor
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from skcnn._base import BaseConvNet
+from skcnn._errors import MissingDependencyError
+
+# A loss that falls further than this is drawn on a logarithmic axis.
+LOG_SCALE_RATIO = 10
+# Shorter curves show their points; a single epoch would be invisible without.
+FEW_EPOCHS = 15
+TRAINING = {"color": "C0", "linestyle": "-"}
+VALIDATION = {"color": "C1", "linestyle": "-"}
+SCORE = {"color": "C2", "linestyle": "--"}
+BEST = {"color": "0.4", "linestyle": ":"}
+
+
+class TrainingHistoryDisplay:
+    """Losses and validation score against the epoch.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    history : DataFrame
+        Indexed by epoch, with the columns train_loss, valid_loss and valid_score, as
+        the estimators' `history_`. NaN is left out.
+    best_epoch : int
+        The epoch to mark. It is marked only if there is a validation loss.
+    score_name : str, default="score"
+        What the validation score is, for the label of its axis.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes of the losses.
+    score_ax_ : matplotlib Axes or None
+        The axes of the validation score, on the right; None without one.
+    figure_ : matplotlib Figure
+        The figure.
+
+    See Also
+    --------
+    ConvNetClassifier : Its `history_` is what is drawn.
+
+    Notes
+    -----
+    The axis of the losses is logarithmic where the largest loss is more than ten times
+    the smallest.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import ConvNetClassifier, TrainingHistoryDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = ConvNetClassifier(input_shape=(8, 8), max_epochs=3, random_state=0)
+    >>> _ = model.fit(X[:500], y[:500], X_val=X[500:600], y_val=y[500:600])
+    >>> display = TrainingHistoryDisplay.from_estimator(model)
+    >>> display.score_ax_.get_ylabel()
+    'validation accuracy'
+    """
+
+    def __init__(
+        self, *, history: pd.DataFrame, best_epoch: int, score_name: str = "score"
+    ) -> None:
+        self.history = history
+        self.best_epoch = best_epoch
+        self.score_name = score_name
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, ax: Any = None) -> Self:
+        """Draw the training history of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : ConvNetClassifier, ConvNetRegressor or Pipeline
+            A fitted estimator, or a fitted Pipeline that ends in one.
+        ax : matplotlib Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        display : TrainingHistoryDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If the estimator is of another kind.
+        NotFittedError
+            If the estimator is not fitted.
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        net = _final_estimator(estimator)
+        check_is_fitted(net)
+        display = cls(
+            history=net.history_,
+            best_epoch=net.best_epoch_,
+            score_name="R²" if is_regressor(net) else "accuracy",
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the history.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        self : TrainingHistoryDisplay
+            The display, with `ax_`, `score_ax_` and `figure_` set.
+
+        Raises
+        ------
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        self.ax_ = _new_axes() if ax is None else ax
+        self.figure_ = self.ax_.figure
+        handles = self._plot_losses()
+        self.score_ax_, score_handles = self._plot_score()
+        handles += score_handles
+        if self.history["valid_loss"].notna().any():
+            label = f"best epoch ({self.best_epoch})"
+            handles.append(self.ax_.axvline(self.best_epoch, label=label, **BEST))
+        self.ax_.legend(  # above the axes, where no line is
+            handles=handles,
+            loc="lower center",
+            bbox_to_anchor=(0.5, 1.0),
+            ncols=2,
+            frameon=False,
+        )
+        return self
+
+    def _plot_losses(self) -> list[Any]:
+        self.ax_.set_xlabel("epoch")
+        self.ax_.locator_params(axis="x", integer=True)
+        losses = self.history[["train_loss", "valid_loss"]]
+        low, high = losses.min().min(), losses.max().max()
+        if 0 < LOG_SCALE_RATIO * low < high:
+            self.ax_.set_yscale("log")
+            self.ax_.yaxis.set_major_formatter("{x:g}")
+        self.ax_.set_ylabel("loss")
+        lines = _plot_line(self.ax_, losses["train_loss"], "training loss", TRAINING)
+        return lines + _plot_line(self.ax_, losses["valid_loss"], "validation loss", VALIDATION)
+
+    def _plot_score(self) -> tuple[Any, list[Any]]:
+        score = self.history["valid_score"]
+        if score.isna().all():
+            return None, []
+        label = f"validation {self.score_name}"
+        score_ax = self.ax_.twinx()
+        score_ax.set_ylabel(label, color=SCORE["color"])
+        score_ax.tick_params(axis="y", labelcolor=SCORE["color"])
+        return score_ax, _plot_line(score_ax, score, label, SCORE)
+
+
+def _plot_line(ax: Any, values: pd.Series, label: str, style: dict[str, str]) -> list[Any]:
+    """Draw `values` without its NaN; return the lines, none if nothing is left."""
+    values = values.dropna()
+    if values.empty:
+        return []
+    marker = "." if len(values) <= FEW_EPOCHS else None
+    return ax.plot(values.index, values, label=label, marker=marker, **style)
+
+
+def _final_estimator(estimator: Any) -> BaseConvNet:
+    net = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
+    if not isinstance(net, BaseConvNet):
+        raise TypeError(
+            "estimator must be a fitted ConvNetClassifier or ConvNetRegressor, or a Pipeline "
+            f"that ends in one. Got {type(net).__name__}; of a search pass best_estimator_."
+        )
+    return net
+
+
+def _new_axes() -> Any:
+    try:
+        from matplotlib import pyplot
+    except ImportError:
+        raise MissingDependencyError(
+            "Drawing a display needs matplotlib, which is not installed. Install it with "
+            'pip install "skcnn[plots]", or pass the axes to draw in.'
+        ) from None
+    return pyplot.subplots(layout="constrained")[1]
