@@ -325,9 +325,14 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 monitor.callbacks.start()
             try:
                 engine.train(batches, schedule, n_epochs, monitor)
-            finally:
-                if monitor.rows:  # interrupted or not, what was learned is kept
+            except KeyboardInterrupt:
+                if monitor.rows:  # what was learned so far is kept
                     self._keep(engine, monitor, stopping, before)
+                raise
+            except Exception:
+                self.__dict__.pop("net_", None)  # its weights may be half trained or NaN
+                raise
+            self._keep(engine, monitor, stopping, before)
         if monitor.callbacks is not None:
             monitor.callbacks.finish()
 

@@ -12,7 +12,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._errors import RareClassWarning
+from skcnn._errors import RareClassWarning, TrainingDivergedError
 from skcnn._layers import ACTIVATIONS
 from skcnn._losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skcnn._network import WEIGHT_INITS
@@ -331,6 +331,20 @@ def test_a_failing_fit_leaves_no_stale_network():
     model = small().fit(X, y)
     with pytest.raises(ValueError, match="NaN"):
         model.fit(np.full((10, 5), np.nan), y[:10])
+    assert not hasattr(model, "net_")
+
+
+def test_a_training_that_diverges_later_leaves_no_network():
+    from skorch.callbacks import Callback
+
+    class MakeInfinite(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            if len(net.history) == 2:
+                next(net.module_.parameters()).data.fill_(np.inf)
+
+    model = small(callbacks=[MakeInfinite()])
+    with pytest.raises(TrainingDivergedError, match="in epoch 3"):
+        model.fit(X, y)
     assert not hasattr(model, "net_")
 
 
