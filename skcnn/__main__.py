@@ -154,9 +154,7 @@ def _models(net: ConvNetClassifier) -> dict[str, BaseEstimator]:
     return {
         "ConvNetClassifier": net,
         "softmax regression": make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)),
-        "dense network": make_pipeline(
-            MinMaxScaler(), MLPClassifier(max_iter=500, random_state=0)
-        ),
+        "dense network": make_pipeline(MinMaxScaler(), MLPClassifier(max_iter=500, random_state=0)),
         "support vectors": make_pipeline(MinMaxScaler(), SVC()),
     }
 

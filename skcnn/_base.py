@@ -59,6 +59,7 @@ from skcnn._validation import (
     check_images,
     check_training_images,
     layout_of_shape,
+    layout_with_channels,
 )
 
 
@@ -472,9 +473,10 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         NotFittedError
             If the estimator is not fitted and a figure is missing.
         """
+        self._check_parameters()
         fitted = self.__sklearn_is_fitted__()
         if input_shape is not None:
-            layout = InputLayout(tuple(input_shape), self.channels)
+            layout = layout_with_channels(input_shape, self.channels)
         elif fitted:
             layout = InputLayout(self.input_shape_, self.channels)
         elif self.input_shape is not None:
@@ -492,7 +494,8 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             return summarize_layers(self._trace(network_shape, n_outputs))
         if fitted:
             return summarize_module(self.net_.module_.module, network_shape)
-        module = self.architecture(network_shape, n_outputs)
+        with private_random_state(0, torch.device("cpu")):
+            module = self.architecture(network_shape, n_outputs)
         if not isinstance(module, nn.Module):
             raise ArchitectureError(
                 "The 'architecture' callable must return a torch.nn.Module. Got "

@@ -125,6 +125,11 @@ class Concatenate(LayerSpec):
     branches: tuple[tuple[LayerSpec, ...], ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.branches, Iterable):
+            raise ArchitectureError(
+                "The 'branches' of Concatenate must be a sequence of sequences of layers. "
+                f"Got {self.branches!r}."
+            )
         branches = tuple(_as_layers(b, "Concatenate branches") for b in self.branches)
         if not branches:
             raise ArchitectureError("The 'branches' of Concatenate must not be empty.")

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, fields
 from math import prod
 from numbers import Integral, Real
 
+import numpy as np
+
 from skcnn._errors import ArchitectureError, did_you_mean
 from skcnn._shapes import Padding, per_axis, resolve_padding, window_output_size
 
@@ -26,6 +28,9 @@ NORMALIZATIONS = ("batch", "group")
 POOLINGS = ("max", "average")
 PADDING_MODES = ("zeros", "mirror", "edge", "wrap")
 PADDINGS = ("same", "valid")
+
+MOST_GROUPS = 8
+FEWEST_VALUES_A_GROUP = 8
 
 Shape = tuple[int, ...]
 
@@ -49,8 +54,8 @@ def _check_integers(owner: object, name: str, minimum: int) -> None:
             f"The {name!r} of {type(owner).__name__} must be an integer >= {minimum} "
             f"or a tuple of them, one for each spatial axis. Got {value!r}."
         )
-    if isinstance(value, list):
-        object.__setattr__(owner, name, values)
+    plain = tuple(int(v) for v in values)  # NumPy's integers would overflow in products
+    object.__setattr__(owner, name, plain if isinstance(value, list | tuple) else plain[0])
 
 
 def _check_count(owner: object, name: str) -> None:
@@ -58,6 +63,15 @@ def _check_count(owner: object, name: str) -> None:
     if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
         raise ArchitectureError(
             f"The {name!r} of {type(owner).__name__} must be an integer >= 1. Got {value!r}."
+        )
+    object.__setattr__(owner, name, int(value))
+
+
+def _check_flag(owner: object, name: str) -> None:
+    value = getattr(owner, name)
+    if not isinstance(value, bool | np.bool_):
+        raise ArchitectureError(
+            f"The {name!r} of {type(owner).__name__} must be True or False. Got {value!r}."
         )
 
 
@@ -195,6 +209,7 @@ class Conv(LayerSpec):
 
     def __post_init__(self) -> None:
         _check_count(self, "filters")
+        _check_flag(self, "bias")
         _check_count(self, "groups")
         for name in ("kernel_size", "stride", "dilation"):
             _check_integers(self, name, 1)
@@ -224,16 +239,20 @@ class Conv(LayerSpec):
                 f"(={n_channels}) and filters (={self.filters})."
             )
         window = self.window(len(spatial))
-        if self.padding_mode == "mirror":
-            self._check_mirror(window, tuple(spatial))
+        self._check_padding_fits(window, tuple(spatial))
         return (int(self.filters), *window.slide(self, tuple(spatial)))
 
-    def _check_mirror(self, window: _Window, spatial: Shape) -> None:
+    def _check_padding_fits(self, window: _Window, spatial: Shape) -> None:
+        """Check that the input has the values which mirror and wrap padding repeat."""
+        spare = {"mirror": 1, "wrap": 0}.get(self.padding_mode)
+        if spare is None:
+            return
         widest = tuple(max(pads) for pads in window.padding)
-        if any(p >= n for p, n in zip(widest, spatial, strict=True)):
+        if any(p > n - spare for p, n in zip(widest, spatial, strict=True)):
+            most = "one value less than" if spare else "as many values as"
             raise ArchitectureError(
-                f"{self!r}: padding_mode='mirror' reflects at most one value less than "
-                f"the input has. Got padding {widest} for spatial size {spatial}: use a "
+                f"{self!r}: padding_mode={self.padding_mode!r} repeats at most {most} the "
+                f"input has. Got padding {widest} for spatial size {spatial}: use a "
                 "smaller kernel_size or padding_mode='zeros'."
             )
 
@@ -362,6 +381,7 @@ class Dense(LayerSpec):
 
     def __post_init__(self) -> None:
         _check_count(self, "units")
+        _check_flag(self, "bias")
         if self.activation is not None:
             _check_choice(self, "activation", ACTIVATIONS)
 
@@ -410,6 +430,7 @@ class Dropout(LayerSpec):
     channels: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        _check_flag(self, "channels")
         if not isinstance(self.rate, Real) or isinstance(self.rate, bool):
             wrong = True
         else:
@@ -431,7 +452,7 @@ class Normalize(LayerSpec):
         group of channels within a sample.
     groups : int or None, default=None
         Number of groups for ``kind="group"``, must divide the channels; None takes the
-        largest divisor up to 8.
+        largest divisor up to 8 that leaves a group 8 values or more.
 
     References
     ----------
@@ -452,18 +473,35 @@ class Normalize(LayerSpec):
         if self.groups is not None:
             _check_count(self, "groups")
 
-    def n_groups(self, n_channels: int) -> int:
-        """Return the number of groups used for `n_channels`."""
-        if self.groups is None:
-            return max(g for g in range(1, 9) if n_channels % g == 0)
-        return self.groups
+    def n_groups(self, shape: Shape) -> int:
+        """Return the number of groups used for an input of `shape`.
+
+        By default a group has at least 8 values: of one or two values nothing but
+        their signs would be left.
+        """
+        if self.groups is not None:
+            return self.groups
+        n_channels, positions = shape[0], prod(shape[1:])
+        fitting = (
+            g
+            for g in range(1, MOST_GROUPS + 1)
+            if n_channels % g == 0 and n_channels // g * positions >= FEWEST_VALUES_A_GROUP
+        )
+        return max(fitting, default=1)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return the input's shape."""
-        if self.kind == "group" and shape[0] % self.n_groups(shape[0]):
-            raise ArchitectureError(
-                f"{self!r}: groups (={self.groups}) must divide the channels (={shape[0]})."
-            )
+        if self.kind == "group":
+            groups = self.n_groups(shape)
+            if shape[0] % groups:
+                raise ArchitectureError(
+                    f"{self!r}: groups (={groups}) must divide the channels (={shape[0]})."
+                )
+            if prod(shape) == groups:
+                raise ArchitectureError(
+                    f"{self!r}: a group of an input of {shape} has a single value, of which "
+                    "normalisation leaves nothing. Use fewer groups or kind='batch'."
+                )
         return shape
 
     def n_parameters(self, shape: Shape) -> int:

@@ -77,10 +77,11 @@ def per_axis(value: object, n_axes: int, name: str) -> tuple[int, ...]:
     """
     if isinstance(value, Integral):
         return (int(value),) * n_axes
-    values = tuple(int(v) for v in value)  # type: ignore[attr-defined]
-    if len(values) != n_axes:
+    values = tuple(value) if isinstance(value, list | tuple) else (value,)
+    whole = all(isinstance(v, Integral) and not isinstance(v, bool) for v in values)
+    if not whole or len(values) != n_axes:
         raise ArchitectureError(
             f"{name} must be an integer or have one for each of the {n_axes} spatial "
-            f"axes of the input. Got {value!r} with {len(values)}."
+            f"axes of the input. Got {value!r}."
         )
-    return values
+    return tuple(int(v) for v in values)

@@ -249,6 +249,17 @@ def layout_of_shape(input_shape: tuple[int, ...], channels: str) -> InputLayout:
     return InputLayout(tuple(input_shape), channels)
 
 
+def layout_with_channels(input_shape: object, channels: str) -> InputLayout:
+    """Return the layout of a shape that names its channel axis."""
+    sides = _check_input_shape(input_shape)
+    if sides is None or len(sides) < 2:
+        raise InputShapeError(
+            "input_shape must have the channel axis and at least one other, such as "
+            f"(28, 28, 1) or (100, 3). Got {input_shape!r}."
+        )
+    return InputLayout(sides, channels)
+
+
 def _with_one_channel(spatial: tuple[int, ...], channels: str) -> InputLayout:
     return InputLayout((*spatial, 1) if channels == "last" else (1, *spatial), channels)
 

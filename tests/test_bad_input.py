@@ -97,7 +97,7 @@ AT_FIT = [
     ("pool larger than the map", {"pool_size": 9}, X, y, ArchitectureError,
      r"Layer 'pool_1' \(number 4\).*spatial size \(8, 8\): window \(9, 9\)"),
     ("mirror wider than the map", {"padding_mode": "mirror", "kernel_size": 5, "filters": (8, 8, 8, 8)},
-     X, y, ArchitectureError, "mirror.*reflects"),
+     X, y, ArchitectureError, "mirror.*repeats"),
     ("layer that does not fit", {"architecture": [Conv(4), Pool(4), Conv(4, 5, padding="valid")]},
      X, y, ArchitectureError, r"Layer 'conv_2' \(number 3\)"),
     ("convolution after flattening", {"architecture": [Flatten(), Conv(4)]}, X, y, ArchitectureError,
