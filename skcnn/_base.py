@@ -4,7 +4,6 @@ Does not know what a target means; the subclasses in ``_estimators`` do.
 """
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -26,7 +25,12 @@ from skcnn._batches import (
     channel_statistics,
     split_validation,
 )
-from skcnn._blocks import TracedLayer, trace, with_output
+from skcnn._blocks import (
+    TracedLayer,
+    total_multiply_accumulates,
+    trace,
+    with_output,
+)
 from skcnn._device import (
     derive_seeds,
     draw_seed,
@@ -36,11 +40,10 @@ from skcnn._device import (
     resolve_precision,
     torch_threads,
 )
-from skcnn._engine import ConvNetEngine
+from skcnn._engine import ConvNetEngine, Evaluator
 from skcnn._errors import ArchitectureError
 from skcnn._layers import LayerSpec, Shape
 from skcnn._monitor import (
-    NO_VALIDATION,
     CallbackHooks,
     EarlyStopping,
     TrainingMonitor,
@@ -53,7 +56,6 @@ from skcnn._progress import ProgressReport
 from skcnn._summary import summarize_layers, summarize_module
 from skcnn._targets import check_weights
 from skcnn._validation import (
-    Images,
     InputLayout,
     ValueRange,
     check_images,
@@ -61,6 +63,8 @@ from skcnn._validation import (
     layout_of_shape,
     layout_with_channels,
 )
+
+UNKNOWN_MACS = 2**40  # of a user's module: taken for a large one
 
 
 class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
@@ -260,7 +264,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Create network, loss and engine for the training samples."""
         layout = train.images.layout
         module, rows = self._make_module(layout, channel_statistics(train, self.standardize), seed)
-        self._macs = _macs_of(rows)
+        self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
         batch_size = self._batch_size(len(train))
         precision_macs = 0 if rows is None else self._macs * batch_size
         engine = ConvNetEngine(
@@ -316,7 +320,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         ):
             monitor = TrainingMonitor(
                 first_epoch=n_before + 1,
-                evaluate=self._evaluator(engine, valid),
+                evaluate=Evaluator(engine, valid, self._score_outputs),
                 early_stopping=stopping,
                 weights=engine.weights_copy,
                 progress=progress,
@@ -366,28 +370,6 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             data,
             lambda: {"net_": engine.snapshot()},
         )
-
-    def _evaluator(
-        self, engine: ConvNetEngine, valid: SampleSet | None
-    ) -> Callable[[], dict[str, float]]:
-        """Return a function giving the validation figures of the engine's weights."""
-        if valid is None:
-            return lambda: NO_VALIDATION
-        rows = valid.images.rows[torch.from_numpy(valid.index)]
-        images = Images(rows, valid.images.layout)
-        targets = torch.from_numpy(valid.targets)
-        weights = None if valid.weights is None else torch.from_numpy(valid.weights)
-
-        def evaluate() -> dict[str, float]:
-            outputs = engine.outputs(images)
-            with torch.no_grad():
-                loss = engine.criterion_(torch.from_numpy(outputs), (targets, weights))
-            return {
-                "valid_loss": float(loss),
-                "valid_score": self._score_outputs(outputs, valid),
-            }
-
-        return evaluate
 
     def _batch_size(self, n_samples: int) -> int:
         if self.batch_size is None:
@@ -524,10 +506,3 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         tags.input_tags.three_d_array = True
         tags.target_tags.required = True
         return tags
-
-
-def _macs_of(rows: list[TracedLayer] | None) -> int:
-    """Return the multiply-accumulates of one sample, a large number if unknown."""
-    if rows is None:
-        return 2**40
-    return sum(row.spec.n_multiply_accumulates(row.input_shape) for row in rows)

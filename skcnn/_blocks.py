@@ -228,3 +228,8 @@ def trace(layers: Sequence[LayerSpec], shape: Shape) -> list[TracedLayer]:
         rows.append(TracedLayer(name, layer, shape, out))
         shape = out
     return rows
+
+
+def total_multiply_accumulates(rows: Iterable[TracedLayer]) -> int:
+    """Return the multiply-accumulates of one sample through all layers."""
+    return sum(row.spec.n_multiply_accumulates(row.input_shape) for row in rows)

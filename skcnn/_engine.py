@@ -19,10 +19,10 @@ from skorch import NeuralNet
 from skorch.callbacks import Callback
 from torch import Tensor, nn
 
-from skcnn._batches import BatchIterator
+from skcnn._batches import BatchIterator, SampleSet
 from skcnn._device import predict_chunk
 from skcnn._errors import TrainingDivergedError
-from skcnn._monitor import TrainingMonitor
+from skcnn._monitor import NO_VALIDATION, TrainingMonitor
 from skcnn._optimization import Schedule, make_optimizer
 from skcnn._validation import Images
 
@@ -333,6 +333,44 @@ class ConvNetEngine(NeuralNet):
         self.module_.to(device)
         self.criterion_.to(device)
         self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+
+
+class Evaluator:
+    """The validation figures of an engine's current weights.
+
+    Parameters
+    ----------
+    engine : ConvNetEngine
+        The network in training.
+    valid : SampleSet or None
+        The validation samples; without any the figures are NaN.
+    score : callable
+        Takes outputs and samples, returns the score.
+    """
+
+    def __init__(
+        self,
+        engine: ConvNetEngine,
+        valid: SampleSet | None,
+        score: Callable[[np.ndarray, SampleSet], float],
+    ) -> None:
+        self.engine = engine
+        self.valid = valid
+        self.score = score
+        if valid is not None:
+            rows = valid.images.rows[torch.from_numpy(valid.index)]
+            self.images = Images(rows, valid.images.layout)
+            weights = None if valid.weights is None else torch.from_numpy(valid.weights)
+            self.target = (torch.from_numpy(valid.targets), weights)
+
+    def __call__(self) -> dict[str, float]:
+        """Return ``valid_loss`` and ``valid_score``."""
+        if self.valid is None:
+            return NO_VALIDATION
+        outputs = self.engine.outputs(self.images)
+        with torch.no_grad():
+            loss = self.engine.criterion_(torch.from_numpy(outputs), self.target)
+        return {"valid_loss": float(loss), "valid_score": self.score(outputs, self.valid)}
 
 
 def _check_finite(loss: float, epoch: int, learning_rate: float) -> None:

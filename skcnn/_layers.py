@@ -4,14 +4,18 @@ Builds no tensor and chooses no architecture; layers made of layers and the way 
 shape through a whole network are in ``_blocks``.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from math import prod
-from numbers import Integral, Real
+from numbers import Real
 
-import numpy as np
-
-from skcnn._errors import ArchitectureError, did_you_mean
+from skcnn._errors import ArchitectureError
+from skcnn._fields import (
+    check_choice,
+    check_count,
+    check_flag,
+    check_integers,
+    check_padding,
+)
 from skcnn._shapes import Padding, per_axis, resolve_padding, window_output_size
 
 ACTIVATIONS = (
@@ -27,60 +31,11 @@ ACTIVATIONS = (
 NORMALIZATIONS = ("batch", "group")
 POOLINGS = ("max", "average")
 PADDING_MODES = ("zeros", "mirror", "edge", "wrap")
-PADDINGS = ("same", "valid")
 
 MOST_GROUPS = 8
 FEWEST_VALUES_A_GROUP = 8
 
 Shape = tuple[int, ...]
-
-
-def _check_choice(owner: object, name: str, options: Sequence[str]) -> None:
-    value = getattr(owner, name)
-    if value not in options:
-        raise ArchitectureError(
-            f"The {name!r} of {type(owner).__name__} must be one of "
-            f"{sorted(options)}. Got {value!r}.{did_you_mean(value, options)}"
-        )
-
-
-def _check_integers(owner: object, name: str, minimum: int) -> None:
-    """Check an integer or a sequence of them, and store sequences as tuples."""
-    value = getattr(owner, name)
-    values = tuple(value) if isinstance(value, list | tuple) else (value,)
-    whole = all(isinstance(v, Integral) and not isinstance(v, bool) for v in values)
-    if not values or not whole or any(v < minimum for v in values):
-        raise ArchitectureError(
-            f"The {name!r} of {type(owner).__name__} must be an integer >= {minimum} "
-            f"or a tuple of them, one for each spatial axis. Got {value!r}."
-        )
-    plain = tuple(int(v) for v in values)  # NumPy's integers would overflow in products
-    object.__setattr__(owner, name, plain if isinstance(value, list | tuple) else plain[0])
-
-
-def _check_count(owner: object, name: str) -> None:
-    value = getattr(owner, name)
-    if not isinstance(value, Integral) or isinstance(value, bool) or value < 1:
-        raise ArchitectureError(
-            f"The {name!r} of {type(owner).__name__} must be an integer >= 1. Got {value!r}."
-        )
-    object.__setattr__(owner, name, int(value))
-
-
-def _check_flag(owner: object, name: str) -> None:
-    value = getattr(owner, name)
-    if not isinstance(value, bool | np.bool_):
-        raise ArchitectureError(
-            f"The {name!r} of {type(owner).__name__} must be True or False. Got {value!r}."
-        )
-
-
-def _check_padding(owner: object) -> None:
-    value = getattr(owner, "padding")  # noqa: B009  (the owner is any windowed layer)
-    if isinstance(value, str):
-        _check_choice(owner, "padding", PADDINGS)
-    else:
-        _check_integers(owner, "padding", 0)
 
 
 def _check_spatial(owner: object, shape: Shape) -> None:
@@ -208,15 +163,15 @@ class Conv(LayerSpec):
     activation: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_count(self, "filters")
-        _check_flag(self, "bias")
-        _check_count(self, "groups")
+        check_count(self, "filters")
+        check_flag(self, "bias")
+        check_count(self, "groups")
         for name in ("kernel_size", "stride", "dilation"):
-            _check_integers(self, name, 1)
-        _check_padding(self)
-        _check_choice(self, "padding_mode", PADDING_MODES)
+            check_integers(self, name, 1)
+        check_padding(self)
+        check_choice(self, "padding_mode", PADDING_MODES)
         if self.activation is not None:
-            _check_choice(self, "activation", ACTIVATIONS)
+            check_choice(self, "activation", ACTIVATIONS)
 
     def window(self, n_axes: int) -> _Window:
         """Return the window resolved for `n_axes` spatial axes."""
@@ -299,11 +254,11 @@ class Pool(LayerSpec):
     padding: str | int | tuple[int, ...] = field(default="valid", kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_integers(self, "size", 1)
-        _check_choice(self, "kind", POOLINGS)
+        check_integers(self, "size", 1)
+        check_choice(self, "kind", POOLINGS)
         if self.stride is not None:
-            _check_integers(self, "stride", 1)
-        _check_padding(self)
+            check_integers(self, "stride", 1)
+        check_padding(self)
 
     def window(self, n_axes: int) -> _Window:
         """Return the window resolved for `n_axes` spatial axes."""
@@ -347,7 +302,7 @@ class GlobalPool(LayerSpec):
     kind: str = field(default="average", kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_choice(self, "kind", POOLINGS)
+        check_choice(self, "kind", POOLINGS)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return ``(n_channels,)``."""
@@ -380,10 +335,10 @@ class Dense(LayerSpec):
     activation: str | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_count(self, "units")
-        _check_flag(self, "bias")
+        check_count(self, "units")
+        check_flag(self, "bias")
         if self.activation is not None:
-            _check_choice(self, "activation", ACTIVATIONS)
+            check_choice(self, "activation", ACTIVATIONS)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return ``(units,)``."""
@@ -430,7 +385,7 @@ class Dropout(LayerSpec):
     channels: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_flag(self, "channels")
+        check_flag(self, "channels")
         if not isinstance(self.rate, Real) or isinstance(self.rate, bool):
             wrong = True
         else:
@@ -469,9 +424,9 @@ class Normalize(LayerSpec):
     groups: int | None = field(default=None, kw_only=True)
 
     def __post_init__(self) -> None:
-        _check_choice(self, "kind", NORMALIZATIONS)
+        check_choice(self, "kind", NORMALIZATIONS)
         if self.groups is not None:
-            _check_count(self, "groups")
+            check_count(self, "groups")
 
     def n_groups(self, shape: Shape) -> int:
         """Return the number of groups used for an input of `shape`.
@@ -529,7 +484,7 @@ default="relu"
     kind: str = field(default="relu")
 
     def __post_init__(self) -> None:
-        _check_choice(self, "kind", ACTIVATIONS)
+        check_choice(self, "kind", ACTIVATIONS)
 
 
 @dataclass(frozen=True, repr=False)

@@ -12,7 +12,8 @@ from sklearn.utils._param_validation import Interval, InvalidParameterError, Str
 
 from skcnn._architectures import NAMED
 from skcnn._errors import did_you_mean
-from skcnn._layers import ACTIVATIONS, NORMALIZATIONS, PADDING_MODES, PADDINGS, POOLINGS
+from skcnn._fields import PADDINGS
+from skcnn._layers import ACTIVATIONS, NORMALIZATIONS, PADDING_MODES, POOLINGS
 from skcnn._losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skcnn._network import WEIGHT_INITS
 from skcnn._optimization import OPTIMIZERS, SCHEDULES
