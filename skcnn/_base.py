@@ -4,6 +4,7 @@ Does not know what a target means; the subclasses in ``_estimators`` do.
 """
 
 from abc import ABCMeta, abstractmethod
+from contextlib import nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -209,9 +210,11 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         train, valid = self._split(samples, X_val, y_val, fresh, split_seed)
         device = resolve_device(self.device)
         seeds = derive_seeds(seed, 0 if fresh else self.n_iter_, 3)
-        with private_random_state(seeds[0], device):
+        own_state = callable(self.architecture)  # whose module may draw from torch's
+        with private_random_state(seeds[0], device) if own_state else nullcontext():
             engine = self._build(train, device, seeds[1]) if fresh else self._resume(device)
             data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+            engine.seed_dropout(seeds[0])
             self._run(engine, train, valid, data, incremental, seeds[2])
         return self
 
@@ -288,6 +291,12 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Return the trained engine, on `device`."""
         if str(device) != self.net_.device:
             self.net_.move_to(device)
+        self.net_.change_training(
+            lr=self._learning_rate(),
+            weight_decay=self.weight_decay,
+            l1_penalty=self.l1_penalty,
+            gradient_clip=self.gradient_clip,
+        )
         return self.net_
 
     def _run(

@@ -5,7 +5,6 @@ repeated rows are merged into one with their summed weight. So a sample's weight
 exactly its repetition, and the order of the rows does not change the result.
 """
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from math import ceil
@@ -14,8 +13,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from skcnn._errors import RareClassWarning
+from skcnn._errors import RareClassWarning, warn_caller
 from skcnn._validation import CHUNK_ROWS, Images
+
+SAFE_TO_SQUARE = 1e15  # in float32
 
 
 @dataclass(frozen=True)
@@ -161,11 +162,10 @@ def split_validation(
         valid = np.sort(np.concatenate(chosen))
         n_single = int(np.sum(counts == 1))
         if n_single:
-            warnings.warn(
+            warn_caller(
                 f"{n_single} of {np.sum(counts > 0)} classes have a single distinct sample: "
                 "they stay in training and are missing from the validation set.",
                 RareClassWarning,
-                stacklevel=5,
             )
     else:
         valid = np.sort(rng.permutation(len(samples))[:n_valid])
@@ -215,8 +215,12 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
 
 
 def _as_channels(images: Tensor) -> Tensor:
-    """Return (n_samples, n_channels, n_positions) float32."""
-    return images.flatten(2).float()
+    """Return (n_samples, n_channels, n_positions) float32, float64 if needed."""
+    values = images.flatten(2).float()
+    if not images.is_floating_point():
+        return values
+    largest = values.abs().max()
+    return values if 1 / SAFE_TO_SQUARE < largest < SAFE_TO_SQUARE else values.double()
 
 
 class BatchIterator:

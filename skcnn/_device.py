@@ -5,6 +5,7 @@ Holds no data and no network.
 
 import os
 import secrets
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -22,6 +23,7 @@ BFLOAT16_MACS = 50_000_000
 PREDICT_CHUNK = {"cpu": 32}
 PREDICT_CHUNK_ACCELERATOR = 512
 _IMPORTED_IN = os.getpid()
+_DEFAULT_GENERATORS = threading.RLock()
 
 
 def resolve_device(device: str) -> torch.device:
@@ -114,9 +116,12 @@ def torch_threads(n_threads: int | None, macs_per_batch: int) -> Iterator[None]:
 
 @contextmanager
 def private_random_state(seed: int, device: torch.device) -> Iterator[None]:
-    """Seed torch's default generators inside the block only."""
+    """Seed torch's default generators inside the block only.
+
+    Blocks of several threads wait for each other: the generators are the process's.
+    """
     devices = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with _DEFAULT_GENERATORS, torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)
         if devices:
             torch.cuda.manual_seed(seed)

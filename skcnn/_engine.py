@@ -23,6 +23,7 @@ from skcnn._batches import BatchIterator, SampleSet
 from skcnn._device import predict_chunk
 from skcnn._errors import TrainingDivergedError
 from skcnn._monitor import NO_VALIDATION, TrainingMonitor
+from skcnn._network import ByteDropout
 from skcnn._optimization import Schedule, make_optimizer
 from skcnn._validation import Images
 
@@ -169,6 +170,7 @@ class ConvNetEngine(NeuralNet):
             loss = self.train_step_single(batch)["loss"]
             step()
             total += loss * len(batch[0])
+        self.history.new_batch()  # some of skorch's epoch-level callbacks look for one
         return total.item() / iterator.n_samples
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
@@ -218,6 +220,7 @@ class ConvNetEngine(NeuralNet):
             for _ in range(n_epochs):
                 if self._train_epoch(batches, monitor):
                     break
+            self._check_weights()
         except StopTraining:
             pass
         finally:
@@ -245,6 +248,11 @@ class ConvNetEngine(NeuralNet):
         stop = monitor.epoch_end(figures)
         self.notify("on_epoch_end", dataset_train=batches, dataset_valid=None)
         return stop
+
+    def _check_weights(self) -> None:
+        """Find a divergence of the last step, which no loss has shown yet."""
+        total = sum(p.detach().abs().sum() for p in self.module_.parameters())
+        _check_finite(float(total), len(self.history), self.lr, "sum of absolute weights")
 
     def _advance_schedule(self) -> None:
         self._rate = self._schedule.next_rate()
@@ -294,6 +302,22 @@ class ConvNetEngine(NeuralNet):
                     rows = torch.cat([rows, rows.new_zeros((chunk - n, rows.shape[1]))])
                 parts.append(self.module_(images.as_batch(rows.to(device)))[:n])
             return torch.cat(parts).float().cpu().numpy()
+
+    def seed_dropout(self, seed: int) -> None:
+        """Give all dropout layers a common generator of their own."""
+        generator = torch.Generator(self.device).manual_seed(seed)
+        for part in self.module_.modules():
+            if isinstance(part, ByteDropout):
+                part.generator = generator
+
+    def change_training(self, lr: float, weight_decay: float, **settings: Any) -> None:
+        """Take other training settings for a training that goes on."""
+        self.lr = lr
+        self.__dict__.update(settings)
+        self.weight_decay = weight_decay
+        for group in self.optimizer_.param_groups:
+            decays = group["params"][0].dim() > 1
+            group["weight_decay"] = weight_decay if decays else 0.0
 
     def snapshot(self) -> "ConvNetEngine":
         """Return an engine for prediction that further training does not change."""
@@ -373,10 +397,12 @@ class Evaluator:
         return {"valid_loss": float(loss), "valid_score": self.score(outputs, self.valid)}
 
 
-def _check_finite(loss: float, epoch: int, learning_rate: float) -> None:
-    if not np.isfinite(loss):
+def _check_finite(
+    value: float, epoch: int, learning_rate: float, what: str = "training loss"
+) -> None:
+    if not np.isfinite(value):
         raise TrainingDivergedError(
-            f"The training loss became {loss} in epoch {epoch}. Try a learning_rate below "
+            f"The {what} became {value} in epoch {epoch}. Try a learning_rate below "
             f"{learning_rate:g}, gradient_clip=1.0, or standardize=True."
         )
 

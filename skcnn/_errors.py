@@ -4,6 +4,8 @@ Does not decide when to raise: the module that sees the bad value does.
 """
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -45,3 +47,16 @@ def did_you_mean(value: object, options: Iterable[str]) -> str:
         return ""
     near = difflib.get_close_matches(value.lower(), sorted(options), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called into skcnn, however deep the call is by now."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] in ("skcnn", "sklearn")

@@ -12,6 +12,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
+from torch.nn.utils import skip_init  # torch's own initialisation draws globally
 
 from skcnn._blocks import Concatenate, Residual, TracedLayer, trace
 from skcnn._errors import ArchitectureError
@@ -76,13 +77,20 @@ class ByteDropout(nn.Module):
     """Dropout whose mask is random bytes compared with a threshold.
 
     Eight values cost one 64-bit random number: 0.3 ms for 400,000 values where
-    ``bernoulli_`` takes 3.6 ms. The rate is a multiple of 1/256.
+    ``bernoulli_`` takes 3.6 ms. The rate is a multiple of 1/256. With `generator` set
+    torch's global random state is not touched, and trainings in several threads do not
+    disturb each other.
     """
 
     def __init__(self, rate: float, channels: bool) -> None:
         super().__init__()
         self.threshold = min(max(round(rate * 256), 0), 255)
         self.channels = channels
+        self.generator: torch.Generator | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # a generator belongs to one training, not to copies and pickles
+        return {**vars(self), "generator": None}
 
     def extra_repr(self) -> str:
         """Return the rate and whether whole channels are dropped."""
@@ -95,7 +103,10 @@ class ByteDropout(nn.Module):
         shape = x.shape[:2] + (1,) * (x.dim() - 2) if self.channels else x.shape
         n = shape.numel()
         words = torch.empty((n + 7) // 8, dtype=torch.int64, device=x.device)
-        kept = words.random_(-(2**63), None).view(torch.uint8)[:n] >= self.threshold
+        kept = (
+            words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[:n]
+            >= self.threshold
+        )
         mask = kept.to(x.dtype).mul_(256 / (256 - self.threshold)).view(shape)
         if not self.channels and x.dim() == 4:
             # A mask in the memory order of x multiplies three times as fast.
@@ -328,7 +339,8 @@ def _build_conv(spec: Conv, shape: Shape, lift: bool) -> nn.Module:
     padding = ((0, 0), *window.padding) if lift else window.padding
     simple = spec.padding_mode == "zeros" and all(a == b for a, b in padding)
     cls = nn.Conv3d if len(padding) == 3 else nn.Conv2d
-    conv = cls(
+    conv = skip_init(
+        cls,
         shape[0],
         spec.filters,
         kernel_size=_lifted(window.size, lift, 1),
@@ -372,7 +384,7 @@ _BUILDERS: dict[type, Callable[..., nn.Module]] = {
     Conv: _build_conv,
     Pool: _build_pool,
     GlobalPool: lambda spec, shape, lift: GlobalPooling(spec.kind),
-    Dense: lambda spec, shape, lift: nn.Linear(shape[0], spec.units, bias=spec.bias),
+    Dense: lambda spec, shape, lift: skip_init(nn.Linear, shape[0], spec.units, bias=spec.bias),
     Dropout: lambda spec, shape, lift: ByteDropout(spec.rate, spec.channels),
     Normalize: _build_normalize,
     Activation: lambda spec, shape, lift: _ACTIVATIONS[spec.kind](),

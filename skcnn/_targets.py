@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
+from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
@@ -59,8 +61,7 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
     if y is None:
         raise ValueError("This estimator requires y to be passed, but the target y is None.")
     y = _from_torch_like(y)
-    if np.asarray(y).dtype.kind == "f":  # before scikit-learn casts it to integers
-        assert_all_finite(y, input_name="y")
+    _check_complete(y)
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y", raise_unknown=True)
     if kind == "multilabel-indicator":
@@ -78,6 +79,17 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
     return labels, False
 
 
+def _check_complete(y: Any) -> None:
+    """Check for missing and infinite labels, before scikit-learn sorts or casts them."""
+    values = y if hasattr(y, "dtype") else np.asarray(y)
+    if issparse(values):
+        return
+    if getattr(values.dtype, "kind", "O") == "f":
+        assert_all_finite(values, input_name="y")
+    elif np.any(pd.isna(values)):
+        raise ValueError("Input y contains NaN: some labels are missing (None, NaN or NA).")
+
+
 def check_numbers(y: Any, n_samples: int) -> np.ndarray:
     """Return regression targets as float64 of shape (n_samples,) or (n_samples, n_outputs)."""
     if y is None:
@@ -92,7 +104,10 @@ def check_numbers(y: Any, n_samples: int) -> np.ndarray:
 
 
 def _from_torch_like(y: Any) -> Any:
-    return y.detach().cpu().numpy() if hasattr(y, "detach") else y
+    if not hasattr(y, "detach"):
+        return y
+    y = y.detach().cpu()
+    return (y.float() if y.is_floating_point() else y).numpy()
 
 
 def _check_length(y: np.ndarray, n_samples: int) -> None:
@@ -151,14 +166,22 @@ def class_weight_per_code(
                 f"among the classes {targets.classes}."
             )
         values = np.asarray(list(class_weight.values()), dtype=float)
-        if not (values >= 0).all() or not (values > 0).any():
+        if not (np.isfinite(values) & (values >= 0)).all():
             raise ValueError(
-                "The 'class_weight' parameter must have weights >= 0, at least one of them "
-                f"positive. Got {class_weight!r}."
+                f"The 'class_weight' parameter must have finite weights >= 0. Got {class_weight!r}."
             )
-    return compute_class_weight(
+    elif len(np.unique(codes)) < len(targets.classes):
+        raise ValueError(
+            "class_weight='balanced' needs samples of every class; give a dict of weights instead."
+        )
+    factors = compute_class_weight(
         class_weight,
         classes=targets.classes,
         y=targets.classes[codes],
         sample_weight=weights,
     )
+    if not factors[codes].any():
+        raise ValueError(
+            f"The 'class_weight' parameter leaves no sample any weight. Got {class_weight!r}."
+        )
+    return factors

@@ -15,7 +15,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
 from torch import Tensor
 
-from skcnn._errors import InputLayoutWarning, InputScaleWarning, InputShapeError
+from skcnn._errors import InputLayoutWarning, InputScaleWarning, InputShapeError, warn_caller
 
 CHUNK_ROWS = 4096
 USUAL_CHANNELS = (1, 2, 3, 4)
@@ -115,13 +115,12 @@ class ValueRange:
         shrunk = fractions and self.low >= 0 and self.high > 10 and bool((rows % 1 != 0).any())
         grown = self.low >= 0 and self.high <= 1 and seen.low >= 0 and seen.high > 10
         if shrunk or grown:
-            warnings.warn(
+            warn_caller(
                 f"X lies in [{seen.low:g}, {seen.high:g}], but at fit it lay in "
                 f"[{self.low:g}, {self.high:g}]: bytes in one and fractions of one in the "
                 "other? Predictions on another scale than the training data are wrong; "
                 "multiply or divide X by 255.",
                 InputScaleWarning,
-                stacklevel=5,
             )
 
 
@@ -280,12 +279,11 @@ def _layout_with_input_shape(
             f"channels={channels!r}."
         )
     if len(given) == 2 and not flat and 2 * layout.n_channels >= layout.spatial[0]:
-        warnings.warn(
+        warn_caller(
             f"input_shape={given} with three-dimensional X means signals of length "
             f"{layout.spatial[0]} with {layout.n_channels} channels. For grey images leave "
             f"input_shape=None or write input_shape={(*given, 1)}.",
             InputLayoutWarning,
-            stacklevel=6,
         )
     return layout
 
@@ -295,12 +293,11 @@ def _warn_of_swapped_channels(layout: InputLayout) -> None:
     other = "first" if layout.channels == "last" else "last"
     ours, theirs = (last, first) if layout.channels == "last" else (first, last)
     if theirs in USUAL_CHANNELS and ours > max(USUAL_CHANNELS):
-        warnings.warn(
+        warn_caller(
             f"Samples of shape {layout.shape} with channels={layout.channels!r} have "
             f"{ours} channels and a side of {theirs}: are the channels {other}? Then set "
             f"channels={other!r}.",
             InputLayoutWarning,
-            stacklevel=6,
         )
 
 
