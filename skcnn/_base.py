@@ -503,7 +503,16 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._value_range.warn_if_rescaled(images.rows)
         chunk = predict_chunk(torch.device(self.net_.device))
         with torch_threads(self.n_threads, self._macs * chunk):
-            return self.net_.outputs(images).astype(np.float64)
+            outputs = self.net_.outputs(images).astype(np.float64)
+        lost = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
+        if len(lost):
+            raise ValueError(
+                f"The network's outputs for {len(lost)} of {len(outputs)} samples, the first "
+                f"at index {lost[0]}, are infinite or NaN: their values are far beyond "
+                "those of the training samples, or the weights diverged and training needs "
+                "a smaller learning_rate."
+            )
+        return outputs
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether a network was trained."""
