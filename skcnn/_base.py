@@ -1,6 +1,6 @@
 """What classifier and regressor share: fit as named steps, outputs, summary.
 
-Does not know what a target means; the subclasses in ``_estimators`` do.
+Does not know what a target means; the subclasses in ``_classifier`` and ``_regressor`` do.
 """
 
 from abc import ABCMeta, abstractmethod

@@ -209,7 +209,8 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             As for `fit`.
         classes : array-like of shape (n_classes,) or None, default=None
-            All labels that will ever come; needed in the first call.
+            All labels that will ever come; needed in the first call unless the targets
+            are multilabel.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the samples.
 
@@ -218,6 +219,9 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         self : ConvNetClassifier
             The estimator, one epoch further.
         """
+        self._check_parameters()
+        if classes is None and not self.__sklearn_is_fitted__() and np.ndim(y) < 2:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
         return self._train(X, y, sample_weight, classes=classes, incremental=True)
 
     def _read_targets(

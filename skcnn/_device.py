@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 
-# Below this many multiply-accumulates a batch (forward), a second thread gains under
-# 15 % of a step, and the same bits for any n_jobs are worth more.
-ONE_THREAD_MACS = 16_000_000
+# Below this many multiply-accumulates a batch (forward), a second thread gains a quarter
+# of a step at most on free cores and loses several times that on busy ones; the same bits
+# for any n_jobs are worth more.
+ONE_THREAD_MACS = 32_000_000
 # Under this, casting weights and activations costs more than bfloat16 saves.
 BFLOAT16_MACS = 50_000_000
 # Samples in one prediction chunk. Every chunk has this size, zero-padded, because a
@@ -112,6 +113,15 @@ def torch_threads(n_threads: int | None, macs_per_batch: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+def _new_lock() -> None:
+    global _DEFAULT_GENERATORS
+    _DEFAULT_GENERATORS = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_lock)
 
 
 @contextmanager

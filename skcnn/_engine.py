@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from skorch import NeuralNet
-from skorch.callbacks import Callback
+from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
 from torch import Tensor, nn
 
 from skcnn._batches import BatchIterator, SampleSet
@@ -87,6 +87,7 @@ class ConvNetEngine(NeuralNet):
         self.gradient_clip = gradient_clip
         self.autocast = autocast
         self.compile_module = compile_module
+        _refuse_callbacks(callbacks or ())
         kwargs.setdefault("verbose", 0)
         kwargs.setdefault("train_split", None)
         super().__init__(module, criterion, lr=lr, callbacks=callbacks, device=device, **kwargs)
@@ -245,6 +246,9 @@ class ConvNetEngine(NeuralNet):
         self._schedule.epoch_done(loss)
         for name, value in figures.items():
             self.history.record(name, value)
+        for name in ("train_loss", "valid_loss"):  # what skorch's Checkpoint looks for
+            best = all(figures[name] < epoch[name] for epoch in self.history[:-1])
+            self.history.record(f"{name}_best", best)
         stop = monitor.epoch_end(figures)
         self.notify("on_epoch_end", dataset_train=batches, dataset_valid=None)
         return stop
@@ -357,6 +361,24 @@ class ConvNetEngine(NeuralNet):
         self.module_.to(device)
         self.criterion_.to(device)
         self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+
+
+def _refuse_callbacks(callbacks: Iterable[Any]) -> None:
+    """Refuse skorch callbacks that would silently do nothing here."""
+    for entry in callbacks:
+        callback = entry[1] if isinstance(entry, tuple) else entry
+        name = type(callback).__name__
+        if isinstance(callback, LRScheduler):
+            raise ValueError(
+                f"The 'callbacks' parameter must not contain skorch's {name}: the learning "
+                "rate follows the parameter lr_schedule."
+            )
+        if isinstance(callback, EpochScoring | BatchScoring):
+            raise ValueError(
+                f"The 'callbacks' parameter must not contain skorch's {name}, which cannot "
+                "read these batches: pass X_val and y_val to fit, or set scikit-learn's "
+                "ScoringMonitor with set_callbacks."
+            )
 
 
 class Evaluator:

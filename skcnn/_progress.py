@@ -48,13 +48,18 @@ class _RichBar:
     def __init__(self, name: str, n_epochs: int) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as TimeLeft
+        from rich.table import Column
+
+        def whole(width: int) -> Column:
+            return Column(no_wrap=True, min_width=width)
 
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=8),
-            MofNCompleteColumn(),
-            TimeLeft(elapsed_when_finished=True),
-            TextColumn("{task.fields[figures]}"),
+            TextColumn("{task.description}", table_column=whole(len(name))),
+            BarColumn(bar_width=8, table_column=whole(8)),
+            MofNCompleteColumn(table_column=whole(2 * len(str(n_epochs)) + 1)),
+            TimeLeft(elapsed_when_finished=True, table_column=whole(7)),
+            # the figures are cut where the screen is narrow
+            TextColumn("{task.fields[figures]}", table_column=Column(overflow="ellipsis")),
         )
         self.progress = Progress(*columns)
         self.task = self.progress.add_task(name, total=n_epochs, figures="")

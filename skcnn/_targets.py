@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from scipy.sparse import issparse
 from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.class_weight import compute_class_weight
@@ -107,7 +108,7 @@ def _from_torch_like(y: Any) -> Any:
     if not hasattr(y, "detach"):
         return y
     y = y.detach().cpu()
-    return (y.float() if y.is_floating_point() else y).numpy()
+    return (y.float() if y.dtype == torch.bfloat16 else y).numpy()  # NumPy has no bfloat16
 
 
 def _check_length(y: np.ndarray, n_samples: int) -> None:

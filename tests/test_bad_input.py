@@ -223,6 +223,35 @@ def test_partial_fit_refuses_what_differs_from_the_first_call(arguments, message
         model.partial_fit(**{"X": X, "y": y, **arguments})
 
 
+def test_partial_fit_asks_for_the_classes_first():
+    with pytest.raises(ValueError, match="classes must be passed on the first call"):
+        ConvNetClassifier().partial_fit(X, y)
+
+
+def test_partial_fit_of_multilabel_targets_needs_no_classes():
+    model = ConvNetClassifier(random_state=0).partial_fit(X, np.eye(3, dtype=int)[y])
+    assert model.predict(X).shape == (12, 3)
+
+
+def _skorch(name):
+    import skorch.callbacks
+
+    return getattr(skorch.callbacks, name)
+
+
+@pytest.mark.parametrize(
+    ("callback", "message"),
+    [
+        (lambda: _skorch("LRScheduler")(), "skorch's LRScheduler: the learning rate follows"),
+        (lambda: _skorch("EpochScoring")("accuracy"), "skorch's EpochScoring, .*ScoringMonitor"),
+        (lambda: ("acc", _skorch("BatchScoring")("accuracy")), "skorch's BatchScoring"),
+    ],
+)
+def test_fit_refuses_callbacks_that_would_do_nothing(callback, message):
+    with pytest.raises(ValueError, match=message):
+        ConvNetClassifier(callbacks=[callback()], max_epochs=1).fit(X, y)
+
+
 def test_warm_start_refuses_other_regression_targets():
     model = ConvNetRegressor(max_epochs=1, warm_start=True).fit(X, np.arange(12.0))
     with pytest.raises(ValueError, match="fitted on targets of shape"):

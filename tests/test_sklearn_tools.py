@@ -153,9 +153,7 @@ def test_multi_output_wrapper(digits):
 
 def test_learning_curve(digits):
     X, y = digits
-    _, _, scores = learning_curve(
-        small(), X, y, train_sizes=[0.3, 1.0], cv=2, error_score="raise"
-    )
+    _, _, scores = learning_curve(small(), X, y, train_sizes=[0.3, 1.0], cv=2, error_score="raise")
     assert scores.shape == (2, 2)
 
 

@@ -1,0 +1,173 @@
+"""Displays: what is drawn for which history, and what wrong estimators get."""
+
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from skcnn import ConvNetClassifier, ConvNetRegressor, TrainingHistoryDisplay
+from skcnn._errors import MissingDependencyError
+
+SMALL = {"filters": 2, "hidden_units": (), "max_epochs": 2, "random_state": 0}
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    pyplot.close("all")
+
+
+@pytest.fixture
+def data():
+    X = np.random.default_rng(0).normal(size=(24, 9))
+    return X, np.arange(24) % 2
+
+
+def make_history(train, valid=None, score=None, first=1):
+    n = len(train)
+    nan = [np.nan] * n
+    return pd.DataFrame(
+        {"train_loss": train, "valid_loss": valid or nan, "valid_score": score or nan},
+        index=pd.RangeIndex(first, first + n, name="epoch"),
+    )
+
+
+def plot(history, best_epoch=1, **settings):
+    return TrainingHistoryDisplay(history=history, best_epoch=best_epoch, **settings).plot()
+
+
+def legend_of(display):
+    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
+
+
+def test_curves_are_those_of_the_history():
+    history = make_history([3.0, 2.0, 1.0], [3.5, 2.5, 2.6], [0.1, 0.6, 0.5])
+    display = plot(history, best_epoch=2, score_name="accuracy")
+    train, valid, best = display.ax_.get_lines()
+    np.testing.assert_array_equal(train.get_xdata(), [1, 2, 3])
+    np.testing.assert_array_equal(train.get_ydata(), [3.0, 2.0, 1.0])
+    np.testing.assert_array_equal(valid.get_ydata(), [3.5, 2.5, 2.6])
+    np.testing.assert_array_equal(best.get_xdata(), [2, 2])
+    (score,) = display.score_ax_.get_lines()
+    np.testing.assert_array_equal(score.get_ydata(), [0.1, 0.6, 0.5])
+    assert legend_of(display) == [
+        "training loss",
+        "validation loss",
+        "validation accuracy",
+        "best epoch (2)",
+    ]
+
+
+def test_axes_are_labelled_and_epochs_are_whole_numbers():
+    display = plot(make_history([3.0, 2.0], [3.0, 2.0], [0.1, 0.2]))
+    assert display.ax_.get_xlabel() == "epoch"
+    assert display.ax_.get_ylabel() == "loss"
+    assert display.score_ax_.get_ylabel() == "validation score"
+    assert all(tick == int(tick) for tick in display.ax_.get_xticks())
+
+
+def test_without_validation_only_the_training_loss_is_drawn():
+    display = plot(make_history([3.0, 2.0]), best_epoch=2)
+    assert display.score_ax_ is None
+    assert legend_of(display) == ["training loss"]
+    assert len(display.figure_.axes) == 1
+
+
+def test_validation_loss_without_score_has_no_right_axis():
+    display = plot(make_history([3.0, 2.0], [3.0, 2.5]), best_epoch=2)
+    assert display.score_ax_ is None
+    assert legend_of(display) == ["training loss", "validation loss", "best epoch (2)"]
+
+
+def test_epochs_without_validation_are_left_out_of_its_curve():
+    history = make_history([4.0, 3.0, 2.0], [np.nan, 3.0, 2.5], [np.nan, 0.5, 0.6])
+    display = plot(history, best_epoch=3)
+    np.testing.assert_array_equal(display.ax_.get_lines()[1].get_xdata(), [2, 3])
+
+
+@pytest.mark.parametrize(
+    ("losses", "scale"),
+    [([3.0, 1.0], "linear"), ([3.0, 0.1], "log"), ([3.0, 0.0], "linear"), ([3.0, -1.0], "linear")],
+)
+def test_losses_that_fall_far_get_a_logarithmic_axis(losses, scale):
+    assert plot(make_history(losses)).ax_.get_yscale() == scale
+
+
+def test_logarithmic_axis_has_plain_numbers():
+    display = plot(make_history([3.0, 0.002]))
+    display.figure_.canvas.draw()
+    labels = [label.get_text() for label in display.ax_.get_yticklabels()]
+    assert {"0.01", "0.1", "1"} <= set(labels)
+
+
+def test_legend_lies_above_the_lines():
+    display = plot(make_history([3.0, 2.0, 1.0], [3.5, 2.5, 2.6], [0.1, 0.6, 0.5]))
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    axes = display.ax_.get_window_extent()
+    assert legend.y0 >= axes.y1
+    assert legend.y1 <= display.figure_.bbox.y1
+    assert legend.x0 >= 0
+    assert legend.x1 <= display.figure_.bbox.x1
+
+
+def test_a_single_epoch_is_visible():
+    (line,) = plot(make_history([3.0])).ax_.get_lines()
+    assert line.get_marker() == "."
+
+
+def test_plot_draws_in_given_axes():
+    figure, ax = pyplot.subplots()
+    display = TrainingHistoryDisplay(history=make_history([3.0, 2.0]), best_epoch=2)
+    assert display.plot(ax=ax) is display
+    assert display.ax_ is ax
+    assert display.figure_ is figure
+
+
+@pytest.mark.parametrize(
+    ("cls", "label"),
+    [(ConvNetClassifier, "validation accuracy"), (ConvNetRegressor, "validation R²")],
+)
+def test_from_estimator_takes_history_and_name_of_the_score(cls, label, data):
+    X, y = data
+    model = cls(**SMALL).fit(X, y, X_val=X, y_val=y)
+    display = TrainingHistoryDisplay.from_estimator(model)
+    assert display.history is model.history_
+    assert display.best_epoch == model.best_epoch_
+    assert display.score_ax_.get_ylabel() == label
+
+
+def test_from_estimator_takes_a_pipeline(data):
+    pipeline = make_pipeline(StandardScaler(), ConvNetClassifier(**SMALL)).fit(*data)
+    figure, ax = pyplot.subplots()
+    display = TrainingHistoryDisplay.from_estimator(pipeline, ax=ax)
+    assert display.history is pipeline[-1].history_
+    assert display.figure_ is figure
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda net: net, lambda net: make_pipeline(StandardScaler(), net)]
+)
+def test_from_estimator_needs_a_fitted_estimator(wrap):
+    with pytest.raises(NotFittedError, match="This ConvNetClassifier instance is not fitted yet"):
+        TrainingHistoryDisplay.from_estimator(wrap(ConvNetClassifier()))
+
+
+def test_from_estimator_refuses_other_estimators(data):
+    other = LogisticRegression().fit(*data)
+    with pytest.raises(TypeError, match=r"must be a fitted ConvNetClassifier .* Got LogisticReg"):
+        TrainingHistoryDisplay.from_estimator(other)
+
+
+def test_missing_matplotlib_is_named(monkeypatch):
+    display = TrainingHistoryDisplay(history=make_history([3.0]), best_epoch=1)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "skcnn\[plots\]"'):
+        display.plot()
+    assert issubclass(MissingDependencyError, ImportError)

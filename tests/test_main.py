@@ -1,0 +1,111 @@
+"""The command line: what the demo prints and writes, and what wrong arguments do."""
+
+import runpy
+import sys
+from functools import partial
+
+import pytest
+from matplotlib import pyplot
+
+from skcnn import ConvNetClassifier
+from skcnn import __main__ as command_line
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    pyplot.close("all")
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Make the demo small: one epoch, two folds, peers that need no time."""
+    monkeypatch.setattr(
+        command_line, "run_demo", partial(command_line.run_demo, max_epochs=1, n_splits=2)
+    )
+    models = command_line._models
+
+    def without_slow_peers(net):
+        peers = models(net)
+        return {name: peers[name] for name in ("ConvNetClassifier", "support vectors")}
+
+    monkeypatch.setattr(command_line, "_models", without_slow_peers)
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_prints_its_tables_and_writes_the_plot(tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "160")  # room for the whole progress bar
+    folder = tmp_path / "new" / "folder"
+    assert command_line.main(["demo", "--output", str(folder)]) == 0
+    plot = folder / "training_history.png"
+    assert plot.read_bytes().startswith(PNG)
+    out, err = capsys.readouterr()
+    assert "1/1" in out + err  # the progress bar
+    assert "conv_1" in out
+    assert "Parameters in all: 53,226" in out
+    assert "macro avg" in out
+    assert "accuracy_mean" in out
+    assert "support vectors" in out
+    assert out.rstrip().endswith(str(plot))
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_without_matplotlib_says_how_to_install_it_after_all_else(
+    tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert command_line.main(["demo", "--output", str(tmp_path)]) == 1
+    out, err = capsys.readouterr()
+    assert "accuracy_mean" in out
+    assert "Training history" not in out
+    assert err.rstrip().splitlines()[-1].startswith("skcnn: Drawing a display needs matplotlib")
+    assert 'pip install "skcnn[plots]"' in err
+
+
+def test_demo_writes_to_a_folder_of_its_own_by_default(monkeypatch):
+    folders = []
+    monkeypatch.setattr(command_line, "run_demo", lambda folder: folders.append(str(folder)))
+    assert command_line.main(["demo"]) == 0
+    assert folders == ["skcnn-demo"]
+
+
+def test_demo_reports_a_folder_that_cannot_be_made_before_it_trains(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    assert command_line.main(["demo", "--output", str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "File exists" in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["demonstrate"], ["demo", "--folder", "x"]])
+def test_wrong_arguments_exit_with_status_two(arguments, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        command_line.main(arguments)
+    assert exit_.value.code == 2
+    assert "usage: python -m skcnn" in capsys.readouterr().err
+
+
+def test_module_runs_as_a_program(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["skcnn", "--help"])
+    with pytest.raises(SystemExit) as exit_:
+        runpy.run_path(command_line.__file__, run_name="__main__")
+    assert exit_.value.code == 0
+    assert "demo" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_comparison_gives_every_peer_the_same_folds():
+    net = ConvNetClassifier(input_shape=(8, 8), max_epochs=4, random_state=0)
+    table = command_line.compare_with_peers(net, n_splits=3)
+    assert table.index.tolist() == [
+        "ConvNetClassifier",
+        "softmax regression",
+        "dense network",
+        "support vectors",
+    ]
+    assert table.columns.tolist() == ["accuracy_mean", "accuracy_std", "fit_seconds"]
+    assert (table["accuracy_mean"] > 0.95).all()
+    assert (table["fit_seconds"] > 0).all()
