@@ -48,6 +48,11 @@ def auto_epochs(n_samples: int) -> int:
     )
 
 
+def auto_weight_decay(optimizer: str) -> float:
+    """Return the weight decay for an optimizer's name: decoupled decay takes more."""
+    return 0.05 if optimizer == "adamw" else 1e-4
+
+
 def auto_learning_rate(optimizer: str) -> float:
     """Return the full learning rate for an optimizer's name."""
     return AUTO_LEARNING_RATES[optimizer]

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from skcnn._architectures import from_knobs, named_architecture
-from skcnn._automatic import auto_batch_size, auto_epochs, auto_learning_rate
+from skcnn._automatic import auto_batch_size, auto_epochs, auto_learning_rate, auto_weight_decay
 from skcnn._batches import (
     BatchIterator,
     SampleSet,
@@ -35,6 +35,7 @@ from skcnn._blocks import (
 from skcnn._device import (
     derive_seeds,
     draw_seed,
+    exact_kernels,
     predict_chunk,
     private_random_state,
     resolve_device,
@@ -75,6 +76,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     # scikit-learn's HTML repr shows a parameter's documentation only beside a link
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
+    _value_range: ValueRange  # of X at fit
 
     def __init__(
         self,
@@ -101,7 +103,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         learning_rate: str | float = "auto",
         momentum: float = 0.9,
         nesterov: bool = True,
-        weight_decay: float = 0.01,
+        weight_decay: str | float = "auto",
         l1_penalty: float = 0.0,
         lr_schedule: str = "one_cycle",
         batch_size: str | int | None = "auto",
@@ -231,16 +233,22 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> SampleSet:
         """Pass X, y and weights through the gates and put the rows in content order."""
         if fresh:
-            self.__dict__.pop("net_", None)  # a failing fit must not leave the old net behind
+            self._forget()  # a failing fit must not leave parts of the last one behind
             images = check_training_images(self, X, self.input_shape, self.channels)
         else:
             images = check_images(self, X, compact=True)
+            self._value_range.warn_if_rescaled(images.rows)
         weights = check_weights(sample_weight, X, len(images))
         targets = self._read_targets(y, weights, len(images), classes, fresh)
         index, weights = canonical_order(images, targets, weights)
         if fresh:
             self._value_range = ValueRange.of(images.rows)
         return SampleSet(images, index, targets[index], weights)
+
+    def _forget(self) -> None:
+        """Drop all fitted attributes."""
+        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+            del self.__dict__[name]
 
     def _split(
         self, samples: SampleSet, X_val: Any, y_val: Any, fresh: bool, seed: int | None
@@ -252,6 +260,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             raise ValueError(f"{given} was given without {missing}: pass both or none.")
         if X_val is not None:
             images = check_images(self, X_val)
+            self._value_range.warn_if_rescaled(images.rows)
             targets = self._read_targets(y_val, None, len(images), None, fresh=False)
             valid = SampleSet(images, np.arange(len(images)), targets, None)
         elif self.early_stopping and seed is not None:
@@ -267,9 +276,10 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Create network, loss and engine for the training samples."""
         layout = train.images.layout
         module, rows = self._make_module(layout, channel_statistics(train, self.standardize), seed)
+        self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
         batch_size = self._batch_size(len(train))
-        precision_macs = 0 if rows is None else self._macs * batch_size
+        precision_macs = 0 if rows is None else self._macs * min(batch_size, len(train))
         engine = ConvNetEngine(
             module,
             self._make_loss(),
@@ -277,7 +287,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             lr=self._learning_rate(),
             momentum=self.momentum,
             nesterov=self.nesterov,
-            weight_decay=self.weight_decay,
+            weight_decay=self._weight_decay(),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
             autocast=resolve_precision(self.precision, device, precision_macs),
@@ -293,7 +303,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self.net_.move_to(device)
         self.net_.change_training(
             lr=self._learning_rate(),
-            weight_decay=self.weight_decay,
+            weight_decay=self._weight_decay(),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
         )
@@ -325,6 +335,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         name = type(self).__name__
         with (
             torch_threads(self.n_threads, self._macs * batches.largest_batch),
+            exact_kernels(torch.device(engine.device)),
             ProgressReport(self.verbose, name, n_before + 1, n_before + n_epochs) as progress,
         ):
             monitor = TrainingMonitor(
@@ -344,7 +355,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                     self._keep(engine, monitor, stopping, before)
                 raise
             except Exception:
-                self.__dict__.pop("net_", None)  # its weights may be half trained or NaN
+                self._forget()  # the weights may be half trained or NaN
                 raise
             self._keep(engine, monitor, stopping, before)
         if monitor.callbacks is not None:
@@ -364,7 +375,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.net_ = engine
         self.history_ = monitor.history(before)
         self.n_iter_ = len(self.history_)
-        self.best_epoch_ = best_epoch(self.history_)
+        self.best_epoch_ = best_epoch(monitor.history(None))
         self.device_ = str(engine.device)
         self.n_parameters_ = sum(p.numel() for p in engine.module_.parameters() if p.requires_grad)
 
@@ -394,6 +405,11 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if self.learning_rate == "auto":
             return auto_learning_rate(self.optimizer)
         return float(self.learning_rate)
+
+    def _weight_decay(self) -> float:
+        if self.weight_decay == "auto":
+            return auto_weight_decay(self.optimizer)
+        return float(self.weight_decay)
 
     # The network
 
@@ -469,7 +485,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if input_shape is not None:
             layout = layout_with_channels(input_shape, self.channels)
         elif fitted:
-            layout = InputLayout(self.input_shape_, self.channels)
+            layout = self._layout
         elif self.input_shape is not None:
             layout = layout_of_shape(self.input_shape, self.channels)
         else:
@@ -481,10 +497,12 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
                 "input_shape, with the channel axis, and n_outputs."
             )
         network_shape = layout.network_shape
+        if fitted and input_shape is None and n_outputs == self.n_outputs_:
+            if self._rows is not None:
+                return summarize_layers(self._rows)
+            return summarize_module(self.net_.module_.module, network_shape)
         if not callable(self.architecture):
             return summarize_layers(self._trace(network_shape, n_outputs))
-        if fitted:
-            return summarize_module(self.net_.module_.module, network_shape)
         with private_random_state(0, torch.device("cpu")):
             module = self.architecture(network_shape, n_outputs)
         if not isinstance(module, nn.Module):
@@ -502,7 +520,8 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         images = check_images(self, X)
         self._value_range.warn_if_rescaled(images.rows)
         chunk = predict_chunk(torch.device(self.net_.device))
-        with torch_threads(self.n_threads, self._macs * chunk):
+        device = torch.device(self.net_.device)
+        with torch_threads(self.n_threads, self._macs * chunk), exact_kernels(device):
             outputs = self.net_.outputs(images).astype(np.float64)
         lost = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
         if len(lost):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from skcnn._errors import RareClassWarning, warn_caller
-from skcnn._validation import CHUNK_ROWS, Images
+from skcnn._validation import Images, chunk_rows
 
 SAFE_TO_SQUARE = 1e15  # in float32
 
@@ -80,13 +80,14 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
     n_words = ceil(raw.shape[1] / 8)
     factors = np.random.SeedSequence(20_240_817).generate_state(n_words, np.uint64) | np.uint64(1)
     hashes = np.empty(len(rows), np.uint64)
-    for start in range(0, len(rows), CHUNK_ROWS):
-        part = raw[start : start + CHUNK_ROWS]
+    step = chunk_rows(raw.shape[1])
+    for start in range(0, len(rows), step):
+        part = raw[start : start + step]
         if part.shape[1] % 8:
             part = np.pad(part, ((0, 0), (0, n_words * 8 - part.shape[1])))
         words = np.ascontiguousarray(part).view(np.uint64)
         words = (words ^ (words >> np.uint64(29))) * factors
-        hashes[start : start + CHUNK_ROWS] = (words ^ (words >> np.uint64(32))).sum(
+        hashes[start : start + step] = (words ^ (words >> np.uint64(32))).sum(
             axis=1, dtype=np.uint64
         )
     return hashes
@@ -109,7 +110,7 @@ def canonical_order(
     rows = images.rows.numpy()
     keep = np.arange(len(rows)) if weights is None else np.flatnonzero(weights)
     target_bits = np.ascontiguousarray(targets.astype(np.float64)).reshape(len(targets), -1)
-    # Targets only order rows of equal images: so their units do not matter.
+    # Targets order rows of equal images only, so that their units hardly ever matter.
     hashes = row_hashes(rows)[keep], row_hashes(target_bits)[keep]
     by_content = np.lexsort(hashes[::-1])
     order = keep[by_content]
@@ -130,8 +131,9 @@ def _equals_predecessor(
     """
     same = np.zeros(len(order), bool)
     candidates = np.flatnonzero(hashes[1:] == hashes[:-1]) + 1
-    for start in range(0, len(candidates), CHUNK_ROWS):
-        part = candidates[start : start + CHUNK_ROWS]
+    step = chunk_rows(rows.shape[1])
+    for start in range(0, len(candidates), step):
+        part = candidates[start : start + step]
         here, before = order[part], order[part - 1]
         same[part] = (rows[here] == rows[before]).all(axis=1)
         same[part] &= (targets[here] == targets[before]).all(axis=1)
@@ -199,10 +201,11 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
     weights = np.ones(len(train)) if train.weights is None else train.weights
     # Sums of squares about a value near the mean, or a large mean would swamp a small
     # variance; float32 within a sample, float64 across samples.
-    near_mean = _as_channels(train.images.take(index[:CHUNK_ROWS])).mean((0, 2))
+    step = chunk_rows(train.images.layout.n_values)
+    near_mean = _as_channels(train.images.take(index[:step])).mean((0, 2))
     sums = np.zeros((2, n_channels))
-    for start in range(0, len(train), CHUNK_ROWS):
-        part = slice(start, start + CHUNK_ROWS)
+    for start in range(0, len(train), step):
+        part = slice(start, start + step)
         values = _as_channels(train.images.take(index[part])) - near_mean[:, None]
         sums[0] += weights[part] @ values.mean(2).double().numpy()
         sums[1] += weights[part] @ values.square_().mean(2).double().numpy()

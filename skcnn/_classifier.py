@@ -97,7 +97,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         learning_rate: str | float = "auto",
         momentum: float = 0.9,
         nesterov: bool = True,
-        weight_decay: float = 0.01,
+        weight_decay: str | float = "auto",
         l1_penalty: float = 0.0,
         lr_schedule: str = "one_cycle",
         batch_size: str | int | None = "auto",
@@ -178,8 +178,8 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any kind, or a 0/1 matrix for multilabel targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the samples; zero leaves a sample out. They also weigh the
-            validation score.
+            Weights of the samples; zero leaves a sample out. They also weigh the score of
+            a validation set that is split off.
         X_val, y_val : array-like or None, default=None
             Validation samples, for `history_` and early stopping. None splits off
             `validation_fraction` if `early_stopping` is set.
@@ -212,7 +212,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
             All labels that will ever come; needed in the first call unless the targets
             are multilabel.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the samples.
+            Weights of the samples, relative to each other within this call.
 
         Returns
         -------
@@ -220,7 +220,8 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
             The estimator, one epoch further.
         """
         self._check_parameters()
-        if classes is None and not self.__sklearn_is_fitted__() and np.ndim(y) < 2:
+        one_column = np.ndim(y) < 2 or np.shape(y)[1] == 1
+        if classes is None and not self.__sklearn_is_fitted__() and one_column:
             raise ValueError("classes must be passed on the first call to partial_fit.")
         return self._train(X, y, sample_weight, classes=classes, incremental=True)
 
@@ -256,8 +257,9 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         if multilabel:
             return ClassTargets(np.arange(labels.shape[1]), multilabel=True)
         if classes is not None:
-            return ClassTargets(unique_labels(classes), multilabel=False)
-        present = np.unique(labels if weights is None else labels[weights > 0])
+            present = unique_labels(classes)
+        else:
+            present = np.unique(labels if weights is None else labels[weights > 0])
         if len(present) < 2:
             raise ValueError(
                 f"{type(self).__name__} needs samples of at least 2 classes in the data, "
@@ -276,6 +278,9 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         if factors is not None:
             each = factors[samples.targets]
             weights = each if weights is None else weights * each
+            if not weights.all():  # a class of weight zero is left out
+                kept = np.flatnonzero(weights)
+                samples, weights = samples.select(kept), weights[kept]
         return samples.with_weights(weights)
 
     @property

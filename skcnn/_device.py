@@ -115,6 +115,18 @@ def torch_threads(n_threads: int | None, macs_per_batch: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+@contextmanager
+def exact_kernels(device: torch.device) -> Iterator[None]:
+    """On CUDA choose convolutions that are the same every time and round as float32."""
+    if device.type != "cuda":
+        yield
+        return
+    with torch.backends.cudnn.flags(
+        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
+    ):
+        yield
+
+
 def _new_lock() -> None:
     global _DEFAULT_GENERATORS
     _DEFAULT_GENERATORS = threading.RLock()

@@ -150,7 +150,7 @@ class ConvNetEngine(NeuralNet):
         if iterator is None:
             return
         self._set_training(training)
-        if self._watches_batches():
+        if not training or self._watches_batches():
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             batches = self.history[-1]["batches"]
             sizes = [b[f"{prefix}_batch_size"] for b in batches]
@@ -221,11 +221,11 @@ class ConvNetEngine(NeuralNet):
             for _ in range(n_epochs):
                 if self._train_epoch(batches, monitor):
                     break
-            self._check_weights()
         except StopTraining:
             pass
         finally:
             del self._schedule
+        self._check_weights()
         self.notify("on_train_end", X=None, y=None)
 
     def _train_epoch(self, batches: BatchIterator, monitor: TrainingMonitor) -> bool:
@@ -234,8 +234,9 @@ class ConvNetEngine(NeuralNet):
         start = time.perf_counter()
         self.run_single_epoch(batches, True, "train", self.train_step)
         seconds = time.perf_counter() - start
-        figures = {"train_loss": self.history[-1, "train_loss"], **monitor.evaluate()}
-        _check_finite(figures["train_loss"], len(self.history), self.lr)
+        train_loss = self.history[-1, "train_loss"]
+        _check_finite(train_loss, len(self.history), self.lr)
+        figures = {"train_loss": train_loss, **monitor.evaluate()}
         figures |= {
             "learning_rate": self._rate,
             "seconds": time.perf_counter() - start,
@@ -414,6 +415,8 @@ class Evaluator:
         if self.valid is None:
             return NO_VALIDATION
         outputs = self.engine.outputs(self.images)
+        epoch, rate = len(self.engine.history), self.engine.lr
+        _check_finite(float(np.abs(outputs).max()), epoch, rate, "largest validation output")
         with torch.no_grad():
             loss = self.engine.criterion_(torch.from_numpy(outputs), self.target)
         return {"valid_loss": float(loss), "valid_score": self.score(outputs, self.valid)}

@@ -6,6 +6,7 @@ activation, 4,400 to 8,500; a signal treated as an image of height one, twice as
 ``conv1d``.
 """
 
+import copy
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
@@ -345,7 +346,7 @@ def _build_conv(spec: Conv, shape: Shape, lift: bool) -> nn.Module:
         spec.filters,
         kernel_size=_lifted(window.size, lift, 1),
         stride=_lifted(window.stride, lift, 1),
-        padding=_lifted(tuple(a for a, _ in padding), False, 0) if simple else 0,
+        padding=cast(Any, tuple(a for a, _ in padding)) if simple else 0,
         dilation=_lifted(window.dilation, lift, 1),
         groups=spec.groups,
         bias=spec.bias,
@@ -450,7 +451,8 @@ def wrap_callable(
             "The 'architecture' callable must return a torch.nn.Module for "
             f"(input_shape={input_shape}, n_outputs={n_outputs}). Got {type(module).__name__}."
         )
-    net = WrappedNet(module, standardize)
+    # a copy: a callable that returns the same module twice must not share its weights
+    net = WrappedNet(copy.deepcopy(module), standardize)
     net.eval()
     with torch.no_grad():
         out = net(torch.zeros((2, *input_shape)))

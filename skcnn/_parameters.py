@@ -54,7 +54,7 @@ SHARED_CONSTRAINTS: dict[str, Any] = {
     "learning_rate": [_AUTO, Interval(Real, 0, None, closed="neither")],
     "momentum": [_SHARE],
     "nesterov": ["boolean"],
-    "weight_decay": [_PENALTY],
+    "weight_decay": [_AUTO, _PENALTY],
     "l1_penalty": [_PENALTY],
     "lr_schedule": [_one_of(SCHEDULES)],
     "batch_size": [_AUTO, _COUNT, None],
@@ -174,10 +174,11 @@ momentum : float, default=0.9
     Momentum of sgd and rmsprop, in [0, 1).
 nesterov : bool, default=True
     Whether sgd's momentum is Nesterov's.
-weight_decay : float, default=0.01
+weight_decay : "auto" or float, default="auto"
     L2 penalty on kernels and dense matrices (not on biases and normalisation): half
     its product with the squared weights is added to the loss; with adamw weights
-    shrink by ``learning_rate * weight_decay`` a step instead.
+    shrink by ``learning_rate * weight_decay`` a step instead. "auto" is 0.05 for adamw
+    and 0.0001 for the others.
 l1_penalty : float, default=0.0
     Factor of the sum of absolute weights that is added to the loss.
 lr_schedule : {"one_cycle", "constant", "step", "cosine", "plateau", \
@@ -218,7 +219,8 @@ n_iter_no_change : int, default=10
 tol : float, default=1e-4
     Smallest rise of the validation score that counts as an improvement.
 warm_start : bool, default=False
-    Whether `fit` goes on from the weights of the last call.
+    Whether `fit` goes on from the weights of the last call, with its architecture,
+    optimizer and loss.
 callbacks : list of skorch callbacks or None, default=None
     For users of skorch. Those with batch-level hooks bring skorch's slower loop.
     scikit-learn's callbacks are set with `set_callbacks`.
@@ -263,7 +265,8 @@ history_ : DataFrame
     without a validation set), learning_rate (of the last batch), seconds and
     samples_per_second.
 best_epoch_ : int
-    Epoch with the best validation score; without a validation set the last.
+    Epoch of the last call with the best validation score; without a validation set
+    its last.
 n_parameters_ : int
     Number of trainable parameters.
 device_ : str

@@ -71,8 +71,8 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Numbers.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the samples; zero leaves a sample out. They also weigh the
-            validation score.
+            Weights of the samples; zero leaves a sample out. They also weigh the score of
+            a validation set that is split off.
         X_val, y_val : array-like or None, default=None
             Validation samples, for `history_` and early stopping. None splits off
             `validation_fraction` if `early_stopping` is set.
@@ -102,7 +102,7 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             As for `fit`; the first call settles how targets are standardised.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the samples.
+            Weights of the samples, relative to each other within this call.
 
         Returns
         -------

@@ -69,6 +69,11 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
         matrix = check_array(y, accept_sparse=True, input_name="y", dtype=None)
         matrix = matrix.toarray() if hasattr(matrix, "toarray") else matrix
         _check_length(matrix, n_samples)
+        values = np.unique(matrix)
+        if not np.isin(values, (0, 1)).all():
+            raise ValueError(
+                f"A multilabel indicator y must hold zeros and ones only. Got {values}."
+            )
         return matrix, True
     if kind.endswith("multioutput"):
         raise ValueError(

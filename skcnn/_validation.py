@@ -17,7 +17,7 @@ from torch import Tensor
 
 from skcnn._errors import InputLayoutWarning, InputScaleWarning, InputShapeError, warn_caller
 
-CHUNK_ROWS = 4096
+MOST_CHUNK_ROWS, MOST_CHUNK_VALUES = 4096, 2**23
 USUAL_CHANNELS = (1, 2, 3, 4)
 
 
@@ -129,7 +129,7 @@ def check_training_images(
 ) -> Images:
     """Validate `X` at fit and record what predict will be compared with.
 
-    Sets ``n_features_in_``, ``feature_names_in_`` (for DataFrames with string columns)
+    Sets ``_layout``, ``n_features_in_``, ``feature_names_in_`` (for DataFrames with string columns)
     and ``input_shape_`` on `estimator`.
 
     Parameters
@@ -151,6 +151,7 @@ def check_training_images(
     layout = _infer_layout(array.shape, given, channels, type(estimator).__name__)
     estimator.n_features_in_ = layout.n_values
     estimator.input_shape_ = layout.shape
+    estimator._layout = layout
     return Images(_as_rows(array, compact=True), layout)
 
 
@@ -160,7 +161,7 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
     With ``compact=True`` (more training data) whole numbers become bytes as at fit.
     """
     X = _from_torch(X)
-    layout = InputLayout(estimator.input_shape_, estimator.channels)
+    layout = estimator._layout  # not the parameters, which may have changed since fit
     array = _check_array(estimator, X, reset=False, min_samples=1)
     sample_shape = array.shape[1:]
     if not layout.accepts(sample_shape):
@@ -336,10 +337,16 @@ def _as_rows(array: np.ndarray, compact: bool) -> Tensor:
         return torch.from_numpy(flat)
 
 
+def chunk_rows(n_values: int) -> int:
+    """Return how many rows of `n_values` are worked on at a time: 64 MiB of float64."""
+    return min(max(MOST_CHUNK_VALUES // n_values, 1), MOST_CHUNK_ROWS)
+
+
 def _holds_bytes(flat: np.ndarray) -> bool:
     """Return whether all values are whole numbers from 0 to 255."""
-    for start in range(0, len(flat), CHUNK_ROWS):
-        part = flat[start : start + CHUNK_ROWS]
+    step = chunk_rows(flat.shape[1])
+    for start in range(0, len(flat), step):
+        part = flat[start : start + step]
         if part.min() < 0 or part.max() > 255:
             return False
         if part.dtype.kind == "f" and not np.array_equal(part, np.trunc(part)):

@@ -19,7 +19,7 @@ from skcnn._batches import (
     split_validation,
 )
 from skcnn._errors import RareClassWarning
-from skcnn._validation import CHUNK_ROWS, Images, InputLayout
+from skcnn._validation import MOST_CHUNK_ROWS, Images, InputLayout
 
 CPU = torch.device("cpu")
 
@@ -76,9 +76,9 @@ def test_equal_rows_have_equal_hashes_wherever_they_are(width, dtype):
 
 
 def test_hashes_do_not_depend_on_the_chunk():
-    rows = rng().integers(0, 256, (2 * CHUNK_ROWS + 5, 3), np.uint8)
+    rows = rng().integers(0, 256, (2 * MOST_CHUNK_ROWS + 5, 3), np.uint8)
     hashes = row_hashes(rows)
-    for start in (0, 1, CHUNK_ROWS - 1, CHUNK_ROWS, 2 * CHUNK_ROWS + 4):
+    for start in (0, 1, MOST_CHUNK_ROWS - 1, MOST_CHUNK_ROWS, 2 * MOST_CHUNK_ROWS + 4):
         np.testing.assert_array_equal(row_hashes(rows[start:]), hashes[start:])
 
 
@@ -189,10 +189,12 @@ def test_units_of_the_targets_do_not_change_the_order(scale):
 
 
 def test_more_repetitions_than_a_chunk_are_merged():
-    rows = np.repeat(np.array([[1], [2]], np.uint8), [CHUNK_ROWS + 7, 2 * CHUNK_ROWS], axis=0)
+    rows = np.repeat(
+        np.array([[1], [2]], np.uint8), [MOST_CHUNK_ROWS + 7, 2 * MOST_CHUNK_ROWS], axis=0
+    )
     index, weights = canonical_order(as_images(rows), np.zeros(len(rows)), None)
     merged = dict(zip(rows[index, 0].tolist(), weights.tolist(), strict=True))
-    assert merged == {1: CHUNK_ROWS + 7, 2: 2 * CHUNK_ROWS}
+    assert merged == {1: MOST_CHUNK_ROWS + 7, 2: 2 * MOST_CHUNK_ROWS}
 
 
 @pytest.mark.parametrize("weights", [None, np.array([1.0, 2, 3, 0, 5, 6, 7, 8])])
@@ -478,7 +480,7 @@ def test_statistics_count_weights_like_repetitions():
 
 
 def test_statistics_of_more_than_a_chunk():
-    rows = rng().random((CHUNK_ROWS + 100, 2)).astype(np.float32)
+    rows = rng().random((MOST_CHUNK_ROWS + 100, 2)).astype(np.float32)
     samples = SampleSet(as_images(rows), np.arange(len(rows)), np.zeros(len(rows)), None)
     mean, std = channel_statistics(samples, standardize=True)
     np.testing.assert_allclose([mean[0], std[0]], [rows.mean(), rows.std()], rtol=1e-5)
