@@ -59,7 +59,7 @@ class _RichBar:
             MofNCompleteColumn(table_column=whole(2 * len(str(n_epochs)) + 1)),
             TimeLeft(elapsed_when_finished=True, table_column=whole(7)),
             # the figures are cut where the screen is narrow
-            TextColumn("{task.fields[figures]}", table_column=Column(overflow="ellipsis")),
+            TextColumn("{task.fields[figures]}", table_column=Column(no_wrap=True)),
         )
         self.progress = Progress(*columns)
         self.task = self.progress.add_task(name, total=n_epochs, figures="")
