@@ -71,7 +71,8 @@ def test_silent_prints_nothing(capsys, verbose):
 
 @pytest.mark.parametrize("verbose", [1, True])
 def test_bar_with_rich_shows_name_epochs_and_figures(capsys, verbose):
-    pytest.importorskip("rich")
+    import rich  # noqa: F401  (in the development dependencies)
+
     report(verbose, [ROW, NO_VALIDATION])
     out, err = capsys.readouterr()
     assert "Net" in out
@@ -81,7 +82,8 @@ def test_bar_with_rich_shows_name_epochs_and_figures(capsys, verbose):
 
 
 def test_bar_with_rich_stays_where_training_ended(capsys):
-    pytest.importorskip("rich")
+    import rich  # noqa: F401  (in the development dependencies)
+
     report(1, [ROW], last_epoch=5)
     assert "1/5" in capsys.readouterr().out
 
@@ -121,7 +123,7 @@ def test_more_than_two_is_lines_too(capsys):
 @pytest.mark.parametrize("rich_is_there", [True, False])
 def test_bar_is_closed_after_an_exception(capsys, monkeypatch, rich_is_there):
     if rich_is_there:
-        pytest.importorskip("rich")
+        import rich  # noqa: F401  (in the development dependencies)
     else:
         monkeypatch.setitem(sys.modules, "rich.progress", None)
 
