@@ -23,6 +23,23 @@ from skcnn._layers import (
 )
 from skcnn._shapes import per_axis
 
+# The estimators' parameters that describe a network.
+KNOBS = (
+    "filters",
+    "kernel_size",
+    "stride",
+    "padding",
+    "padding_mode",
+    "pooling",
+    "pool_size",
+    "pool_stride",
+    "hidden_units",
+    "activation",
+    "normalization",
+    "dropout",
+    "conv_dropout",
+)
+
 
 def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:
     """Return the convolutions' filters, one tuple for each block."""

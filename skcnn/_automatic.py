@@ -5,6 +5,7 @@ Measured on digits, MNIST, tones, coloured shapes and rotation angles. Reads no 
 
 from collections.abc import Sequence
 from math import ceil, log2, sqrt
+from typing import Any
 
 FIRST_FILTERS, MOST_FILTERS = 32, 128
 SMALLEST_MAP = 7
@@ -56,3 +57,25 @@ def auto_weight_decay(optimizer: str) -> float:
 def auto_learning_rate(optimizer: str) -> float:
     """Return the full learning rate for an optimizer's name."""
     return AUTO_LEARNING_RATES[optimizer]
+
+
+def resolve_batch_size(batch_size: Any, n_samples: int) -> int:
+    """Return the largest batch for the parameter's value; None is all samples."""
+    if batch_size is None:
+        return n_samples
+    return auto_batch_size(n_samples) if batch_size == "auto" else int(batch_size)
+
+
+def resolve_epochs(max_epochs: Any, n_samples: int) -> int:
+    """Return the number of epochs for the parameter's value."""
+    return auto_epochs(n_samples) if max_epochs == "auto" else int(max_epochs)
+
+
+def resolve_learning_rate(learning_rate: Any, optimizer: str) -> float:
+    """Return the full learning rate for the parameter's value."""
+    return auto_learning_rate(optimizer) if learning_rate == "auto" else float(learning_rate)
+
+
+def resolve_weight_decay(weight_decay: Any, optimizer: str) -> float:
+    """Return the weight decay for the parameter's value."""
+    return auto_weight_decay(optimizer) if weight_decay == "auto" else float(weight_decay)

@@ -17,8 +17,13 @@ from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skcnn._architectures import from_knobs, named_architecture
-from skcnn._automatic import auto_batch_size, auto_epochs, auto_learning_rate, auto_weight_decay
+from skcnn._architectures import KNOBS, from_knobs, named_architecture
+from skcnn._automatic import (
+    resolve_batch_size,
+    resolve_epochs,
+    resolve_learning_rate,
+    resolve_weight_decay,
+)
 from skcnn._batches import (
     BatchIterator,
     SampleSet,
@@ -51,7 +56,12 @@ from skcnn._monitor import (
     TrainingMonitor,
     best_epoch,
 )
-from skcnn._network import ConvNet, Standardize, initialize_weights, wrap_callable
+from skcnn._network import (
+    ConvNet,
+    Standardize,
+    initialize_weights,
+    wrap_callable,
+)
 from skcnn._optimization import Schedule
 from skcnn._parameters import SHARED_CONSTRAINTS, add_suggestion
 from skcnn._progress import ProgressReport
@@ -278,16 +288,16 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         module, rows = self._make_module(layout, channel_statistics(train, self.standardize), seed)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
-        batch_size = self._batch_size(len(train))
+        batch_size = resolve_batch_size(self.batch_size, len(train))
         precision_macs = 0 if rows is None else self._macs * min(batch_size, len(train))
         engine = ConvNetEngine(
             module,
             self._make_loss(),
             optimizer_name=self.optimizer,
-            lr=self._learning_rate(),
+            lr=resolve_learning_rate(self.learning_rate, self.optimizer),
             momentum=self.momentum,
             nesterov=self.nesterov,
-            weight_decay=self._weight_decay(),
+            weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
             autocast=resolve_precision(self.precision, device, precision_macs),
@@ -302,8 +312,8 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         if str(device) != self.net_.device:
             self.net_.move_to(device)
         self.net_.change_training(
-            lr=self._learning_rate(),
-            weight_decay=self._weight_decay(),
+            lr=resolve_learning_rate(self.learning_rate, self.optimizer),
+            weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
         )
@@ -321,10 +331,13 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         """Train the engine and set what fitting leaves behind, also if interrupted."""
         before = self.history_ if hasattr(self, "net_") else None
         n_before = 0 if before is None else len(before)
-        n_epochs = 1 if incremental else self._n_epochs(len(train))
+        n_epochs = 1 if incremental else resolve_epochs(self.max_epochs, len(train))
         generator = torch.Generator().manual_seed(seed)
         batches = BatchIterator(
-            train, self._batch_size(len(train)), torch.device(engine.device), generator
+            train,
+            resolve_batch_size(self.batch_size, len(train)),
+            torch.device(engine.device),
+            generator,
         )
         schedule = Schedule(
             "constant" if incremental else self.lr_schedule, engine.lr, len(batches), n_epochs
@@ -391,26 +404,6 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             lambda: {"net_": engine.snapshot()},
         )
 
-    def _batch_size(self, n_samples: int) -> int:
-        if self.batch_size is None:
-            return n_samples
-        if self.batch_size == "auto":
-            return auto_batch_size(n_samples)
-        return int(self.batch_size)
-
-    def _n_epochs(self, n_samples: int) -> int:
-        return auto_epochs(n_samples) if self.max_epochs == "auto" else int(self.max_epochs)
-
-    def _learning_rate(self) -> float:
-        if self.learning_rate == "auto":
-            return auto_learning_rate(self.optimizer)
-        return float(self.learning_rate)
-
-    def _weight_decay(self) -> float:
-        if self.weight_decay == "auto":
-            return auto_weight_decay(self.optimizer)
-        return float(self.weight_decay)
-
     # The network
 
     def _layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
@@ -419,22 +412,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             return named_architecture(self.architecture, input_shape)
         if self.architecture is not None:
             return tuple(self.architecture)
-        return from_knobs(
-            input_shape,
-            filters=self.filters,
-            kernel_size=self.kernel_size,
-            stride=self.stride,
-            padding=self.padding,
-            padding_mode=self.padding_mode,
-            pooling=self.pooling,
-            pool_size=self.pool_size,
-            pool_stride=self.pool_stride,
-            hidden_units=self.hidden_units,
-            activation=self.activation,
-            normalization=self.normalization,
-            dropout=self.dropout,
-            conv_dropout=self.conv_dropout,
-        )
+        return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
 
     def _trace(self, input_shape: Shape, n_outputs: int) -> list[TracedLayer]:
         return trace(with_output(self._layers(input_shape), n_outputs), input_shape)

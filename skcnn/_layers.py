@@ -16,7 +16,7 @@ from skcnn._fields import (
     check_integers,
     check_padding,
 )
-from skcnn._shapes import Padding, per_axis, resolve_padding, window_output_size
+from skcnn._shapes import Window, per_axis, resolve_padding
 
 ACTIVATIONS = (
     "relu",
@@ -81,36 +81,6 @@ class LayerSpec:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
-@dataclass(frozen=True)
-class _Window:
-    """A resolved window: one entry for each spatial axis."""
-
-    size: Shape
-    stride: Shape
-    padding: Padding
-    dilation: Shape
-
-    def slide(self, owner: LayerSpec, spatial: Shape) -> Shape:
-        """Return the number of positions along each axis, at least one each."""
-        out = tuple(
-            window_output_size(n, k, s, before + after, d)
-            for n, k, s, (before, after), d in zip(
-                spatial, self.size, self.stride, self.padding, self.dilation, strict=True
-            )
-        )
-        if min(out) < 1:
-            pads = tuple(before + after for before, after in self.padding)
-            axes = list(zip(spatial, self.size, pads, self.dilation, strict=True))
-            raise ArchitectureError(
-                f"{owner!r} does not fit its input of spatial size {spatial}: window "
-                f"{self.size}, stride {self.stride}, padding {pads} (both sides together). "
-                f"A window of at most {tuple((n + p - 1) // d + 1 for n, _, p, d in axes)} "
-                "would fit, or an input of at least "
-                f"{tuple(d * (k - 1) + 1 - p for _, k, p, d in axes)}."
-            )
-        return out
-
-
 @dataclass(frozen=True, repr=False)
 class Conv(LayerSpec):
     """Convolution (cross-correlation) in as many dimensions as the input has.
@@ -173,11 +143,11 @@ class Conv(LayerSpec):
         if self.activation is not None:
             check_choice(self, "activation", ACTIVATIONS)
 
-    def window(self, n_axes: int) -> _Window:
+    def window(self, n_axes: int) -> Window:
         """Return the window resolved for `n_axes` spatial axes."""
         size = per_axis(self.kernel_size, n_axes, "kernel_size")
         dilation = per_axis(self.dilation, n_axes, "dilation")
-        return _Window(
+        return Window(
             size=size,
             stride=per_axis(self.stride, n_axes, "stride"),
             padding=resolve_padding(self.padding, size, dilation),
@@ -197,7 +167,7 @@ class Conv(LayerSpec):
         self._check_padding_fits(window, tuple(spatial))
         return (int(self.filters), *window.slide(self, tuple(spatial)))
 
-    def _check_padding_fits(self, window: _Window, spatial: Shape) -> None:
+    def _check_padding_fits(self, window: Window, spatial: Shape) -> None:
         """Check that the input has the values which mirror and wrap padding repeat."""
         spare = {"mirror": 1, "wrap": 0}.get(self.padding_mode)
         if spare is None:
@@ -260,12 +230,12 @@ class Pool(LayerSpec):
             check_integers(self, "stride", 1)
         check_padding(self)
 
-    def window(self, n_axes: int) -> _Window:
+    def window(self, n_axes: int) -> Window:
         """Return the window resolved for `n_axes` spatial axes."""
         size = per_axis(self.size, n_axes, "size")
         stride = size if self.stride is None else per_axis(self.stride, n_axes, "stride")
         ones = (1,) * n_axes
-        return _Window(size, stride, resolve_padding(self.padding, size, ones), ones)
+        return Window(size, stride, resolve_padding(self.padding, size, ones), ones)
 
     def output_shape(self, shape: Shape) -> Shape:
         """Return ``(n_channels, *spatial)``."""

@@ -4,6 +4,7 @@ Knows no layer and no tensor: sizes go in, sizes come out.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from numbers import Integral
 
 from skcnn._errors import ArchitectureError
@@ -85,3 +86,33 @@ def per_axis(value: object, n_axes: int, name: str) -> tuple[int, ...]:
             f"axes of the input. Got {value!r}."
         )
     return tuple(int(v) for v in values)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A resolved window: one entry for each spatial axis."""
+
+    size: tuple[int, ...]
+    stride: tuple[int, ...]
+    padding: Padding
+    dilation: tuple[int, ...]
+
+    def slide(self, owner: object, spatial: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the number of positions along each axis, at least one each."""
+        out = tuple(
+            window_output_size(n, k, s, before + after, d)
+            for n, k, s, (before, after), d in zip(
+                spatial, self.size, self.stride, self.padding, self.dilation, strict=True
+            )
+        )
+        if min(out) < 1:
+            pads = tuple(before + after for before, after in self.padding)
+            axes = list(zip(spatial, self.size, pads, self.dilation, strict=True))
+            raise ArchitectureError(
+                f"{owner!r} does not fit its input of spatial size {spatial}: window "
+                f"{self.size}, stride {self.stride}, padding {pads} (both sides together). "
+                f"A window of at most {tuple((n + p - 1) // d + 1 for n, _, p, d in axes)} "
+                "would fit, or an input of at least "
+                f"{tuple(d * (k - 1) + 1 - p for _, k, p, d in axes)}."
+            )
+        return out

@@ -59,8 +59,7 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
         For continuous targets, several multiclass columns, missing labels or a length
         other than `n_samples`.
     """
-    if y is None:
-        raise ValueError("This estimator requires y to be passed, but the target y is None.")
+    _require(y)
     y = _from_torch_like(y)
     _check_complete(y)
     check_classification_targets(y)
@@ -85,6 +84,11 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
     return labels, False
 
 
+def _require(y: Any) -> None:
+    if y is None:
+        raise ValueError("This estimator requires y to be passed, but the target y is None.")
+
+
 def _check_complete(y: Any) -> None:
     """Check for missing and infinite labels, before scikit-learn sorts or casts them."""
     values = y if hasattr(y, "dtype") else np.asarray(y)
@@ -98,8 +102,7 @@ def _check_complete(y: Any) -> None:
 
 def check_numbers(y: Any, n_samples: int) -> np.ndarray:
     """Return regression targets as float64 of shape (n_samples,) or (n_samples, n_outputs)."""
-    if y is None:
-        raise ValueError("This estimator requires y to be passed, but the target y is None.")
+    _require(y)
     y = check_array(
         _from_torch_like(y), ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False
     )
