@@ -12,12 +12,11 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
-from skcnn._architectures import KNOBS, from_knobs, named_architecture
+from skcnn._augmenter import Augmenter, Operation, Step
 from skcnn._automatic import (
     resolve_batch_size,
     resolve_epochs,
@@ -32,11 +31,9 @@ from skcnn._batches import (
     split_validation,
 )
 from skcnn._blocks import (
-    TracedLayer,
     total_multiply_accumulates,
-    trace,
-    with_output,
 )
+from skcnn._builder import NetworkBuilder
 from skcnn._device import (
     derive_seeds,
     draw_seed,
@@ -48,38 +45,28 @@ from skcnn._device import (
     torch_threads,
 )
 from skcnn._engine import ConvNetEngine, Evaluator
-from skcnn._errors import ArchitectureError
-from skcnn._layers import LayerSpec, Shape
+from skcnn._lazy import AugmentedArray, originals
 from skcnn._monitor import (
     CallbackHooks,
     EarlyStopping,
     TrainingMonitor,
     best_epoch,
 )
-from skcnn._network import (
-    ConvNet,
-    Standardize,
-    initialize_weights,
-    wrap_callable,
-)
 from skcnn._optimization import Schedule
 from skcnn._parameters import SHARED_CONSTRAINTS, add_suggestion
 from skcnn._progress import ProgressReport
-from skcnn._summary import summarize_layers, summarize_module
 from skcnn._targets import check_weights
 from skcnn._validation import (
-    InputLayout,
     ValueRange,
     check_images,
     check_training_images,
-    layout_of_shape,
-    layout_with_channels,
 )
+from skcnn._views import check_steps, check_views, make_views, training_steps
 
 UNKNOWN_MACS = 2**40  # of a user's module: taken for a large one
 
 
-class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
+class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass=ABCMeta):
     """Base of the ConvNet estimators."""
 
     _parameter_constraints: dict[str, Any] = SHARED_CONSTRAINTS
@@ -118,6 +105,9 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         lr_schedule: str = "one_cycle",
         batch_size: str | int | None = "auto",
         max_epochs: str | int = "auto",
+        augmentation: Any = None,
+        augmentation_strength: float = 1.0,
+        test_time_augmentation: Any = None,
         standardize: bool = True,
         gradient_clip: float | None = None,
         early_stopping: bool = False,
@@ -160,6 +150,9 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self.lr_schedule = lr_schedule
         self.batch_size = batch_size
         self.max_epochs = max_epochs
+        self.augmentation = augmentation
+        self.augmentation_strength = augmentation_strength
+        self.test_time_augmentation = test_time_augmentation
         self.standardize = standardize
         self.gradient_clip = gradient_clip
         self.early_stopping = early_stopping
@@ -217,17 +210,20 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         self._check_parameters()
         seed = draw_seed(self.random_state)
         fresh = not (hasattr(self, "net_") and (incremental or self.warm_start))
-        samples = self._read_samples(X, y, sample_weight, classes, fresh)
+        steps = self._augmentation_steps(X)
+        samples = self._read_samples(X, y, sample_weight, classes, fresh, merge=not steps)
+        check_steps(steps, self._layout, X, type(self).__name__)
         split_seed = None if incremental else derive_seeds(seed, 0, 4)[3]
         train, valid = self._split(samples, X_val, y_val, fresh, split_seed)
         device = resolve_device(self.device)
-        seeds = derive_seeds(seed, 0 if fresh else self.n_iter_, 3)
+        seeds = derive_seeds(seed, 0 if fresh else self.n_iter_, 5)
+        augmenter = self._make_augmenter(steps, seeds[4])
         own_state = callable(self.architecture)  # whose module may draw from torch's
         with private_random_state(seeds[0], device) if own_state else nullcontext():
             engine = self._build(train, device, seeds[1]) if fresh else self._resume(device)
-            data = {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}}
+            data = {"X": originals(X), "y": y, "metadata": {"sample_weight": sample_weight}}
             engine.seed_dropout(seeds[0])
-            self._run(engine, train, valid, data, incremental, seeds[2])
+            self._run(engine, train, valid, data, incremental, seeds[2], augmenter)
         return self
 
     def _check_parameters(self) -> None:
@@ -237,11 +233,38 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         except InvalidParameterError as error:
             add_suggestion(error, params, self._parameter_constraints)
             raise
+        check_views(self.test_time_augmentation, type(self).__name__)
+
+    def _augmentation_steps(self, X: Any) -> list[Step]:
+        """Return the Pipeline's augmentations, then the estimator's own."""
+        before = X.steps if isinstance(X, AugmentedArray) else ()
+        own = training_steps(self.augmentation, type(self).__name__)
+        steps = [*before, *own]
+        if self.augmentation_strength == 0:  # which only callables do not know
+            steps = [step for step in steps if not isinstance(step.augmentation, Operation)]
+        return steps
+
+    def _make_augmenter(self, steps: list[Step], seed: int) -> Augmenter | None:
+        if not steps:
+            return None
+        return Augmenter(
+            steps,
+            self._layout.spatial,
+            self._value_range.span,
+            seed,
+            self.augmentation_strength,
+            self.n_outputs_,
+        )
 
     def _read_samples(
-        self, X: Any, y: Any, sample_weight: Any, classes: Any, fresh: bool
+        self, X: Any, y: Any, sample_weight: Any, classes: Any, fresh: bool, merge: bool
     ) -> SampleSet:
-        """Pass X, y and weights through the gates and put the rows in content order."""
+        """Pass X, y and weights through the gates and put the rows in content order.
+
+        Equal samples are one with the summed weight only where nothing is augmented: each
+        is to have draws of its own.
+        """
+        X = originals(X)
         if fresh:
             self._forget()  # a failing fit must not leave parts of the last one behind
             images = check_training_images(self, X, self.input_shape, self.channels)
@@ -250,7 +273,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             self._value_range.warn_if_rescaled(images.rows)
         weights = check_weights(sample_weight, X, len(images))
         targets = self._read_targets(y, weights, len(images), classes, fresh)
-        index, weights = canonical_order(images, targets, weights)
+        index, weights = canonical_order(images, targets, weights, merge)
         if fresh:
             self._value_range = ValueRange.of(images.rows)
         return SampleSet(images, index, targets[index], weights)
@@ -269,7 +292,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
             raise ValueError(f"{given} was given without {missing}: pass both or none.")
         if X_val is not None:
-            images = check_images(self, X_val)
+            images = check_images(self, originals(X_val))
             self._value_range.warn_if_rescaled(images.rows)
             targets = self._read_targets(y_val, None, len(images), None, fresh=False)
             valid = SampleSet(images, np.arange(len(images)), targets, None)
@@ -327,6 +350,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
         data: dict[str, Any],
         incremental: bool,
         seed: int,
+        augmenter: Augmenter | None,
     ) -> None:
         """Train the engine and set what fitting leaves behind, also if interrupted."""
         before = self.history_ if hasattr(self, "net_") else None
@@ -338,6 +362,7 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             resolve_batch_size(self.batch_size, len(train)),
             torch.device(engine.device),
             generator,
+            augmenter,
         )
         schedule = Schedule(
             "constant" if incremental else self.lr_schedule, engine.lr, len(batches), n_epochs
@@ -404,103 +429,19 @@ class BaseConvNet(CallbackSupportMixin, BaseEstimator, metaclass=ABCMeta):
             lambda: {"net_": engine.snapshot()},
         )
 
-    # The network
-
-    def _layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
-        """Return the specifications from name, sequence or knobs."""
-        if isinstance(self.architecture, str):
-            return named_architecture(self.architecture, input_shape)
-        if self.architecture is not None:
-            return tuple(self.architecture)
-        return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
-
-    def _trace(self, input_shape: Shape, n_outputs: int) -> list[TracedLayer]:
-        return trace(with_output(self._layers(input_shape), n_outputs), input_shape)
-
-    def _make_module(
-        self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
-    ) -> tuple[nn.Module, list[TracedLayer] | None]:
-        """Return the module and, unless a callable made it, its traced layers."""
-        shape = layout.network_shape
-        if callable(self.architecture):
-            standardize = Standardize(*statistics, n_axes=len(layout.spatial))
-            module = wrap_callable(self.architecture, shape, self.n_outputs_, standardize)
-            return module, None
-        rows = self._trace(shape, self.n_outputs_)
-        net = ConvNet(rows, Standardize(*statistics, n_axes=max(len(layout.spatial), 2)))
-        generator = torch.Generator().manual_seed(seed)
-        initialize_weights(net, self.weight_init, generator)
-        return net, rows
-
-    def summary(
-        self, input_shape: tuple[int, ...] | None = None, n_outputs: int | None = None
-    ) -> pd.DataFrame:
-        """Return the network as a table.
-
-        Parameters
-        ----------
-        input_shape : tuple of int or None, default=None
-            Shape of a sample with its channel axis, placed as `channels` says: (28, 28,
-            1), or (100, 3) for signals. None takes the fitted shape, before fitting the
-            parameter `input_shape`, read as for flat rows.
-        n_outputs : int or None, default=None
-            Number of outputs. None takes the fitted number.
-
-        Returns
-        -------
-        DataFrame
-            Indexed by layer, with the columns type, output_shape (``(*spatial,
-            n_channels)``), output_size (values of a sample), kernel, parameters
-            (trainable ones) and multiply_accumulates (of one sample).
-
-        Raises
-        ------
-        NotFittedError
-            If the estimator is not fitted and a figure is missing.
-        """
-        self._check_parameters()
-        fitted = self.__sklearn_is_fitted__()
-        if input_shape is not None:
-            layout = layout_with_channels(input_shape, self.channels)
-        elif fitted:
-            layout = self._layout
-        elif self.input_shape is not None:
-            layout = layout_of_shape(self.input_shape, self.channels)
-        else:
-            layout = None
-        n_outputs = n_outputs or (self.n_outputs_ if fitted else None)
-        if layout is None or n_outputs is None:
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet: summary needs "
-                "input_shape, with the channel axis, and n_outputs."
-            )
-        network_shape = layout.network_shape
-        if fitted and input_shape is None and n_outputs == self.n_outputs_:
-            if self._rows is not None:
-                return summarize_layers(self._rows)
-            return summarize_module(self.net_.module_.module, network_shape)
-        if not callable(self.architecture):
-            return summarize_layers(self._trace(network_shape, n_outputs))
-        with private_random_state(0, torch.device("cpu")):
-            module = self.architecture(network_shape, n_outputs)
-        if not isinstance(module, nn.Module):
-            raise ArchitectureError(
-                "The 'architecture' callable must return a torch.nn.Module. Got "
-                f"{type(module).__name__}."
-            )
-        return summarize_module(module, network_shape)
-
     # Prediction
 
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the network's outputs for validated `X`, float64."""
         check_is_fitted(self)
-        images = check_images(self, X)
+        images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images.rows)
+        name, span = type(self).__name__, self._value_range.span
+        views = make_views(self.test_time_augmentation, self._layout, span, name)
         chunk = predict_chunk(torch.device(self.net_.device))
         device = torch.device(self.net_.device)
         with torch_threads(self.n_threads, self._macs * chunk), exact_kernels(device):
-            outputs = self.net_.outputs(images).astype(np.float64)
+            outputs = self.net_.outputs(images, views).astype(np.float64)
         lost = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
         if len(lost):
             raise ValueError(

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skcnn._augmenter import Augmenter
 from skcnn._errors import RareClassWarning, warn_caller
 from skcnn._validation import Images, chunk_rows
 
@@ -94,12 +95,12 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
 
 
 def canonical_order(
-    images: Images, targets: np.ndarray, weights: np.ndarray | None
+    images: Images, targets: np.ndarray, weights: np.ndarray | None, merge: bool = True
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Return the rows to train on in content order, and their weights.
 
-    Rows of weight zero are left out; rows equal in `images` and `targets` are one row
-    with the summed weight.
+    Rows of weight zero are left out; with `merge` rows equal in `images` and `targets` are
+    one row with the summed weight.
 
     Returns
     -------
@@ -114,6 +115,8 @@ def canonical_order(
     hashes = row_hashes(rows)[keep], row_hashes(target_bits)[keep]
     by_content = np.lexsort(hashes[::-1])
     order = keep[by_content]
+    if not merge:
+        return order, None if weights is None else weights[order]
     same = _equals_predecessor(rows, target_bits, hashes[0][by_content], order)
     if weights is None and not same.any():
         return order, None
@@ -240,6 +243,9 @@ class BatchIterator:
         Where batches are wanted. Data lie there as a whole if they fit.
     generator : torch.Generator or None, default=None
         Shuffles every epoch anew; None keeps the order.
+    augmenter : Augmenter or None, default=None
+        Augments every batch, with other draws in every epoch. A sample's draws follow
+        from its place in `samples`, whatever batch it is in.
 
     Yields
     ------
@@ -253,7 +259,10 @@ class BatchIterator:
         batch_size: int,
         device: torch.device,
         generator: torch.Generator | None = None,
+        augmenter: Augmenter | None = None,
     ) -> None:
+        self.n_epochs = 0  # begun so far
+        self.augmenter = augmenter
         self.n_samples = len(samples)
         self.n_batches = ceil(len(samples) / batch_size)
         self.largest_batch = ceil(len(samples) / self.n_batches)
@@ -276,13 +285,19 @@ class BatchIterator:
             order = torch.arange(self.n_samples)
         else:
             order = torch.randperm(self.n_samples, generator=self.generator)
-        order = order.to(self.device)
-        for part in order.tensor_split(self.n_batches):
+        epoch, self.n_epochs = self.n_epochs, self.n_epochs + 1
+        parts = order.tensor_split(self.n_batches)
+        for places, part in zip(
+            parts, order.to(self.device).tensor_split(self.n_batches), strict=True
+        ):
             rows = self.index.index_select(0, part.to(self.index.device))
             images = self.images.take(rows).to(self.device, non_blocking=True)
             targets = self.targets.index_select(0, part)
             weights = None if self.weights is None else self.weights.index_select(0, part)
-            yield images, (targets, weights)
+            if self.augmenter is None:
+                yield images, (targets, weights)
+            else:
+                yield self.augmenter.batch(images, targets, weights, places.numpy(), epoch)
 
 
 def _fits(samples: SampleSet, device: torch.device) -> bool:

@@ -127,7 +127,7 @@ class TrainingHistoryDisplay:
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
-        self.ax_ = _new_axes() if ax is None else ax
+        self.ax_ = new_axes() if ax is None else ax
         self.figure_ = self.ax_.figure
         handles = self._plot_losses()
         self.score_ax_, score_handles = self._plot_score()
@@ -186,7 +186,14 @@ def _final_estimator(estimator: Any) -> BaseConvNet:
     return net
 
 
-def _new_axes() -> Any:
+def new_axes(**figure: Any) -> Any:
+    """Return axes in a new figure, made with the keywords of matplotlib's.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
     try:
         from matplotlib import pyplot
     except ImportError:
@@ -194,4 +201,4 @@ def _new_axes() -> Any:
             "Drawing a display needs matplotlib, which is not installed. Install it with "
             'pip install "skcnn[plots]", or pass the axes to draw in.'
         ) from None
-    return pyplot.subplots(layout="constrained")[1]
+    return pyplot.subplots(layout="constrained", **figure)[1]

@@ -9,7 +9,7 @@ the same weights.
 
 import copy
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -286,12 +286,15 @@ class ConvNetEngine(NeuralNet):
 
     # Application
 
-    def outputs(self, images: Images) -> np.ndarray:
+    def outputs(
+        self, images: Images, views: Sequence[Callable[[Tensor], Tensor]] = ()
+    ) -> np.ndarray:
         """Return the module's outputs for all `images`, in input order.
 
         Every forward pass has the same number of samples, zeros appended, since the
         rounding of a matrix product depends on its size: so a sample's outputs are
-        the same bits in any company and any order.
+        the same bits in any company and any order. With `views`, functions of a batch,
+        the outputs for the images and for each view of them are averaged.
 
         Returns
         -------
@@ -305,7 +308,11 @@ class ConvNetEngine(NeuralNet):
                 n = len(rows)
                 if n < chunk:
                     rows = torch.cat([rows, rows.new_zeros((chunk - n, rows.shape[1]))])
-                parts.append(self.module_(images.as_batch(rows.to(device)))[:n])
+                batch = images.as_batch(rows.to(device))
+                total = self.module_(batch)
+                for view in views:
+                    total = total + self.module_(view(batch))
+                parts.append(total[:n] / (1 + len(views)) if views else total[:n])
             return torch.cat(parts).float().cpu().numpy()
 
     def seed_dropout(self, seed: int) -> None:

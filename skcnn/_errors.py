@@ -41,6 +41,10 @@ class RareClassWarning(UserWarning):
     """A class is too small to be represented in the validation set."""
 
 
+class FrozenAugmentationWarning(UserWarning):
+    """An augmented array was turned into one draw, the same for all epochs."""
+
+
 def did_you_mean(value: object, options: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for a near miss of one of `options`, else ``""``."""
     if not isinstance(value, str):

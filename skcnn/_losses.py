@@ -1,6 +1,7 @@
 """Loss functions as modules on (outputs, (targets, weights)), and output nonlinearities.
 
-Know no estimator; weights come scaled to a mean of one over the training set.
+Know no estimator; weights come scaled to a mean of one over the training set. Classes come
+as codes, or as shares (n_samples, n_classes) where samples were mixed.
 """
 
 import torch
@@ -79,9 +80,10 @@ class BrierScore(nn.Module):
             expected = expected * (1 - smooth) + smooth / 2
             return _weighted_mean((torch.sigmoid(logits) - expected).square(), weights)
         n_classes = logits.shape[1]
-        one_hot = F.one_hot(expected, n_classes).to(logits.dtype)
-        one_hot = one_hot * (1 - smooth) + smooth / n_classes
-        return _weighted_mean((logits.softmax(1) - one_hot).square().sum(1), weights)
+        if not expected.is_floating_point():
+            expected = F.one_hot(expected, n_classes)
+        shares = expected.to(logits.dtype) * (1 - smooth) + smooth / n_classes
+        return _weighted_mean((logits.softmax(1) - shares).square().sum(1), weights)
 
 
 class RegressionLoss(nn.Module):

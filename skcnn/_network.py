@@ -432,6 +432,25 @@ def initialize_weights(module: ConvNet, how: str, generator: torch.Generator) ->
         module.closing.weight.mul_(CLOSING_LAYER_GAIN)
 
 
+def call_architecture(
+    architecture: Callable[[Shape, int], nn.Module], input_shape: Shape, n_outputs: int
+) -> nn.Module:
+    """Return the module of a user's callable.
+
+    Raises
+    ------
+    ArchitectureError
+        If the result is no module.
+    """
+    module = architecture(input_shape, n_outputs)
+    if not isinstance(module, nn.Module):
+        raise ArchitectureError(
+            "The 'architecture' callable must return a torch.nn.Module for "
+            f"(input_shape={input_shape}, n_outputs={n_outputs}). Got {type(module).__name__}."
+        )
+    return module
+
+
 def wrap_callable(
     architecture: Callable[[Shape, int], nn.Module],
     input_shape: Shape,
@@ -445,12 +464,7 @@ def wrap_callable(
     ArchitectureError
         If the result is no module or its output has the wrong shape.
     """
-    module = architecture(input_shape, n_outputs)
-    if not isinstance(module, nn.Module):
-        raise ArchitectureError(
-            "The 'architecture' callable must return a torch.nn.Module for "
-            f"(input_shape={input_shape}, n_outputs={n_outputs}). Got {type(module).__name__}."
-        )
+    module = call_architecture(architecture, input_shape, n_outputs)
     # a copy: a callable that returns the same module twice must not share its weights
     net = WrappedNet(copy.deepcopy(module), standardize)
     net.eval()

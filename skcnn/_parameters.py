@@ -59,6 +59,9 @@ SHARED_CONSTRAINTS: dict[str, Any] = {
     "lr_schedule": [_one_of(SCHEDULES)],
     "batch_size": [_AUTO, _COUNT, None],
     "max_epochs": [_AUTO, _COUNT],
+    "augmentation": "no_validation",  # by _views
+    "augmentation_strength": [Interval(Real, 0, None, closed="left")],
+    "test_time_augmentation": "no_validation",  # by _views
     "standardize": ["boolean"],
     "gradient_clip": [Interval(Real, 0, None, closed="neither"), None],
     "early_stopping": ["boolean"],
@@ -203,6 +206,19 @@ class_weight : dict, "balanced" or None, default=None
 """.strip("\n")
 
 CONTROL = """
+augmentation : augmentation, callable, list of them or None, default=None
+    Changes of the training samples, drawn afresh for every batch of every epoch:
+    augmentations such as :class:`RandomRotation`, or callables from a float tensor
+    (n_samples, n_channels, *spatial) to one of the same shape. They act after those in
+    the Pipeline before the estimator. Validation samples are not augmented.
+augmentation_strength : float, default=1.0
+    Factor of all ranges of `augmentation` and of the augmentations in the Pipeline, so
+    that one number can be tuned; 0 changes nothing. Callables do not know of it.
+test_time_augmentation : "flip", list or None, default=None
+    Views of a sample whose outputs (logits or numbers) are averaged with the sample's
+    own in predictions: its mirror image, or one view for each entry of a list, an
+    augmentation with a fixed range such as ``RandomRotation((5, 5))``, a callable, or a
+    list of them for several changes at once. A view is the same in every call.
 standardize : bool, default=True
     Whether each channel is shifted and scaled to mean 0 and standard deviation 1 of
     the training samples (of the first batch in `partial_fit`).

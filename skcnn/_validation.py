@@ -108,6 +108,11 @@ class ValueRange:
         low, high = torch.aminmax(rows)
         return cls(float(low), float(high))
 
+    @property
+    def span(self) -> float:
+        """The width of the range, 1 where all values are the same."""
+        return self.high - self.low or 1.0
+
     def warn_if_rescaled(self, rows: Tensor) -> None:
         """Warn where bytes at fit meet fractions of one at predict, or the reverse."""
         seen = ValueRange.of(rows)
@@ -145,13 +150,9 @@ def check_training_images(
     min_samples : int, default=1
         Fewer raise ValueError.
     """
-    X = _from_torch(X)
-    given = _check_input_shape(input_shape)
-    array = _check_array(estimator, X, reset=True, min_samples=min_samples)
-    layout = _infer_layout(array.shape, given, channels, type(estimator).__name__)
-    estimator.n_features_in_ = layout.n_values
-    estimator.input_shape_ = layout.shape
-    estimator._layout = layout
+    array, layout = check_sample_array(
+        estimator, X, input_shape, channels, reset=True, min_samples=min_samples
+    )
     return Images(_as_rows(array, compact=True), layout)
 
 
@@ -160,13 +161,45 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
 
     With ``compact=True`` (more training data) whole numbers become bytes as at fit.
     """
-    X = _from_torch(X)
-    layout = estimator._layout  # not the parameters, which may have changed since fit
-    array = _check_array(estimator, X, reset=False, min_samples=1)
-    sample_shape = array.shape[1:]
-    if not layout.accepts(sample_shape):
-        raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
+    array, layout = check_sample_array(estimator, X, reset=False)
     return Images(_as_rows(array, compact=compact), layout)
+
+
+def check_sample_array(
+    estimator: Any,
+    X: Any,
+    input_shape: object = None,
+    channels: str = "last",
+    *,
+    reset: bool,
+    min_samples: int = 1,
+) -> tuple[np.ndarray, InputLayout]:
+    """Validate `X` without changing its dtype.
+
+    With `reset` the layout follows from `input_shape` and `channels` and is recorded on
+    `estimator` as by `check_training_images`; else `X` must fit what is recorded there.
+
+    Returns
+    -------
+    array : ndarray of shape (n_samples, ...)
+        Finite real numbers.
+    layout : InputLayout
+        How a sample is an image.
+    """
+    X = _from_torch(X)
+    if reset:
+        given = _check_input_shape(input_shape)
+        array = _check_array(estimator, X, reset=True, min_samples=min_samples)
+        layout = _infer_layout(array.shape, given, channels, type(estimator).__name__)
+        estimator.n_features_in_ = layout.n_values
+        estimator.input_shape_ = layout.shape
+        estimator._layout = layout
+        return array, layout
+    layout = estimator._layout  # not the parameters, which may have changed since fit
+    array = _check_array(estimator, X, reset=False, min_samples=min_samples)
+    if not layout.accepts(array.shape[1:]):
+        raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
+    return array, layout
 
 
 def _from_torch(X: Any) -> Any:

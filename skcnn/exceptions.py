@@ -16,6 +16,7 @@ Layer 'conv_1' (number 1
 
 from skcnn._errors import (
     ArchitectureError,
+    FrozenAugmentationWarning,
     InputLayoutWarning,
     InputScaleWarning,
     InputShapeError,
@@ -27,6 +28,7 @@ from skcnn._errors import (
 
 __all__ = [
     "ArchitectureError",
+    "FrozenAugmentationWarning",
     "InputLayoutWarning",
     "InputScaleWarning",
     "InputShapeError",

@@ -1,0 +1,263 @@
+"""AugmentationDisplay: samples beside several draws of their augmentations.
+
+matplotlib itself is imported in ``_displays``.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+from sklearn.utils import _safe_indexing
+
+from skcnn._augmentation import Augmentation
+from skcnn._augmented import Augmented
+from skcnn._augmenter import Step
+from skcnn._base import BaseConvNet
+from skcnn._device import draw_seed
+from skcnn._displays import new_axes
+from skcnn._lazy import draw_values, originals, span_of
+from skcnn._validation import InputLayout, check_sample_array
+from skcnn._views import training_steps
+
+GAP = 0.06  # between pictures, in their widths
+CELL_INCHES = 1.0
+
+
+class AugmentationDisplay:
+    """A grid of samples, one a row, each followed by several draws of its augmentation.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n_samples, n_channels, *spatial)
+        The samples as they are.
+    draws : ndarray of shape (n_draws, n_samples, n_channels, *spatial)
+        The samples augmented.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes with the whole grid.
+    figure_ : matplotlib Figure
+        The figure.
+
+    See Also
+    --------
+    RandomAffine : One of the augmentations to look at.
+
+    Notes
+    -----
+    Three channels are drawn as colours, one as grey, and of another number the first.
+    Signals are curves, one colour a channel; of a volume the middle slice is drawn. Black
+    and white are the smallest and largest value of the samples themselves; curves have a
+    common scale.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import AugmentationDisplay, RandomRotation, RandomTranslation
+    >>> X = load_digits().images
+    >>> augmentation = [RandomRotation(20), RandomTranslation(0.1)]
+    >>> display = AugmentationDisplay.from_estimator(augmentation, X, n_draws=3)
+    >>> display.draws.shape
+    (3, 4, 1, 8, 8)
+    """
+
+    def __init__(self, *, samples: np.ndarray, draws: np.ndarray) -> None:
+        self.samples = samples
+        self.draws = draws
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        n_samples: int = 4,
+        n_draws: int = 6,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str | None = None,
+        random_state: Any = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw what training sees of the first samples.
+
+        Parameters
+        ----------
+        estimator : Pipeline, ConvNet, Augmented, augmentation or list of augmentations
+            Whose augmentations to draw. A Pipeline's transformers before them must be
+            fitted.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Samples.
+        n_samples : int, default=4
+            Rows of the grid.
+        n_draws : int, default=6
+            Draws of each sample.
+        input_shape : tuple of int or None, default=None
+            Shape of one sample, to read flat rows as images. None takes the ConvNet's or
+            that of the first augmentation which has one.
+        channels : {"last", "first"} or None, default=None
+            Where the channel axis is; None takes it from where `input_shape` comes.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+        ax : matplotlib Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        display : AugmentationDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If there is no augmentation in `estimator`.
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        X = _safe_indexing(originals(X), np.arange(min(n_samples, len(X))))
+        entries, readers, strength, X = _augmentations_of(estimator, X)
+        steps = training_steps(entries, "AugmentationDisplay")
+        array, layout = _read(X, readers, input_shape, channels)
+        if random_state is not None:
+            steps = [Step(step.augmentation, None) for step in steps]
+        seed = draw_seed(random_state)
+        floats = array.astype(np.float32) if array.dtype.kind in "bui" else array
+        draws = [
+            draw_values(
+                floats,
+                layout,
+                steps,
+                seed,
+                span=span_of(array),
+                rows=np.arange(len(array)),
+                epoch=epoch,
+                strength=strength,
+            )
+            for epoch in range(n_draws)
+        ]
+        pictures = [_channels_first(values, layout) for values in (array, *draws)]
+        return cls(samples=pictures[0], draws=np.array(pictures[1:])).plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the grid.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        self : AugmentationDisplay
+            The display, with `ax_` and `figure_` set.
+
+        Raises
+        ------
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        n_draws, n_samples = self.draws.shape[:2]
+        aspect = 0.6 if self.samples.ndim == 3 else self.samples.shape[-2] / self.samples.shape[-1]
+        height = float(np.clip(aspect, 0.25, 4))
+        width = (n_draws + 1) * (1 + GAP)
+        if ax is None:
+            size = (CELL_INCHES * width, CELL_INCHES * n_samples * (height + GAP) + 0.4)
+            ax = new_axes(figsize=size)
+        self.ax_, self.figure_ = ax, ax.figure
+        limits = float(self.samples.min()), float(self.samples.max())
+        if self.samples.ndim == 3:  # a curve that leaves its box would look clipped
+            limits = min(limits[0], self.draws.min()), max(limits[1], self.draws.max())
+        for column, pictures in enumerate((self.samples, *self.draws)):
+            for row, picture in enumerate(pictures):
+                corner = column * (1 + GAP), row * (height + GAP)
+                _draw_picture(ax, picture, corner, height, limits)
+        ax.set_xlim(-GAP, width)
+        ax.set_ylim(n_samples * (height + GAP), -GAP)
+        ax.set_aspect("equal")
+        ax.xaxis.tick_top()
+        labels = ["original", *(f"draw {i}" for i in range(1, n_draws + 1))]
+        ax.set_xticks([i * (1 + GAP) + 0.5 for i in range(n_draws + 1)], labels)
+        ax.set_yticks([])
+        ax.tick_params(length=0)
+        for side in ax.spines.values():
+            side.set_visible(False)
+        return self
+
+
+def _augmentations_of(estimator: Any, X: Any) -> tuple[list[Any], list[Any], float, Any]:
+    """Return augmentations, estimators that may know the shape, strength, transformed X."""
+    entries: list[Any] = []
+    readers: list[Any] = []
+    strength = 1.0
+    parts = [p for _, p in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    for number, part in enumerate(parts):
+        if isinstance(part, Augmentation):
+            entries.append(part)
+        elif isinstance(part, BaseConvNet | Augmented):
+            own = part.augmentation
+            entries += own if isinstance(own, list | tuple) else [] if own is None else [own]
+            convnet = isinstance(part, BaseConvNet)
+            strength = part.augmentation_strength if convnet else part.strength
+            readers.insert(0, part)
+        elif number < len(parts) - 1 and part not in (None, "passthrough"):
+            X = part.transform(X)
+        elif len(parts) == 1 and not isinstance(part, BaseEstimator):
+            entries += part if isinstance(part, list | tuple) else [part]
+    if not entries:
+        raise TypeError(
+            "estimator must be or contain augmentations, such as [RandomRotation(15)] or a "
+            f"Pipeline of them. Got {estimator!r}."
+        )
+    return entries, readers + entries, strength, X
+
+
+def _read(
+    X: Any, readers: list[Any], input_shape: Any, channels: str | None
+) -> tuple[np.ndarray, InputLayout]:
+    """Return the samples and how they are images."""
+    if input_shape is None:
+        known = (r for r in readers if getattr(r, "input_shape", None) is not None)
+        reader = next(known, readers[0])
+        input_shape = getattr(reader, "input_shape", None)
+        channels = channels or getattr(reader, "channels", "last")
+    return check_sample_array(_Reader(), X, input_shape, channels or "last", reset=True)
+
+
+class _Reader(BaseEstimator):
+    """Takes what reading samples leaves behind."""
+
+
+def _channels_first(values: np.ndarray, layout: InputLayout) -> np.ndarray:
+    images = values.reshape(len(values), *layout.shape)
+    return np.moveaxis(images, -1, 1) if layout.channels == "last" else images
+
+
+def _draw_picture(
+    ax: Any,
+    picture: np.ndarray,
+    corner: tuple[float, float],
+    height: float,
+    limits: tuple[float, float],
+) -> None:
+    """Draw one sample (n_channels, *spatial) with its upper left at `corner`."""
+    left, top = corner
+    low, high = limits
+    share = (picture - low) / ((high - low) or 1)
+    if picture.ndim == 2:
+        ax.plot([left, left + 1, left + 1, left, left], _box(top, height), color="0.8", lw=0.5)
+        places = left + (np.arange(picture.shape[1]) + 0.5) / picture.shape[1]
+        for i, curve in enumerate(share):
+            ax.plot(places, top + height * (0.95 - 0.9 * curve), color=f"C{i}", lw=1)
+        return
+    if picture.ndim == 4:
+        share = share[:, share.shape[1] // 2]
+    share = np.clip(share, 0, 1)
+    shown = np.moveaxis(share, 0, -1) if len(share) == 3 else share[0]
+    ax.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=(left, left + 1, top + height, top))
+
+
+def _box(top: float, height: float) -> list[float]:
+    return [top, top, top + height, top + height, top]

@@ -1,0 +1,294 @@
+"""Running a list of augmentations over batches, with fresh draws for every epoch.
+
+Knows the operations only by the interface below; what they draw and do is in
+``_geometric``, ``_intensity``, ``_policies`` and ``_mixing``.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skcnn._device import private_random_state
+from skcnn._draws import row_keys, subkeys, uniforms
+from skcnn._image_ops import warp
+
+Params = dict[str, Any]  # arrays with one row a sample, lists and dicts of them
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Where the values of each sample come from.
+
+    Attributes
+    ----------
+    matrices : ndarray of shape (n_samples, n_axes + 1, n_axes + 1)
+        As for :func:`skcnn._image_ops.warp`.
+    displacement : ndarray of shape (n_samples, n_axes, *spatial) or None
+        In pixels, added before the matrix.
+    fill : str
+        What lies outside.
+    fill_value : float
+        The constant, if that is the fill.
+    whole : bool
+        Whether every position is a whole number, so that nothing is interpolated.
+    """
+
+    matrices: np.ndarray
+    displacement: np.ndarray | None
+    fill: str
+    fill_value: float
+    whole: bool
+
+    def then(self, other: "Motion") -> "Motion | None":
+        """Return both motions as one, or None where two interpolations are needed."""
+        fills = (self.fill, self.fill_value) == (other.fill, other.fill_value)
+        if self.displacement is not None or not fills:
+            return None
+        return Motion(
+            np.matmul(self.matrices, other.matrices),
+            other.displacement,
+            self.fill,
+            self.fill_value,
+            self.whole and other.whole,
+        )
+
+    def move(self, images: Tensor) -> Tensor:
+        """Return the moved images; a sample that does not move is not touched."""
+        moves = (self.matrices != np.eye(self.matrices.shape[1])).any((1, 2))
+        if self.displacement is not None:
+            moves |= self.displacement.reshape(len(images), -1).any(1)
+        return on_rows(moves, images, self._moved)
+
+    def _moved(self, images: Tensor, rows: np.ndarray) -> Tensor:
+        displacement = None
+        if self.displacement is not None:
+            displacement = torch.from_numpy(self.displacement[rows]).to(images.dtype)
+            displacement = displacement.to(images.device)
+        return warp(
+            images, self.matrices[rows], self.fill, self.fill_value, displacement, self.whole
+        )
+
+
+class Operation(ABC):
+    """What an augmentation does to a batch, apart from scikit-learn's interface."""
+
+    p: float
+    _fewest_axes: ClassVar[int] = 1
+
+    @abstractmethod
+    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        """Return parameters for every key, in the units of the constructor."""
+
+    @abstractmethod
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        """Return augmented float images; `span` is the range of the data's values."""
+
+    def _draw_all(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        """Draw which samples are changed, and how."""
+        share = self._probability(strength)
+        applied = uniforms(subkeys(keys, 0), 1)[:, 0] < share
+        return {"applied": applied, **self._draw(subkeys(keys, 1), spatial, strength)}
+
+    def _probability(self, strength: float) -> float:
+        return self.p if strength > 0 else 0.0
+
+    def _apply_where_drawn(self, images: Tensor, params: Params, span: float) -> Tensor:
+        """Change the samples that were drawn to be changed."""
+        return on_rows(
+            params["applied"],
+            images,
+            lambda part, rows: self._apply(part, take_params(params, rows), span),
+        )
+
+
+class GeometricOperation(Operation):
+    """An operation that moves values and can be joined with the next one."""
+
+    @abstractmethod
+    def _motion(self, params: Params, spatial: tuple[int, ...]) -> Motion:
+        """Return the motion, the identity for samples that are not to be changed."""
+
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        return self._motion(params, tuple(images.shape[2:])).move(images)
+
+
+class MixingOperation(Operation):
+    """An operation that mixes samples and their targets with each other's."""
+
+    @abstractmethod
+    def _mix(self, images: Tensor, params: Params) -> tuple[Tensor, np.ndarray, np.ndarray]:
+        """Return mixed images, each one's partner and the share it kept of itself."""
+
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        return images  # without targets there is nothing to mix
+
+
+def take_params(params: Any, rows: np.ndarray) -> Any:
+    """Return the parameters of some samples."""
+    if isinstance(params, np.ndarray):
+        return params[rows]
+    if isinstance(params, dict):
+        return {name: take_params(value, rows) for name, value in params.items()}
+    return [take_params(value, rows) for value in params]
+
+
+def on_rows(
+    which: np.ndarray, images: Tensor, change: Callable[[Tensor, np.ndarray], Tensor]
+) -> Tensor:
+    """Return `images` with ``change(images[rows], rows)`` where `which` is true."""
+    rows = np.flatnonzero(which)
+    if len(rows) == 0:
+        return images
+    if len(rows) == len(images):
+        return change(images, rows)
+    index = torch.from_numpy(rows).to(images.device)
+    return images.index_copy(0, index, change(images.index_select(0, index), rows))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One augmentation of a list and the seed of its own, if it has one."""
+
+    augmentation: Any
+    seed: int | None
+
+
+class Augmenter:
+    """A list of augmentations, ready to be applied to batches.
+
+    Parameters
+    ----------
+    steps : sequence of Step
+        Operations, or callables from batch to batch.
+    spatial : tuple of int
+        Sides of the images.
+    span : float
+        Largest minus smallest value of the training data.
+    seed : int
+        Of the draws of steps without a seed of their own.
+    strength : float, default=1.0
+        Factor of all ranges; zero changes nothing.
+    n_classes : int or None, default=None
+        Number of classes, for mixing class codes; None where targets are numbers.
+    """
+
+    def __init__(
+        self,
+        steps: Sequence[Step],
+        spatial: tuple[int, ...],
+        span: float,
+        seed: int,
+        strength: float = 1.0,
+        n_classes: int | None = None,
+    ) -> None:
+        self.steps = steps
+        self.spatial = spatial
+        self.span = span
+        self.seed = seed
+        self.strength = strength
+        self.n_classes = n_classes
+
+    def images(self, images: Tensor, rows: np.ndarray, epoch: int = 0) -> Tensor:
+        """Return augmented float images; operations that mix targets are left out.
+
+        Parameters
+        ----------
+        images : Tensor of shape (n_samples, n_channels, *spatial)
+            Bytes or floats.
+        rows : ndarray of shape (n_samples,)
+            Numbers of the samples: with the epoch they decide the draws.
+        epoch : int, default=0
+            Number of the pass over the data.
+        """
+        return self._run(images, None, rows, epoch)[0]
+
+    def batch(
+        self,
+        images: Tensor,
+        targets: Tensor,
+        weights: Tensor | None,
+        rows: np.ndarray,
+        epoch: int,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+        """Return a training batch augmented, class codes as shares where mixed."""
+        images, target = self._run(images, (targets, weights), rows, epoch)
+        if target is None:
+            target = (targets, weights)
+        return images, target
+
+    def _run(
+        self,
+        images: Tensor,
+        target: tuple[Tensor, Tensor | None] | None,
+        rows: np.ndarray,
+        epoch: int,
+    ) -> tuple[Tensor, tuple[Tensor, Tensor | None] | None]:
+        if not images.is_floating_point():
+            images = images.float()
+        images = images.contiguous()  # sampling is twice as fast than from channels last
+        waiting: Motion | None = None  # motions not done yet, to be done in one
+        for number, step in enumerate(self.steps):
+            operation = step.augmentation
+            seed = self.seed if step.seed is None else step.seed
+            keys = row_keys(seed, rows, epoch, number)
+            if isinstance(operation, GeometricOperation):
+                params = operation._draw_all(keys, self.spatial, self.strength)
+                motion = operation._motion(params, self.spatial)
+                both = motion if waiting is None else waiting.then(motion)
+                if both is None and waiting is not None:
+                    images, both = waiting.move(images), motion
+                waiting = both
+                continue
+            if waiting is not None:
+                images, waiting = waiting.move(images), None
+            if not isinstance(operation, Operation):
+                images = self._call(operation, images, keys)
+                continue
+            params = operation._draw_all(keys, self.spatial, self.strength)
+            if isinstance(operation, MixingOperation) and target is not None:
+                images, partners, kept = operation._mix(images, params)
+                target = self._mixed_target(target, partners, kept)
+            else:
+                images = operation._apply_where_drawn(images, params, self.span)
+        if waiting is not None:
+            images = waiting.move(images)
+        return images, target
+
+    def _call(self, function: Callable[[Tensor], Any], images: Tensor, keys: np.ndarray) -> Tensor:
+        """Apply a user's function under a random state of its own."""
+        with private_random_state(int(keys[0] >> np.uint64(1)), images.device):
+            result = function(images)
+        if not isinstance(result, Tensor) or result.shape != images.shape:
+            got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+            name = getattr(function, "__name__", type(function).__name__)
+            raise ValueError(
+                f"The callable {name} in 'augmentation' must return a tensor of the shape it "
+                f"was given, {tuple(images.shape)}. Got {got}."
+            )
+        return result.detach().to(images.dtype)
+
+    def _mixed_target(
+        self, target: tuple[Tensor, Tensor | None], partners: np.ndarray, kept: np.ndarray
+    ) -> tuple[Tensor, Tensor | None]:
+        """Return targets and weights of samples mixed with their partners.
+
+        The loss is that of both targets, each with its sample's weight and its share.
+        """
+        targets, weights = target
+        device = targets.device
+        share = torch.from_numpy(kept.astype(np.float32)).to(device)
+        index = torch.from_numpy(partners).to(device)
+        if self.n_classes is not None and not targets.is_floating_point():
+            targets = torch.nn.functional.one_hot(targets, self.n_classes).float()
+        ours, theirs = share, 1 - share
+        if weights is not None:
+            ours, theirs = ours * weights, theirs * weights[index]
+            weights = ours + theirs
+            ours, theirs = ours / weights, theirs / weights
+        column = (-1, *(1,) * (targets.dim() - 1))
+        return targets * ours.view(column) + targets[index] * theirs.view(column), weights

@@ -1,0 +1,281 @@
+"""Operations on batches of images, one set of parameters for each sample.
+
+Pure functions of float32 or float64 tensors (n_samples, n_channels, *spatial) with one to
+three spatial axes; they draw nothing and know no augmentation. Every sample's result is the
+same bits in any batch: sums run in a fixed order, and products are elementwise.
+"""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
+from torch import Tensor
+
+FILLS = {"constant": "zeros", "edge": "border", "mirror": "reflection"}
+_CHUNK_VALUES = 2**18  # grids and samples of a chunk stay in the cache
+
+
+def warp(
+    images: Tensor,
+    matrices: np.ndarray,
+    fill: str,
+    fill_value: float = 0.0,
+    displacement: Tensor | None = None,
+    nearest: bool = False,
+) -> Tensor:
+    """Return images whose value at each position comes from where a matrix sends it.
+
+    The value at output position `o` is the input's at ``A (o - c) + t + c``, linearly
+    interpolated, with `c` the centre of the image: ``(side - 1) / 2`` on each axis.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n_samples, n_channels, *spatial), float32 or float64
+        One to three spatial axes.
+    matrices : ndarray of shape (n_samples, n_axes + 1, n_axes + 1), dtype float64
+        ``[[A, t], [0, 1]]`` in pixels, axes in the order of `spatial`.
+    fill : {"constant", "edge", "mirror"}
+        What lies outside: `fill_value`, the nearest value, or the mirror image without
+        the edge repeated.
+    fill_value : float, default=0.0
+        The constant.
+    displacement : Tensor of shape (n_samples, n_axes, *spatial) or None, default=None
+        Pixels added to the output position before the matrix.
+    nearest : bool, default=False
+        Whether to take the nearest value instead of interpolating: exact where positions
+        are whole numbers.
+
+    Returns
+    -------
+    Tensor of the shape and dtype of `images`
+    """
+    if images.dim() == 3:  # a signal is an image of height one
+        return warp(
+            images[:, :, None],
+            _lifted(matrices),
+            fill,
+            fill_value,
+            None if displacement is None else _with_zero_axis(displacement),
+            nearest,
+        )[:, :, 0]
+    spatial = tuple(images.shape[2:])
+    base, to_unit = _centred_positions(spatial, images.dtype, images.device)
+    rows = torch.from_numpy(matrices[:, :-1] * to_unit[:, None]).to(images.dtype)
+    rows = rows.to(images.device, non_blocking=True)
+    shift = fill_value if fill == "constant" else 0.0
+    values = images - shift if shift else images
+    out = torch.empty_like(images, memory_format=torch.contiguous_format)
+    step = max(_CHUNK_VALUES // images[0].numel(), 1)
+    for start in range(0, len(images), step):
+        part = slice(start, start + step)
+        moved = None if displacement is None else displacement[part]
+        out[part] = F.grid_sample(
+            values[part],
+            _grid(rows[part], base, moved),
+            mode="nearest" if nearest else "bilinear",
+            padding_mode=FILLS[fill],
+            align_corners=True,
+        )
+    return out.add_(shift) if shift else out
+
+
+def _grid(rows: Tensor, base: tuple[Tensor, ...], displacement: Tensor | None) -> Tensor:
+    """Return where to sample, (n_samples, *spatial, n_axes), last axis first."""
+    n_axes = len(base)
+    shape = tuple(len(axis) for axis in base)
+    grid = rows.new_empty((len(rows), *shape, n_axes))
+    lines = [_along(line, i, n_axes) for i, line in enumerate(base)]
+    if displacement is not None:
+        lines = [line + displacement[:, i] for i, line in enumerate(lines)]
+    for target in range(n_axes):
+        factors = rows[:, target].reshape(len(rows), n_axes + 1, *(1,) * n_axes)
+        # the small sums first, so that only the last one has the size of the grid
+        total = lines[0] * factors[:, 0] + factors[:, -1]
+        for i in range(1, n_axes - 1):
+            total = total + lines[i] * factors[:, i]
+        torch.add(total, lines[-1] * factors[:, -2], out=grid[..., n_axes - 1 - target])
+    return grid
+
+
+def _along(line: Tensor, axis: int, n_axes: int) -> Tensor:
+    """View a vector as lying along `axis` of (1, *spatial)."""
+    return line.view(1, *(len(line) if i == axis else 1 for i in range(n_axes)))
+
+
+@lru_cache(maxsize=64)
+def _centred_positions(
+    spatial: tuple[int, ...], dtype: torch.dtype, device: torch.device
+) -> tuple[tuple[Tensor, ...], np.ndarray]:
+    """Return each axis' positions about its centre and the factor from pixels to [-1, 1]."""
+    centres = [(side - 1) / 2 for side in spatial]
+    lines = tuple(
+        torch.arange(side, dtype=dtype, device=device) - centre
+        for side, centre in zip(spatial, centres, strict=True)
+    )
+    # an axis of length one has no direction to move in
+    return lines, np.array([1 / c if c else 0.0 for c in centres])
+
+
+def _lifted(matrices: np.ndarray) -> np.ndarray:
+    """Return matrices for images of height one from those for signals."""
+    lifted = np.zeros((len(matrices), 3, 3))
+    lifted[:, 0, 0] = 1
+    lifted[:, 1:, 1:] = matrices
+    return lifted
+
+
+def _with_zero_axis(displacement: Tensor) -> Tensor:
+    flat = displacement[:, :, None]
+    return torch.cat([torch.zeros_like(flat), flat], 1)
+
+
+def spread_control_points(points: np.ndarray, spatial: Sequence[int]) -> np.ndarray:
+    """Return smooth fields through a coarse grid, by cubic B-splines.
+
+    Parameters
+    ----------
+    points : ndarray of shape (n_samples, n_fields, *n_points), dtype float64
+        Values at equally spaced points; the outermost lie one step outside the image.
+    spatial : sequence of int
+        Sides of the image.
+
+    Returns
+    -------
+    ndarray of shape (n_samples, n_fields, *spatial), dtype float64
+    """
+    fields = points
+    for i, side in enumerate(spatial):
+        axis = i + 2
+        n_points = fields.shape[axis]
+        # position of every pixel between the points 1 and n_points - 2
+        where = 1 + (n_points - 3) * (np.arange(side) / max(side - 1, 1))
+        total = 0.0
+        for k in range(n_points):
+            weights = _cubic_spline(where - k)
+            shape = [1] * fields.ndim
+            shape[axis] = side
+            total = total + fields.take([k], axis) * weights.reshape(shape)
+        fields = np.asarray(total)
+    return fields
+
+
+def _cubic_spline(distance: np.ndarray) -> np.ndarray:
+    """Return the cubic B-spline, which is zero from distance 2 on."""
+    d = np.abs(distance)
+    near = 2 / 3 - d**2 + d**3 / 2
+    far = np.clip(2 - d, 0, None) ** 3 / 6
+    return np.where(d < 1, near, far)
+
+
+def sample_sums(values: Tensor) -> Tensor:
+    """Return the sum of each sample's values, (n_samples,), in a fixed order.
+
+    Pairs, pairs of pairs and so on: the rounding of ``sum`` changes with the batch.
+    """
+    flat = values.flatten(1)
+    while flat.shape[1] > 1:
+        half = flat.shape[1] // 2
+        pairs = flat[:, :half] + flat[:, half : 2 * half]
+        if flat.shape[1] % 2:
+            pairs[:, 0] += flat[:, -1]
+        flat = pairs
+    return flat[:, 0]
+
+
+def per_sample(values: np.ndarray, images: Tensor) -> Tensor:
+    """Return one number a sample as a tensor that broadcasts over `images`."""
+    numbers = torch.from_numpy(values.astype(np.float64)).to(images.dtype).to(images.device)
+    return numbers.view(-1, *(1,) * (images.dim() - 1))
+
+
+def blur(images: Tensor, sigmas: np.ndarray, radius: int) -> Tensor:
+    """Return images convolved with a Gaussian, edges repeated outwards.
+
+    Shifted sums, 40 times as fast as ``conv2d`` with a kernel a sample.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n_samples, n_channels, *spatial)
+        What to blur.
+    sigmas : ndarray of shape (n_samples,)
+        Standard deviations in pixels; zero changes nothing.
+    radius : int
+        Where the Gaussian is cut off, in pixels.
+    """
+    offsets = np.arange(radius + 1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        weights = np.exp(-(offsets**2) / (2 * sigmas[:, None] ** 2))
+    weights[:, 0] = 1
+    weights[sigmas == 0, 1:] = 0
+    weights /= weights[:, :1] + 2 * weights[:, 1:].sum(axis=1, keepdims=True)
+    factors = [per_sample(weights[:, k], images) for k in offsets]
+    for axis in range(2, images.dim()):
+        side = images.shape[axis]
+        index = torch.arange(-radius, side + radius, device=images.device).clamp_(0, side - 1)
+        padded = images.index_select(axis, index)
+        total = padded.narrow(axis, radius, side) * factors[0]
+        for k in range(1, radius + 1):
+            both = padded.narrow(axis, radius - k, side) + padded.narrow(axis, radius + k, side)
+            total += both.mul_(factors[k])
+        images = total
+    return images
+
+
+def dilate(images: Tensor, amounts: np.ndarray, n_passes: int) -> Tensor:
+    """Return images whose bright parts have grown, or shrunk, by some pixels.
+
+    A pass takes the largest of a position and its direct neighbours; every second one
+    also takes the diagonal ones, so that the growth is nearly round. A fraction of a
+    pixel blends a pass with what was before it.
+
+    Parameters
+    ----------
+    images : Tensor of shape (n_samples, n_channels, *spatial)
+        What to dilate; a negative amount erodes.
+    amounts : ndarray of shape (n_samples,)
+        Pixels.
+    n_passes : int
+        At least the largest amount.
+    """
+    sign = per_sample(np.where(amounts < 0, -1.0, 1.0), images)
+    grown = images * sign
+    for k in range(n_passes):
+        share = per_sample(np.clip(np.abs(amounts) - k, 0, 1), images)
+        wider = _largest_neighbour(grown, diagonal=k % 2 == 1)
+        grown = grown + (wider - grown) * share
+    return grown * sign
+
+
+def _largest_neighbour(images: Tensor, diagonal: bool) -> Tensor:
+    largest = images.clone()
+    for axis in range(2, images.dim()):
+        source = largest.clone() if diagonal else images
+        inner = images.shape[axis] - 1
+        for to, origin in ((1, 0), (0, 1)):
+            view = largest.narrow(axis, to, inner)
+            torch.maximum(view, source.narrow(axis, origin, inner), out=view)
+    return largest
+
+
+def inside_boxes(lows: np.ndarray, highs: np.ndarray, images: Tensor) -> Tensor:
+    """Return which positions lie in a sample's box, (n_samples, 1, *spatial) bool.
+
+    Parameters
+    ----------
+    lows, highs : ndarray of shape (n_samples, n_axes)
+        First position inside and first outside, on each axis.
+    images : Tensor of shape (n_samples, n_channels, *spatial)
+        For shape and device.
+    """
+    n_axes = images.dim() - 2
+    inside = torch.ones((), dtype=torch.bool, device=images.device)
+    for i in range(n_axes):
+        line = _along(torch.arange(images.shape[i + 2], device=images.device), i, n_axes)
+        low, high = (
+            torch.from_numpy(ends[:, i].copy()).to(images.device).view(-1, *(1,) * n_axes)
+            for ends in (lows, highs)
+        )
+        inside = inside & (line >= low) & (line < high)
+    return inside[:, None]
