@@ -22,7 +22,7 @@ from skcnn._errors import InputShapeError
 from skcnn._image_ops import FILLS
 from skcnn._lazy import AugmentedArray, check_axes, originals, span_of, values_as
 from skcnn._parameters import add_suggestion
-from skcnn._validation import InputLayout, check_sample_array, layout_of_shape
+from skcnn._validation import InputLayout, check_sample_array
 
 T = TypeVar("T", bound=type)
 
@@ -65,7 +65,7 @@ COMMON_CONSTRAINTS: dict[str, list[Any]] = {
 }
 FILL_CONSTRAINTS: dict[str, list[Any]] = {
     "fill": [StrOptions(set(FILLS))],
-    "fill_value": [Real],
+    "fill_value": [Interval(Real, None, None, closed="neither")],
 }
 
 
@@ -125,7 +125,10 @@ class Range(NamedTuple):
         """Return what the parameter must be, in words."""
         number = "a number"
         if self.around:
-            number = f"a number r >= 0, meaning {self.neutral:g} - r to {self.neutral:g} + r,"
+            ends = (
+                "-r to r" if self.neutral == 0 else f"{self.neutral:g} - r to {self.neutral:g} + r"
+            )
+            number = f"a number r >= 0, meaning {ends},"
         elif self.neutral is not None:
             number = f"a number, meaning {self.neutral:g} to that number,"
         none = " or None" if self.optional else ""
@@ -149,6 +152,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
 
     _parameter_constraints: dict[str, Any] = COMMON_CONSTRAINTS
     _ranges: ClassVar[dict[str, Range]] = {}
+    _all_axes: ClassVar[bool] = False  # where axis=None is legal
     # scikit-learn's HTML repr shows a parameter's documentation only beside a link
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
@@ -173,7 +177,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
             The estimator itself.
         """
         self._check_parameters()
-        check_sample_array(self, originals(X), self.input_shape, self.channels, reset=True)
+        self._read_training(originals(X))
         return self
 
     def fit_transform(self, X: Any, y: Any = None) -> AugmentedArray:
@@ -194,15 +198,25 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         """
         self._check_parameters()
         original = originals(X)
-        array, layout = check_sample_array(
-            self, original, self.input_shape, self.channels, reset=True
-        )
-        known = None if array.ndim == 2 and self.input_shape is None else layout
+        array, layout = self._read_training(original)
+        told = layout if self._knows_layout(array.ndim) else None
         if not isinstance(X, AugmentedArray):
             is_frame = hasattr(original, "dtypes") and hasattr(original, "iloc")
-            X = AugmentedArray.of(original if is_frame else array, known)
-        check_axes([Step(self, None)], X.layout or known or _IMAGE)
-        return X.then(self._step(), known)
+            X = AugmentedArray.of(original if is_frame else array)
+        augmented: AugmentedArray = X.then(self._step(), told)
+        if augmented.layout is not None:
+            check_axes(augmented.steps, augmented.layout)
+        return augmented
+
+    def _knows_layout(self, ndim: int) -> bool:
+        """Return whether the user told what the axes of a sample are."""
+        return self.input_shape is not None or (self.channels == "first" and ndim > 2)
+
+    def _read_training(self, X: Any) -> tuple[np.ndarray, InputLayout]:
+        """Check samples at fit; an untold layout is the business of what comes after."""
+        return check_sample_array(
+            self, X, self.input_shape, self.channels, reset=True, doubt=self._knows_layout(3)
+        )
 
     def transform(self, X: Any) -> Any:
         """Return `X` as it is: predictions are never augmented.
@@ -251,7 +265,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         -------
         dict of str to ndarray
             One row a sample, in the units of the constructor; "applied" says which
-            samples are changed.
+            samples are changed (of `RandomFlip` all: "flip" has the axes).
         """
         array, layout = self._read(X)
         if random_state is None:
@@ -275,6 +289,12 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
             Whole numbers are rounded and kept within the limits of their type.
         """
         array, layout = self._read(X)
+        drawn = self._draw_all(row_keys(0, np.arange(1)), layout.spatial, 1.0)
+        if not isinstance(params, dict) or params.keys() != drawn.keys():
+            raise ValueError(
+                f"params must be what {type(self).__name__}.draw returned, a dict of "
+                f"{', '.join(drawn)}. Got {params!r}."
+            )
         if len(params["applied"]) != len(array):
             raise ValueError(
                 f"params are a draw for {len(params['applied'])} samples, but X has {len(array)}."
@@ -308,9 +328,17 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         except InvalidParameterError as error:
             add_suggestion(error, params, self._parameter_constraints)
             raise
+        if "axis" in params and not (self._all_axes and params["axis"] is None):
+            read_axis(params["axis"], type(self).__name__)
         for name, allowed in self._ranges.items():
             if not (allowed.optional and getattr(self, name) is None):
                 self._limits(name)
+
+    def _check_axes(self, layout: InputLayout, owner: str | None = None) -> None:
+        super()._check_axes(layout, owner)
+        axis = getattr(self, "axis", None)
+        if axis is not None:
+            axis_numbers(axis, len(layout.spatial), type(self).__name__)
 
     def _limits(self, name: str) -> tuple[float, float]:
         """Return the range of draws of a parameter."""
@@ -347,35 +375,42 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         return tags
 
 
-_IMAGE = layout_of_shape((1, 1, 1), "last")
-
-
-def axis_numbers(axis: Any, n_axes: int, name: str) -> list[int]:
-    """Return the spatial axes that "horizontal", "vertical", numbers or a tuple mean.
+def read_axis(axis: Any, name: str) -> list[int]:
+    """Return the numbers that "horizontal", "vertical", numbers or a tuple of them mean.
 
     Raises
     ------
     InvalidParameterError
         For anything else.
-    InputShapeError
-        If the samples have no such axis.
     """
     names = {"horizontal": -1, "vertical": -2}
     axes = axis if isinstance(axis, tuple | list) else (axis,)
+    numbers = [names.get(one, one) if isinstance(one, str) else one for one in axes]
+    legal = (isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers)
+    if not numbers or not all(legal):
+        raise InvalidParameterError(
+            f"The 'axis' parameter of {name} must be 'horizontal', 'vertical', the number "
+            f"of a spatial axis, or a tuple of them. Got {axis!r} instead."
+        )
+    return [int(number) for number in numbers]
+
+
+def axis_numbers(axis: Any, n_axes: int, name: str) -> list[int]:
+    """Return the numbers of the spatial axes that `axis` means, from zero.
+
+    Raises
+    ------
+    InputShapeError
+        If the samples have no such axis.
+    """
     numbers = []
-    for one in axes:
-        number = names.get(one, one) if isinstance(one, str) else one
-        if not isinstance(number, int | np.integer) or isinstance(number, bool):
-            raise InvalidParameterError(
-                f"The 'axis' parameter of {name} must be 'horizontal', 'vertical', the number "
-                f"of a spatial axis, or a tuple of them. Got {axis!r} instead."
-            )
+    for number in read_axis(axis, name):
         if not -n_axes <= number < n_axes:
             raise InputShapeError(
                 f"{name}(axis={axis!r}) needs an axis that samples with {n_axes} spatial "
                 f"{'axis' if n_axes == 1 else 'axes'} do not have."
             )
-        numbers.append(int(number) % n_axes)
+        numbers.append(number % n_axes)
     return sorted(set(numbers))
 
 

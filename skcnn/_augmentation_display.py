@@ -3,12 +3,13 @@
 matplotlib itself is imported in ``_displays``.
 """
 
+from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_scalar
 
 from skcnn._augmentation import Augmentation
 from skcnn._augmented import Augmented
@@ -117,9 +118,12 @@ class AugmentationDisplay:
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
-        X = _safe_indexing(originals(X), np.arange(min(n_samples, len(X))))
-        entries, readers, strength, X = _augmentations_of(estimator, X)
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_scalar(n_draws, "n_draws", Integral, min_val=1)
+        entries, readers, strength, X = _augmentations_of(estimator, originals(X))
         steps = training_steps(entries, "AugmentationDisplay")
+        span = span_of(np.asarray(X))
+        X = _safe_indexing(X, np.arange(min(n_samples, len(X))))
         array, layout = _read(X, readers, input_shape, channels)
         if random_state is not None:
             steps = [Step(step.augmentation, None) for step in steps]
@@ -131,7 +135,7 @@ class AugmentationDisplay:
                 layout,
                 steps,
                 seed,
-                span=span_of(array),
+                span=span,
                 rows=np.arange(len(array)),
                 epoch=epoch,
                 strength=strength,
@@ -204,14 +208,18 @@ def _augmentations_of(estimator: Any, X: Any) -> tuple[list[Any], list[Any], flo
             readers.insert(0, part)
         elif number < len(parts) - 1 and part not in (None, "passthrough"):
             X = part.transform(X)
-        elif len(parts) == 1 and not isinstance(part, BaseEstimator):
+        elif len(parts) == 1 and (isinstance(part, list | tuple) or _is_function(part)):
             entries += part if isinstance(part, list | tuple) else [part]
     if not entries:
         raise TypeError(
             "estimator must be or contain augmentations, such as [RandomRotation(15)] or a "
-            f"Pipeline of them. Got {estimator!r}."
+            f"Pipeline of them; of a search pass best_estimator_. Got {estimator!r}."
         )
     return entries, readers + entries, strength, X
+
+
+def _is_function(part: Any) -> bool:
+    return callable(part) and not isinstance(part, BaseEstimator)
 
 
 def _read(

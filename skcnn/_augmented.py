@@ -30,9 +30,9 @@ from sklearn.utils.validation import (
 from skcnn._augmenter import MixingOperation, Step
 from skcnn._batches import row_hashes
 from skcnn._device import derive_seeds, draw_seed
-from skcnn._lazy import draw_values, originals, span_of
+from skcnn._lazy import AugmentedArray, draw_values, originals, span_of
 from skcnn._validation import InputLayout, check_sample_array
-from skcnn._views import training_steps
+from skcnn._views import check_steps, training_steps
 
 
 def _inner_has(method: str) -> Callable[[Any], bool]:
@@ -103,7 +103,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
     >>> from skcnn import Augmented, RandomAffine
     >>> X, y = load_digits(return_X_y=True)
     >>> warp = RandomAffine(10, translation=0.05, zoom=0.05)
-    >>> model = Augmented(SVC(), [warp], n_copies=3, input_shape=(8, 8), random_state=0)
+    >>> model = Augmented(SVC(), [warp], n_copies=5, input_shape=(8, 8), random_state=0)
     >>> for estimator in (SVC(), model):
     ...     print(round(estimator.fit(X[:500], y[:500]).score(X[500:], y[500:]), 2))
     0.93
@@ -163,13 +163,14 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
             The fitted estimator.
         """
         self._validate_params()
-        steps = self._steps()
+        steps = [*(X.steps if isinstance(X, AugmentedArray) else ()), *self._steps()]
         if y is None and get_tags(self.estimator).target_tags.required:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
-        X = originals(X)
+        given, X = X, originals(X)
         array, layout = check_sample_array(self, X, self.input_shape, self.channels, reset=True)
+        check_steps(steps, layout, given, type(self).__name__)
         if sample_weight is not None:
             fit_params["sample_weight"] = self._check_weights(sample_weight, array)
         copies = [array] if self.keep_original else []

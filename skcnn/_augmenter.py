@@ -15,7 +15,9 @@ from torch import Tensor
 
 from skcnn._device import private_random_state
 from skcnn._draws import row_keys, subkeys, uniforms
-from skcnn._image_ops import warp
+from skcnn._errors import InputShapeError
+from skcnn._image_ops import spread_control_points, warp
+from skcnn._validation import InputLayout
 
 Params = dict[str, Any]  # arrays with one row a sample, lists and dicts of them
 
@@ -28,10 +30,11 @@ class Motion:
     ----------
     matrices : ndarray of shape (n_samples, n_axes + 1, n_axes + 1)
         As for :func:`skcnn._image_ops.warp`.
-    displacement : ndarray of shape (n_samples, n_axes, *spatial) or None
-        In pixels, added before the matrix.
-    fill : str
-        What lies outside.
+    points : ndarray of shape (n_samples, n_axes, *n_points) or None
+        Displacements in pixels of a coarse grid of control points, to be spread over the
+        image and added before the matrix.
+    fill : str or None
+        What lies outside; None where nothing comes in from there.
     fill_value : float
         The constant, if that is the fill.
     whole : bool
@@ -39,39 +42,39 @@ class Motion:
     """
 
     matrices: np.ndarray
-    displacement: np.ndarray | None
-    fill: str
+    points: np.ndarray | None
+    fill: str | None
     fill_value: float
     whole: bool
 
     def then(self, other: "Motion") -> "Motion | None":
         """Return both motions as one, or None where two interpolations are needed."""
-        fills = (self.fill, self.fill_value) == (other.fill, other.fill_value)
-        if self.displacement is not None or not fills:
+        fills = {(m.fill, m.fill_value) for m in (self, other) if m.fill is not None}
+        if self.points is not None or len(fills) > 1:
             return None
+        filled = other if self.fill is None else self
         return Motion(
             np.matmul(self.matrices, other.matrices),
-            other.displacement,
-            self.fill,
-            self.fill_value,
+            other.points,
+            filled.fill,
+            filled.fill_value,
             self.whole and other.whole,
         )
 
     def move(self, images: Tensor) -> Tensor:
         """Return the moved images; a sample that does not move is not touched."""
         moves = (self.matrices != np.eye(self.matrices.shape[1])).any((1, 2))
-        if self.displacement is not None:
-            moves |= self.displacement.reshape(len(images), -1).any(1)
+        if self.points is not None:
+            moves |= self.points.reshape(len(images), -1).any(1)
         return on_rows(moves, images, self._moved)
 
     def _moved(self, images: Tensor, rows: np.ndarray) -> Tensor:
         displacement = None
-        if self.displacement is not None:
-            displacement = torch.from_numpy(self.displacement[rows]).to(images.dtype)
-            displacement = displacement.to(images.device)
-        return warp(
-            images, self.matrices[rows], self.fill, self.fill_value, displacement, self.whole
-        )
+        if self.points is not None:
+            points = torch.from_numpy(self.points[rows]).to(images.dtype).to(images.device)
+            displacement = spread_control_points(points, tuple(images.shape[2:]))
+        fill = self.fill or "constant"
+        return warp(images, self.matrices[rows], fill, self.fill_value, displacement, self.whole)
 
 
 class Operation(ABC):
@@ -79,6 +82,22 @@ class Operation(ABC):
 
     p: float
     _fewest_axes: ClassVar[int] = 1
+
+    def _check_axes(self, layout: InputLayout, owner: str | None = None) -> None:
+        """Refuse samples that cannot be changed this way.
+
+        Raises
+        ------
+        InputShapeError
+            If the operation needs images and the samples are signals.
+        """
+        if self._fewest_axes > len(layout.spatial):
+            raise InputShapeError(
+                f"{type(self).__name__} needs images, with a height and a width. Got samples "
+                f"of shape {layout.shape} (channels {layout.channels}), which are signals. For "
+                "flat images set input_shape=(height, width)"
+                f"{'' if owner is None else f' of {owner}'}."
+            )
 
     @abstractmethod
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
@@ -138,7 +157,10 @@ def take_params(params: Any, rows: np.ndarray) -> Any:
 
 
 def on_rows(
-    which: np.ndarray, images: Tensor, change: Callable[[Tensor, np.ndarray], Tensor]
+    which: np.ndarray,
+    images: Tensor,
+    change: Callable[[Tensor, np.ndarray], Tensor],
+    in_place: bool = False,
 ) -> Tensor:
     """Return `images` with ``change(images[rows], rows)`` where `which` is true."""
     rows = np.flatnonzero(which)
@@ -147,7 +169,8 @@ def on_rows(
     if len(rows) == len(images):
         return change(images, rows)
     index = torch.from_numpy(rows).to(images.device)
-    return images.index_copy(0, index, change(images.index_select(0, index), rows))
+    changed = change(images.index_select(0, index), rows)
+    return (images.index_copy_ if in_place else images.index_copy)(0, index, changed)
 
 
 @dataclass(frozen=True)
@@ -289,6 +312,7 @@ class Augmenter:
         if weights is not None:
             ours, theirs = ours * weights, theirs * weights[index]
             weights = ours + theirs
-            ours, theirs = ours / weights, theirs / weights
+            total = weights.clamp_min(1e-30)  # of weights too small for float32 as well
+            ours, theirs = ours / total, theirs / total
         column = (-1, *(1,) * (targets.dim() - 1))
         return targets * ours.view(column) + targets[index] * theirs.view(column), weights

@@ -271,11 +271,11 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         else:
             images = check_images(self, X, compact=True)
             self._value_range.warn_if_rescaled(images.rows)
-        weights = check_weights(sample_weight, X, len(images))
-        targets = self._read_targets(y, weights, len(images), classes, fresh)
-        index, weights = canonical_order(images, targets, weights, merge)
+        given = check_weights(sample_weight, X, len(images))
+        targets = self._read_targets(y, given, len(images), classes, fresh)
+        index, weights = canonical_order(images, targets, given, merge)
         if fresh:
-            self._value_range = ValueRange.of(images.rows)
+            self._value_range = ValueRange.of(images.rows, given)
         return SampleSet(images, index, targets[index], weights)
 
     def _forget(self) -> None:
@@ -323,7 +323,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
             weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
-            autocast=resolve_precision(self.precision, device, precision_macs),
+            autocast=resolve_precision(self.precision, device, precision_macs, len(layout.spatial)),
             compile_module=self.compile,
             callbacks=None if self.callbacks is None else list(self.callbacks),
             device=str(device),
@@ -364,6 +364,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
             generator,
             augmenter,
         )
+        batches.n_epochs = n_before  # or steps with a seed of their own would repeat their draws
         schedule = Schedule(
             "constant" if incremental else self.lr_schedule, engine.lr, len(batches), n_epochs
         )

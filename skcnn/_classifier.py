@@ -48,8 +48,9 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
 
     Notes
     -----
-    A sample's weight means its repetition exactly: repeated samples are merged and
-    their weights summed, and the order of the samples does not change the result.
+    Without augmentation a sample's weight means its repetition exactly: repeated samples
+    are merged and their weights summed. With it each repeated sample has draws of its
+    own. The order of the samples does not change the result.
     Predictions for a sample are the same bits in any batch.
 
     References

@@ -62,16 +62,18 @@ def resolve_device(device: str) -> torch.device:
 
 
 def resolve_precision(
-    precision: str, device: torch.device, macs_per_batch: int
+    precision: str, device: torch.device, macs_per_batch: int, n_axes: int = 2
 ) -> torch.dtype | None:
     """Return the autocast type for training, None for plain float32.
 
     "auto" is bfloat16 where the processor multiplies it natively and the network is
-    large enough to gain.
+    large enough to gain; never for volumes on the CPU, whose bfloat16 convolutions give
+    NaN gradients for small depths (torch 2.13).
     """
     if precision == "bfloat16":
         return torch.bfloat16
-    if precision == "float32" or macs_per_batch < BFLOAT16_MACS:
+    volumes_on_cpu = n_axes == 3 and device.type == "cpu"
+    if precision == "float32" or macs_per_batch < BFLOAT16_MACS or volumes_on_cpu:
         return None
     return torch.bfloat16 if _multiplies_bfloat16(device) else None
 

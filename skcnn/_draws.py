@@ -45,13 +45,20 @@ def row_keys(seed: int, rows: np.ndarray, *purpose: int) -> np.ndarray:
     -------
     ndarray of shape (n_rows,), dtype uint64
     """
-    salt = np.random.SeedSequence([seed, *purpose]).generate_state(1, np.uint64)
+    # SeedSequence alone takes no note of how many words there are, nor of zeros at the end
+    entropy = [len(purpose), seed >> 32, seed & 0xFFFFFFFF, *purpose, 1]
+    salt = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return _scramble(_scramble(rows.astype(np.uint64)) ^ salt)
 
 
 def subkeys(keys: np.ndarray, purpose: int) -> np.ndarray:
     """Return other keys for the same rows."""
-    return _scramble(keys ^ _scramble(np.array([purpose + 1], np.uint64)))
+    return _scramble(keys ^ _salt(purpose))
+
+
+@lru_cache(maxsize=1024)
+def _salt(purpose: int) -> np.ndarray:
+    return _scramble(np.array([purpose + 1], np.uint64))
 
 
 def uniforms(keys: np.ndarray, n: int) -> np.ndarray:

@@ -9,7 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, InvalidParameterError
 
 from skcnn._augmentation import (
     COMMON_CONSTRAINTS,
@@ -21,7 +21,7 @@ from skcnn._augmentation import (
 )
 from skcnn._augmenter import GeometricOperation, Motion, Params
 from skcnn._draws import normals, subkeys, uniforms
-from skcnn._image_ops import spread_control_points
+from skcnn._validation import InputLayout
 
 _GEOMETRIC_CONSTRAINTS = COMMON_CONSTRAINTS | FILL_CONSTRAINTS
 _SHARE = Range(0.0, True, -1.0, 1.0)
@@ -36,7 +36,7 @@ class GeometricAugmentation(GeometricOperation, Augmentation):
 
     _parameter_constraints: dict[str, Any] = _GEOMETRIC_CONSTRAINTS
     _whole = False
-    fill: str = "constant"
+    fill: str | None = None  # of what brings nothing in from outside
     fill_value: float = 0.0
 
     @abstractmethod
@@ -50,7 +50,9 @@ class GeometricAugmentation(GeometricOperation, Augmentation):
 
 
 def _identities(n: int, spatial: tuple[int, ...]) -> np.ndarray:
-    return np.tile(np.eye(len(spatial) + 1), (n, 1, 1))
+    matrices = np.zeros((n, len(spatial) + 1, len(spatial) + 1))
+    matrices[:] = np.eye(len(spatial) + 1)
+    return matrices
 
 
 def _translations(fractions: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
@@ -66,13 +68,15 @@ def _rotations(degrees: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
     planes = [(-2, -1)] if n_axes == 2 else [(-2, -1), (-3, -1), (-3, -2)]
     total = _identities(len(degrees), spatial)
     for i, (row, column) in enumerate(planes):
+        if not degrees[:, i].any():
+            continue
         angle = np.deg2rad(degrees[:, i])
         turn = _identities(len(degrees), spatial)
         a, b = n_axes + row, n_axes + column
         turn[:, a, a] = turn[:, b, b] = np.cos(angle)
         # counter-clockwise for the eye, since rows are counted downwards
         turn[:, a, b], turn[:, b, a] = np.sin(angle), -np.sin(angle)
-        total = total @ turn
+        total = turn if n_axes == 2 else total @ turn
     return total
 
 
@@ -92,6 +96,8 @@ def _shears(degrees: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
     """Return matrices that slide rows (the upper ones to the right) and columns."""
     total = _identities(len(degrees), spatial)
     for i, (along, across) in enumerate([(-1, -2), (-2, -1)]):
+        if not degrees[:, i].any():
+            continue
         shear = _identities(len(degrees), spatial)
         n_axes = len(spatial)
         shear[:, n_axes + along, n_axes + across] = np.tan(np.deg2rad(degrees[:, i]))
@@ -142,6 +148,7 @@ class RandomTranslation(GeometricAugmentation):
     """
 
     _ranges = {"fraction": _SHARE}
+    _all_axes = True
 
     def __init__(
         self,
@@ -341,6 +348,15 @@ class RandomShear(GeometricAugmentation):
         self.channels = channels
         self.random_state = random_state
 
+    def _check_axes(self, layout: InputLayout, owner: str | None = None) -> None:
+        super()._check_axes(layout, owner)
+        n_axes = len(layout.spatial)
+        if min(axis_numbers(self.axis, n_axes, type(self).__name__)) < n_axes - 2:
+            raise InvalidParameterError(
+                "The 'axis' parameter of RandomShear must be 'horizontal', 'vertical' or both: "
+                f"volumes are slanted slice by slice. Got {self.axis!r} instead."
+            )
+
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         degrees = self._scaled("degrees", uniforms(keys, 2), strength)
         n_axes = len(spatial)
@@ -434,12 +450,12 @@ class RandomAffine(GeometricAugmentation):
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
         shears = np.column_stack([params["shear"], np.zeros(len(params["shear"]))])
-        # from output to input: what is done last is undone first
+        # from output to input, right to left: what is done last is undone first
         return (
-            _translations(params["translation"], spatial)
-            @ _rotations(params["degrees"], spatial)
+            _zooms(params["zoom"], spatial)
             @ _shears(shears, spatial)
-            @ _zooms(params["zoom"], spatial)
+            @ _rotations(params["degrees"], spatial)
+            @ _translations(params["translation"], spatial)
         )
 
 
@@ -472,6 +488,7 @@ class RandomFlip(GeometricAugmentation):
     array([[3, 2, 1, 0]])
     """
 
+    _parameter_constraints = COMMON_CONSTRAINTS
     _whole = True
 
     def __init__(
@@ -513,7 +530,7 @@ class RandomCrop(GeometricAugmentation):
 
     Parameters
     ----------
-    padding : int, float or (low, high), default=0.125
+    padding : int or float, default=0.125
         Largest shift to either side on each axis: an integer in pixels, a float below 1
         as a fraction of the side.
     <parameters>
@@ -533,7 +550,7 @@ class RandomCrop(GeometricAugmentation):
     >>> from skcnn import RandomCrop
     >>> X = np.arange(10, 16).reshape(1, 6)
     >>> RandomCrop(2, random_state=1).fit_transform(X).to_numpy()
-    array([[11, 12, 13, 14, 15,  0]])
+    array([[ 0, 10, 11, 12, 13, 14]])
     """
 
     _parameter_constraints = {
@@ -654,8 +671,8 @@ class RandomElastic(GeometricAugmentation):
         return _identities(len(params["displacement"]), spatial)
 
     def _motion(self, params: Params, spatial: tuple[int, ...]) -> Motion:
-        points = params["displacement"] * params["applied"].reshape(-1, *(1,) * (len(spatial) + 1))
-        fields = spread_control_points(points, spatial)
-        fields = fields * np.array(spatial).reshape(-1, *(1,) * len(spatial))
+        to_pixels = np.array(spatial).reshape(-1, *(1,) * len(spatial))
+        applied = params["applied"].reshape(-1, *(1,) * (len(spatial) + 1))
+        points = params["displacement"] * applied * to_pixels
         matrices = self._matrices(params, spatial)
-        return Motion(matrices, fields, self.fill, float(self.fill_value), False)
+        return Motion(matrices, points, self.fill, float(self.fill_value), False)

@@ -5,7 +5,6 @@ three spatial axes; they draw nothing and know no augmentation. Every sample's r
 same bits in any batch: sums run in a fixed order, and products are elementwise.
 """
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -14,7 +13,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
 FILLS = {"constant": "zeros", "edge": "border", "mirror": "reflection"}
-_CHUNK_VALUES = 2**18  # grids and samples of a chunk stay in the cache
+_CHUNK_VALUES = 2**20  # sampled at a time; much smaller chunks are slower
 
 
 def warp(
@@ -66,18 +65,21 @@ def warp(
     rows = rows.to(images.device, non_blocking=True)
     shift = fill_value if fill == "constant" else 0.0
     values = images - shift if shift else images
-    out = torch.empty_like(images, memory_format=torch.contiguous_format)
+    parts = []
     step = max(_CHUNK_VALUES // images[0].numel(), 1)
     for start in range(0, len(images), step):
         part = slice(start, start + step)
         moved = None if displacement is None else displacement[part]
-        out[part] = F.grid_sample(
-            values[part],
-            _grid(rows[part], base, moved),
-            mode="nearest" if nearest else "bilinear",
-            padding_mode=FILLS[fill],
-            align_corners=True,
+        parts.append(
+            F.grid_sample(
+                values[part],
+                _grid(rows[part], base, moved),
+                mode="nearest" if nearest else "bilinear",
+                padding_mode=FILLS[fill],
+                align_corners=True,
+            )
         )
+    out = parts[0] if len(parts) == 1 else torch.cat(parts)
     return out.add_(shift) if shift else out
 
 
@@ -131,42 +133,43 @@ def _with_zero_axis(displacement: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(flat), flat], 1)
 
 
-def spread_control_points(points: np.ndarray, spatial: Sequence[int]) -> np.ndarray:
+def spread_control_points(points: Tensor, spatial: tuple[int, ...]) -> Tensor:
     """Return smooth fields through a coarse grid, by cubic B-splines.
 
     Parameters
     ----------
-    points : ndarray of shape (n_samples, n_fields, *n_points), dtype float64
+    points : Tensor of shape (n_samples, n_fields, *n_points)
         Values at equally spaced points; the outermost lie one step outside the image.
-    spatial : sequence of int
+    spatial : tuple of int
         Sides of the image.
 
     Returns
     -------
-    ndarray of shape (n_samples, n_fields, *spatial), dtype float64
+    Tensor of shape (n_samples, n_fields, *spatial), of the dtype of `points`
     """
     fields = points
     for i, side in enumerate(spatial):
         axis = i + 2
-        n_points = fields.shape[axis]
-        # position of every pixel between the points 1 and n_points - 2
-        where = 1 + (n_points - 3) * (np.arange(side) / max(side - 1, 1))
-        total = 0.0
-        for k in range(n_points):
-            weights = _cubic_spline(where - k)
-            shape = [1] * fields.ndim
-            shape[axis] = side
-            total = total + fields.take([k], axis) * weights.reshape(shape)
-        fields = np.asarray(total)
+        shape = [1] * fields.dim()
+        shape[axis] = side
+        weights = _spline_weights(side, fields.shape[axis], fields.dtype, fields.device)
+        # a sum of products in a fixed order, where the rounding of matmul is the batch's
+        total = fields.narrow(axis, 0, 1) * weights[0].view(shape)
+        for k in range(1, len(weights)):
+            total += fields.narrow(axis, k, 1) * weights[k].view(shape)
+        fields = total
     return fields
 
 
-def _cubic_spline(distance: np.ndarray) -> np.ndarray:
-    """Return the cubic B-spline, which is zero from distance 2 on."""
-    d = np.abs(distance)
-    near = 2 / 3 - d**2 + d**3 / 2
-    far = np.clip(2 - d, 0, None) ** 3 / 6
-    return np.where(d < 1, near, far)
+@lru_cache(maxsize=64)
+def _spline_weights(side: int, n_points: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return how much each control point weighs at each position, (n_points, side)."""
+    # positions run between the points 1 and n_points - 2
+    where = 1 + (n_points - 3) * (np.arange(side) / max(side - 1, 1))
+    distance = np.abs(where - np.arange(n_points)[:, None])
+    near = 2 / 3 - distance**2 + distance**3 / 2
+    far = np.clip(2 - distance, 0, None) ** 3 / 6
+    return torch.from_numpy(np.where(distance < 1, near, far)).to(dtype).to(device)
 
 
 def sample_sums(values: Tensor) -> Tensor:
@@ -205,7 +208,7 @@ def blur(images: Tensor, sigmas: np.ndarray, radius: int) -> Tensor:
         Where the Gaussian is cut off, in pixels.
     """
     offsets = np.arange(radius + 1)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         weights = np.exp(-(offsets**2) / (2 * sigmas[:, None] ** 2))
     weights[:, 0] = 1
     weights[sigmas == 0, 1:] = 0

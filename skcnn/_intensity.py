@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from skcnn._augmentation import COMMON_CONSTRAINTS, Augmentation, Range, documented
@@ -19,14 +19,13 @@ from skcnn._image_ops import blur, dilate, inside_boxes, per_sample, sample_sums
 
 _FACTOR = Range(1.0, True, 0.0, 1000.0)
 _MOST_PIXELS = 100.0
-_SMALLEST_FACTOR = 1e-6
 _TRUNCATE = 3  # standard deviations of a Gaussian kernel on each side
 
 
 def _factors(limits: tuple[float, float], shares: np.ndarray, strength: float) -> np.ndarray:
     """Return factors whose logarithm grows with the strength."""
     low, high = limits
-    factors: np.ndarray = np.maximum(low + (high - low) * shares, _SMALLEST_FACTOR) ** strength
+    factors: np.ndarray = (low + (high - low) * shares) ** strength
     return factors
 
 
@@ -168,8 +167,8 @@ class RandomNoise(Augmentation):
     >>> tone = np.sin(np.arange(10_000.0))[None]
     >>> noisy = RandomNoise(snr_db=20, random_state=0).fit_transform(tone).to_numpy()
     >>> power = np.mean(tone**2) / np.mean((noisy - tone) ** 2)
-    >>> print(f"{10 * np.log10(power):.1f} dB")
-    20.0 dB
+    >>> print(f"{10 * np.log10(power):.0f} dB")
+    20 dB
     """
 
     _ranges = {
@@ -263,7 +262,7 @@ class RandomBlur(Augmentation):
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         sigmas = self._scaled("sigma", uniforms(keys, 1)[:, 0], strength)
-        widest = self._limits("sigma")[1] * strength
+        widest = min(self._limits("sigma")[1] * strength, _MOST_PIXELS)
         radius = np.full(len(keys), ceil(_TRUNCATE * widest))
         return {"sigma": np.minimum(sigmas, _MOST_PIXELS), "radius": radius}
 
@@ -280,9 +279,9 @@ class RandomErasing(Augmentation):
     area : float or (low, high), default=(0.02, 0.2)
         Share of the sample that is erased; a number `r` means 0 to r.
     aspect : float or (low, high), default=(0.5, 2.0)
-        Height of the box over its width, relative to the picture's own; drawn on a
-        logarithmic scale. No meaning for signals and volumes, whose boxes have the same
-        share of every side.
+        Height of the box over its width, relative to the picture's own; a number `r`
+        means 1 to r. Drawn on a logarithmic scale. No meaning for signals and volumes,
+        whose boxes have the same share of every side.
     fill_value : float or "mean", default=0.0
         What is filled in: a number in the units of the data, or the sample's mean.
     <parameters>
@@ -301,14 +300,15 @@ class RandomErasing(Augmentation):
     >>> import numpy as np
     >>> from skcnn import RandomErasing
     >>> X = np.ones((1, 8, 8))
-    >>> erased = RandomErasing((0.25, 0.25), p=1.0).fit_transform(X).to_numpy()
+    >>> a_quarter = RandomErasing((0.25, 0.25), aspect=(1, 1), p=1.0)
+    >>> erased = a_quarter.fit_transform(X).to_numpy()
     >>> int(np.sum(erased == 0))
     16
     """
 
     _parameter_constraints = {
         **COMMON_CONSTRAINTS,
-        "fill_value": [Real, StrOptions({"mean"})],
+        "fill_value": [Interval(Real, None, None, closed="neither"), StrOptions({"mean"})],
     }
     _ranges = {"area": Range(0.0, False, 0.0, 1.0), "aspect": Range(1.0, False, 0.01, 100.0)}
 
@@ -339,6 +339,9 @@ class RandomErasing(Augmentation):
         if n_axes == 2:
             low, high = np.log(self._limits("aspect"))
             stretch = np.exp((low + (high - low) * shares[:, 1]) / 2)
+            # a box that would be higher or wider than the picture keeps its area instead
+            most = 1 / np.sqrt(np.maximum(areas, 1e-12))
+            stretch = np.clip(stretch, 1 / most, most)
             sides *= np.column_stack([stretch, 1 / stretch])
         sizes = np.minimum(np.rint(sides * spatial).astype(int), spatial)
         lows = np.floor(shares[:, 2:] * (np.array(spatial) - sizes + 1)).astype(int)
@@ -398,7 +401,8 @@ class RandomStroke(Augmentation):
         self.random_state = random_state
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        return {"pixels": self._scaled("pixels", uniforms(keys, 1)[:, 0], strength)}
+        pixels = self._scaled("pixels", uniforms(keys, 1)[:, 0], strength)
+        return {"pixels": np.clip(pixels, -_MOST_PIXELS, _MOST_PIXELS)}
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         amounts = params["pixels"]

@@ -12,17 +12,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils import _safe_indexing
+from sklearn.utils import _safe_indexing, check_array
 from torch import Tensor
 
-from skcnn._augmenter import Augmenter, Operation, Step
+from skcnn._augmenter import Augmenter, MixingOperation, Operation, Step
+from skcnn._device import draw_seed
 from skcnn._errors import (
     FrozenAugmentationWarning,
     InputLayoutWarning,
     InputShapeError,
     warn_caller,
 )
-from skcnn._validation import Images, InputLayout, chunk_rows, layout_of_shape
+from skcnn._validation import (
+    Images,
+    InputLayout,
+    chunk_rows,
+    layout_of_shape,
+    warn_of_swapped_channels,
+)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -45,7 +52,7 @@ class AugmentedArray:
     seed : int
         Of the steps without one.
     layout : InputLayout or None
-        How a sample is an image; None for flat rows of which no step knows.
+        How a sample is an image, as far as a step was told.
     span : float
         Largest minus smallest of all values, the unit of noise.
     """
@@ -58,11 +65,11 @@ class AugmentedArray:
     span: float
 
     @classmethod
-    def of(cls, original: Any, layout: InputLayout | None) -> "AugmentedArray":
+    def of(cls, original: Any) -> "AugmentedArray":
         """Return the samples without any augmentation yet."""
         rows = np.arange(len(original))
-        span = span_of(np.asarray(original))
-        return cls(original, rows, (), secrets.randbits(63), layout, span)
+        span = span_of(_numbers_of(original))
+        return cls(original, rows, (), secrets.randbits(63), None, span)
 
     def then(self, step: Step, layout: InputLayout | None) -> "AugmentedArray":
         """Return the same samples with one more augmentation.
@@ -103,40 +110,60 @@ class AugmentedArray:
     def dtype(self) -> np.dtype:
         """Type of the values."""
         if hasattr(self.original, "dtypes"):
-            return np.result_type(*self.original.dtypes.tolist())
+            return _numbers_of(self.original.iloc[:0]).dtype
         return np.dtype(self.original.dtype)
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, key: Any) -> Any:
-        first, *rest = key if isinstance(key, tuple) else (key,)
-        whole = all(part is Ellipsis or part == slice(None) for part in rest)
-        if first is Ellipsis or not whole:
-            return self.to_numpy()[key]
-        if isinstance(first, int | np.integer):
-            return self._select(np.array([first])).to_numpy()[0]
-        return self._select(first)
+        parts: tuple[Any, ...] = key if isinstance(key, tuple) else (key,)
+        first: Any = parts[0] if parts else None
+        whole = all(
+            part is Ellipsis or (isinstance(part, slice) and part == slice(None))
+            for part in parts[1:]
+        )
+        if whole and isinstance(first, int | np.integer) and not isinstance(first, bool):
+            return self._select([first]).to_numpy()[0]
+        if whole and (isinstance(first, slice) or np.ndim(first) == 1):
+            return self._select(first)
+        self._warn_of_one_draw()
+        return self.to_numpy()[key]
 
     def _select(self, rows: Any) -> "AugmentedArray":
         rows = np.arange(len(self))[rows]
         return replace(self, original=_safe_indexing(self.original, rows), rows=self.rows[rows])
 
     def __iter__(self) -> Iterator[np.ndarray]:
+        self._warn_of_one_draw()
         return iter(self.to_numpy())
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"An augmented array has no attribute {name!r}: its values are not drawn yet. "
+            "to_numpy() returns one draw as an array."
+        )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         if copy is False:
             raise ValueError("The values of an augmented array are computed: copy=False fails.")
+        self._warn_of_one_draw()
+        values = self.to_numpy()
+        return values if dtype is None else values.astype(dtype, copy=False)
+
+    def _warn_of_one_draw(self) -> None:
+        operations = [step.augmentation for step in self.steps]
+        mixing = [type(o).__name__ for o in operations if isinstance(o, MixingOperation)]
+        unmixed = (
+            f" Only a ConvNet mixes targets: {', '.join(mixing)} is left out." if mixing else ""
+        )
         warn_caller(
             f"{self._names()}: an estimator that does not know skcnn's augmentations asked "
             "for their values and gets one draw, the same in all its epochs. Put "
             "augmentations directly before a ConvNet, after all other transformers; or "
-            "wrap any other estimator in skcnn.Augmented.",
+            f"wrap any other estimator in skcnn.Augmented.{unmixed}",
             FrozenAugmentationWarning,
         )
-        values = self.to_numpy()
-        return values if dtype is None else values.astype(dtype, copy=False)
 
     def __repr__(self) -> str:
         return f"AugmentedArray(shape={self.shape}, dtype={self.dtype}, {self._names()})"
@@ -146,12 +173,12 @@ class AugmentedArray:
 
     # Values
 
-    def to_numpy(self, random_state: int | None = None) -> np.ndarray:
+    def to_numpy(self, random_state: Any = None) -> np.ndarray:
         """Return one draw as an array of the original shape and dtype.
 
         Parameters
         ----------
-        random_state : int or None, default=None
+        random_state : int, RandomState instance or None, default=None
             Seed of the draw, also of steps with a `random_state` of their own. None
             takes those and the array's own.
 
@@ -163,12 +190,15 @@ class AugmentedArray:
         steps: Sequence[Step] = self.steps
         seed = self.seed
         if random_state is not None:
-            seed = random_state
+            seed = draw_seed(random_state)
             steps = [Step(step.augmentation, None) for step in steps]
-        array = np.asarray(self.original)
-        if self.layout is None:
-            steps = self._without_image_steps(steps)
-        layout = self.layout or layout_of_shape(array.shape[1:], "last")
+        array = _numbers_of(self.original)
+        layout = self.layout
+        if layout is None:
+            layout = layout_of_shape(array.shape[1:], "last")
+            warn_of_swapped_channels(layout)
+            if array.ndim == 2:
+                steps = self._without_image_steps(steps)
         return draw_values(array, layout, steps, seed, span=self.span, rows=self.rows)
 
     def _without_image_steps(self, steps: Sequence[Step]) -> list[Step]:
@@ -233,7 +263,7 @@ def values_as(
     Images are float64 for doubles and long integers, else float32; whole numbers are
     rounded at the end and kept within the limits of their type.
     """
-    flat = np.ascontiguousarray(array).reshape(len(array), -1)
+    flat = np.ascontiguousarray(array).reshape(len(array), layout.n_values)
     bits = np.finfo(flat.dtype).bits if flat.dtype.kind == "f" else 2 * flat.dtype.itemsize * 8
     floats = np.float64 if bits > 32 else np.float32
     out = np.empty_like(flat)
@@ -244,6 +274,14 @@ def values_as(
         values = change(images.as_batch(images.rows), part)
         out[part] = _as_dtype(_as_rows(values, layout), flat.dtype)
     return out.reshape(array.shape)
+
+
+def _numbers_of(samples: Any) -> np.ndarray:
+    """Return samples as numbers, also from a DataFrame with nullable or mixed columns."""
+    array = np.asarray(samples)
+    if array.dtype.kind == "O":
+        array = check_array(samples, ensure_min_samples=0)
+    return array
 
 
 def span_of(values: Any) -> float:
@@ -264,11 +302,14 @@ def _as_dtype(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
         return values > 0.5
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
-        return np.clip(np.rint(values), limits.min, limits.max).astype(dtype)
+        high = float(limits.max)
+        if high > limits.max:  # a double has 53 bits: 2**63 does not fit any more
+            high = np.nextafter(high, 0)
+        return np.clip(np.rint(values), limits.min, high).astype(dtype)
     return values.astype(dtype)
 
 
-def check_axes(steps: Sequence[Step], layout: InputLayout) -> None:
+def check_axes(steps: Sequence[Step], layout: InputLayout, owner: str | None = None) -> None:
     """Refuse what cannot be done to samples with so few axes.
 
     Raises
@@ -277,13 +318,8 @@ def check_axes(steps: Sequence[Step], layout: InputLayout) -> None:
         If an augmentation needs images and the samples are signals.
     """
     for step in steps:
-        operation = step.augmentation
-        if isinstance(operation, Operation) and operation._fewest_axes > len(layout.spatial):
-            raise InputShapeError(
-                f"{type(operation).__name__} needs images, with a height and a width. Got "
-                f"samples of shape {layout.shape} (channels {layout.channels}), which are "
-                "signals. For flat images set input_shape=(height, width)."
-            )
+        if isinstance(step.augmentation, Operation):
+            step.augmentation._check_axes(layout, owner)
 
 
 def originals(X: Any) -> Any:

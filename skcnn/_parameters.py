@@ -217,8 +217,9 @@ augmentation_strength : float, default=1.0
 test_time_augmentation : "flip", list or None, default=None
     Views of a sample whose outputs (logits or numbers) are averaged with the sample's
     own in predictions: its mirror image, or one view for each entry of a list, an
-    augmentation with a fixed range such as ``RandomRotation((5, 5))``, a callable, or a
-    list of them for several changes at once. A view is the same in every call.
+    augmentation with a fixed range such as ``RandomRotation((5, 5))``, a deterministic
+    callable, or a list of them for several changes at once. A view is the same in every
+    call: an augmentation's `p` does not count, and what is random is drawn once.
 standardize : bool, default=True
     Whether each channel is shifted and scaled to mean 0 and standard deviation 1 of
     the training samples (of the first batch in `partial_fit`).
@@ -244,7 +245,8 @@ device : str, default="auto"
     "auto" takes CUDA, else MPS, else the CPU; or "cpu", "cuda", "cuda:1", "mps".
 precision : {"auto", "float32", "bfloat16"}, default="auto"
     Arithmetic of training. "auto" is bfloat16 (weights kept in float32) where the
-    processor multiplies it natively and the network is large enough to gain.
+    processor multiplies it natively and the network is large enough to gain, except for
+    volumes on the CPU.
     Predictions always use float32.
 n_threads : int or None, default=None
     CPU threads. None takes one for small networks and what torch has otherwise. The

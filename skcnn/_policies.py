@@ -17,7 +17,15 @@ from skcnn._augmentation import (
     Augmentation,
     documented,
 )
-from skcnn._augmenter import MixingOperation, Operation, Params, on_rows, take_params
+from skcnn._augmenter import (
+    GeometricOperation,
+    MixingOperation,
+    Motion,
+    Operation,
+    Params,
+    on_rows,
+    take_params,
+)
 from skcnn._draws import subkeys, uniforms
 from skcnn._geometric import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 from skcnn._intensity import RandomBlur, RandomBrightness, RandomContrast, RandomNoise
@@ -52,13 +60,24 @@ class Policy(Augmentation):
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         options = self._options(images.dim() - 2)
+        images = images.clone()
         for chosen in params["rounds"]:
+            moving: dict[Any, Motion] = {}  # by fill: all samples that move, in one go
             for i, option in enumerate(options):
                 if option is None:
                     continue
                 drawn = chosen["options"][i]
                 which = (chosen["choice"] == i) & drawn["applied"]
-                images = on_rows(which, images, _applying(option, drawn, span))
+                if isinstance(option, GeometricOperation):
+                    motion = option._motion({**drawn, "applied": which}, tuple(images.shape[2:]))
+                    if motion.points is None:
+                        key = motion.fill, motion.fill_value, motion.whole
+                        others = moving.get(key)
+                        moving[key] = motion if others is None else others.then(motion) or motion
+                        continue
+                images = on_rows(which, images, _applying(option, drawn, span), in_place=True)
+            for motion in moving.values():
+                images = motion.move(images)
         return images
 
 
@@ -127,8 +146,8 @@ class RandomChoice(Policy):
         if not legal:
             raise InvalidParameterError(
                 "The 'augmentations' parameter of RandomChoice must be a list of at least one "
-                "augmentation that changes samples one by one (not MixUp or CutMix), or "
-                f"None. Got {options!r} instead."
+                "augmentation that changes samples one by one (not MixUp or CutMix); None in "
+                f"the list stands for no change. Got {options!r} instead."
             )
         for option in options:
             if option is not None:

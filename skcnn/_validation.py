@@ -103,8 +103,10 @@ class ValueRange:
     high: float
 
     @classmethod
-    def of(cls, rows: Tensor) -> "ValueRange":
-        """Return the range of all values."""
+    def of(cls, rows: Tensor, weights: np.ndarray | None = None) -> "ValueRange":
+        """Return the range of all values, but for those of samples without weight."""
+        if weights is not None and not weights.all():
+            rows = rows[torch.from_numpy(np.flatnonzero(weights))]
         low, high = torch.aminmax(rows)
         return cls(float(low), float(high))
 
@@ -173,11 +175,13 @@ def check_sample_array(
     *,
     reset: bool,
     min_samples: int = 1,
+    doubt: bool = True,
 ) -> tuple[np.ndarray, InputLayout]:
     """Validate `X` without changing its dtype.
 
     With `reset` the layout follows from `input_shape` and `channels` and is recorded on
     `estimator` as by `check_training_images`; else `X` must fit what is recorded there.
+    With `doubt` there is a warning where channels seem to be at the other end.
 
     Returns
     -------
@@ -191,6 +195,8 @@ def check_sample_array(
         given = _check_input_shape(input_shape)
         array = _check_array(estimator, X, reset=True, min_samples=min_samples)
         layout = _infer_layout(array.shape, given, channels, type(estimator).__name__)
+        if doubt:
+            warn_of_swapped_channels(layout)
         estimator.n_features_in_ = layout.n_values
         estimator.input_shape_ = layout.shape
         estimator._layout = layout
@@ -270,8 +276,6 @@ def _infer_layout(
         layout = layout_of_shape(sample, channels)
     else:
         layout = _layout_with_input_shape(sample, given, channels, name)
-    if len(layout.spatial) >= 2:
-        _warn_of_swapped_channels(layout)
     return layout
 
 
@@ -322,7 +326,10 @@ def _layout_with_input_shape(
     return layout
 
 
-def _warn_of_swapped_channels(layout: InputLayout) -> None:
+def warn_of_swapped_channels(layout: InputLayout) -> None:
+    """Warn where the channels of images seem to be at the other end of the shape."""
+    if len(layout.spatial) < 2:
+        return
     first, last = layout.shape[0], layout.shape[-1]
     other = "first" if layout.channels == "last" else "last"
     ours, theirs = (last, first) if layout.channels == "last" else (first, last)

@@ -9,6 +9,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
+from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor
 
@@ -69,7 +70,6 @@ def check_steps(steps: Sequence[Step], layout: InputLayout, X: Any, owner: str) 
     InputShapeError
         If an augmentation needs images, or reads samples as of another shape.
     """
-    check_axes(steps, layout)
     told = X.layout if isinstance(X, AugmentedArray) else None
     if told is not None and told.network_shape != layout.network_shape:
         raise InputShapeError(
@@ -77,6 +77,7 @@ def check_steps(steps: Sequence[Step], layout: InputLayout, X: Any, owner: str) 
             f"{told.channels}), but {owner} reads {layout.shape} (channels "
             f"{layout.channels}). Give {owner} the same input_shape and channels."
         )
+    check_axes(steps, layout, owner)
 
 
 def check_views(test_time_augmentation: Any, owner: str) -> None:
@@ -90,12 +91,13 @@ def check_views(test_time_augmentation: Any, owner: str) -> None:
     given = test_time_augmentation
     if given is None or (isinstance(given, str) and given == "flip"):
         return
-    if not isinstance(given, list | tuple):
+    known = isinstance(given, list | tuple | Augmentation) or callable(given)
+    if not known or isinstance(given, type):
         raise InvalidParameterError(
             f"The 'test_time_augmentation' parameter of {owner} must be 'flip', a list of "
             f"augmentations or None. Got {given!r} instead.{did_you_mean(given, ['flip'])}"
         )
-    for entry in given:
+    for entry in _parts(given):
         for part in _parts(entry):
             step = _as_step(part, "test_time_augmentation", owner, given)
             seed = getattr(part, "random_state", None)
@@ -115,24 +117,30 @@ def _parts(entry: Any) -> list[Any]:
     return list(entry) if isinstance(entry, list | tuple) else [entry]
 
 
+def _applied(part: Any) -> Any:
+    """Return the augmentation as it is where it acts on every sample."""
+    return clone(part).set_params(p=1.0) if isinstance(part, Augmentation) else part
+
+
 def make_views(
     test_time_augmentation: Any, layout: InputLayout, span: float, owner: str
 ) -> list[View]:
     """Return a function of a batch for each view, the original not among them.
 
-    A view is the same for all samples and all calls: what is random is drawn once, for
-    `random_state` or 0.
+    A view is the same for all samples and all calls: it is applied whatever its `p`, and
+    what is random is drawn once, for `random_state` or 0.
     """
     given = test_time_augmentation
     if given is None:
         return []
     check_views(given, owner)
     if isinstance(given, str):
-        given = [RandomFlip(p=1.0)]
+        given = [RandomFlip()]
     views = []
-    for entry in given:
-        steps = [_as_step(part, "test_time_augmentation", owner, given) for part in _parts(entry)]
-        check_axes(steps, layout)
+    for entry in _parts(given):
+        parts = [_applied(part) for part in _parts(entry)]
+        steps = [_as_step(part, "test_time_augmentation", owner, given) for part in parts]
+        check_axes(steps, layout, owner)
         views.append(_view(Augmenter(steps, layout.spatial, span, seed=0)))
     return views
 

@@ -490,3 +490,46 @@ def test_without_standardize_statistics_are_neutral():
     samples = as_samples(np.zeros(3))
     mean, std = channel_statistics(samples, standardize=False)
     assert (mean.tolist(), std.tolist()) == ([0.0], [1.0])
+
+
+# Augmentation
+
+
+def test_without_merging_repeated_rows_stay_and_the_order_is_the_contents():
+    rows = np.array([[2.0], [1.0], [2.0], [3.0]], np.float32)
+    targets = np.zeros(4, np.int64)
+    index, weights = canonical_order(as_images(rows), targets, None, merge=False)
+    assert weights is None
+    assert sorted(index) == [0, 1, 2, 3]
+    merged, _ = canonical_order(as_images(rows), targets, None)
+    assert list(dict.fromkeys(rows[index, 0])) == rows[merged, 0].tolist()
+    given = np.array([1.0, 0.0, 3.0, 4.0])
+    index, weights = canonical_order(as_images(rows), targets, given, merge=False)
+    assert sorted(index) == [0, 2, 3]
+    np.testing.assert_array_equal(weights, given[index])
+
+
+class Recorder:
+    """An augmenter that keeps what it is asked."""
+
+    def __init__(self):
+        self.calls = []
+
+    def batch(self, images, targets, weights, rows, epoch):
+        self.calls.append((rows.tolist(), epoch))
+        return images.float() + 100, (targets, weights)
+
+
+def test_an_augmenter_is_given_places_and_epochs():
+    samples = as_samples(np.arange(10))
+    recorder = Recorder()
+    generator = torch.Generator().manual_seed(0)
+    batches = BatchIterator(samples, 4, CPU, generator, augmenter=recorder)
+    for epoch in range(2):
+        rows = []
+        for images, (targets, _) in batches:
+            np.testing.assert_array_equal(images.flatten() - 100, targets)
+            rows += targets.tolist()
+        calls = [c for c in recorder.calls if c[1] == epoch]
+        assert [place for places, _ in calls for place in places] == rows
+        assert sorted(rows) == list(range(10))

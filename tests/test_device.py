@@ -157,6 +157,16 @@ def test_auto_precision_on_mps_is_float32():
     assert resolve_precision("auto", torch.device("mps"), LARGE) is None
 
 
+@pytest.mark.parametrize("depth", [1, 2])
+def test_volumes_of_small_depth_train_on_the_cpu(monkeypatch, depth):
+    # torch's bfloat16 convolutions over volumes give NaN there
+    monkeypatch.setattr("skcnn._device._multiplies_bfloat16", lambda device: True)
+    assert resolve_precision("auto", CPU, LARGE, n_axes=3) is None
+    X = np.random.default_rng(0).normal(size=(400, depth, 8, 8, 1))
+    model = ConvNetClassifier(max_epochs=1, random_state=0).fit(X, np.arange(400) % 2)
+    assert np.isfinite(model.history_["train_loss"]).all()
+
+
 # Threads
 
 

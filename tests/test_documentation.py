@@ -6,12 +6,17 @@ import re
 import runpy
 from pathlib import Path
 
+import numpy as np
 import numpydoc.docscrape as docscrape
+import pandas as pd
 import pytest
+from sklearn.base import BaseEstimator
+from sklearn.naive_bayes import GaussianNB
 from sklearn.utils._param_validation import StrOptions
 
 import skcnn
 from skcnn import layers
+from skcnn._augmentation import Augmentation
 
 ROOT = Path(skcnn.__file__).parents[1]
 PAGES = sorted(
@@ -20,11 +25,28 @@ PAGES = sorted(
         *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
     ]
 )
-ESTIMATORS = [skcnn.ConvNetClassifier, skcnn.ConvNetRegressor]
 LAYERS = [getattr(layers, name) for name in layers.__all__]
 CLASSES = [
     *(thing for name in skcnn.__all__ if inspect.isclass(thing := getattr(skcnn, name))),
     *LAYERS,
+]
+ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
+AUGMENTATIONS = [cls for cls in ESTIMATORS if issubclass(cls, Augmentation)]
+FUNCTIONS = [thing for name in skcnn.__all__ if inspect.isfunction(thing := getattr(skcnn, name))]
+FEW = {"filters": 2, "hidden_units": (), "max_epochs": 1}
+# What an estimator is made with where its defaults do not do.
+ARGUMENTS = {
+    skcnn.ConvNetClassifier: FEW,
+    skcnn.ConvNetRegressor: FEW,
+    skcnn.Augmented: {"estimator": GaussianNB(), "augmentation": skcnn.RandomFlip()},
+    skcnn.RandomChoice: {"augmentations": [skcnn.RandomFlip()]},
+}
+# Parameters that are in no table of constraints: code of their own checks them.
+CHECKED_BY_CODE = [
+    (skcnn.RandomTranslation, "axis"),
+    (skcnn.RandomShear, "axis"),
+    (skcnn.RandomFlip, "axis"),
+    (skcnn.RandomChoice, "augmentations"),
 ]
 
 
@@ -55,7 +77,9 @@ def signature_parameters(function):
 def documented_parameters(doc):
     """Return {name: type text}; several names may share an entry."""
     return {
-        name.strip(" *"): entry.type for entry in doc["Parameters"] for name in entry.name.split(",")
+        name.strip(" *"): entry.type
+        for entry in doc["Parameters"]
+        for name in entry.name.split(",")
     }
 
 
@@ -109,11 +133,21 @@ def test_no_placeholder_of_the_shared_text_is_left(cls):
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_fitted_attributes_are_documented(cls):
-    X = [[0.0, 1.0], [1.0, 0.0], [2.0, 1.0], [3.0, 1.0]]
-    model = cls(filters=2, hidden_units=(), max_epochs=1).fit(X, [0, 1, 0, 1])
-    fitted = {name for name in vars(model) if name.endswith("_") and not name.startswith("_")}
+    X = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 1.0]})
+    model = cls(**ARGUMENTS.get(cls, {})).fit(X, [0, 1, 0, 1])
+    fitted = {name for name in dir(model) if name.endswith("_") and not name.startswith("_")}
     documented = {entry.name for entry in docscrape.ClassDoc(cls)["Attributes"]}
-    assert documented - {"feature_names_in_"} == fitted
+    assert documented == fitted
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_function_is_documented(function):
+    doc = docscrape.FunctionDoc(function)
+    check_parameters(doc, function)
+    assert doc["Summary"][-1].endswith(".")
+    assert all(entry.type and entry.desc for entry in (*doc["Parameters"], *doc["Returns"]))
+    assert doc["Returns"]
+    assert any(">>>" in line for line in doc["Examples"])
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -136,10 +170,16 @@ def test_method_documents_what_it_returns(method):
     assert returns[0].desc
 
 
+def constraints_of(cls, name):
+    """Return what a table of constraints has for a parameter, None where it leaves it out."""
+    constraints = cls._parameter_constraints.get(name)
+    return None if constraints == "no_validation" else constraints
+
+
 def accepted_options(cls, name):
     """Return the strings that a constraint table accepts, None where any will do."""
-    constraints = cls._parameter_constraints[name]
-    if constraints == "no_validation" or str in constraints:
+    constraints = constraints_of(cls, name)
+    if constraints is None or str in constraints:
         return None
     return {o for c in constraints if isinstance(c, StrOptions) for o in c.options}
 
@@ -155,17 +195,61 @@ def test_documented_options_are_the_accepted_ones(cls):
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_none_is_documented_where_it_is_accepted(cls):
     for name, text in documented_parameters(docscrape.ClassDoc(cls)).items():
+        constraints = constraints_of(cls, name)
         # random_state is scikit-learn's own entry: int, RandomState or None
-        checked_elsewhere = cls._parameter_constraints[name] == "no_validation"
-        if name != "random_state" and not checked_elsewhere:
-            accepted = None in cls._parameter_constraints[name]
-            assert ("None" in split_default(text)[0]) == accepted, name
+        if name != "random_state" and constraints is not None:
+            assert ("None" in split_default(text)[0]) == (None in constraints), name
 
 
-def test_every_constraint_belongs_to_a_parameter():
-    for cls in ESTIMATORS:
-        unused = set(cls._parameter_constraints) ^ set(signature_parameters(cls))
-        assert not unused
+@pytest.mark.parametrize("cls", ESTIMATORS)
+def test_every_parameter_is_in_one_table_of_legal_values(cls):
+    by_code = [name for owner, name in CHECKED_BY_CODE if owner is cls]
+    tabled = [*cls._parameter_constraints, *getattr(cls, "_ranges", {}), *by_code]
+    parameters = set(signature_parameters(cls))
+    assert sorted(name for name in tabled if name in parameters) == sorted(parameters)
+    # a table of the class's own has nothing else; a common one may
+    own = {*vars(cls).get("_parameter_constraints", ()), *vars(cls).get("_ranges", ()), *by_code}
+    assert own <= parameters
+
+
+# What one number means, by the neutral value of a range and whether it lies in the middle.
+MEANING_OF_A_NUMBER = {
+    (0.0, True): "a number `r` means -r to r",
+    (1.0, True): "a number `r` means 1 - r to 1 + r",
+    (0.0, False): "a number `r` means 0 to r",
+    (None, False): "a number means exactly that",
+}
+RANGES = [
+    pytest.param(cls, name, id=f"{cls.__name__}-{name}")
+    for cls in AUGMENTATIONS
+    for name in cls._ranges
+]
+
+
+@pytest.mark.parametrize(("cls", "name"), RANGES)
+def test_documented_range_is_the_accepted_one(cls, name):
+    entry = next(e for e in docscrape.ClassDoc(cls)["Parameters"] if e.name == name)
+    allowed = cls._ranges[name]
+    kind = split_default(entry.type)[0]
+    assert kind == ("float, (low, high) or None" if allowed.optional else "float or (low, high)")
+    meaning = MEANING_OF_A_NUMBER.get((allowed.neutral, allowed.around), "")
+    description = " ".join(entry.desc)
+    assert meaning in re.sub(r"\s+", " ", description)
+
+
+@pytest.mark.parametrize("cls", [cls for cls, name in CHECKED_BY_CODE if name == "axis"])
+def test_documented_axes_are_the_accepted_ones(cls):
+    kind = split_default(documented_parameters(docscrape.ClassDoc(cls))["axis"])[0]
+    named = sorted(documented_options(kind))
+    assert named == ["horizontal", "vertical"]
+    images = np.zeros((1, 3, 4))
+    for axis in (*named, tuple(named), *((None,) if "None" in kind else ())):
+        cls(axis=axis).draw(images)
+    with pytest.raises(ValueError, match="'axis' parameter"):
+        cls(axis="no-such-axis").draw(images)
+    if "None" not in kind:
+        with pytest.raises(ValueError, match="'axis' parameter"):
+            cls(axis=None).draw(images)
 
 
 LAYER_OPTIONS = [
@@ -251,6 +335,42 @@ def test_examples_end_with_a_blank_line_before_the_fence(page):
     """Or doctest takes the fence for expected output."""
     blocks = re.findall(r"```pycon\n(.*?)```", read(page), flags=re.DOTALL)
     assert all(block.endswith("\n\n") for block in blocks)
+
+
+def table_of_augmentations():
+    """Return {class: (cell of parameters, cell of what it takes)} of the page's table."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", read(ROOT / "docs/augmentation.md"), re.M)
+    return {getattr(skcnn, name): cells for name, *cells in rows if hasattr(skcnn, name)}
+
+
+def test_the_table_of_augmentations_has_all_of_them():
+    assert set(table_of_augmentations()) == set(AUGMENTATIONS)
+
+
+@pytest.mark.parametrize("cls", AUGMENTATIONS)
+def test_the_table_of_augmentations_has_the_defaults(cls):
+    parameters = signature_parameters(cls)
+    cell, _ = table_of_augmentations()[cls]
+    told = {n: ast.literal_eval(v) for n, v in re.findall(r"`(\w+)=([^`]+)`", cell)}
+    told |= dict.fromkeys(re.findall(r"`(\w+)`", cell), inspect.Parameter.empty)
+    assert told == {name: parameters[name].default for name in told}
+    shared = {"fill", "fill_value", "input_shape", "channels", "random_state"}
+    if parameters["p"].default == 1:
+        shared.add("p")
+    assert set(parameters) - set(told) <= shared
+
+
+@pytest.mark.parametrize("cls", [c for c in AUGMENTATIONS if c is not skcnn.RandomChoice])
+def test_the_table_of_augmentations_tells_what_they_take(cls):
+    augmentation = cls(**ARGUMENTS.get(cls, {}))
+    _, cell = table_of_augmentations()[cls]
+    samples = {"signals": (2, 5), "images": (2, 4, 5, 3), "volumes": (2, 3, 4, 5, 1)}
+    for kind, shape in samples.items():
+        if kind in cell:
+            augmentation.draw(np.zeros(shape))
+        else:
+            with pytest.raises(ValueError, match="needs images"):
+                augmentation.draw(np.zeros(shape))
 
 
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))

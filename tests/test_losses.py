@@ -179,3 +179,26 @@ def test_classification_loss_is_found_by_name(kind, cls):
     loss = classification_loss(kind, multilabel=True, label_smoothing=0.3)
     assert type(loss) is cls
     assert (loss.multilabel, loss.label_smoothing) == (True, 0.3)
+
+
+@weights_or_none
+@pytest.mark.parametrize("smooth", [0.0, 0.1])
+@pytest.mark.parametrize("kind", ["cross_entropy", "squared_error"])
+def test_shares_of_classes_are_targets_too(kind, smooth, weights):
+    z = logits()
+    shares = softmax(rng().normal(size=(N, K)), axis=1)
+    each = CLASSIFICATION[kind, False](z, shares, smooth)
+    expected = each.mean() if weights is None else (each * weights).mean()
+    tensor_weights = None if weights is None else torch.from_numpy(weights)
+    loss = classification_loss(kind, False, smooth)
+    value = loss(torch.from_numpy(z), (torch.from_numpy(shares), tensor_weights))
+    np.testing.assert_allclose(value, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["cross_entropy", "squared_error"])
+def test_whole_shares_are_the_codes(kind):
+    z, codes = torch.from_numpy(logits()), np.arange(N) % K
+    loss = classification_loss(kind, False, 0.1)
+    by_code = loss(z, (torch.from_numpy(codes), None))
+    by_share = loss(z, (torch.from_numpy(one_hot(codes)), None))
+    np.testing.assert_allclose(by_code, by_share, rtol=1e-6)
