@@ -110,7 +110,9 @@ class Operation(ABC):
     def _draw_all(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         """Draw which samples are changed, and how."""
         share = self._probability(strength)
-        applied = uniforms(subkeys(keys, 0), 1)[:, 0] < share
+        applied = np.full(len(keys), share > 0)
+        if 0 < share < 1:
+            applied = uniforms(subkeys(keys, 0), 1)[:, 0] < share
         return {"applied": applied, **self._draw(subkeys(keys, 1), spatial, strength)}
 
     def _probability(self, strength: float) -> float:

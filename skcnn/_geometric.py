@@ -437,26 +437,28 @@ class RandomAffine(GeometricAugmentation):
         self.random_state = random_state
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        turns = uniforms(subkeys(keys, 0), _n_planes(spatial))
-        shifts = uniforms(subkeys(keys, 1), len(spatial))
-        factors, slants = uniforms(subkeys(keys, 2), 2).T
-        shear = self._scaled("shear", slants, strength)
+        n_planes, n_axes = _n_planes(spatial), len(spatial)
+        shares = uniforms(keys, n_planes + n_axes + 2)
+        turns, shifts, others = np.split(shares, [n_planes, n_planes + n_axes], axis=1)
+        shear = self._scaled("shear", others[:, 1], strength)
         return {
             "degrees": self._scaled("degrees", turns, strength),
             "translation": self._scaled("translation", shifts, strength),
-            "zoom": _scaled_zoom(self._limits("zoom"), factors, strength),
+            "zoom": _scaled_zoom(self._limits("zoom"), others[:, 0], strength),
             "shear": np.clip(shear, -85, 85),
         }
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
-        shears = np.column_stack([params["shear"], np.zeros(len(params["shear"]))])
         # from output to input, right to left: what is done last is undone first
-        return (
-            _zooms(params["zoom"], spatial)
-            @ _shears(shears, spatial)
-            @ _rotations(params["degrees"], spatial)
-            @ _translations(params["translation"], spatial)
-        )
+        total = _rotations(params["degrees"], spatial)
+        if params["shear"].any():
+            shears = np.column_stack([params["shear"], np.zeros(len(params["shear"]))])
+            total = _shears(shears, spatial) @ total
+        linear = total[:, :-1, :-1]
+        linear /= params["zoom"][:, None, None]
+        shifts = params["translation"] * np.array(spatial)
+        total[:, :-1, -1] = -(linear * shifts[:, None]).sum(2)
+        return total
 
 
 @documented
