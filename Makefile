@@ -37,6 +37,9 @@ test: lint types $(READY)
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/training_throughput.py
 	$(BIN)/python tests/benchmarks/real_tasks.py
+	$(BIN)/python tests/benchmarks/augmentation_throughput.py
+	$(BIN)/python tests/benchmarks/augmentation_freshness.py
+	$(BIN)/python tests/benchmarks/noughts_and_crosses.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist
