@@ -1,22 +1,14 @@
 """Convolutional networks as real scikit-learn estimators."""
 
 from skcnn import exceptions, layers
+from skcnn._affine import RandomAffine, RandomRotation, RandomShear, RandomTranslation, RandomZoom
 from skcnn._augmentation import expected_failed_checks
 from skcnn._augmentation_display import AugmentationDisplay
 from skcnn._augmented import Augmented
 from skcnn._classifier import ConvNetClassifier
 from skcnn._datasets import make_noughts_and_crosses
 from skcnn._displays import TrainingHistoryDisplay
-from skcnn._geometric import (
-    RandomAffine,
-    RandomCrop,
-    RandomElastic,
-    RandomFlip,
-    RandomRotation,
-    RandomShear,
-    RandomTranslation,
-    RandomZoom,
-)
+from skcnn._geometric import RandomCrop, RandomElastic, RandomFlip
 from skcnn._intensity import (
     RandomBlur,
     RandomBrightness,

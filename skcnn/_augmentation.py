@@ -21,7 +21,7 @@ from skcnn._draws import row_keys
 from skcnn._errors import InputShapeError
 from skcnn._image_ops import FILLS
 from skcnn._lazy import AugmentedArray, check_axes, originals, span_of, values_as
-from skcnn._parameters import add_suggestion
+from skcnn._parameters import check_parameters
 from skcnn._validation import InputLayout, check_sample_array
 
 T = TypeVar("T", bound=type)
@@ -322,12 +322,8 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         return Step(clone(self), None if own is None else draw_seed(own))
 
     def _check_parameters(self) -> None:
+        check_parameters(self)
         params = self.get_params(deep=False)
-        try:
-            self._validate_params()
-        except InvalidParameterError as error:
-            add_suggestion(error, params, self._parameter_constraints)
-            raise
         if "axis" in params and not (self._all_axes and params["axis"] is None):
             read_axis(params["axis"], type(self).__name__)
         for name, allowed in self._ranges.items():
@@ -366,6 +362,12 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         low, high = self._limits(name)
         neutral = self._ranges[name].neutral or 0.0
         return neutral + (low + (high - low) * shares - neutral) * strength
+
+    def _scaled_factor(self, name: str, shares: np.ndarray, strength: float) -> np.ndarray:
+        """Return draws of a factor, whose logarithm is scaled: they stay positive."""
+        low, high = self._limits(name)
+        factors: np.ndarray = (low + (high - low) * shares) ** strength
+        return factors
 
     def __sklearn_tags__(self) -> Any:
         """Return the estimator's tags."""

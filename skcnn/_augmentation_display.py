@@ -50,7 +50,7 @@ class AugmentationDisplay:
 
     Notes
     -----
-    Three channels are drawn as colours, one as grey, and of another number the first.
+    What mixes samples (`MixUp`, `CutMix`) is left out. Three channels are drawn as colours, one as grey, and of another number the first.
     Signals are curves, one colour a channel; of a volume the middle slice is drawn. Black
     and white are the smallest and largest value of the samples themselves; curves have a
     common scale.

@@ -31,6 +31,7 @@ from skcnn._augmenter import MixingOperation, Step
 from skcnn._batches import row_hashes
 from skcnn._device import derive_seeds, draw_seed
 from skcnn._lazy import AugmentedArray, draw_values, originals, span_of
+from skcnn._parameters import check_parameters
 from skcnn._validation import InputLayout, check_sample_array
 from skcnn._views import check_steps, training_steps
 
@@ -162,8 +163,8 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         self : Augmented
             The fitted estimator.
         """
-        self._validate_params()
-        steps = [*(X.steps if isinstance(X, AugmentedArray) else ()), *self._steps()]
+        check_parameters(self)
+        steps = self._steps(X)
         if y is None and get_tags(self.estimator).target_tags.required:
             raise ValueError(
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
@@ -206,13 +207,16 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
             )
         return estimator
 
-    def _steps(self) -> list[Step]:
-        steps = training_steps(self.augmentation, type(self).__name__)
+    def _steps(self, X: Any) -> list[Step]:
+        """Return the steps of the Pipeline before and of the parameter."""
+        before = X.steps if isinstance(X, AugmentedArray) else ()
+        steps = [*before, *training_steps(self.augmentation, type(self).__name__)]
         for step in steps:
             if isinstance(step.augmentation, MixingOperation):
                 raise InvalidParameterError(
-                    "The 'augmentation' parameter of Augmented must not contain "
-                    f"{type(step.augmentation).__name__}: shares of targets need a ConvNet."
+                    "The 'augmentation' parameter of Augmented, or the Pipeline before it, must "
+                    f"not contain {type(step.augmentation).__name__}: shares of targets need a "
+                    "ConvNet."
                 )
         if self.n_copies == 0 and not self.keep_original:
             raise InvalidParameterError(

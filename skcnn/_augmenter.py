@@ -6,7 +6,7 @@ Knows the operations only by the interface below; what they draw and do is in
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,6 +46,14 @@ class Motion:
     fill: str | None
     fill_value: float
     whole: bool
+
+    def of(self, which: np.ndarray) -> "Motion":
+        """Return the motion of some samples; the others stay where they are."""
+        matrices = np.where(which[:, None, None], self.matrices, np.eye(self.matrices.shape[1]))
+        points = self.points
+        if points is not None:
+            points = points * which.reshape(-1, *(1,) * (points.ndim - 1))
+        return replace(self, matrices=matrices, points=points)
 
     def then(self, other: "Motion") -> "Motion | None":
         """Return both motions as one, or None where two interpolations are needed."""
@@ -199,7 +207,7 @@ class Augmenter:
     strength : float, default=1.0
         Factor of all ranges; zero changes nothing.
     n_classes : int or None, default=None
-        Number of classes, for mixing class codes; None where targets are numbers.
+        Number of classes, for mixing where targets are class codes.
     """
 
     def __init__(
@@ -287,15 +295,15 @@ class Augmenter:
     def _call(self, function: Callable[[Tensor], Any], images: Tensor, keys: np.ndarray) -> Tensor:
         """Apply a user's function under a random state of its own."""
         with private_random_state(int(keys[0] >> np.uint64(1)), images.device):
-            result = function(images)
+            result = function(images.clone())  # the batch may be the user's own memory
         if not isinstance(result, Tensor) or result.shape != images.shape:
             got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
             name = getattr(function, "__name__", type(function).__name__)
             raise ValueError(
-                f"The callable {name} in 'augmentation' must return a tensor of the shape it "
-                f"was given, {tuple(images.shape)}. Got {got}."
+                f"The callable {name} among the augmentations must return a tensor of the "
+                f"shape it was given, {tuple(images.shape)}. Got {got}."
             )
-        return result.detach().to(images.dtype)
+        return result.detach().to(images.device, images.dtype)
 
     def _mixed_target(
         self, target: tuple[Tensor, Tensor | None], partners: np.ndarray, kept: np.ndarray

@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -42,6 +41,7 @@ from skcnn._device import (
     private_random_state,
     resolve_device,
     resolve_precision,
+    safe_after_fork,
     torch_threads,
 )
 from skcnn._engine import ConvNetEngine, Evaluator
@@ -53,7 +53,7 @@ from skcnn._monitor import (
     best_epoch,
 )
 from skcnn._optimization import Schedule
-from skcnn._parameters import SHARED_CONSTRAINTS, add_suggestion
+from skcnn._parameters import SHARED_CONSTRAINTS, check_parameters
 from skcnn._progress import ProgressReport
 from skcnn._targets import check_weights
 from skcnn._validation import (
@@ -195,6 +195,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
 
     # Training
 
+    @safe_after_fork()
     def _train(
         self,
         X: Any,
@@ -213,6 +214,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         steps = self._augmentation_steps(X)
         samples = self._read_samples(X, y, sample_weight, classes, fresh, merge=not steps)
         check_steps(steps, self._layout, X, type(self).__name__)
+        make_views(self.test_time_augmentation, self._layout, 1.0, type(self).__name__)
         split_seed = None if incremental else derive_seeds(seed, 0, 4)[3]
         train, valid = self._split(samples, X_val, y_val, fresh, split_seed)
         device = resolve_device(self.device)
@@ -227,12 +229,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         return self
 
     def _check_parameters(self) -> None:
-        params = self.get_params(deep=False)
-        try:
-            self._validate_params()
-        except InvalidParameterError as error:
-            add_suggestion(error, params, self._parameter_constraints)
-            raise
+        check_parameters(self)
         check_views(self.test_time_augmentation, type(self).__name__)
 
     def _augmentation_steps(self, X: Any) -> list[Step]:
@@ -363,8 +360,8 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
             torch.device(engine.device),
             generator,
             augmenter,
+            n_before,
         )
-        batches.n_epochs = n_before  # or steps with a seed of their own would repeat their draws
         schedule = Schedule(
             "constant" if incremental else self.lr_schedule, engine.lr, len(batches), n_epochs
         )
@@ -432,6 +429,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
 
     # Prediction
 
+    @safe_after_fork()
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the network's outputs for validated `X`, float64."""
         check_is_fitted(self)

@@ -113,10 +113,12 @@ def canonical_order(
     target_bits = np.ascontiguousarray(targets.astype(np.float64)).reshape(len(targets), -1)
     # Targets order rows of equal images only, so that their units hardly ever matter.
     hashes = row_hashes(rows)[keep], row_hashes(target_bits)[keep]
+    if not merge:  # equal rows in the order of their weights: any other would be the input's
+        ties = () if weights is None else (weights[keep],)
+        order = keep[np.lexsort((*ties, *hashes[::-1]))]
+        return order, None if weights is None else weights[order]
     by_content = np.lexsort(hashes[::-1])
     order = keep[by_content]
-    if not merge:
-        return order, None if weights is None else weights[order]
     same = _equals_predecessor(rows, target_bits, hashes[0][by_content], order)
     if weights is None and not same.any():
         return order, None
@@ -155,14 +157,37 @@ def split_validation(
     ValueError
         If one of the sets would be empty.
     """
+    repeats = _repetitions(samples)
+    firsts = np.flatnonzero(~repeats)
+    chosen = _choose_validation(samples.targets[firsts], fraction, seed, stratify)
+    # a sample and its repetitions must not be on both sides
+    valid = np.flatnonzero(np.isin(np.cumsum(~repeats) - 1, chosen))
+    train = np.delete(np.arange(len(samples)), valid)
+    return samples.select(train), samples.select(valid)
+
+
+def _repetitions(samples: SampleSet) -> np.ndarray:
+    """Return whether each sample, in content order, repeats the one before it."""
+    rows = samples.images.rows.numpy()
+    targets = np.ascontiguousarray(samples.targets.astype(np.float64))
+    by_row = np.empty((len(rows), *targets.shape[1:]))
+    by_row[samples.index] = targets
+    hashes = row_hashes(rows)[samples.index]
+    return _equals_predecessor(rows, by_row.reshape(len(rows), -1), hashes, samples.index)
+
+
+def _choose_validation(
+    targets: np.ndarray, fraction: float, seed: int, stratify: bool
+) -> np.ndarray:
+    """Return the places of the validation samples among distinct ones, sorted."""
+    n_samples = len(targets)
     rng = np.random.default_rng(seed)
-    n_valid = max(1, round(fraction * len(samples)))
+    n_valid = max(1, round(fraction * n_samples))
     if stratify:
-        counts = np.bincount(samples.targets)
+        counts = np.bincount(targets)
         taken = _share_out(n_valid, counts)
         chosen = [
-            rng.permutation(np.flatnonzero(samples.targets == code))[:n]
-            for code, n in enumerate(taken)
+            rng.permutation(np.flatnonzero(targets == code))[:n] for code, n in enumerate(taken)
         ]
         valid = np.sort(np.concatenate(chosen))
         n_single = int(np.sum(counts == 1))
@@ -173,15 +198,14 @@ def split_validation(
                 RareClassWarning,
             )
     else:
-        valid = np.sort(rng.permutation(len(samples))[:n_valid])
-    if not 0 < len(valid) < len(samples):
+        valid = np.sort(rng.permutation(n_samples)[:n_valid])
+    if not 0 < len(valid) < n_samples:
         raise ValueError(
-            f"validation_fraction={fraction} of {len(samples)} distinct samples leaves "
-            f"{len(samples) - len(valid)} for training and {len(valid)} for validation: "
+            f"validation_fraction={fraction} of {n_samples} distinct samples leaves "
+            f"{n_samples - len(valid)} for training and {len(valid)} for validation: "
             "both need at least one. Give more samples or X_val and y_val."
         )
-    train = np.delete(np.arange(len(samples)), valid)
-    return samples.select(train), samples.select(valid)
+    return valid
 
 
 def _share_out(n_valid: int, counts: np.ndarray) -> np.ndarray:
@@ -246,6 +270,9 @@ class BatchIterator:
     augmenter : Augmenter or None, default=None
         Augments every batch, with other draws in every epoch. A sample's draws follow
         from its place in `samples`, whatever batch it is in.
+    first_epoch : int, default=0
+        Number of the first pass, for the augmenter: one that goes on must not repeat its
+        draws.
 
     Yields
     ------
@@ -260,8 +287,9 @@ class BatchIterator:
         device: torch.device,
         generator: torch.Generator | None = None,
         augmenter: Augmenter | None = None,
+        first_epoch: int = 0,
     ) -> None:
-        self.n_epochs = 0  # begun so far
+        self.next_epoch = first_epoch
         self.augmenter = augmenter
         self.n_samples = len(samples)
         self.n_batches = ceil(len(samples) / batch_size)
@@ -285,7 +313,7 @@ class BatchIterator:
             order = torch.arange(self.n_samples)
         else:
             order = torch.randperm(self.n_samples, generator=self.generator)
-        epoch, self.n_epochs = self.n_epochs, self.n_epochs + 1
+        epoch, self.next_epoch = self.next_epoch, self.next_epoch + 1
         parts = order.tensor_split(self.n_batches)
         for places, part in zip(
             parts, order.to(self.device).tensor_split(self.n_batches), strict=True

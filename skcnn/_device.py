@@ -118,6 +118,20 @@ def torch_threads(n_threads: int | None, macs_per_batch: int) -> Iterator[None]:
 
 
 @contextmanager
+def safe_after_fork() -> Iterator[None]:
+    """Compute with one thread in a forked process, where torch's pool hangs."""
+    before = torch.get_num_threads()
+    if os.getpid() == _IMPORTED_IN or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextmanager
 def exact_kernels(device: torch.device) -> Iterator[None]:
     """On CUDA choose convolutions that are the same every time and round as float32."""
     if device.type != "cuda":
@@ -148,7 +162,8 @@ def private_random_state(seed: int, device: torch.device) -> Iterator[None]:
     with _DEFAULT_GENERATORS, torch.random.fork_rng(devices=devices):
         torch.default_generator.manual_seed(seed)
         if devices:
-            torch.cuda.manual_seed(seed)
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
         yield
 
 

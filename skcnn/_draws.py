@@ -98,7 +98,7 @@ def noise_field(keys: np.ndarray, shape: tuple[int, ...], device: torch.device) 
     seeds = torch.from_numpy(keys.astype(np.uint32).view(np.int32)).to(device)
     table = _normal_quantiles(device)
     noise = torch.empty(len(keys), n_values, device=device)
-    step = max(_CHUNK_VALUES // n_values, 1)
+    step = max(_CHUNK_VALUES // n_values, 1) if device.type == "cpu" else len(keys)
     for start in range(0, len(keys), step):
         words = _hash_32(counters ^ seeds[start : start + step, None])
         halves = words.view(torch.int16)[:, :n_values].to(torch.int32).add_(_N_QUANTILES // 2)

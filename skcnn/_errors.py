@@ -63,4 +63,4 @@ def warn_caller(message: str, category: type[Warning]) -> None:
 
 
 def _is_ours(module: str) -> bool:
-    return module.split(".")[0] in ("skcnn", "sklearn", "joblib")
+    return module.split(".")[0] in ("skcnn", "sklearn", "joblib", "contextlib")

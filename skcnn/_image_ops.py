@@ -6,6 +6,7 @@ same bits in any batch: sums run in a fixed order, and products are elementwise.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
 FILLS = {"constant": "zeros", "edge": "border", "mirror": "reflection"}
+# A float32 position is exact to 1e-4 of a step up to here.
+MOST_PRECISE_SIDE = 2048
 _CHUNK_VALUES = 2**20  # sampled at a time; much smaller chunks are slower
 
 
@@ -50,6 +53,11 @@ def warp(
     -------
     Tensor of the shape and dtype of `images`
     """
+    narrow = images.dtype == torch.float32 and images.device.type != "mps"
+    if narrow and max(images.shape[2:]) > MOST_PRECISE_SIDE:
+        displacement = None if displacement is None else displacement.double()
+        wide = warp(images.double(), matrices, fill, fill_value, displacement, nearest)
+        return wide.float()
     if images.dim() == 3:  # a signal is an image of height one
         return warp(
             images[:, :, None],
@@ -64,23 +72,26 @@ def warp(
     rows = torch.from_numpy(matrices[:, :-1] * to_unit[:, None]).to(images.dtype)
     rows = rows.to(images.device, non_blocking=True)
     shift = fill_value if fill == "constant" else 0.0
-    values = images - shift if shift else images
+    values = images if nearest else images - shift if shift else images
+    sampling: dict[str, Any] = {
+        "mode": "nearest" if nearest else "bilinear",
+        "padding_mode": FILLS[fill],
+        "align_corners": True,
+    }
     parts = []
     step = max(_CHUNK_VALUES // images[0].numel(), 1)
     for start in range(0, len(images), step):
         part = slice(start, start + step)
         moved = None if displacement is None else displacement[part]
-        parts.append(
-            F.grid_sample(
-                values[part],
-                _grid(rows[part], base, moved),
-                mode="nearest" if nearest else "bilinear",
-                padding_mode=FILLS[fill],
-                align_corners=True,
-            )
-        )
-    out = parts[0] if len(parts) == 1 else torch.cat(parts)
-    return out.add_(shift) if shift else out
+        grid = _grid(rows[part], base, moved)
+        sampled = F.grid_sample(values[part], grid, **sampling)
+        if shift and nearest:  # no rounding: what came in from outside is found by a mask
+            ones = torch.ones_like(values[part][:, :1])
+            sampled = torch.where(F.grid_sample(ones, grid, **sampling) == 0, shift, sampled)
+        elif shift:
+            sampled += shift
+        parts.append(sampled)
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 def _grid(rows: Tensor, base: tuple[Tensor, ...], displacement: Tensor | None) -> Tensor:

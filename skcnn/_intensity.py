@@ -22,13 +22,6 @@ _MOST_PIXELS = 100.0
 _TRUNCATE = 3  # standard deviations of a Gaussian kernel on each side
 
 
-def _factors(limits: tuple[float, float], shares: np.ndarray, strength: float) -> np.ndarray:
-    """Return factors whose logarithm grows with the strength."""
-    low, high = limits
-    factors: np.ndarray = (low + (high - low) * shares) ** strength
-    return factors
-
-
 @documented
 class RandomBrightness(Augmentation):
     """Multiply all values of a sample by a random factor; for signals this is gain.
@@ -84,7 +77,7 @@ class RandomBrightness(Augmentation):
         shares = uniforms(keys, 1)[:, 0]
         if self.gain_db is not None:
             return {"factor": 10 ** (self._scaled("gain_db", shares, strength) / 20)}
-        return {"factor": _factors(self._limits("factor"), shares, strength)}
+        return {"factor": self._scaled_factor("factor", shares, strength)}
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         return images * per_sample(params["factor"], images)
@@ -133,7 +126,7 @@ class RandomContrast(Augmentation):
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         shares = uniforms(keys, 1)[:, 0]
-        return {"factor": _factors(self._limits("factor"), shares, strength)}
+        return {"factor": self._scaled_factor("factor", shares, strength)}
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         means = sample_sums(images) / images[0].numel()

@@ -9,14 +9,14 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils._set_output import _wrap_data_with_container
 from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skcnn._fields import PADDINGS
 from skcnn._kernels import KERNELS, FilterBank, read_kernels, read_strides
 from skcnn._layers import PADDING_MODES
-from skcnn._parameters import add_suggestion
+from skcnn._parameters import check_parameters
 from skcnn._validation import check_sample_array
 
 FLOAT32_INPUTS = ("bool", "uint8", "float16", "float32")
@@ -87,8 +87,9 @@ class KernelFilter(ArrayTransformer):
     padding : {"valid", "same"}, default="valid"
         "valid" takes the positions where a kernel lies within the sample. "same" adds
         values around it: the size stays, or with a stride becomes ceil(size / stride).
-        Of the k - 1 values along an axis (k - 1) // 2 come before, the rest after, for
-        any stride, so that kernels of all sizes stay aligned.
+        Of the k - 1 values along an axis (k - 1) // 2 come before (of a flipped kernel
+        after), the rest at the other end, for any stride, so that kernels of all sizes stay
+        aligned.
     padding_mode : {"zeros", "mirror", "edge", "wrap"}, default="zeros"
         What "same" adds: zeros, the values reflected at the outermost one (which is not
         repeated), the outermost value, or the values of the other side.
@@ -221,7 +222,7 @@ class KernelFilter(ArrayTransformer):
         InputShapeError
             If `X` does not have the shape of `input_shape`, or a kernel does not fit it.
         """
-        self._check_parameters()
+        check_parameters(self)
         self.__dict__.pop("output_shape_", None)  # unfitted, should anything below fail
         _, layout = check_sample_array(self, X, self.input_shape, self.channels, reset=True)
         n_axes = len(layout.spatial)
@@ -229,7 +230,9 @@ class KernelFilter(ArrayTransformer):
         flipped = tuple(np.flip(k) if self.convolution else k for k in kernels.values())
         strides = read_strides(self.stride, n_axes)
         keep = bool(self.keep_original)
-        self._bank = FilterBank(flipped, strides, self.padding, self.padding_mode, keep)
+        self._bank = FilterBank(
+            flipped, strides, self.padding, self.padding_mode, keep, bool(self.convolution)
+        )
         self._labels = tuple(kernels)
         self.kernels_ = [k.copy() for k in kernels.values()]
         sizes = self._bank.output_sizes(layout)
@@ -269,13 +272,6 @@ class KernelFilter(ArrayTransformer):
                 parts = (label, *position, channel) if n_channels > 1 else (label, *position)
                 by_channel[number * n_channels + channel, *position] = "_".join(map(str, parts))
         return names.reshape(-1)
-
-    def _check_parameters(self) -> None:
-        try:
-            self._validate_params()
-        except InvalidParameterError as error:
-            add_suggestion(error, self.get_params(deep=False), self._parameter_constraints)
-            raise
 
     def _channels_first(self, samples: np.ndarray) -> np.ndarray:
         return np.moveaxis(samples, -1, 1) if self._layout.channels == "last" else samples

@@ -150,6 +150,7 @@ class FilterBank:
     padding: str
     padding_mode: str
     keep_original: bool
+    flipped: bool = False
 
     def output_sizes(self, layout: InputLayout) -> tuple[int, ...]:
         """Return the spatial shape of the results for samples of this layout."""
@@ -204,7 +205,9 @@ class FilterBank:
         return total
 
     def _around(self, kernel: np.ndarray) -> Padding:
-        return resolve_padding(self.padding, kernel.shape, (1,) * kernel.ndim)
+        around = resolve_padding(self.padding, kernel.shape, (1,) * kernel.ndim)
+        # the centre of an even kernel is flipped with it
+        return tuple((after, before) for before, after in around) if self.flipped else around
 
     def _slide(self, kernel: np.ndarray, spatial: tuple[int, ...]) -> tuple[int, ...]:
         axes = zip(spatial, kernel.shape, self.strides, self._around(kernel), strict=True)

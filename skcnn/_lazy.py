@@ -16,7 +16,7 @@ from sklearn.utils import _safe_indexing, check_array
 from torch import Tensor
 
 from skcnn._augmenter import Augmenter, MixingOperation, Operation, Step
-from skcnn._device import draw_seed
+from skcnn._device import draw_seed, safe_after_fork
 from skcnn._errors import (
     FrozenAugmentationWarning,
     InputLayoutWarning,
@@ -255,6 +255,7 @@ def draw_values(
     )
 
 
+@safe_after_fork()
 def values_as(
     array: np.ndarray, layout: InputLayout, change: Callable[[Tensor, slice], Tensor]
 ) -> np.ndarray:

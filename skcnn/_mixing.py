@@ -35,9 +35,13 @@ class MixingAugmentation(MixingOperation, Augmentation):
         order = permutation(subkeys(keys, 1))
         partners = np.empty_like(order)
         partners[order] = np.roll(order, 1)
-        beta = betaincinv(self.alpha, self.alpha, shares)
-        kept = 1 - np.minimum(beta, 1 - beta) * min(strength, 1.0)
+        taken = self._taken(betaincinv(self.alpha, self.alpha, shares))
+        kept = 1 - taken * min(strength, 1.0)
         return {"partner": partners, "kept": kept, **self._place(subkeys(keys, 2), kept, spatial)}
+
+    def _taken(self, beta: np.ndarray) -> np.ndarray:
+        """Return the shares of the partners for draws of the beta distribution."""
+        return beta
 
     def _place(self, keys: np.ndarray, kept: np.ndarray, spatial: tuple[int, ...]) -> Params:
         """Return further parameters."""
@@ -74,10 +78,10 @@ class MixUp(MixingAugmentation):
 
     Notes
     -----
-    The loss is that of both targets, each weighted by its sample's share (and weight);
-    numbers are averaged. Only a ConvNet can do this: other estimators see the samples
-    unmixed. A sample is always the larger part of its own mixture, which does not change
-    the distribution of mixtures.
+    Targets are averaged with the samples' shares (and weights), class labels as
+    probabilities. Only a ConvNet can do this: other estimators see the samples unmixed. A
+    sample is always the larger part of its own mixture, which does not change the
+    distribution of mixtures.
 
     References
     ----------
@@ -111,6 +115,9 @@ class MixUp(MixingAugmentation):
         self.channels = channels
         self.random_state = random_state
 
+    def _taken(self, beta: np.ndarray) -> np.ndarray:
+        return np.minimum(beta, 1 - beta)
+
     def _blend(self, images: Tensor, others: Tensor, kept: np.ndarray, params: Params) -> Tensor:
         return images + (others - images) * per_sample(1 - kept, images)
 
@@ -136,7 +143,8 @@ class CutMix(MixingAugmentation):
 
     Notes
     -----
-    As for `MixUp`; the shares are those of the box as it was cut, in whole pixels.
+    Targets are averaged as for `MixUp`, with the shares of the box as it was cut, in whole
+    pixels. The box may have any size up to the whole sample.
 
     References
     ----------

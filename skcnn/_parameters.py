@@ -86,20 +86,28 @@ CLASSIFIER_CONSTRAINTS: dict[str, Any] = {
 }
 
 
-def add_suggestion(
-    error: InvalidParameterError, params: dict[str, Any], constraints: dict[str, Any]
-) -> None:
-    """Append "did you mean" to scikit-learn's message about an unknown name."""
-    message = str(error)
-    for name, value in params.items():
-        if message.startswith(f"The {name!r} parameter"):
-            options = {
-                option
-                for constraint in constraints[name]
-                if isinstance(constraint, StrOptions)
-                for option in constraint.options
-            }
-            error.args = (message + did_you_mean(value, options),)
+def check_parameters(estimator: Any) -> None:
+    """Check the parameters against the estimator's table of constraints.
+
+    Raises
+    ------
+    InvalidParameterError
+        With scikit-learn's message, and "did you mean" after an unknown name.
+    """
+    try:
+        estimator._validate_params()
+    except InvalidParameterError as error:
+        message = str(error)
+        for name, value in estimator.get_params(deep=False).items():
+            if message.startswith(f"The {name!r} parameter"):
+                options = {
+                    option
+                    for constraint in estimator._parameter_constraints[name]
+                    if isinstance(constraint, StrOptions)
+                    for option in constraint.options
+                }
+                error.args = (message + did_you_mean(value, options),)
+        raise
 
 
 SHAPE_AND_ARCHITECTURE = """
@@ -254,8 +262,9 @@ n_threads : int or None, default=None
 compile : bool, default=False
     Whether training runs the network through ``torch.compile``.
 random_state : int, RandomState instance or None, default=None
-    Seed of weights, order of samples, dropout and validation split. None draws from
-    the operating system. No global random state is read or moved.
+    Seed of weights, order of samples, dropout, validation split and augmentations
+    without a seed of their own. None draws from the operating system. No global random
+    state is read or moved.
 verbose : int, default=0
     0 silent, 1 a progress bar, 2 a line an epoch.
 """.strip("\n")

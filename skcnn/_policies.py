@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 from torch import Tensor
 
+from skcnn._affine import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 from skcnn._augmentation import (
     COMMON_CONSTRAINTS,
     FILL_CONSTRAINTS,
@@ -27,8 +28,8 @@ from skcnn._augmenter import (
     take_params,
 )
 from skcnn._draws import subkeys, uniforms
-from skcnn._geometric import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 from skcnn._intensity import RandomBlur, RandomBrightness, RandomContrast, RandomNoise
+from skcnn._validation import InputLayout
 
 
 class Policy(Augmentation):
@@ -60,25 +61,34 @@ class Policy(Augmentation):
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         options = self._options(images.dim() - 2)
+        spatial = tuple(images.shape[2:])
         images = images.clone()
+        waiting: Motion | None = None  # joined over the rounds, as far as nothing is between
         for chosen in params["rounds"]:
-            moving: dict[Any, Motion] = {}  # by fill: all samples that move, in one go
+            motions, others = [], []
             for i, option in enumerate(options):
                 if option is None:
                     continue
                 drawn = chosen["options"][i]
                 which = (chosen["choice"] == i) & drawn["applied"]
                 if isinstance(option, GeometricOperation):
-                    motion = option._motion({**drawn, "applied": which}, tuple(images.shape[2:]))
-                    if motion.points is None:
-                        key = motion.fill, motion.fill_value, motion.whole
-                        others = moving.get(key)
-                        moving[key] = motion if others is None else others.then(motion) or motion
-                        continue
+                    motions.append(option._motion({**drawn, "applied": which}, spatial))
+                elif which.any():
+                    others.append((option, drawn, which))
+            if waiting is not None and others:
+                changed = np.any([which for _, _, which in others], axis=0)
+                images, waiting = waiting.of(changed).move(images), waiting.of(~changed)
+            for option, drawn, which in others:
                 images = on_rows(which, images, _applying(option, drawn, span), in_place=True)
-            for motion in moving.values():
-                images = motion.move(images)
-        return images
+            for motion in motions:
+                both = motion
+                if waiting is not None:
+                    exact = waiting.whole == motion.whole  # flips are not to be interpolated
+                    joined = waiting.then(motion) if exact else None
+                    images = images if joined else waiting.move(images)
+                    both = joined or motion
+                waiting = both
+        return images if waiting is None else waiting.move(images)
 
 
 def _applying(option: Operation, drawn: Params, span: float) -> Any:
@@ -136,6 +146,12 @@ class RandomChoice(Policy):
 
     def _options(self, n_axes: int) -> list[Any]:
         return list(self.augmentations)
+
+    def _check_axes(self, layout: InputLayout, owner: str | None = None) -> None:
+        super()._check_axes(layout, owner)
+        for option in self.augmentations:
+            if option is not None:
+                option._check_axes(layout, owner)
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

@@ -128,7 +128,7 @@ def make_views(
     """Return a function of a batch for each view, the original not among them.
 
     A view is the same for all samples and all calls: it is applied whatever its `p`, and
-    what is random is drawn once, for `random_state` or 0.
+    what is random is drawn once, for `random_state` or the view's number.
     """
     given = test_time_augmentation
     if given is None:
@@ -137,11 +137,11 @@ def make_views(
     if isinstance(given, str):
         given = [RandomFlip()]
     views = []
-    for entry in _parts(given):
+    for number, entry in enumerate(_parts(given)):
         parts = [_applied(part) for part in _parts(entry)]
         steps = [_as_step(part, "test_time_augmentation", owner, given) for part in parts]
         check_axes(steps, layout, owner)
-        views.append(_view(Augmenter(steps, layout.spatial, span, seed=0)))
+        views.append(_view(Augmenter(steps, layout.spatial, span, seed=number)))
     return views
 
 

@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skcnn import (
+    Augmented,
     ConvNetClassifier,
     ConvNetRegressor,
     CutMix,
@@ -556,3 +557,29 @@ def test_steps_and_net_must_read_the_same_shape(digits):
         match=r"reads samples of shape \(4, 16, 1\).*ConvNetClassifier reads \(8, 8, 1\)",
     ):
         make_pipeline(RandomFlip(input_shape=(4, 16)), small()).fit(X, y)
+
+
+def test_equal_samples_are_on_one_side_of_the_validation_split(digits):
+    X, y = np.repeat(digits[0][:40], 3, 0), np.repeat(digits[1][:40], 3)
+    seen = recorded(
+        X, y, [], early_stopping=True, validation_fraction=0.3, batch_size=None, max_epochs=1
+    )[0]
+    train = {row.tobytes() for row in seen[0].flatten(1).numpy()}
+    assert len(seen[0]) == 3 * len(train)  # all repetitions of a sample, or none
+    assert 24 <= len(train) <= 32
+
+
+def test_equal_samples_of_other_weights_may_come_in_any_order(digits):
+    X, y = np.repeat(digits[0][:60], 2, 0), np.repeat(digits[1][:60], 2)
+    sample_weight = np.tile([1.0, 5.0], 60)
+    one = small(augmentation=[RandomRotation(30)]).fit(X, y, sample_weight=sample_weight)
+    two = small(augmentation=[RandomRotation(30)]).fit(
+        X, y, sample_weight=sample_weight.reshape(-1, 2)[:, ::-1].ravel()
+    )
+    assert same_weights(one, two)
+
+
+def test_mixing_before_augmented_is_refused(digits):
+    model = make_pipeline(MixUp(), Augmented(SVC(), [RandomFlip()]))
+    with pytest.raises(ValueError, match="Pipeline before it, must not contain MixUp"):
+        model.fit(*digits)

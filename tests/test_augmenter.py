@@ -425,7 +425,7 @@ def test_modules_as_callables_leak_no_gradient():
 )
 def test_callables_that_return_something_else_are_refused(function, got):
     message = (
-        r"The callable <lambda> in 'augmentation' must return a tensor of the shape it was given, "
+        r"The callable <lambda> among the augmentations must return a tensor of the shape it was given, "
         rf"\(6, 1, 8, 9\)\. Got {got}\."
     )
     with pytest.raises(ValueError, match=message):

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
+from sklearn.naive_bayes import GaussianNB
 from skorch.callbacks import Callback
 from torch import nn
 
-from skcnn import ConvNetClassifier
+from skcnn import Augmented, ConvNetClassifier, RandomNoise, RandomTranslation
 from skcnn._device import (
     BFLOAT16_MACS,
     ONE_THREAD_MACS,
@@ -248,6 +249,28 @@ def test_forked_child_computes_with_one_thread(n_threads):
             return torch.get_num_threads() == 1 and convolve()
 
     assert exit_code_of_child(work) == 0
+
+
+LARGE_X = np.random.default_rng(0).random((600, 1024), dtype=np.float32)
+LARGE_Y = np.arange(600) % 2
+FORKED_WORK = {
+    "fit": lambda: ConvNetClassifier(filters=2, hidden_units=(), max_epochs=1).fit(
+        LARGE_X, LARGE_Y
+    ),
+    "draw": lambda: RandomTranslation(0.1).fit_transform(LARGE_X).to_numpy(),
+    "Augmented": lambda: Augmented(GaussianNB(), [RandomNoise()]).fit(LARGE_X, LARGE_Y),
+}
+
+
+@forks
+@fork_warns
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("name", [*FORKED_WORK, "predict"])
+def test_forked_child_does_not_wait_for_the_parents_threads(name):
+    model = ConvNetClassifier(filters=2, hidden_units=(), max_epochs=1).fit(LARGE_X, LARGE_Y)
+    work = FORKED_WORK.get(name, lambda: model.predict(LARGE_X))
+    torch.rand(2**20).exp()  # torch's pool of threads exists in the parent
+    assert exit_code_of_child(lambda: work() is not None) == 0
 
 
 # Random state

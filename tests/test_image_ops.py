@@ -389,3 +389,24 @@ def test_centres_of_even_and_odd_sides():
         image = torch.from_numpy(pictures(1, 1, *spatial))
         half_turn = np.diag([-1.0, -1, 1])[None]
         np.testing.assert_allclose(warp(image, half_turn, "constant"), image.flip(2, 3), atol=1e-12)
+
+
+@pytest.mark.parametrize("length", [5_000, 160_000])
+def test_long_signals_are_moved_exactly(length):
+    signal = torch.sin(2 * torch.arange(length, dtype=torch.float64)).float()[None, None]
+    matrices = np.eye(2)[None].copy()
+    matrices[0, 0, 1] = -100
+    moved = warp(signal, matrices, "constant")
+    assert moved.dtype == torch.float32
+    np.testing.assert_allclose(moved[0, 0, 100:], signal[0, 0, :-100], atol=1e-6)
+    np.testing.assert_allclose(moved[0, 0, :99], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("fill_value", [255.0, -1e8, 0.1])
+def test_a_constant_costs_no_precision_where_nothing_is_interpolated(fill_value):
+    images = torch.rand(3, 2, 6, 7, generator=torch.Generator().manual_seed(0))
+    matrices = np.tile(np.eye(3), (3, 1, 1))
+    matrices[:, 0, 2] = 2
+    moved = warp(images, matrices, "constant", fill_value, nearest=True)
+    np.testing.assert_array_equal(moved[:, :, :-2], images[:, :, 2:])
+    np.testing.assert_array_equal(moved[:, :, -2:], torch.tensor(fill_value))

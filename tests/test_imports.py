@@ -43,6 +43,7 @@ ORDER = [
     "_kernel_filter",
     "_lazy",
     "_augmentation",
+    "_affine",
     "_geometric",
     "_intensity",
     "_mixing",

@@ -166,7 +166,8 @@ def test_same_padding_agrees_with_scipy(kernel, mode, stride, convolution):
     weights = np.random.default_rng(1).normal(size=kernel)
     X = mixed((3, *SPATIAL[len(kernel)], 2))
     used = np.flip(weights) if convolution else weights
-    origins = [-1 if k % 2 == 0 else 0 for k in kernel]
+    # the centre of an even kernel, flipped with it
+    origins = [-1 if k % 2 == 0 and not convolution else 0 for k in kernel]
     expected = np.empty_like(X)
     for n, c in np.ndindex(3, 2):
         expected[n, ..., c] = ndimage.correlate(
@@ -573,3 +574,13 @@ def test_check_estimator_passes(model):
 )
 def test_further_common_checks_pass(check):
     check("KernelFilter", KernelFilter())
+
+
+@pytest.mark.parametrize("k", [1, 2, 3, 4, 5])
+def test_convolution_is_numpys(k):
+    rng = np.random.default_rng(k)
+    X, kernel = rng.normal(size=(4, 9)), rng.normal(size=k)
+    for padding in ("valid", "same"):
+        expected = [np.convolve(row, kernel, padding) for row in X]
+        result = KernelFilter(kernel, padding=padding, convolution=True).fit_transform(X)
+        np.testing.assert_allclose(result, expected)

@@ -1,5 +1,7 @@
 """Policies: choices and their frequencies, every operation of the menu, magnitudes, nesting."""
 
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -15,11 +17,12 @@ from skcnn import (
     RandomFlip,
     RandomNoise,
     RandomRotation,
+    RandomShear,
     RandomStroke,
     RandomTranslation,
     TrivialAugment,
 )
-from skcnn._augmenter import Augmenter, Step
+from skcnn._augmenter import Augmenter, GeometricOperation, Motion, Step
 from skcnn._draws import row_keys
 from skcnn.exceptions import InputLayoutWarning, InputShapeError
 
@@ -240,15 +243,29 @@ def test_operations_are_applied_one_after_another_against_a_loop():
     params, options = policy.draw(X), policy._options(2)
     span = X.max() - X.min()
     got = policy.apply(X, params)
+    n_joined = 0
     for i in range(len(X)):
         image = torch.from_numpy(X[i : i + 1, None])
+        motions = []  # neighbours are interpolated once
         for drawn in params["rounds"]:
             k = drawn["choice"][i]
-            if options[k] is not None:
-                one = {name: value[i : i + 1] for name, value in drawn["options"][k].items()}
-                assert one["applied"].all()
-                image = options[k]._apply(image, one, span)
-        np.testing.assert_array_equal(got[i], image.numpy()[0, 0])
+            if options[k] is None:
+                continue
+            one = {name: value[i : i + 1] for name, value in drawn["options"][k].items()}
+            assert one["applied"].all()
+            if isinstance(options[k], GeometricOperation):
+                motions.append(options[k]._motion(one, (9, 10)))
+                continue
+            image = join_and_move(image, motions)
+            image, motions = options[k]._apply(image, one, span), []
+        n_joined += len(motions) > 1
+        image = join_and_move(image, motions)
+        np.testing.assert_allclose(got[i], image.numpy()[0, 0], atol=1e-12)
+    assert n_joined > 5
+
+
+def join_and_move(image, motions):
+    return functools.reduce(Motion.then, motions).move(image) if motions else image
 
 
 @pytest.mark.parametrize(
@@ -300,3 +317,13 @@ def test_choices_stay_the_same_at_any_strength():
     weak, strong = (policy._draw_all(keys, (9, 10), s)["rounds"] for s in (0.1, 2.0))
     for one, other in zip(weak, strong, strict=True):
         np.testing.assert_array_equal(one["choice"], other["choice"])
+
+
+def test_options_are_asked_for_their_axes():
+    volumes = np.zeros((3, 4, 5, 6, 1))
+    sideways = RandomChoice([RandomShear(30, axis=0)])
+    with pytest.raises(ValueError, match="'axis' parameter of RandomShear"):
+        sideways.fit_transform(volumes).to_numpy()
+    upright = RandomChoice([RandomTranslation(axis="vertical"), None], input_shape=(64,))
+    with pytest.raises(InputShapeError, match=r"RandomTranslation.* needs an axis"):
+        upright.fit_transform(np.zeros((3, 64)))

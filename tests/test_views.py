@@ -167,6 +167,26 @@ def test_bad_views_are_found_at_fit_and_at_predict(digits, fitted, views, messag
 
 def test_views_that_need_images_refuse_signals(digits):
     X, y = digits
-    model = small(input_shape=None, test_time_augmentation=[RandomRotation((5, 5))]).fit(X, y)
+    model = small(input_shape=None, test_time_augmentation=[RandomRotation((5, 5))])
     with pytest.raises(InputShapeError, match="RandomRotation needs images"):
-        model.predict(X)
+        model.fit(X, y)
+    fitted = small(input_shape=None).fit(X, y)
+    with pytest.raises(InputShapeError, match="RandomRotation needs images"):
+        with_views(fitted, [RandomRotation((5, 5))]).predict(X)
+
+
+def test_drawn_views_differ_from_each_other(digits, fitted):
+    X = digits[0]
+    one = with_views(fitted, [RandomRotation(30)]).decision_function(X)
+    two = with_views(fitted, [RandomRotation(30)] * 2).decision_function(X)
+    plain = fitted.decision_function(X)
+    assert not np.allclose((plain + 2 * (2 * one - plain)) / 3, two, atol=1e-3)
+
+
+def test_a_callable_that_writes_does_not_touch_the_users_samples(digits):
+    X = digits[0].astype(np.float32).reshape(-1, 8, 8)
+    X[0, 0, 0] = 0.5  # not bytes: nothing is copied on the way in
+    model = small(input_shape=None, test_time_augmentation=[lambda batch: batch.mul_(-1)])
+    before = X.copy()
+    model.fit(X, digits[1]).predict(X)
+    assert_array_equal(X, before)

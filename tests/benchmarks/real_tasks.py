@@ -169,6 +169,8 @@ def main():
     parser.add_argument("--mnist", help="path of the MNIST arrays")
     parser.add_argument("--only", choices=["augmented"], help="the rows with augmentation alone")
     options = parser.parse_args()
+    if options.only and not options.mnist:
+        parser.error(f"--only {options.only} needs --mnist")
     warnings.filterwarnings("ignore", message="Stochastic Optimizer: Maximum iterations")
     if options.only != "augmented":
         digits_folds()
