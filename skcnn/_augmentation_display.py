@@ -50,10 +50,10 @@ class AugmentationDisplay:
 
     Notes
     -----
-    What mixes samples (`MixUp`, `CutMix`) is left out. Three channels are drawn as colours, one as grey, and of another number the first.
-    Signals are curves, one colour a channel; of a volume the middle slice is drawn. Black
-    and white are the smallest and largest value of the samples themselves; curves have a
-    common scale.
+    What mixes samples (`MixUp`, `CutMix`) is left out. Three channels are drawn as
+    colours, one as grey, and of another number the first. Signals are curves, one colour
+    a channel; of a volume the middle slice is drawn. Black and white are the smallest and
+    largest value of the samples themselves; curves have a common scale.
 
     Examples
     --------
