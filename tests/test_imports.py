@@ -27,6 +27,7 @@ ORDER = [
     "_network",
     "_automatic",
     "_architectures",
+    "_search_space",
     "_summary",
     "_device",
     "_draws",

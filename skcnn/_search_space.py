@@ -1,0 +1,181 @@
+"""The automatic search space: latents of fixed ranges, decoded to networks that fit.
+
+Knows no optimiser and no data but their shape. Samplers and pruners learn most where
+every trial has the same few parameters with the same ranges; so what is sampled are the
+latents below, and what they mean for an input of some shape is decided by :func:`decode`.
+Spaces of plain kernel sizes, strides and pools are more than half invalid.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import floor, log2
+from typing import Any
+
+from skcnn._automatic import AUTO_LEARNING_RATES, auto_batch_size, auto_weight_decay
+from skcnn._shapes import window_output_size
+
+MOST_BLOCKS = 6
+MOST_FILTERS = 512
+LARGEST_KERNEL = 7
+SMALLEST_BATCH, LARGEST_BATCH = 8, 256
+FILTERS_STEP = 4  # channels come in multiples of it
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A range of numbers, or a choice.
+
+    Attributes
+    ----------
+    low, high : float or None
+        Ends of the range; None for a choice.
+    log : bool
+        Whether the logarithm is uniform.
+    whole : bool
+        Whether the number is an integer.
+    options : tuple
+        What is chosen from.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+    options: tuple[Any, ...] = ()
+
+
+LATENTS: dict[str, Latent] = {
+    "depth": Latent(0.0, 1.0),
+    "n_convolutions": Latent(1, 3, whole=True),
+    "width": Latent(8, 128, log=True, whole=True),
+    "growth": Latent(1.0, 2.0),
+    "kernel": Latent(0.0, 1.0),
+    "shrinking": Latent(options=("max", "average", "stride")),
+    "pool_size": Latent(2, 3, whole=True),
+    "overlap": Latent(options=(False, True)),
+    "n_hidden": Latent(0, 2, whole=True),
+    "n_units": Latent(16, 512, log=True, whole=True),
+    "normalization": Latent(options=("batch", "group", None)),
+    "activation": Latent(options=("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")),
+    "dropout": Latent(0.0, 0.6),
+    "conv_dropout": Latent(0.0, 0.3),
+    "optimizer": Latent(options=("adamw", "adam", "sgd")),
+    "learning_rate": Latent(0.1, 10.0, log=True),
+    "weight_decay": Latent(0.01, 10.0, log=True),
+    "batch_size": Latent(0.0, 1.0),
+    "augmentation_strength": Latent(0.0, 1.5),
+}
+
+
+def decode(
+    latents: Mapping[str, Any], spatial: Sequence[int], n_samples: int, augmented: bool = False
+) -> dict[str, Any]:
+    """Return parameters of a ConvNet that fits an input of this shape.
+
+    Parameters
+    ----------
+    latents : mapping
+        A value for every name in `LATENTS`, within its range.
+    spatial : sequence of int
+        Sides of the input, one to three.
+    n_samples : int
+        Number of training samples, for the batch size.
+    augmented : bool, default=False
+        Whether there is an augmentation whose strength counts.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of the estimators' constructors.
+    """
+    optimizer = latents["optimizer"]
+    params = {
+        **_shrinking(latents, spatial),
+        "kernel_size": _kernel_size(latents["kernel"], spatial),
+        "hidden_units": tuple(
+            max(latents["n_units"] // 2**i, 8) for i in range(latents["n_hidden"])
+        ),
+        "normalization": latents["normalization"],
+        "activation": latents["activation"],
+        "dropout": float(latents["dropout"]),
+        "conv_dropout": float(latents["conv_dropout"]),
+        "optimizer": optimizer,
+        "learning_rate": AUTO_LEARNING_RATES[optimizer] * latents["learning_rate"],
+        "weight_decay": auto_weight_decay(optimizer) * latents["weight_decay"],
+        "batch_size": _batch_size(latents["batch_size"], n_samples),
+    }
+    if augmented:
+        params["augmentation_strength"] = float(latents["augmentation_strength"])
+    return params
+
+
+def _at_share(share: float, n_steps: int) -> int:
+    """Return which of `n_steps` equal parts of [0, 1] a number lies in, from zero."""
+    return min(floor(share * n_steps), n_steps - 1)
+
+
+def _shrinking(latents: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, Any]:
+    """Return the blocks: as many as leave at least one position, and how they shrink."""
+    by_stride = latents["shrinking"] == "stride"
+    size = 2 if by_stride else latents["pool_size"]
+    stride = 2 if latents["overlap"] or by_stride else size
+    deepest = n_fitting_blocks(spatial, 1 if by_stride else size, stride)
+    if deepest == 0:  # no pool has room: the shortest side is two, the window three
+        size = stride = 2
+        deepest = n_fitting_blocks(spatial, size, stride)
+    n_blocks = 1 + _at_share(latents["depth"], min(max(deepest, 1), MOST_BLOCKS))
+    return {
+        "filters": _filters(latents, n_blocks, 1 if by_stride else latents["n_convolutions"]),
+        "stride": 2 if by_stride and deepest else 1,
+        "pooling": None if by_stride or deepest == 0 else latents["shrinking"],
+        "pool_size": size,
+        "pool_stride": None if stride == size else stride,
+    }
+
+
+def n_fitting_blocks(spatial: Sequence[int], window: int, stride: int) -> int:
+    """Return how many times a window can shrink the input; axes of length one are left alone.
+
+    Parameters
+    ----------
+    spatial : sequence of int
+        Sides of the input.
+    window : int
+        Length of the pool's window; 1 for a strided convolution, which always fits.
+    stride : int
+        Distance between its positions.
+
+    Returns
+    -------
+    int
+        Zero where some side is longer than one and shorter than the window, or where all
+        sides are one.
+    """
+    sides, n_blocks = list(spatial), 0
+    while max(sides) > 1 and all(side == 1 or side >= window for side in sides):
+        sides = [1 if side == 1 else window_output_size(side, window, stride) for side in sides]
+        n_blocks += 1
+    return n_blocks
+
+
+def _filters(latents: Mapping[str, Any], n_blocks: int, n_convolutions: int) -> tuple[Any, ...]:
+    """Return one entry a block, growing by a factor, in multiples of `FILTERS_STEP`."""
+    blocks: list[Any] = []
+    for i in range(n_blocks):
+        exact = latents["width"] * latents["growth"] ** i
+        filters = min(max(round(exact / FILTERS_STEP), 1) * FILTERS_STEP, MOST_FILTERS)
+        blocks.append(filters if n_convolutions == 1 else (filters,) * n_convolutions)
+    return tuple(blocks)
+
+
+def _kernel_size(share: float, spatial: Sequence[int]) -> int:
+    """Return an odd kernel size from 3, none that sees mostly padding."""
+    largest = max(min(LARGEST_KERNEL, max(spatial)), 3)
+    return 3 + 2 * _at_share(share, (largest - 3) // 2 + 1)
+
+
+def _batch_size(share: float, n_samples: int) -> int:
+    """Return a power of two, at most an eighth of the samples where there are enough."""
+    most = min(max(n_samples // 8, auto_batch_size(n_samples)), LARGEST_BATCH)
+    first, last = int(log2(SMALLEST_BATCH)), int(log2(max(most, SMALLEST_BATCH)))
+    return int(2 ** (first + _at_share(share, last - first + 1)))
