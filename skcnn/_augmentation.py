@@ -106,7 +106,7 @@ class Range(NamedTuple):
 
     def limits(self, value: Any) -> tuple[float, float] | None:
         """Return low and high of the draws, None where `value` is not legal."""
-        if isinstance(value, tuple | list):
+        if isinstance(value, tuple | list | np.ndarray) and np.ndim(value) == 1:
             numbers = list(value)
         elif self.neutral is None or not _is_number(value):
             numbers = [value, value]
@@ -124,13 +124,13 @@ class Range(NamedTuple):
     def wanted(self) -> str:
         """Return what the parameter must be, in words."""
         number = "a number"
-        if self.around:
-            ends = (
-                "-r to r" if self.neutral == 0 else f"{self.neutral:g} - r to {self.neutral:g} + r"
-            )
-            number = f"a number r >= 0, meaning {ends},"
+        if self.neutral is not None and self.around:
+            most = min(self.neutral - self.low, self.high - self.neutral)
+            middle = "" if self.neutral == 0 else f"{self.neutral:g} "
+            ends = f"{middle}- r to {middle}+ r" if middle else "-r to r"
+            number = f"a number r between 0 and {most:g}, meaning {ends},"
         elif self.neutral is not None:
-            number = f"a number, meaning {self.neutral:g} to that number,"
+            number = f"a number of at least {self.neutral:g}, meaning {self.neutral:g} to it,"
         none = " or None" if self.optional else ""
         return (
             f"{number} or a range (low, high) with low <= high, between {self.low:g} and "

@@ -7,17 +7,18 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_scalar
 
 from skcnn._augmentation import Augmentation
 from skcnn._augmented import Augmented
-from skcnn._augmenter import Step
+from skcnn._augmenter import Augmenter, Step
 from skcnn._base import BaseConvNet
 from skcnn._device import draw_seed
 from skcnn._displays import new_axes
-from skcnn._lazy import draw_values, originals, span_of
+from skcnn._lazy import check_axes, originals, span_of
 from skcnn._validation import InputLayout, check_sample_array
 from skcnn._views import training_steps
 
@@ -50,7 +51,7 @@ class AugmentationDisplay:
 
     Notes
     -----
-    What mixes samples (`MixUp`, `CutMix`) is left out. Three channels are drawn as
+    `MixUp` and `CutMix` mix the samples that are shown. Three channels are drawn as
     colours, one as grey, and of another number the first. Signals are curves, one colour
     a channel; of a volume the middle slice is drawn. Black and white are the smallest and
     largest value of the samples themselves; curves have a common scale.
@@ -128,22 +129,17 @@ class AugmentationDisplay:
         if random_state is not None:
             steps = [Step(step.augmentation, None) for step in steps]
         seed = draw_seed(random_state)
-        floats = array.astype(np.float32) if array.dtype.kind in "bui" else array
+        check_axes(steps, layout)
+        augmenter = Augmenter(steps, layout.spatial, span, seed, strength)
+        samples = _channels_first(array, layout)
+        wide = array.dtype == np.float64
+        batch = torch.from_numpy(np.ascontiguousarray(samples, np.float64 if wide else np.float32))
+        rows, nothing = np.arange(len(array)), torch.zeros(len(array))
         draws = [
-            draw_values(
-                floats,
-                layout,
-                steps,
-                seed,
-                span=span,
-                rows=np.arange(len(array)),
-                epoch=epoch,
-                strength=strength,
-            )
+            augmenter.batch(batch, nothing, None, rows, epoch)[0].numpy()
             for epoch in range(n_draws)
         ]
-        pictures = [_channels_first(values, layout) for values in (array, *draws)]
-        return cls(samples=pictures[0], draws=np.array(pictures[1:])).plot(ax=ax)
+        return cls(samples=samples, draws=np.array(draws)).plot(ax=ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw the grid.

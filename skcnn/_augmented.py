@@ -30,6 +30,7 @@ from sklearn.utils.validation import (
 from skcnn._augmenter import MixingOperation, Step
 from skcnn._batches import row_hashes
 from skcnn._device import derive_seeds, draw_seed
+from skcnn._errors import LeakageWarning, warn_caller
 from skcnn._lazy import AugmentedArray, draw_values, originals, span_of
 from skcnn._parameters import check_parameters
 from skcnn._validation import InputLayout, check_sample_array
@@ -174,6 +175,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         check_steps(steps, layout, given, type(self).__name__)
         if sample_weight is not None:
             fit_params["sample_weight"] = self._check_weights(sample_weight, array)
+        self._warn_of_leakage(fit_params)
         copies = [array] if self.keep_original else []
         if self.n_copies > 0:
             copies += self._copies(array, layout, steps, fit_params.get("sample_weight"))
@@ -224,6 +226,25 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
                 "keep_original=False. Got 0 instead."
             )
         return steps
+
+    def _warn_of_leakage(self, fit_params: dict[str, Any]) -> None:
+        """Warn where the estimator splits its samples without knowing which are copies."""
+        if self.n_copies + self.keep_original < 2 or fit_params.get("groups") is not None:
+            return
+        splitting = sorted(
+            name
+            for name, value in self.estimator.get_params().items()
+            if name.split("__")[-1] == "cv"
+            or (name.split("__")[-1] == "early_stopping" and value is True)
+        )
+        if splitting:
+            warn_caller(
+                f"{type(self.estimator).__name__} splits its samples ({', '.join(splitting)}), "
+                "and copies of a sample may be on both sides: its own scores are too good. "
+                "Put Augmented inside the search, or pass groups with a number for each "
+                "sample to a splitter that keeps groups together.",
+                LeakageWarning,
+            )
 
     def _check_weights(self, sample_weight: Any, array: np.ndarray) -> np.ndarray:
         if not _routing_enabled() and not has_fit_parameter(self.estimator, "sample_weight"):

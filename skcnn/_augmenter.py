@@ -303,6 +303,11 @@ class Augmenter:
                 f"The callable {name} among the augmentations must return a tensor of the "
                 f"shape it was given, {tuple(images.shape)}. Got {got}."
             )
+        if not torch.isfinite(result).all():
+            name = getattr(function, "__name__", type(function).__name__)
+            raise ValueError(
+                f"The callable {name} among the augmentations returned infinite or NaN values."
+            )
         return result.detach().to(images.device, images.dtype)
 
     def _mixed_target(

@@ -41,6 +41,10 @@ class RareClassWarning(UserWarning):
     """A class is too small to be represented in the validation set."""
 
 
+class LeakageWarning(UserWarning):
+    """Copies of a sample may be on both sides of a split, and scores be too good."""
+
+
 class FrozenAugmentationWarning(UserWarning):
     """An augmented array was turned into one draw, the same for all epochs."""
 

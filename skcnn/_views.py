@@ -34,7 +34,11 @@ def training_steps(augmentation: Any, owner: str) -> list[Step]:
     if augmentation is None:
         return []
     entries = augmentation if isinstance(augmentation, list | tuple) else [augmentation]
-    return [_as_step(entry, "augmentation", owner, augmentation) for entry in entries]
+    return [
+        _as_step(entry, "augmentation", owner, augmentation)
+        for entry in entries
+        if entry is not None  # as in RandomChoice: no change
+    ]
 
 
 def _as_step(entry: Any, parameter: str, owner: str, given: Any) -> Step:

@@ -522,12 +522,15 @@ def test_illegal_parameters_are_named(cls, bad, pattern):
 @pytest.mark.parametrize(
     ("augmentation", "pattern"),
     [
-        (RandomTranslation(1.1), r"'fraction'.*r >= 0, meaning -r to r,.*between -1 and 1"),
+        (
+            RandomTranslation(1.1),
+            r"'fraction'.*r between 0 and 1, meaning -r to r,.*between -1 and 1",
+        ),
         (RandomTranslation(-0.1), r"'fraction'.*Got -0\.1"),
         (RandomRotation((-400, 0)), r"'degrees'.*between -360 and 360"),
         (RandomZoom(1.0), r"'factor'.*meaning 1 - r to 1 \+ r,.*between 0\.05 and 20"),
         (RandomShear(89), r"'degrees'.*between -80 and 80"),
-        (RandomElastic(-0.1), r"'displacement'.*meaning 0 to that number,.*between 0 and 1"),
+        (RandomElastic(-0.1), r"'displacement'.*of at least 0, meaning 0 to it,.*between 0 and 1"),
         (RandomElastic(n_points=1), r"'n_points' parameter of RandomElastic.*\[2, 64\].*Got 1"),
         (RandomElastic(n_points=2.5), r"'n_points' parameter of RandomElastic.*Got 2\.5"),
         (RandomBrightness(gain_db=200), r"'gain_db'.*between -120 and 120 or None"),
@@ -538,7 +541,7 @@ def test_illegal_parameters_are_named(cls, bad, pattern):
         (RandomErasing(fill_value="median"), r"'fill_value' parameter of RandomErasing.*'mean'"),
         (RandomErasing(fill_value=np.inf), r"'fill_value' parameter of RandomErasing.*Got inf"),
         (RandomErasing(fill_value=np.nan), r"'fill_value' parameter of RandomErasing.*Got nan"),
-        (RandomErasing(aspect=0.5), r"'aspect'.*meaning 1 to that number"),
+        (RandomErasing(aspect=0.5), r"'aspect'.*of at least 1, meaning 1 to it"),
         (MixUp(0), r"'alpha' parameter of MixUp must be a float in the range \(0\.0, inf\)"),
         (CutMix(-1.0), r"'alpha' parameter of CutMix.*Got -1\.0"),
         (CutMix("1"), r"'alpha' parameter of CutMix.*Got '1'"),
@@ -595,7 +598,7 @@ def test_a_range_says_what_it_wants():
         "a number or a range (low, high) with low <= high, between -1 and 1"
     )
     assert Range(0.0, False, 0.0, 1.0, optional=True).wanted() == (
-        "a number, meaning 0 to that number, or a range (low, high) with low <= high, between "
+        "a number of at least 0, meaning 0 to it, or a range (low, high) with low <= high, between "
         "0 and 1 or None"
     )
 

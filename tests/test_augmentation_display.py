@@ -14,6 +14,7 @@ from skcnn import (
     AugmentationDisplay,
     Augmented,
     ConvNetClassifier,
+    MixUp,
     RandomErasing,
     RandomFlip,
     RandomNoise,
@@ -144,3 +145,17 @@ def test_without_augmentation_there_is_nothing_to_draw(estimator):
 
 def test_a_constant_sample_is_drawn():
     assert show(FLIP, np.ones((2, 5, 5))).draws.shape == (6, 2, 1, 5, 5)
+
+
+def test_mixed_samples_are_drawn_mixed():
+    display = show([MixUp(alpha=5.0)], input_shape=(8, 8), random_state=0)
+    samples, draws = display.samples[:, 0].reshape(4, -1), display.draws[0, :, 0].reshape(4, -1)
+    assert (draws != samples).any(1).all()
+    assert_allclose(draws.sum(0), samples.sum(0), rtol=0.5)
+
+
+def test_the_range_of_values_is_that_of_all_samples():
+    faint = np.zeros((40, 30, 30))
+    faint[-1] = 1.0
+    display = show([RandomNoise((0.1, 0.1))], faint, random_state=0)
+    assert_allclose(display.draws.std(), 0.1, rtol=0.05)

@@ -30,6 +30,7 @@ from skcnn import (
     RandomRotation,
     RandomTranslation,
 )
+from skcnn.exceptions import LeakageWarning
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +104,8 @@ def test_groups_keep_copies_together_in_a_search_inside(digits):
     X, y = digits
     search = GridSearchCV(KNeighborsClassifier(1), {"n_neighbors": [1]}, cv=GroupKFold(3))
     model = Augmented(search, [RandomNoise(0.001)], n_copies=2)
-    leaking = clone(model).set_params(estimator__cv=3).fit(X, y).estimator_.best_score_
+    with pytest.warns(LeakageWarning, match=r"GridSearchCV splits its samples \(cv\)"):
+        leaking = clone(model).set_params(estimator__cv=3).fit(X, y).estimator_.best_score_
     honest = model.fit(X, y, groups=np.arange(300)).estimator_.best_score_
     assert leaking >= honest
     assert honest < 1
@@ -294,3 +296,12 @@ def test_bad_arguments_raise(digits):
         Augmented(SVC(), []).predict(X)
     with pytest.raises(ValueError, match="63"):
         model.fit(X, y).predict(X[:, :63])
+
+
+def test_a_net_that_stops_early_inside_leaks_with_a_warning(digits):
+    X, y = digits
+    net = ConvNetClassifier(filters=2, hidden_units=(), max_epochs=2, early_stopping=True)
+    model = Augmented(make_pipeline(StandardScaler(), net), [RandomNoise()], n_copies=1)
+    with pytest.warns(LeakageWarning, match="convnetclassifier__early_stopping"):
+        model.fit(X, y)
+    model.set_params(n_copies=1, keep_original=False).fit(X, y)  # one of each: nothing leaks

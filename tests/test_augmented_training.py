@@ -507,7 +507,7 @@ def test_modules_are_callables(digits):
 
 
 @pytest.mark.parametrize(
-    "augmentation", ["flip", 3, [RandomRotation], [None], [RandomFlip(), "noise"], {"a": 1}]
+    "augmentation", ["flip", 3, [RandomRotation], [RandomFlip(), "noise"], {"a": 1}]
 )
 def test_bad_augmentation_names_the_parameter(digits, augmentation):
     with pytest.raises(
@@ -583,3 +583,21 @@ def test_mixing_before_augmented_is_refused(digits):
     model = make_pipeline(MixUp(), Augmented(SVC(), [RandomFlip()]))
     with pytest.raises(ValueError, match="Pipeline before it, must not contain MixUp"):
         model.fit(*digits)
+
+
+def test_none_in_a_list_is_no_change(digits):
+    with_none = small(augmentation=[None, RandomFlip(random_state=0), None]).fit(*digits)
+    assert same_weights(with_none, small(augmentation=[RandomFlip(random_state=0)]).fit(*digits))
+
+
+def test_a_callable_that_returns_nan_is_named(digits):
+    def divide(batch):
+        return batch / 0
+
+    with pytest.raises(ValueError, match=r"callable divide .* returned infinite or NaN"):
+        small(augmentation=divide).fit(*digits)
+
+
+def test_a_range_may_be_an_array(digits):
+    one = small(augmentation=[RandomRotation(np.array([5, 10]))]).fit(*digits)
+    assert same_weights(one, small(augmentation=[RandomRotation((5, 10))]).fit(*digits))
