@@ -17,6 +17,7 @@ import time
 import numpy as np
 import torch
 from scipy.ndimage import affine_transform
+from torch import library
 
 from skcnn import ConvNetClassifier, RandomAffine, RandomElastic, RandomFlip
 from skcnn._augmenter import Augmenter, Step
@@ -47,10 +48,10 @@ def kornia(images):
 
 def torchvision(images):
     # its compiled part does not fit a CPU-only torch; the names of two operators suffice
-    library = torch.library.Library("torchvision", "DEF")
+    operators = library.Library("torchvision", "DEF")
     if not hasattr(torch.ops.torchvision, "nms"):
-        library.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-        library.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        operators.define("nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+        operators.define("qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
     from torchvision.transforms import InterpolationMode, v2
 
     scale = (1 - ZOOM, 1 + ZOOM)
