@@ -19,6 +19,7 @@ from skcnn._errors import InputShapeError
 from skcnn._image_ops import spread_control_points, warp
 from skcnn._validation import InputLayout
 
+Target = tuple[Tensor, Tensor | None]  # targets and weights
 Params = dict[str, Any]  # arrays with one row a sample, lists and dicts of them
 
 
@@ -183,6 +184,25 @@ def on_rows(
     return (images.index_copy_ if in_place else images.index_copy)(0, index, changed)
 
 
+def join(
+    images: Tensor, waiting: Motion | None, motion: Motion, exactly: bool = False
+) -> tuple[Tensor, Motion]:
+    """Return images and the motion that waits now: both in one, where they can be.
+
+    With `exactly` a motion by whole pixels is not joined with one that interpolates.
+    """
+    if waiting is None:
+        return images, motion
+    apart = exactly and waiting.whole != motion.whole
+    both = None if apart else waiting.then(motion)
+    return (images, both) if both is not None else (waiting.move(images), motion)
+
+
+def finish(images: Tensor, waiting: Motion | None) -> Tensor:
+    """Return images after the motion that waited."""
+    return images if waiting is None else waiting.move(images)
+
+
 @dataclass(frozen=True)
 class Step:
     """One augmentation of a list and the seed of its own, if it has one."""
@@ -247,20 +267,15 @@ class Augmenter:
         weights: Tensor | None,
         rows: np.ndarray,
         epoch: int,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor | None]]:
+    ) -> tuple[Tensor, Target]:
         """Return a training batch augmented, class codes as shares where mixed."""
-        images, target = self._run(images, (targets, weights), rows, epoch)
-        if target is None:
-            target = (targets, weights)
-        return images, target
+        target: Target = (targets, weights)
+        images, mixed = self._run(images, target, rows, epoch)
+        return images, mixed or target
 
     def _run(
-        self,
-        images: Tensor,
-        target: tuple[Tensor, Tensor | None] | None,
-        rows: np.ndarray,
-        epoch: int,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor | None] | None]:
+        self, images: Tensor, target: Target | None, rows: np.ndarray, epoch: int
+    ) -> tuple[Tensor, Target | None]:
         if not images.is_floating_point():
             images = images.float()
         images = images.contiguous()  # sampling is twice as fast than from channels last
@@ -272,15 +287,11 @@ class Augmenter:
             if isinstance(operation, GeometricOperation):
                 params = operation._draw_all(keys, self.spatial, self.strength)
                 motion = operation._motion(params, self.spatial)
-                both = motion if waiting is None else waiting.then(motion)
-                if both is None and waiting is not None:
-                    images, both = waiting.move(images), motion
-                waiting = both
+                images, waiting = join(images, waiting, motion)
                 continue
-            if waiting is not None:
-                images, waiting = waiting.move(images), None
+            images, waiting = finish(images, waiting), None
             if not isinstance(operation, Operation):
-                images = self._call(operation, images, keys)
+                images = _call(operation, images, keys)
                 continue
             params = operation._draw_all(keys, self.spatial, self.strength)
             if isinstance(operation, MixingOperation) and target is not None:
@@ -288,31 +299,9 @@ class Augmenter:
                 target = self._mixed_target(target, partners, kept)
             else:
                 images = operation._apply_where_drawn(images, params, self.span)
-        if waiting is not None:
-            images = waiting.move(images)
-        return images, target
+        return finish(images, waiting), target
 
-    def _call(self, function: Callable[[Tensor], Any], images: Tensor, keys: np.ndarray) -> Tensor:
-        """Apply a user's function under a random state of its own."""
-        with private_random_state(int(keys[0] >> np.uint64(1)), images.device):
-            result = function(images.clone())  # the batch may be the user's own memory
-        if not isinstance(result, Tensor) or result.shape != images.shape:
-            got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
-            name = getattr(function, "__name__", type(function).__name__)
-            raise ValueError(
-                f"The callable {name} among the augmentations must return a tensor of the "
-                f"shape it was given, {tuple(images.shape)}. Got {got}."
-            )
-        if not torch.isfinite(result).all():
-            name = getattr(function, "__name__", type(function).__name__)
-            raise ValueError(
-                f"The callable {name} among the augmentations returned infinite or NaN values."
-            )
-        return result.detach().to(images.device, images.dtype)
-
-    def _mixed_target(
-        self, target: tuple[Tensor, Tensor | None], partners: np.ndarray, kept: np.ndarray
-    ) -> tuple[Tensor, Tensor | None]:
+    def _mixed_target(self, target: Target, partners: np.ndarray, kept: np.ndarray) -> Target:
         """Return targets and weights of samples mixed with their partners.
 
         The loss is that of both targets, each with its sample's weight and its share.
@@ -331,3 +320,21 @@ class Augmenter:
             ours, theirs = ours / total, theirs / total
         column = (-1, *(1,) * (targets.dim() - 1))
         return targets * ours.view(column) + targets[index] * theirs.view(column), weights
+
+
+def _call(function: Callable[[Tensor], Any], images: Tensor, keys: np.ndarray) -> Tensor:
+    """Apply a user's function under a random state of its own, and check what it returns."""
+    with private_random_state(int(keys[0] >> np.uint64(1)), images.device):
+        result = function(images.clone())  # the batch may be the user's own memory
+    name = getattr(function, "__name__", type(function).__name__)
+    if not isinstance(result, Tensor) or result.shape != images.shape:
+        got = tuple(result.shape) if isinstance(result, Tensor) else type(result).__name__
+        raise ValueError(
+            f"The callable {name} among the augmentations must return a tensor of the "
+            f"shape it was given, {tuple(images.shape)}. Got {got}."
+        )
+    if not torch.isfinite(result).all():
+        raise ValueError(
+            f"The callable {name} among the augmentations returned infinite or NaN values."
+        )
+    return result.detach().to(images.device, images.dtype)

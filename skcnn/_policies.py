@@ -24,6 +24,8 @@ from skcnn._augmenter import (
     Motion,
     Operation,
     Params,
+    finish,
+    join,
     on_rows,
     take_params,
 )
@@ -65,30 +67,32 @@ class Policy(Augmentation):
         images = images.clone()
         waiting: Motion | None = None  # joined over the rounds, as far as nothing is between
         for chosen in params["rounds"]:
-            motions, others = [], []
-            for i, option in enumerate(options):
-                if option is None:
-                    continue
-                drawn = chosen["options"][i]
-                which = (chosen["choice"] == i) & drawn["applied"]
-                if isinstance(option, GeometricOperation):
-                    motions.append(option._motion({**drawn, "applied": which}, spatial))
-                elif which.any():
-                    others.append((option, drawn, which))
+            motions, others = self._chosen(options, chosen, spatial)
             if waiting is not None and others:
                 changed = np.any([which for _, _, which in others], axis=0)
                 images, waiting = waiting.of(changed).move(images), waiting.of(~changed)
             for option, drawn, which in others:
                 images = on_rows(which, images, _applying(option, drawn, span), in_place=True)
-            for motion in motions:
-                both = motion
-                if waiting is not None:
-                    exact = waiting.whole == motion.whole  # flips are not to be interpolated
-                    joined = waiting.then(motion) if exact else None
-                    images = images if joined else waiting.move(images)
-                    both = joined or motion
-                waiting = both
-        return images if waiting is None else waiting.move(images)
+            for motion in motions:  # flips are not to be interpolated
+                images, waiting = join(images, waiting, motion, exactly=True)
+        return finish(images, waiting)
+
+    @staticmethod
+    def _chosen(
+        options: list[Any], chosen: Params, spatial: tuple[int, ...]
+    ) -> tuple[list[Motion], list[tuple[Operation, Params, np.ndarray]]]:
+        """Return a round's motions, and its other operations with the samples they change."""
+        motions, others = [], []
+        for i, option in enumerate(options):
+            if option is None:
+                continue
+            drawn = chosen["options"][i]
+            which = (chosen["choice"] == i) & drawn["applied"]
+            if isinstance(option, GeometricOperation):
+                motions.append(option._motion({**drawn, "applied": which}, spatial))
+            elif which.any():
+                others.append((option, drawn, which))
+        return motions, others
 
 
 def _applying(option: Operation, drawn: Params, span: float) -> Any:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn
+import torch
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.exceptions import NotFittedError
@@ -262,7 +263,6 @@ def test_transform_is_the_identity(make):
     assert augmentation.transform(frame) is frame
     np.testing.assert_array_equal(augmentation.transform(X.tolist()), X)
     assert isinstance(augmentation.transform(X.tolist()), np.ndarray)
-    torch = pytest.importorskip("torch")
     tensor = torch.from_numpy(X)
     assert augmentation.transform(tensor) is tensor
 
