@@ -21,6 +21,7 @@ from skcnn._kernel_filter import KernelFilter
 from skcnn._mixing import CutMix, MixUp
 from skcnn._policies import RandAugment, RandomChoice, TrivialAugment
 from skcnn._regressor import ConvNetRegressor
+from skcnn._search import ConvNetSearchCV
 
 __version__ = "0.1.0"
 
@@ -29,6 +30,7 @@ __all__ = [
     "Augmented",
     "ConvNetClassifier",
     "ConvNetRegressor",
+    "ConvNetSearchCV",
     "CutMix",
     "KernelFilter",
     "MixUp",

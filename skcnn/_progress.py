@@ -1,6 +1,6 @@
-"""What ``verbose`` shows during training: a progress bar or a line an epoch.
+"""What ``verbose`` shows of a training or a search: a progress bar, or lines.
 
-Reads the epoch's figures, computes none.
+Reads figures, computes none.
 """
 
 from collections.abc import Mapping
@@ -22,30 +22,15 @@ def format_figures(row: Mapping[str, float]) -> str:
 
 
 class _Silent:
-    def update(self, epoch: int, row: Mapping[str, float]) -> None:
+    def advance(self, n: int, text: str) -> None:
         """Show nothing."""
 
     def close(self) -> None:
         """Close nothing."""
 
 
-class _Lines:
-    def __init__(self, name: str, last_epoch: int) -> None:
-        self.name = name
-        self.last_epoch = last_epoch
-
-    def update(self, epoch: int, row: Mapping[str, float]) -> None:
-        """Print a line."""
-        seconds = row["seconds"]
-        took = "" if isnan(seconds) else f"  {seconds:.2f} s"
-        print(f"{self.name} epoch {epoch}/{self.last_epoch}  {format_figures(row)}{took}")
-
-    def close(self) -> None:
-        """Close nothing."""
-
-
 class _RichBar:
-    def __init__(self, name: str, n_epochs: int) -> None:
+    def __init__(self, name: str, total: int | None) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as TimeLeft
         from rich.table import Column
@@ -56,18 +41,18 @@ class _RichBar:
         columns = (
             TextColumn("{task.description}", table_column=whole(len(name))),
             BarColumn(bar_width=8, table_column=whole(8)),
-            MofNCompleteColumn(table_column=whole(2 * len(str(n_epochs)) + 1)),
+            MofNCompleteColumn(table_column=whole(2 * len(str(total or "?")) + 1)),
             TimeLeft(elapsed_when_finished=True, table_column=whole(7)),
             # the figures are cut where the screen is narrow
             TextColumn("{task.fields[figures]}", table_column=Column(no_wrap=True)),
         )
         self.progress = Progress(*columns)
-        self.task = self.progress.add_task(name, total=n_epochs, figures="")
+        self.task = self.progress.add_task(name, total=total, figures="")
         self.progress.start()
 
-    def update(self, epoch: int, row: Mapping[str, float]) -> None:
+    def advance(self, n: int, text: str) -> None:
         """Advance the bar."""
-        self.progress.update(self.task, advance=1, figures=format_figures(row))
+        self.progress.update(self.task, advance=n, figures=text)
 
     def close(self) -> None:
         """Leave the finished bar on the screen."""
@@ -75,22 +60,54 @@ class _RichBar:
 
 
 class _TqdmBar:
-    def __init__(self, name: str, n_epochs: int) -> None:
+    def __init__(self, name: str, total: int | None, unit: str) -> None:
         from tqdm.auto import tqdm
 
-        self.bar = tqdm(total=n_epochs, desc=name, unit="epoch")
+        self.bar = tqdm(total=total, desc=name, unit=unit)
 
-    def update(self, epoch: int, row: Mapping[str, float]) -> None:
+    def advance(self, n: int, text: str) -> None:
         """Advance the bar."""
-        self.bar.set_postfix_str(format_figures(row), refresh=False)
-        self.bar.update()
+        self.bar.set_postfix_str(text, refresh=n == 0)
+        self.bar.update(n)
 
     def close(self) -> None:
         """Leave the finished bar on the screen."""
         self.bar.close()
 
 
-class ProgressReport:
+def _make_bar(name: str, total: int | None, unit: str) -> Any:
+    """Return rich's bar if rich is installed, else tqdm's."""
+    try:
+        return _RichBar(name, total)
+    except ImportError:
+        return _TqdmBar(name, total, unit)
+
+
+class _Report:
+    """A bar as a context manager, shown where ``verbose`` is 1."""
+
+    def __init__(self, verbose: int, name: str, total: int | None, unit: str) -> None:
+        self.verbose = int(verbose)
+        self.name = name
+        self.total = total
+        self._unit = unit
+        self._bar: Any = _Silent()
+
+    def __enter__(self) -> Self:
+        if self.verbose == 1:
+            self._bar = _make_bar(self.name, self.total, self._unit)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+
+class ProgressReport(_Report):
     """Progress of one training, as a context manager.
 
     Parameters
@@ -104,30 +121,59 @@ class ProgressReport:
     """
 
     def __init__(self, verbose: int, name: str, first_epoch: int, last_epoch: int) -> None:
-        self.verbose = int(verbose)
-        self.name = name
-        self.n_epochs = last_epoch - first_epoch + 1
+        super().__init__(verbose, name, last_epoch - first_epoch + 1, "epoch")
         self.last_epoch = last_epoch
-        self._view: Any = _Silent()
-
-    def __enter__(self) -> Self:
-        if self.verbose == 1:
-            try:
-                self._view = _RichBar(self.name, self.n_epochs)
-            except ImportError:
-                self._view = _TqdmBar(self.name, self.n_epochs)
-        elif self.verbose > 1:
-            self._view = _Lines(self.name, self.last_epoch)
-        return self
-
-    def __exit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._view.close()
 
     def update(self, epoch: int, row: Mapping[str, float]) -> None:
         """Show the figures of a finished epoch."""
-        self._view.update(epoch, row)
+        self._bar.advance(1, format_figures(row))
+        if self.verbose > 1:
+            seconds = row["seconds"]
+            took = "" if isnan(seconds) else f"  {seconds:.2f} s"
+            print(f"{self.name} epoch {epoch}/{self.last_epoch}  {format_figures(row)}{took}")
+
+
+class SearchProgress(_Report):
+    """Progress of a search, as a context manager.
+
+    Parameters
+    ----------
+    verbose : int or bool
+        0 silent, 1 a bar (rich if installed, else tqdm), 2 or more a line a trial.
+    name : str
+        What searches.
+    n_trials : int or None
+        Trials in all, if that is known.
+    n_folds : int
+        Folds of a trial.
+    """
+
+    def __init__(self, verbose: int, name: str, n_trials: int | None, n_folds: int) -> None:
+        super().__init__(verbose, name, n_trials, "trial")
+        self.n_folds = n_folds
+        self._n_done = 0
+        self._best = ""
+
+    def begin(self, n_done: int, best: float | None) -> None:
+        """Show what earlier calls have done."""
+        self._count(n_done, best)
+
+    def epoch(self, trial: int, fold: int, epoch: int, n_epochs: int) -> None:
+        """Show where a trial is."""
+        place = f"trial {trial} fold {fold + 1}/{self.n_folds} epoch {epoch}/{n_epochs}"
+        self._bar.advance(0, f"{self._best}{place}")
+
+    def trial_ended(
+        self, trial: int, state: str, value: float | None, n_done: int, best: float | None
+    ) -> None:
+        """Show what came out of a trial, and the best so far."""
+        self._count(n_done, best)
+        if self.verbose > 1:
+            shown = "" if value is None else f" {value:.4f}"
+            of = "" if self.total is None else f"/{self.total}"
+            print(f"{self.name} {n_done}{of}  trial {trial} {state.lower()}{shown}  {self._best}")
+
+    def _count(self, n_done: int, best: float | None) -> None:
+        self._best = "" if best is None else f"best {best:.4f} "
+        self._bar.advance(n_done - self._n_done, self._best)
+        self._n_done = n_done

@@ -1,6 +1,6 @@
 """The automatic search space: latents of fixed ranges, decoded to networks that fit.
 
-Knows no optimiser and no data but their shape. Samplers and pruners learn most where
+Knows no sampler and no data but their shape. Samplers and pruners learn most where
 every trial has the same few parameters with the same ranges; so what is sampled are the
 latents below, and what they mean for an input of some shape is decided by :func:`decode`.
 Spaces of plain kernel sizes, strides and pools are more than half invalid.
@@ -9,9 +9,15 @@ Spaces of plain kernel sizes, strides and pools are more than half invalid.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log2
+from numbers import Integral, Real
 from typing import Any
 
-from skcnn._automatic import AUTO_LEARNING_RATES, auto_batch_size, auto_weight_decay
+from skcnn._automatic import (
+    AUTO_LEARNING_RATES,
+    auto_batch_size,
+    auto_filters,
+    auto_weight_decay,
+)
 from skcnn._shapes import window_output_size
 
 MOST_BLOCKS = 6
@@ -64,6 +70,37 @@ LATENTS: dict[str, Latent] = {
     "weight_decay": Latent(0.01, 10.0, log=True),
     "batch_size": Latent(0.0, 1.0),
     "augmentation_strength": Latent(0.0, 1.5),
+}
+
+# Where a network is given whole, these are what remains to be searched.
+TRAINING_LATENTS = (
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "augmentation_strength",
+)
+# The latents of the estimators' own defaults, as far as the input does not decide.
+DEFAULTS: dict[str, Any] = {
+    "depth": 0.0,
+    "n_convolutions": 1,
+    "width": 32,
+    "growth": 2.0,
+    "kernel": 0.0,
+    "shrinking": "max",
+    "pool_size": 2,
+    "overlap": False,
+    "n_hidden": 1,
+    "n_units": 128,
+    "normalization": "batch",
+    "activation": "relu",
+    "dropout": 0.25,
+    "conv_dropout": 0.0,
+    "optimizer": "adamw",
+    "learning_rate": 1.0,
+    "weight_decay": 1.0,
+    "batch_size": 0.0,
+    "augmentation_strength": 1.0,
 }
 
 
@@ -179,3 +216,91 @@ def _batch_size(share: float, n_samples: int) -> int:
     most = min(max(n_samples // 8, auto_batch_size(n_samples)), LARGEST_BATCH)
     first, last = int(log2(SMALLEST_BATCH)), int(log2(max(most, SMALLEST_BATCH)))
     return int(2 ** (first + _at_share(share, last - first + 1)))
+
+
+def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) -> dict[str, Any]:
+    """Return the latents whose decoding is nearest to `params`.
+
+    For samplers to learn from networks that the space did not draw: what has no latent,
+    such as a tuple of kernel sizes, counts as the default.
+
+    Parameters
+    ----------
+    params : mapping
+        Keyword arguments of the estimators' constructors, any of those that `decode`
+        returns. What is missing or "auto" counts as the default.
+    spatial : sequence of int
+        Sides of the input, one to three.
+    n_samples : int
+        Number of training samples.
+
+    Returns
+    -------
+    dict
+        A value for every name in `LATENTS`, within its range.
+    """
+    given = {name: value for name, value in params.items() if value != "auto"}
+    latents = {**DEFAULTS, **_encode_blocks(given, spatial), **_encode_dense(given)}
+    for name in ("normalization", "activation", "optimizer", "dropout", "conv_dropout"):
+        latents[name] = given.get(name, latents[name])
+    latents["augmentation_strength"] = given.get("augmentation_strength", 1.0)
+    optimizer = latents["optimizer"]
+    for name, usual in (
+        ("learning_rate", AUTO_LEARNING_RATES.get(optimizer, 0.005)),
+        ("weight_decay", auto_weight_decay(optimizer)),
+    ):
+        latents[name] = given.get(name, usual) / usual
+    batch_size = given.get("batch_size", auto_batch_size(n_samples)) or n_samples
+    sizes = [_batch_size((i + 0.5) / 16, n_samples) for i in range(16)]
+    latents["batch_size"] = _nearest_share([log2(size / batch_size) for size in sizes])
+    if isinstance(given.get("kernel_size"), Integral):
+        sizes = [_kernel_size((i + 0.5) / 12, spatial) for i in range(12)]
+        latents["kernel"] = _nearest_share([size - given["kernel_size"] for size in sizes])
+    return {name: _within(latents[name], name) for name in LATENTS}
+
+
+def _nearest_share(differences: Sequence[float]) -> float:
+    """Return the middle of the parts of [0, 1] that differ least, the parts being equal."""
+    least = min(abs(d) for d in differences)
+    best = [i for i, d in enumerate(differences) if abs(d) == least]
+    return (best[0] + best[-1] + 1) / (2 * len(differences))
+
+
+def _encode_blocks(given: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, Any]:
+    filters = given.get("filters", auto_filters(spatial))
+    filters = (filters,) if isinstance(filters, Integral) else tuple(filters)
+    blocks = [(b,) if isinstance(b, Integral) else tuple(b) for b in filters]
+    by_stride = given.get("pooling", "max") is None and given.get("stride", 1) != 1
+    given_size: Any = given.get("pool_size", 2)
+    size = min(max(int(given_size), 2), 3) if isinstance(given_size, Integral) else 2
+    stride = given.get("pool_stride", None) or size
+    deepest = n_fitting_blocks(spatial, 1 if by_stride else size, 2 if by_stride else size)
+    deepest = min(max(deepest, 1), MOST_BLOCKS)
+    first, last = max(blocks[0][0], 1), max(blocks[-1][0], 1)
+    growth = (last / first) ** (1 / (len(blocks) - 1)) if len(blocks) > 1 else 2.0
+    return {
+        "depth": min((len(blocks) - 0.5) / deepest, 1.0),
+        "n_convolutions": max(len(block) for block in blocks),
+        "width": first,
+        "growth": growth,
+        "shrinking": "stride" if by_stride else given.get("pooling") or "max",
+        "pool_size": size,
+        "overlap": stride != size,
+    }
+
+
+def _encode_dense(given: Mapping[str, Any]) -> dict[str, Any]:
+    units = given.get("hidden_units", (128,))
+    units = (units,) if isinstance(units, Integral) else tuple(units)
+    return {"n_hidden": len(units), "n_units": units[0] if units else DEFAULTS["n_units"]}
+
+
+def _within(value: Any, name: str) -> Any:
+    """Return the value of a latent that is nearest to `value`."""
+    latent = LATENTS[name]
+    if latent.low is None or latent.high is None:
+        return value if value in latent.options else DEFAULTS[name]
+    if not isinstance(value, Real):
+        return DEFAULTS[name]
+    clipped: Any = min(max(value, latent.low), latent.high)
+    return round(clipped) if latent.whole else float(clipped)

@@ -1,0 +1,158 @@
+"""One candidate on all folds: what became of it, failures and warnings included.
+
+Knows no sampler and no study.
+"""
+
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from skcnn._folds import (
+    CrossValidation,
+    EvaluationError,
+    FoldResult,
+    FoldRun,
+    StepCache,
+    Watch,
+    check_scores,
+    convnet_of,
+    failed_fold,
+)
+from skcnn._lockstep import run_side_by_side
+
+MOST_WARNING_KINDS = 20  # counted for one candidate
+
+
+@dataclass
+class Outcome:
+    """What became of a candidate.
+
+    Attributes
+    ----------
+    state : {"COMPLETE", "PRUNED", "FAIL", "INTERRUPTED"}
+        The last is a candidate that ran out of the search's time.
+    folds : list of FoldResult
+        The finished folds, in order.
+    n_epochs : int or None
+        Epochs trained in all folds, also the unfinished one; None without a ConvNet.
+    n_parameters : int or None
+        Of the network; None without one.
+    reason : str
+        Why it failed: a traceback or a message.
+    warnings : list of (category, message, count)
+        What its fits warned of.
+    """
+
+    state: str = "COMPLETE"
+    folds: list[FoldResult] = field(default_factory=list)
+    n_epochs: int | None = None
+    n_parameters: int | None = None
+    reason: str = ""
+    warnings: list[tuple[str, str, int]] = field(default_factory=list)
+
+
+def evaluate(
+    cv: CrossValidation,
+    params: Mapping[str, Any],
+    watch: Watch,
+    cache: StepCache,
+    *,
+    lockstep: bool = False,
+    contexts: Sequence[Any] | None = None,
+) -> Outcome:
+    """Fit and score a candidate on all folds, as long as `watch` lets it.
+
+    Parameters
+    ----------
+    cv : CrossValidation
+        Data, splits and scorer.
+    params : mapping
+        What the candidate sets on the estimator.
+    watch : Watch
+        Told of every epoch and fold.
+    cache : StepCache
+        Fitted steps of earlier candidates.
+    lockstep : bool, default=False
+        Whether all folds are trained side by side, an epoch of each at a time, instead
+        of one fold after the other.
+    contexts : sequence of FoldContext or None, default=None
+        One a fold.
+
+    Returns
+    -------
+    Outcome
+        A candidate that fails is recorded, not raised, unless ``error_score="raise"``.
+    """
+    outcome = Outcome()
+    runs = [FoldRun(cv, params, fold, cache) for fold in range(len(cv.splits))]
+    contexts = contexts or [None] * len(runs)
+    with counted_warnings(outcome.warnings):
+        try:
+            run = run_side_by_side if lockstep else _run_in_turn
+            run(cv, runs, watch, contexts, outcome.folds)
+        except EvaluationError as error:
+            outcome.state, outcome.reason = "FAIL", str(error)
+    if watch.verdict:
+        outcome.state, outcome.reason = watch.verdict, watch.reason
+    if convnet_of(cv.estimator) is not None:
+        outcome.n_epochs = sum(run.n_epochs_seen for run in runs)
+        sizes = [run.n_parameters() for run in runs]
+        outcome.n_parameters = next((size for size in sizes if size is not None), None)
+    return outcome
+
+
+def _run_in_turn(
+    cv: CrossValidation,
+    runs: Sequence[FoldRun],
+    watch: Watch,
+    contexts: Sequence[Any],
+    folds: list[FoldResult],
+) -> None:
+    """Run one fold after the other, appending to `folds`."""
+    finished: list[float] = []
+    for fold, run in enumerate(runs):
+
+        def on_epoch(epoch: int, n_epochs: int, scores: Any, fold: int = fold) -> bool:
+            score = None
+            if watch.wants_scores and epoch + 1 < n_epochs:  # after the last comes the fold's
+                score = float(np.mean([*finished, cv.main_score(scores())]))
+            return watch.epoch_done(fold, epoch, n_epochs, score)
+
+        try:
+            result = run.run(on_epoch, contexts[fold])
+        except EvaluationError as error:
+            if cv.fails_by_error(error):
+                raise
+            result = failed_fold()
+        if watch.verdict:  # the fit was cut short: its scores mean nothing
+            return
+        folds.append(result)
+        finished.append(check_scores(cv, fold, result))
+        if watch.fold_done(fold, run.n_epochs_seen or None, float(np.mean(finished))):
+            return
+
+
+@contextmanager
+def counted_warnings(counts: list[tuple[str, str, int]]) -> Iterator[None]:
+    """Catch what would be shown inside the block and append (category, message, count).
+
+    Warnings that the user's filters ignore stay ignored, those that they turn into errors
+    stay errors.
+    """
+    with warnings.catch_warnings(record=True) as caught:
+        filters: Any = warnings.filters
+        filters[:] = [
+            (action if action in ("ignore", "error") else "always", *rest)
+            for action, *rest in filters
+        ]
+        yield
+    seen: dict[tuple[str, str], int] = {}
+    for warning in caught:
+        category = f"{warning.category.__module__}.{warning.category.__qualname__}"
+        key = category, str(warning.message)
+        seen[key] = seen.get(key, 0) + 1
+    counts += [(*key, n) for key, n in list(seen.items())[:MOST_WARNING_KINDS]]

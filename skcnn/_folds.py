@@ -1,0 +1,438 @@
+"""One candidate on one fold: a fit watched epoch by epoch, its scores and seconds.
+
+Knows no sampler and no study: whoever watches decides whether a candidate goes on.
+"""
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from skcnn._base import BaseConvNet
+
+Scores = dict[str, float]
+
+
+class EvaluationError(Exception):
+    """A fold could not be fitted or scored; the message is the traceback."""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What every candidate of a search is evaluated with.
+
+    Attributes
+    ----------
+    estimator : estimator
+        Cloned for every fold.
+    X, y : array-like
+        The data of the search.
+    splits : list of (train, test)
+        Indices, made once.
+    scorer : callable
+        Returns a number, or a dict of numbers.
+    main_metric : str or None
+        Which of several scores counts; None takes the first.
+    own_scorer : bool
+        Whether the user wrote the scorer, and may look into a Pipeline.
+    fit_params, score_params : dict
+        Routed metadata; what has an entry a sample is split as `X`.
+    error_score : float or "raise"
+        Score of a fold that failed.
+    return_train_score : bool
+        Whether training samples are scored too.
+    time_predictions : bool
+        Whether predicting the test samples is timed by itself.
+    """
+
+    estimator: Any
+    X: Any
+    y: Any
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    scorer: Callable[..., Any]
+    main_metric: str | None = None
+    own_scorer: bool = False
+    fit_params: Mapping[str, Any] = field(default_factory=dict)
+    score_params: Mapping[str, Any] = field(default_factory=dict)
+    error_score: Any = np.nan
+    return_train_score: bool = False
+    time_predictions: bool = False
+
+    def main_score(self, scores: Scores) -> float:
+        """Return the score that counts.
+
+        Raises
+        ------
+        ValueError
+            If a scorer that returns several has none of this name.
+        """
+        if self.main_metric is None or len(scores) == 1:
+            return next(iter(scores.values()))
+        if self.main_metric not in scores:
+            raise ValueError(
+                "For multi-metric scoring, the parameter refit must be set to a scorer key "
+                "or a callable to refit an estimator with the best parameter setting on the "
+                f"whole data. The scorer returned {sorted(scores)}, {self.main_metric!r} was "
+                "passed."
+            )
+        return scores[self.main_metric]
+
+    def fails_by_error(self, error: Exception) -> bool:
+        """Return whether a fold's failure is the candidate's, instead of a low score."""
+        return not isinstance(error, EvaluationError) or bool(np.isnan(self.error_score))
+
+    def score(self, estimator: Any, X: Any, y: Any, rows: np.ndarray) -> Scores:
+        """Return the scores of a fitted estimator on the samples `rows`, which `X` are."""
+        params = _check_method_params(self.X, dict(self.score_params), indices=rows)
+        scores = (
+            self.scorer(estimator, X, **params)
+            if y is None
+            else self.scorer(estimator, X, y, **params)
+        )
+        named = scores if isinstance(scores, dict) else {"score": scores}
+        for name, value in named.items():
+            if isinstance(value, str):  # a multi-metric scorer's traceback
+                raise EvaluationError(value)
+            if isinstance(value, bool) or (not np.isscalar(value) and np.ndim(value) > 0):
+                raise ValueError(
+                    f"scoring must return a number, got {value!r} ({type(value)}) for {name!r}."
+                )
+        return {name: float(value) for name, value in named.items()}
+
+
+@dataclass
+class FoldResult:
+    """Scores, seconds and epochs of one fold."""
+
+    test_scores: Scores
+    train_scores: Scores
+    fit_time: float
+    score_time: float
+    predict_time: float = np.nan
+    n_epochs: int | None = None
+    best_epoch: int | None = None
+
+
+class Watch:
+    """Decides after every epoch and fold whether a candidate goes on; this one lets it.
+
+    Attributes
+    ----------
+    wants_scores : bool
+        Whether epochs are scored on the test samples of their fold.
+    verdict : str
+        The state of a candidate that was stopped, else "".
+    reason : str
+        Why it was stopped.
+    """
+
+    wants_scores = False
+    verdict = ""
+    reason = ""
+
+    def epoch_done(self, fold: int, epoch: int, n_epochs: int, score: float | None) -> bool:
+        """Take the mean score so far after an epoch; return whether to stop."""
+        return bool(self.verdict)
+
+    def fold_done(self, fold: int, n_epochs: int | None, score: float) -> bool:
+        """Take the mean score of all finished folds; return whether to stop."""
+        return bool(self.verdict)
+
+
+def final_step(estimator: Any) -> Any:
+    """Return a Pipeline's last step, or what is no Pipeline itself."""
+    while isinstance(estimator, Pipeline):
+        estimator = estimator.steps[-1][1]
+    return estimator
+
+
+def convnet_of(estimator: Any) -> BaseConvNet | None:
+    """Return the ConvNet that `estimator` is or ends in, or None."""
+    net = final_step(estimator)
+    return net if isinstance(net, BaseConvNet) else None
+
+
+class EpochWatcher:
+    """scikit-learn's fit callback that tells a listener of every epoch.
+
+    Parameters
+    ----------
+    listener : callable
+        Takes the epoch from zero, the number of epochs planned and the estimator as of
+        now; returns whether to stop.
+    """
+
+    def __init__(self, listener: Callable[[int, int, Any], bool]) -> None:
+        self.listener = listener
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Do nothing before the fit."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Do nothing after the fit."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Do nothing before an epoch."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:
+        """Tell the listener after an epoch."""
+        if context.task_name != "epoch":
+            return False
+        return self.listener(context.task_id, context.parent.max_subtasks, fitted_estimator)
+
+
+class FoldContext:
+    """scikit-learn's callbacks of a search, for one fit inside it.
+
+    Parameters
+    ----------
+    context : CallbackContext
+        The fit's place in the tree of tasks.
+    caller : estimator
+        The search.
+    data : dict
+        ``X``, ``y`` and ``metadata`` of the search.
+    """
+
+    def __init__(self, context: Any, caller: Any, data: Mapping[str, Any]) -> None:
+        self.context = context
+        self.caller = caller
+        self.data = data
+
+    @contextmanager
+    def around(self, estimator: Any) -> Iterator[None]:
+        """Tell the callbacks of the fit, and the estimator of the callbacks."""
+        with self.context.propagate_callback_context(estimator):
+            self.context.call_on_fit_task_begin(estimator=self.caller, **self.data)
+            yield
+            self.context.call_on_fit_task_end(estimator=self.caller, **self.data)
+
+
+class StepCache:
+    """The fitted steps of a Pipeline before its last one, for each fold the latest.
+
+    They are fitted again only where their parameters, or those of a step before them,
+    are others than for the last candidate.
+    """
+
+    def __init__(self) -> None:
+        self.kept: dict[tuple[int, int], tuple[str, Any]] = {}
+
+    def of_fold(self, fold: int) -> "FoldMemory":
+        """Return what a Pipeline's `memory` takes, for one fit on one fold."""
+        return FoldMemory(self, fold)
+
+
+class FoldMemory:
+    """Has the interface of joblib.Memory that Pipeline needs.
+
+    Parameters
+    ----------
+    cache : StepCache
+        Where fitted steps are kept.
+    fold : int
+        The number of the fold.
+    """
+
+    location = "memory"  # not None: the Pipeline fits clones of its steps
+
+    def __init__(self, steps: StepCache, fold: int) -> None:
+        self.steps = steps
+        self.fold = fold
+
+    def cache(self, function: Callable[..., Any], ignore: Any = None) -> Callable[..., Any]:
+        """Return `function`, not called again for the same chain of steps."""
+        chain: list[str] = []
+
+        def cached(transformer: Any, *args: Any, **kwargs: Any) -> Any:
+            chain.append(_hash_of(transformer))
+            place, key = (self.fold, len(chain)), "/".join(chain)
+            if "" in chain:
+                return function(transformer, *args, **kwargs)
+            if self.steps.kept.get(place, ("", None))[0] != key:
+                self.steps.kept[place] = key, function(transformer, *args, **kwargs)
+            return self.steps.kept[place][1]
+
+        return cached
+
+
+def _hash_of(transformer: Any) -> str:
+    """Return a hash of an unfitted step, "" where it has none, such as with a lambda."""
+    try:
+        return joblib.hash(transformer)
+    except Exception:
+        return ""
+
+
+class FoldRun:
+    """The fit and the scores of a candidate on one fold.
+
+    Parameters
+    ----------
+    cv : CrossValidation
+        Data, split and scorer.
+    params : mapping
+        What the candidate sets on the estimator.
+    fold : int
+        The number of the fold.
+    cache : StepCache
+        Fitted steps of earlier candidates.
+    """
+
+    def __init__(
+        self, cv: CrossValidation, params: Mapping[str, Any], fold: int, cache: StepCache
+    ) -> None:
+        self.cv = cv
+        self.fold = fold
+        self.train, self.test = cv.splits[fold]
+        self.estimator = clone(cv.estimator)
+        if params:
+            self.estimator.set_params(**clone(dict(params), safe=False))
+        self.n_epochs_seen = 0
+        if isinstance(self.estimator, Pipeline) and self.estimator.memory is None:
+            self.estimator.memory = cache.of_fold(fold)
+
+    def run(
+        self,
+        on_epoch: Callable[[int, int, Callable[[], Scores]], bool],
+        context: Any = None,
+    ) -> FoldResult:
+        """Fit and score.
+
+        Parameters
+        ----------
+        on_epoch : callable
+            Takes the epoch from zero, the number planned and a function that returns the
+            scores on the test samples as of now; returns whether to stop the fit.
+        context : FoldContext or None
+            Of scikit-learn's callbacks.
+
+        Raises
+        ------
+        EvaluationError
+            With the traceback, unless ``error_score="raise"``.
+        """
+        estimator = self.estimator
+        X_train, y_train = _safe_split(estimator, self.cv.X, self.cv.y, self.train)
+        X_test, y_test = _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
+        fit_params = _check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
+        self._watch_epochs(on_epoch, X_test, y_test)
+        targets = () if y_train is None else (y_train,)
+        start = time.perf_counter()
+        with self._failures_explained():
+            with nullcontext() if context is None else context.around(estimator):
+                estimator.fit(X_train, *targets, **fit_params)
+            fitted = time.perf_counter()
+            test_scores = self.cv.score(estimator, X_test, y_test, self.test)
+            scored = time.perf_counter()
+            train_scores = {}
+            if self.cv.return_train_score:
+                train_scores = self.cv.score(estimator, X_train, y_train, self.train)
+            result = FoldResult(test_scores, train_scores, fitted - start, scored - fitted)
+            if self.cv.time_predictions:
+                start = time.perf_counter()
+                estimator.predict(X_test)
+                result.predict_time = time.perf_counter() - start
+        net = convnet_of(estimator)
+        if net is not None:
+            result.n_epochs, result.best_epoch = net.n_iter_, net.best_epoch_
+        return result
+
+    def _watch_epochs(self, on_epoch: Any, X_test: Any, y_test: Any) -> None:
+        net = convnet_of(self.estimator)
+        if net is None:
+            return
+        transformed: list[Any] = []
+
+        def listener(epoch: int, n_epochs: int, snapshot: Any) -> bool:
+            self.n_epochs_seen = epoch + 1
+
+            def scores() -> Scores:
+                if self.cv.own_scorer or not isinstance(self.estimator, Pipeline):
+                    return self.cv.score(
+                        _with_final(self.estimator, snapshot), X_test, y_test, self.test
+                    )
+                if not transformed:  # by steps that are fitted by now, once
+                    transformed.append(_before_final(self.estimator, X_test))
+                return self.cv.score(snapshot, transformed[0], y_test, self.test)
+
+            return on_epoch(epoch, n_epochs, scores)
+
+        net.set_callbacks(*getattr(net, "_skl_callbacks", []), EpochWatcher(listener))
+
+    @contextmanager
+    def _failures_explained(self) -> Iterator[None]:
+        try:
+            yield
+        except EvaluationError as error:
+            if self.cv.error_score == "raise":
+                raise ValueError(str(error)) from error
+            raise
+        except Exception as error:
+            if self.cv.error_score == "raise":
+                raise
+            raise EvaluationError(traceback.format_exc()) from error
+
+    def n_parameters(self) -> int | None:
+        """Return the trainable parameters of the fitted network, None without one."""
+        return getattr(convnet_of(self.estimator), "n_parameters_", None)
+
+
+def _with_final(estimator: Any, net: Any) -> Any:
+    """Return a copy of a Pipeline whose steps are fitted, with another last step."""
+    if not isinstance(estimator, Pipeline):
+        return net
+    *before, (name, last) = estimator.steps
+    return Pipeline([*before, (name, _with_final(last, net))])
+
+
+def _before_final(pipeline: Any, X: Any) -> Any:
+    """Return `X` as the last step of a Pipeline, also a nested one, is given it to predict."""
+    while isinstance(pipeline, Pipeline):
+        for _, step in pipeline.steps[:-1]:
+            if step is not None and step != "passthrough":
+                X = step.transform(X)
+        pipeline = pipeline.steps[-1][1]
+    return X
+
+
+def failed_fold() -> FoldResult:
+    """Return the result of a fold that failed where ``error_score`` is a number."""
+    return FoldResult({}, {}, 0.0, 0.0)
+
+
+def check_scores(cv: CrossValidation, fold: int, result: FoldResult) -> float:
+    """Return a fold's main score.
+
+    Raises
+    ------
+    EvaluationError
+        If any score is NaN.
+    """
+    if not result.test_scores:
+        return float(cv.error_score)
+    lost = [name for name, score in result.test_scores.items() if np.isnan(score)]
+    if lost:
+        raise EvaluationError(f"The test score {lost[0]!r} of fold {fold} is NaN.")
+    return cv.main_score(result.test_scores)
+
+
+def set_random_states(estimator: BaseEstimator, seed: int) -> Any:
+    """Give every `random_state` of an estimator that is None a seed of its own."""
+    names = sorted(
+        name
+        for name, value in estimator.get_params(deep=True).items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    )
+    words = np.random.SeedSequence([seed, 1]).generate_state(len(names) or 1)
+    seeds = {name: int(word >> 1) for name, word in zip(names, words, strict=False)}
+    return estimator.set_params(**seeds) if seeds else estimator

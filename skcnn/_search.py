@@ -1,0 +1,875 @@
+"""ConvNetSearchCV: Optuna's search with GridSearchCV's interface.
+
+Puts the parts together; Optuna itself is imported by the modules that ``fit`` loads.
+"""
+
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from numbers import Integral, Real
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import joblib
+import numpy as np
+import pandas as pd
+import torch
+from joblib import effective_n_jobs, parallel_config
+from joblib.externals.loky.process_executor import TerminatedWorkerError
+from sklearn.base import clone, is_classifier
+from sklearn.callback import with_callbacks
+from sklearn.exceptions import FitFailedWarning
+from sklearn.model_selection import check_cv
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.pipeline import Pipeline
+from sklearn.utils import indexable
+from sklearn.utils._param_validation import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+)
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
+
+from skcnn._augmentation import Augmentation
+from skcnn._automatic import resolve_epochs
+from skcnn._device import draw_seed, resolve_device
+from skcnn._errors import warn_caller
+from skcnn._folds import CrossValidation, FoldContext, convnet_of, final_step, set_random_states
+from skcnn._lazy import originals
+from skcnn._network_size import SIZES, Limits, NetworkSizer
+from skcnn._parameters import check_parameters
+from skcnn._progress import SearchProgress
+from skcnn._search_results import (
+    TrialRecord,
+    format_results,
+    pareto_front,
+    trials_table,
+    warning_counts,
+)
+from skcnn._validation import InputLayout, check_sample_array
+
+if TYPE_CHECKING:
+    from optuna.study import Study
+
+    from skcnn._param_space import ParamSpace
+    from skcnn._trials import SearchPlan
+
+STUDY_NAME = "ConvNetSearchCV"
+BOUNDS = (*SIZES, "seconds")
+# Parameters that change how a result is reached, not what it is.
+NOT_IN_FINGERPRINT = ("verbose", "n_jobs", "n_threads", "device", "memory", "pre_dispatch")
+MOST_RESTARTS = 3  # of worker processes that died
+WATCH_SECONDS = 0.5
+
+
+class ConvNetSearchCV(BaseSearchCV):
+    """Search of architecture and training by Optuna, with cross-validation.
+
+    Takes the place of GridSearchCV: the same scores, results and methods. Trials are drawn
+    by an Optuna sampler, which learns from those before; trials that fall behind are ended
+    early, also inside a Pipeline.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A ConvNet, or a Pipeline that ends in one. Any other estimator is searched too, with
+        a `param_space` of its own and without pruning.
+    param_space : "auto", dict or callable, default="auto"
+        What to draw from.
+
+        - "auto": blocks, convolutions a block, filters and their growth, kernel size, pool
+          or stride, hidden layers and units, normalization, activation, dropout, optimizer,
+          learning rate, weight decay, batch size, and the strength of the augmentation if
+          there is one. Every draw fits the input. The first trial is the estimator as it is.
+          With an `architecture`, only what belongs to training is searched.
+        - dict of parameter name to an Optuna distribution, a tuple ``(low, high)``, ``(low,
+          high, "log")`` or ``(low, high, step)``, whose type says whether the numbers are
+          whole, a list of choices, or a scipy distribution. Names inside a Pipeline are
+          spelt as in `set_params`.
+        - callable that takes an Optuna trial and returns a dict of parameters.
+    n_trials : int or None, default=50
+        Trials in all, with those of earlier calls on the same `storage`. None needs a
+        `timeout` or `patience`.
+    timeout : float or None, default=None
+        Seconds after which the search ends. A trial under way is left at the end of its
+        epoch and does not count.
+    patience : int or None, default=None
+        Trials without a better one after which the search ends.
+    scoring : str, callable, list, tuple, dict or None, default=None
+        As in GridSearchCV.
+    refit : bool, str or callable, default=True
+        As in GridSearchCV. Where the best trial stopped early, the refit takes all samples
+        and the median of its folds' best epochs. With several scores the named one is
+        searched for, without a name the first.
+    cv : int, splitter, iterable or None, default=None
+        As in GridSearchCV; split once, the same for all trials.
+    sampler : {"auto", "tpe", "random"} or Optuna sampler, default="auto"
+        "auto" is the tree-structured Parzen estimator [1]_ after ten random trials.
+    pruner : {"auto", "median", "hyperband", "asha"}, Optuna pruner or None, default="auto"
+        When to end a trial early. "auto" and "median" compare the mean score so far with
+        the median of other trials after as many epochs, fold after fold. "hyperband" [2]_
+        and "asha" train an epoch of all folds at a time.
+    objectives : sequence of str or None, default=None
+        What to search for at once: "score" or the name of a score, and the costs
+        "n_parameters", "multiply_accumulates", "predict_seconds" (of a fold's test
+        samples), "fit_seconds" (of a fold) and "n_epochs". None is ("score",). With more
+        than one there is no pruning, and `pareto_front_` has the best trade-offs.
+    constraints : dict or None, default=None
+        Upper bounds: of "n_parameters" and "multiply_accumulates" (of one sample), known
+        before a training, and of "seconds" of a trial, which fails at the end of the epoch
+        that exceeds them.
+    storage : str, Path or None, default=None
+        Where the study is kept: in memory, in a journal file of this path, or in the
+        database of a URL ``postgresql://...`` (or ``sqlite:///...``).
+    study_name : str or None, default=None
+        The study's name in the storage; None is "ConvNetSearchCV".
+    resume : bool, default=True
+        Whether to continue a study that is in the storage already.
+    initial_params : sequence of dict, default=()
+        Parameters to try first; for a callable the values of its suggestions.
+    n_jobs : int or None, default=None
+        Processes, with one thread each. None is this process alone, -1 all processors.
+    random_state : int, RandomState instance or None, default=None
+        Seed of the sampler, and of the estimator's parts whose own `random_state` is None.
+        With an integer a search in one process is always the same.
+    verbose : int, default=0
+        0 silent, 1 a progress bar, 2 or more a line a trial.
+    error_score : "raise" or float, default=np.nan
+        Score of a fold that failed. With NaN the trial fails and does not go on.
+    return_train_score : bool, default=False
+        Whether training samples are scored too.
+
+    Attributes
+    ----------
+    cv_results_ : dict of str -> array
+        As GridSearchCV's, a row a trial, and: state ("COMPLETE", "PRUNED", "FAIL",
+        "INFEASIBLE"), pruned, n_epochs (of all folds), n_parameters, trial (its number in
+        the study). Scores of folds that were not finished are NaN. It can be made a
+        DataFrame.
+    best_estimator_ : estimator
+        Fitted on all samples with the best parameters, if `refit` is not False.
+    best_score_ : float
+        Mean score of the best trial.
+    best_params_ : dict
+        Its parameters.
+    best_index_ : int
+        Its row.
+    study_ : optuna.study.Study
+        The study.
+    pareto_front_ : DataFrame
+        The complete trials that no other beats in all objectives: objectives and
+        parameters, indexed by row.
+    scorer_ : callable or dict
+        The scorers.
+    n_splits_ : int
+        Number of folds.
+    refit_time_ : float
+        Seconds of the refit.
+    multimetric_ : bool
+        Whether there are several scores.
+    classes_ : ndarray of shape (n_classes,)
+        Class labels, of a classifier.
+    n_features_in_ : int
+        Number of values of a sample.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names of `X`, where it had any that are strings.
+
+    See Also
+    --------
+    SearchDisplay : Draws a search.
+    sklearn.model_selection.GridSearchCV : Tries all combinations.
+
+    Notes
+    -----
+    The pruner's step is ``fold * n_epochs + epoch``; what is compared is the mean of the
+    finished folds' scores and of the current one's on its test samples.
+
+    Steps of a Pipeline before the ConvNet are fitted once a fold, and again only where
+    their own parameters change.
+
+    With `n_jobs` or several processes on one storage, what a trial learns from depends on
+    which are finished: the search is not reproducible, though each trial's score is.
+
+    References
+    ----------
+    .. [1] J. Bergstra, R. Bardenet, Y. Bengio, B. Kégl, "Algorithms for hyper-parameter
+       optimization", NeurIPS 2011.
+    .. [2] L. Li et al., "Hyperband: a novel bandit-based approach to hyperparameter
+       optimization", JMLR 18 (2018).
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import ConvNetClassifier, ConvNetSearchCV
+    >>> X, y = load_digits(return_X_y=True)
+    >>> net = ConvNetClassifier(input_shape=(8, 8), max_epochs=3)
+    >>> search = ConvNetSearchCV(net, n_trials=3, cv=3, random_state=0)
+    >>> search.fit(X[:600], y[:600]).best_index_
+    0
+    >>> len(search.cv_results_["params"])
+    3
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        **{
+            name: constraint
+            for name, constraint in BaseSearchCV._parameter_constraints.items()
+            if name != "pre_dispatch"
+        },
+        "estimator": [HasMethods(["fit"])],
+        "param_space": [StrOptions({"auto"}), dict, callable],
+        "n_trials": [Interval(Integral, 1, None, closed="left"), None],
+        "timeout": [Interval(Real, 0, None, closed="neither"), None],
+        "patience": [Interval(Integral, 1, None, closed="left"), None],
+        "sampler": [
+            StrOptions({"auto", "tpe", "random"}),
+            HasMethods(["sample_relative", "sample_independent"]),
+        ],
+        "pruner": [
+            StrOptions({"auto", "median", "hyperband", "asha"}),
+            HasMethods(["prune"]),
+            None,
+        ],
+        "objectives": [list, tuple, None],
+        "constraints": [dict, None],
+        "storage": [str, Path, None],
+        "study_name": [str, None],
+        "resume": ["boolean"],
+        "initial_params": [list, tuple],
+        "n_jobs": [Integral, None],
+        "random_state": ["random_state"],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_space: Any = "auto",
+        *,
+        n_trials: int | None = 50,
+        timeout: float | None = None,
+        patience: int | None = None,
+        scoring: Any = None,
+        refit: Any = True,
+        cv: Any = None,
+        sampler: Any = "auto",
+        pruner: Any = "auto",
+        objectives: Any = None,
+        constraints: dict[str, float] | None = None,
+        storage: Any = None,
+        study_name: str | None = None,
+        resume: bool = True,
+        initial_params: Any = (),
+        n_jobs: int | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+    ) -> None:
+        self.estimator = estimator
+        self.param_space = param_space
+        self.n_trials = n_trials
+        self.timeout = timeout
+        self.patience = patience
+        self.scoring = scoring
+        self.refit = refit
+        self.cv = cv
+        self.sampler = sampler
+        self.pruner = pruner
+        self.objectives = objectives
+        self.constraints = constraints
+        self.storage = storage
+        self.study_name = study_name
+        self.resume = resume
+        self.initial_params = initial_params
+        self.n_jobs = n_jobs
+        self.random_state = random_state
+        self.verbose = verbose
+        self.error_score = error_score
+        self.return_train_score = return_train_score
+
+    @with_callbacks
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Search, and fit the best estimator on all samples.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, ...)
+            What the estimator takes.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs), default=None
+            Targets.
+        **params : dict
+            Passed to the estimator's `fit`, the scorer and the splitter, as in
+            GridSearchCV: ``sample_weight``, ``groups``.
+
+        Returns
+        -------
+        ConvNetSearchCV
+            The search itself.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is illegal, the storage has a study of another search, or no
+            trial is completed; then with the first failure's traceback.
+
+        Warns
+        -----
+        FitFailedWarning
+            If some trials failed.
+        UserWarning
+            If the search was interrupted (Ctrl-C): the best so far is refitted. What fits
+            warned of is shown once, with how often.
+        """
+        from skcnn._study_storage import quiet_optuna
+
+        self._check_own_parameters()
+        scorer, refit_metric = self._get_scorers()
+        X, y = indexable(X, y)
+        params = _check_method_params(X, params=params)
+        routed = self._get_routed_params_for_fit(params)
+        net = convnet_of(self.estimator)
+        if net is not None:
+            _read_outputs(net, X, y)  # bad targets are told of before they are split
+        cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
+        splits = list(cv.split(X, y, **routed.splitter.split))
+        if not splits:
+            raise ValueError("No fits were performed. Was the CV iterator empty?")
+        seed = None if self.random_state is None else draw_seed(self.random_state)
+        estimator = clone(self.estimator)
+        if seed is not None:
+            estimator = set_random_states(estimator, seed)
+        data = CrossValidation(
+            estimator,
+            X,
+            y,
+            splits,
+            scorer,
+            main_metric=self.refit if isinstance(self.refit, str) else None,
+            own_scorer=callable(self.scoring) and not hasattr(self.scoring, "_score_func"),
+            fit_params=routed.estimator.fit,
+            score_params=routed.scorer.score,
+            error_score=self.error_score,
+            return_train_score=self.return_train_score,
+            time_predictions="predict_seconds" in self._objectives(),
+        )
+        metadata = {"sample_weight": params["sample_weight"]} if "sample_weight" in params else None
+        context = _Context(self, {"X": X, "y": y, "metadata": metadata})
+        with quiet_optuna():
+            plan = self._plan(data, seed)
+            study, records, interrupted, earlier = self._search(plan, context)
+        self._keep(plan, study, records, refit_metric)
+        if self.refit:
+            self._refit(data, context)
+        context.finish()
+        self._warn(records, interrupted, earlier)
+        return self
+
+    def trials_dataframe(self) -> pd.DataFrame:
+        """Return one row a trial, also of failed and pruned ones.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by the trial's number in the study: state, objectives (NaN unless
+            complete), n_epochs, n_parameters, copy_of (a trial with the same parameters,
+            which was not trained again), begin, seconds, reason (why it failed), and a
+            column a parameter.
+        """
+        check_is_fitted(self, "study_")
+        times = {
+            trial.number: (trial.datetime_start, trial.datetime_complete)
+            for trial in self.study_.get_trials(deepcopy=False)
+        }
+        return trials_table(self._records, self._objectives(), times)
+
+    # Preparation
+
+    def _objectives(self) -> tuple[str, ...]:
+        return ("score",) if self.objectives is None else tuple(self.objectives)
+
+    def _check_own_parameters(self) -> None:
+        check_parameters(self)
+        if self.n_trials is None and self.timeout is None and self.patience is None:
+            raise InvalidParameterError(
+                "The 'n_trials' parameter must be an int where timeout and patience are None. "
+                "Got None: the search would not end."
+            )
+        objectives = self._objectives()
+        if not objectives or len({*objectives}) < len(objectives):
+            raise InvalidParameterError(
+                "The 'objectives' parameter must name one or more different objectives. Got "
+                f"{self.objectives!r}."
+            )
+        if self.patience is not None and len(objectives) > 1:
+            raise InvalidParameterError(
+                "The 'patience' parameter must be None with several objectives, of which none "
+                f"is the best trial. Got {self.patience!r}."
+            )
+        for name, bound in (self.constraints or {}).items():
+            if name not in BOUNDS:
+                raise InvalidParameterError(
+                    f"The 'constraints' parameter must name some of {list(BOUNDS)}. Got {name!r}."
+                )
+            if not isinstance(bound, Real) or isinstance(bound, bool) or not bound > 0:
+                raise InvalidParameterError(
+                    f"The 'constraints' parameter must give {name!r} a number > 0. Got {bound!r}."
+                )
+
+    def _plan(self, cv: CrossValidation, seed: int | None) -> "SearchPlan":
+        from skcnn._samplers import pruner_for
+        from skcnn._trials import COSTS, SearchPlan
+
+        objectives = self._objectives()
+        self._check_objectives(objectives, cv, COSTS)
+        net = convnet_of(cv.estimator)
+        bounds = {k: v for k, v in (self.constraints or {}).items() if k in SIZES}
+        shaped = self.param_space == "auto" or bounds or {*SIZES} & {*objectives}
+        if shaped and net is None:
+            raise InvalidParameterError(
+                "The 'param_space' parameter must be a dict or a callable, without bounds of a "
+                "network's size, where the estimator is neither a ConvNet nor a Pipeline that "
+                f"ends in one. Got {self.param_space!r} and a "
+                f"{type(final_step(cv.estimator)).__name__}."
+            )
+        # a single network's data are checked before any trial fails by them
+        shaped = shaped or net is cv.estimator
+        layout = _read_shape(cv) if shaped else None
+        sizer = None
+        if layout is not None:
+            sizer = NetworkSizer(cv.estimator, layout, _read_outputs(net, cv.X, cv.y))
+        n_train = len(cv.splits[0][0])
+        n_epochs = 1
+        if net is not None:
+            if net.early_stopping:
+                n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
+            n_epochs = resolve_epochs(net.max_epochs, n_train)
+        limits = Limits(bounds, sizer) if bounds and sizer is not None else None
+        return SearchPlan(
+            cv=cv,
+            space=self._space(cv, layout),
+            n_trials=self.n_trials,
+            deadline=None if self.timeout is None else time.time() + self.timeout,
+            patience=self.patience,
+            sampler=self.sampler,
+            pruner=pruner_for(None if net is None else self.pruner, len(objectives), n_epochs),
+            objectives=objectives,
+            limits=limits,
+            sizer=sizer,
+            trial_seconds=(self.constraints or {}).get("seconds"),
+            epochs_per_fold=n_epochs,
+            seed=seed,
+        )
+
+    def _check_objectives(
+        self, objectives: tuple[str, ...], cv: CrossValidation, costs: tuple[str, ...]
+    ) -> None:
+        known = ["score", *costs]
+        metrics = getattr(cv.scorer, "_scorers", None)
+        if callable(self.scoring):
+            return  # which scores it returns is not known yet
+        known += list(metrics or [])
+        for name in objectives:
+            if name not in known:
+                raise InvalidParameterError(
+                    f"The 'objectives' parameter must name some of {known}. Got {name!r}."
+                )
+
+    def _space(self, cv: CrossValidation, layout: InputLayout | None) -> "ParamSpace":
+        from skcnn._param_space import AutoSpace, CallableSpace, DictSpace
+
+        if callable(self.param_space):
+            return CallableSpace(self.param_space, self.initial_params)
+        if isinstance(self.param_space, Mapping):
+            names = clone(cv.estimator).get_params(deep=True)
+            for name in self.param_space:
+                if name not in names:  # scikit-learn's own message
+                    clone(cv.estimator).set_params(**{name: None})
+            return DictSpace(self.param_space, self.initial_params)
+        assert layout is not None
+        net: Any = convnet_of(cv.estimator)
+        prefix, augmented, estimator = "", net.augmentation is not None, cv.estimator
+        while isinstance(estimator, Pipeline):
+            augmented |= any(isinstance(step, Augmentation) for _, step in estimator.steps)
+            prefix += f"{estimator.steps[-1][0]}__"
+            estimator = estimator.steps[-1][1]
+        return AutoSpace(
+            prefix,
+            layout.spatial,
+            len(cv.splits[0][0]),
+            net.get_params(deep=False),
+            augmented,
+            self.initial_params,
+        )
+
+    # The search
+
+    def _search(
+        self, plan: "SearchPlan", context: "_Context"
+    ) -> tuple["Study", list[TrialRecord], bool, set[int]]:
+        """Run the trials.
+
+        Returns
+        -------
+        study, records
+            With the trials of earlier calls.
+        interrupted : bool
+            Whether Ctrl-C ended it.
+        earlier : set of int
+            Trials that were there before.
+        """
+        import optuna
+
+        from skcnn._study_storage import open_storage
+        from skcnn._trials import TrialRunner, best_value, finished_trials, open_study
+
+        name = self.study_name or STUDY_NAME
+        n_jobs = self._n_processes(plan)
+        interrupted = False
+        with ExitStack() as stack:
+            where = self.storage
+            if where is None and n_jobs > 1:
+                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="skcnn-"))
+                where = str(Path(folder) / "study.journal")
+            storage = open_storage(where, name)
+            stack.callback(storage.close)
+            known = {} if self.storage is None else self._fingerprint(plan)
+            study = open_study(plan, storage, name, known, self.resume)
+            earlier = {trial.number for trial in finished_trials(study)}
+            progress = stack.enter_context(
+                SearchProgress(
+                    self.verbose, type(self).__name__, self.n_trials, len(plan.cv.splits)
+                )
+            )
+            progress.begin(len(earlier), best_value(study))
+            runner = TrialRunner(plan, storage, study, progress, context.of_trial)
+            try:
+                if n_jobs > 1:
+                    self._run_workers(plan, where, name, n_jobs, progress)
+                runner.run()  # alone, or what workers that died left
+            except KeyboardInterrupt:
+                if best_value(study) is None:
+                    raise
+                interrupted = True
+            if where is not self.storage:  # the folder is about to go
+                memory = optuna.storages.InMemoryStorage()
+                optuna.copy_study(
+                    from_study_name=name, from_storage=storage.storage, to_storage=memory
+                )
+                study = optuna.load_study(study_name=name, storage=memory)
+            else:  # without the sampler's hold on the data
+                study = optuna.load_study(study_name=name, storage=storage.storage)
+            return study, _records(plan, study), interrupted, earlier
+
+    def _n_processes(self, plan: "SearchPlan") -> int:
+        n_jobs = effective_n_jobs(self.n_jobs)
+        if plan.n_trials is not None:
+            n_jobs = min(n_jobs, plan.n_trials)
+        net: Any = convnet_of(plan.cv.estimator)
+        if n_jobs > 1 and net is not None:
+            device = resolve_device(net.device)
+            if device.type != "cpu":
+                warn_caller(
+                    f"n_jobs={self.n_jobs}: all trials share the device {device}, so they run "
+                    "one at a time. Pass n_jobs=None, or device='cpu' to the network.",
+                    UserWarning,
+                )
+                return 1
+        return n_jobs
+
+    def _run_workers(
+        self, plan: "SearchPlan", storage: Any, study_name: str, n_jobs: int, progress: Any
+    ) -> None:
+        """Run trials in processes of their own until there are enough."""
+        over = threading.Event()
+        watcher = threading.Thread(
+            target=_show_progress, args=(storage, study_name, progress, over), daemon=True
+        )
+        watcher.start()
+        try:
+            for restart in range(MOST_RESTARTS + 1):
+                try:
+                    with parallel_config(backend="loky", inner_max_num_threads=1):
+                        Parallel(n_jobs=n_jobs)(
+                            delayed(_run_worker)(plan, storage, study_name) for _ in range(n_jobs)
+                        )
+                    return
+                except TerminatedWorkerError:
+                    if restart == MOST_RESTARTS:
+                        raise
+        finally:
+            over.set()
+            watcher.join()
+
+    def _fingerprint(self, plan: "SearchPlan") -> dict[str, str]:
+        """Return what must be the same for scores to be compared, as short texts."""
+        from skcnn._param_space import text_of
+
+        cv = plan.cv
+        searched = {name for record in plan.space.initial for name in record}
+        searched |= {*(plan.space.distributions or ())}
+        own = {
+            name: text_of(value)
+            for name, value in cv.estimator.get_params(deep=True).items()
+            if name.rpartition("__")[2] not in NOT_IN_FINGERPRINT
+            and not hasattr(value, "get_params")
+            and not (isinstance(value, list) and name.rpartition("__")[2] == "steps")
+            and name not in searched
+        }
+        kinds = [type(cv.estimator).__name__]
+        if isinstance(cv.estimator, Pipeline):
+            kinds += [type(step).__name__ for _, step in cv.estimator.steps]
+        given = sorted(own.items())
+        scoring: Any = self.scoring
+        if isinstance(scoring, dict):
+            scoring = {name: text_of(value) for name, value in sorted(scoring.items())}
+        return {
+            "data": joblib.hash((cv.X, cv.y, dict(cv.fit_params), dict(cv.score_params))),
+            "cv": f"{len(cv.splits)} splits, {joblib.hash(cv.splits)}",
+            "scoring": text_of(scoring),
+            "objectives": f"{plan.objectives}, refit={plan.cv.main_metric}",
+            **plan.space.description(),
+            "estimator": f"{'/'.join(kinds)}, {joblib.hash(given)}: "
+            + ", ".join(f"{name}={text}" for name, text in given if text != "None"),
+        }
+
+    # Results
+
+    def _keep(
+        self,
+        plan: "SearchPlan",
+        study: "Study",
+        records: list[TrialRecord],
+        refit_metric: str,
+    ) -> None:
+        """Set the fitted attributes but those of the refit."""
+        complete = [record for record in records if record.complete]
+        if not complete:
+            raise ValueError(_why_none(records, self.timeout))
+        n_splits = len(plan.cv.splits)
+        results = format_results(records, n_splits, self.error_score, self.return_train_score)
+        names = {
+            name for r in complete for fold in r.result["folds"] for name in fold["test_scores"]
+        }
+        multimetric = bool(names - {"score"})
+        if callable(self.scoring) and multimetric:
+            self._check_refit_for_multimetric(dict.fromkeys(names))
+            refit_metric = self.refit
+        for name in (
+            "best_index_",
+            "best_score_",
+            "best_params_",
+            "best_estimator_",
+            "refit_time_",
+        ):
+            self.__dict__.pop(name, None)  # of an earlier fit
+        self.n_splits_ = n_splits
+        self.multimetric_ = multimetric
+        self.study_ = study
+        self._records = records
+        self.cv_results_ = results
+        self.scorer_ = getattr(plan.cv.scorer, "_scorers", plan.cv.scorer)
+        small = [direction.name == "MINIMIZE" for direction in plan.directions]
+        self.pareto_front_ = pareto_front(records, plan.objectives, small)
+        if self.refit or not multimetric:
+            self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            if not callable(self.refit):
+                self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
+            self.best_params_ = results["params"][self.best_index_]
+
+    def _refit(self, cv: CrossValidation, context: "_Context") -> None:
+        """Fit the best parameters on all samples, for as long as was best for the folds."""
+        estimator = clone(cv.estimator).set_params(**clone(self.best_params_, safe=False))
+        net: Any = convnet_of(estimator)
+        epochs = [fold["best_epoch"] for fold in self._records[self.best_index_].result["folds"]]
+        if net is not None and net.early_stopping and all(epochs) and epochs:
+            net.set_params(early_stopping=False, max_epochs=int(np.ceil(np.median(epochs))))
+        targets = () if cv.y is None else (cv.y,)
+        start = time.perf_counter()
+        with context.of_refit().around(estimator):
+            estimator.fit(cv.X, *targets, **cv.fit_params)
+        self.refit_time_ = time.perf_counter() - start
+        self.best_estimator_ = estimator
+        if hasattr(estimator, "feature_names_in_"):
+            self.feature_names_in_ = estimator.feature_names_in_
+
+    def _warn(self, records: list[TrialRecord], interrupted: bool, earlier: set[int]) -> None:
+        """Tell once what went wrong in the trials of this call."""
+        new = [record for record in records if record.number not in earlier]
+        failed = [record for record in new if record.result["state"] == "FAIL"]
+        if interrupted:
+            warn_caller(
+                f"The search was interrupted after {len(records)} trials"
+                + ("" if self.n_trials is None else f" of {self.n_trials}")
+                + "; what was found until then is kept.",
+                UserWarning,
+            )
+        for category, message in warning_counts(new):
+            warn_caller(message, category)
+        if failed:
+            warn_caller(
+                f"{len(failed)} of {len(new)} trials failed. trials_dataframe() tells why. The "
+                f"first, trial {failed[0].number}:\n{failed[0].result['reason']}",
+                FitFailedWarning,
+            )
+
+
+class _Context:
+    """scikit-learn's callbacks of the search: a subtask a trial and fold, one for the refit.
+
+    Parameters
+    ----------
+    search : ConvNetSearchCV
+        Whose callbacks they are.
+    data : dict
+        ``X``, ``y`` and ``metadata`` of the fit.
+    """
+
+    def __init__(self, search: ConvNetSearchCV, data: dict[str, Any]) -> None:
+        self.search = search
+        self.data = data
+        self.root = search._init_callback_context(max_subtasks=1 + (search.refit is not False))
+        self.root.call_on_fit_task_begin(estimator=search, **data)
+        self.trials = self.root.subcontext(
+            task_name="search", max_subtasks=None, sequential_subtasks=False
+        )
+        self.trials.call_on_fit_task_begin(estimator=search, **data)
+        self._n_folds = 0
+
+    def of_trial(self, n_folds: int) -> list[FoldContext]:
+        """Return a context for each fold of another trial."""
+        first, self._n_folds = self._n_folds, self._n_folds + n_folds
+        return [
+            FoldContext(
+                self.trials.subcontext(task_name="fold", task_id=first + i), self.search, self.data
+            )
+            for i in range(n_folds)
+        ]
+
+    def of_refit(self) -> FoldContext:
+        """Return the context of the refit."""
+        self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
+        return FoldContext(
+            self.root.subcontext(task_name="refit-with-best-params"), self.search, self.data
+        )
+
+    def finish(self) -> None:
+        """Tell the callbacks that the fit is over."""
+        if self.search.refit is False:
+            self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
+        self.root.call_on_fit_task_end(estimator=self.search, **self.data)
+
+
+def _read_outputs(net: Any, X: Any, y: Any) -> int:
+    """Check a ConvNet's parameters and all targets; return the number of its outputs."""
+    if _num_samples(X) == 0:
+        raise ValueError(
+            "Found array with 0 sample(s) while a minimum of 1 is required by ConvNetSearchCV."
+        )
+    reader = clone(net)
+    check_parameters(reader)
+    reader._read_targets(y, None, _num_samples(X), None, True)
+    return reader.n_outputs_
+
+
+def _read_shape(cv: CrossValidation) -> InputLayout:
+    """Return how the ConvNet reads its samples, after a Pipeline's steps."""
+    estimator = clone(cv.estimator)
+    X, y = cv.X, cv.y
+    if isinstance(estimator, Pipeline):
+        X, y = _safe_split(estimator, X, y, cv.splits[0][0])
+    while isinstance(estimator, Pipeline):
+        if len(estimator.steps) > 1:
+            X = estimator[:-1].fit_transform(X, y)
+        estimator = estimator.steps[-1][1]
+    net: Any = estimator
+    return check_sample_array(
+        net, originals(X), net.input_shape, net.channels, reset=True, doubt=False
+    )[1]
+
+
+def _records(plan: "SearchPlan", study: "Study") -> list[TrialRecord]:
+    from skcnn._trials import finished_trials, result_of
+
+    records = []
+    for trial in finished_trials(study):
+        result = result_of(trial)
+        complete = result["state"] == "COMPLETE"
+        try:
+            params = plan.space.params_of_trial(trial)
+        except Exception:  # the user's function failed in the trial too
+            params = {}
+        records.append(
+            TrialRecord(trial.number, params, result, trial.values if complete else None)
+        )
+    return records
+
+
+def _why_none(records: list[TrialRecord], timeout: float | None) -> str:
+    """Return why there is no complete trial."""
+    failed = [record for record in records if record.result["state"] == "FAIL"]
+    if failed:
+        return (
+            f"All the {len(records)} trials failed. It is very likely that your model is "
+            "misconfigured. You can try to debug the error by setting error_score='raise'. "
+            f"The first failure:\n{failed[0].result['reason']}"
+        )
+    infeasible = [record for record in records if record.result["state"] == "INFEASIBLE"]
+    if infeasible:
+        return (
+            f"None of {len(records)} trials satisfies the constraints. The first: "
+            f"{infeasible[0].result['reason']}."
+        )
+    if timeout is not None:
+        return f"timeout={timeout} seconds were over before a trial was complete."
+    return "No trial was completed."
+
+
+def _run_worker(plan: "SearchPlan", storage: Any, study_name: str) -> None:
+    """Run trials in a process of its own."""
+    import optuna
+
+    from skcnn._study_storage import open_storage, quiet_optuna
+    from skcnn._trials import TrialRunner
+
+    torch.set_num_threads(1)
+    with quiet_optuna(), SearchProgress(0, "", None, 0) as silent:
+        opened = open_storage(storage, study_name)
+        try:
+            study = optuna.load_study(study_name=study_name, storage=opened.storage)
+            TrialRunner(plan, opened, study, silent).run()
+        finally:
+            opened.close()
+
+
+def _show_progress(
+    storage: Any, study_name: str, progress: SearchProgress, over: threading.Event
+) -> None:
+    """Show what the workers have done, until it is over."""
+    import optuna
+
+    from skcnn._study_storage import open_storage
+    from skcnn._trials import best_value, finished_trials
+
+    if not progress.verbose:
+        return
+    opened = open_storage(storage, study_name)
+    study = optuna.load_study(study_name=study_name, storage=opened.storage)
+    shown: set[int] = {trial.number for trial in finished_trials(study)}
+    while True:
+        done = over.wait(WATCH_SECONDS)
+        trials = finished_trials(study)
+        for trial in trials:
+            if trial.number not in shown:
+                shown.add(trial.number)
+                value = trial.values[0] if trial.values else None
+                progress.trial_ended(
+                    trial.number, trial.state.name, value, len(shown), best_value(study)
+                )
+        if done:
+            break
+    opened.close()

@@ -1,0 +1,518 @@
+"""The trials of a study: claimed, evaluated, recorded, by one process or several.
+
+All that is known of a trial is in the study, so that any process can tell what came
+out. A trial is claimed under the study's lock; one whose worker has died is failed and
+its parameters are tried again.
+"""
+
+import copy
+import hashlib
+import time
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.exceptions import UpdateFinishedTrialError
+from optuna.pruners import NopPruner
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from skcnn._evaluation import Outcome, evaluate
+from skcnn._folds import CrossValidation, StepCache, Watch
+from skcnn._network_size import SIZES, Limits, NetworkSizer
+from skcnn._param_space import INITIAL, ParamSpace
+from skcnn._samplers import STARTUP_TRIALS, ScreenedSampler, needs_lockstep, sampler_for
+from skcnn._study_storage import StudyStorage
+
+# Attributes of trials, besides INITIAL.
+WORKER = "skcnn:worker"
+RESULT = "skcnn:result"
+KEY = "skcnn:params"
+RETRY_OF = "skcnn:retry_of"
+ATTEMPT = "skcnn:attempt"
+# Attributes of the study.
+FINGERPRINT = "skcnn:fingerprint"
+INTERRUPTED = "skcnn:interrupted"  # numbers of trials that do not count
+MOST_ATTEMPTS = 3
+POLL_SECONDS = 0.1
+WAIT = "wait"  # nothing to claim yet
+COSTS = (*SIZES, "predict_seconds", "fit_seconds", "n_epochs")
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """What a search was asked for, the same for every worker.
+
+    Attributes
+    ----------
+    cv : CrossValidation
+        Data, splits and scorer.
+    space : ParamSpace
+        Where parameters come from.
+    n_trials : int or None
+        Trials in all, of all processes and calls.
+    deadline : float or None
+        Time, in seconds since the epoch, when the search ends.
+    patience : int or None
+        Trials without a better one after which it ends.
+    sampler : str or BaseSampler
+        As the parameter.
+    pruner : BasePruner
+        Already made.
+    objectives : tuple of str
+        "score", a metric, or one of `COSTS`.
+    limits : Limits or None
+        Largest network.
+    sizer : NetworkSizer or None
+        Counts a network's parameters.
+    trial_seconds : float or None
+        Longest trial.
+    epochs_per_fold : int
+        Steps of the pruner for one fold.
+    seed : int or None
+        Of the sampler.
+    """
+
+    cv: CrossValidation
+    space: ParamSpace
+    n_trials: int | None
+    deadline: float | None
+    patience: int | None
+    sampler: Any
+    pruner: Any
+    objectives: tuple[str, ...]
+    limits: Limits | None
+    sizer: NetworkSizer | None
+    trial_seconds: float | None
+    epochs_per_fold: int
+    seed: int | None
+
+    @property
+    def directions(self) -> list[StudyDirection]:
+        """Return how each objective is better."""
+        return [
+            StudyDirection.MINIMIZE if name in COSTS else StudyDirection.MAXIMIZE
+            for name in self.objectives
+        ]
+
+
+def open_study(
+    plan: SearchPlan,
+    storage: StudyStorage,
+    study_name: str,
+    fingerprint: Mapping[str, str],
+    resume: bool,
+) -> Study:
+    """Make the study, or load it where it is there already.
+
+    Raises
+    ------
+    ValueError
+        If it is there and is not to be resumed, or was made for something else.
+    """
+    with storage.locked():
+        if study_name not in optuna.get_all_study_names(storage.storage):
+            study = optuna.create_study(
+                storage=storage.storage, study_name=study_name, directions=plan.directions
+            )
+        else:
+            study = optuna.load_study(study_name=study_name, storage=storage.storage)
+            known = study.user_attrs.get(FINGERPRINT)
+            if known is not None or study.get_trials(deepcopy=False):
+                _check_same_search(study_name, known, fingerprint, resume)
+        if FINGERPRINT not in study.user_attrs:
+            study.set_user_attr(FINGERPRINT, dict(fingerprint))
+    return study
+
+
+def _check_same_search(
+    study_name: str, known: Any, fingerprint: Mapping[str, str], resume: bool
+) -> None:
+    if not resume:
+        raise ValueError(
+            f"The storage has a study {study_name!r} already. Pass resume=True to continue it, "
+            "or another study_name."
+        )
+    if known is None:
+        raise ValueError(
+            f"The study {study_name!r} of the storage was not made by ConvNetSearchCV. Pass "
+            "another study_name."
+        )
+    others = [name for name, text in fingerprint.items() if known.get(name) != text]
+    if others:
+        shown = "; ".join(
+            f"{name} was {_shorten(known.get(name))}, is now {_shorten(fingerprint[name])}"
+            for name in others
+        )
+        raise ValueError(
+            f"The study {study_name!r} of the storage was made for another search: {shown}. "
+            "Its scores cannot be compared with new ones. Pass the same, or another "
+            "study_name or storage."
+        )
+
+
+def _shorten(text: Any) -> str:
+    text = str(text)
+    return text if len(text) <= 200 else text[:200] + "..."
+
+
+def is_counted(trial: FrozenTrial, interrupted: Sequence[int]) -> bool:
+    """Return whether a trial is one of the `n_trials`."""
+    return trial.state != TrialState.WAITING and trial.number not in interrupted
+
+
+class TrialWatch(Watch):
+    """Reports a trial's epochs to the study, and ends it where the pruner or the clock says.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+        Of the search.
+    trial : Trial
+        Of the study.
+    n_folds : int
+        How many folds it has.
+    progress : SearchProgress
+        Shown every epoch.
+    """
+
+    def __init__(self, plan: SearchPlan, trial: Trial, n_folds: int, progress: Any) -> None:
+        self.plan = plan
+        self.trial = trial
+        self.n_folds = n_folds
+        self.progress = progress
+        self.wants_scores = not isinstance(plan.pruner, NopPruner)
+        self._start = time.time()
+        self._last_step = -1
+
+    def epoch_done(self, fold: int, epoch: int, n_epochs: int, score: float | None) -> bool:
+        """Report the mean score so far; return whether to stop.
+
+        The step is ``fold * epochs_per_fold + epoch``. A trial with another number of
+        epochs reports at the same share of its training.
+        """
+        self.progress.epoch(self.trial.number, fold, epoch + 1, n_epochs)
+        if not self._out_of_time() and score is not None:
+            per_fold = self.plan.epochs_per_fold
+            share = (epoch + 1) * per_fold // n_epochs - 1
+            self._report(fold * per_fold + share if share >= 0 else -1, score)
+        return bool(self.verdict)
+
+    def fold_done(self, fold: int, n_epochs: int | None, score: float) -> bool:
+        """Report the mean score of the finished folds; return whether to stop."""
+        last = fold == self.n_folds - 1 or needs_lockstep(self.plan.pruner)
+        if not last and self._out_of_time():
+            return True
+        if self.wants_scores and n_epochs is not None:
+            self._report((fold + 1) * self.plan.epochs_per_fold - 1, score, may_prune=not last)
+        return bool(self.verdict)
+
+    def _report(self, step: int, score: float, may_prune: bool = True) -> None:
+        if step <= self._last_step or np.isnan(score):
+            return
+        self._last_step = step
+        try:
+            self.trial.report(score, step)
+        except UpdateFinishedTrialError:  # another worker took this one for dead
+            self.verdict, self.reason = "INTERRUPTED", "given to another worker"
+            return
+        if may_prune and self.trial.should_prune():
+            self.verdict = "PRUNED"
+
+    def _out_of_time(self) -> bool:
+        now, limit = time.time(), self.plan.trial_seconds
+        if self.plan.deadline is not None and now > self.plan.deadline:
+            self.verdict, self.reason = "INTERRUPTED", "the search's timeout was over"
+        elif limit is not None and now - self._start > limit:
+            self.verdict = "FAIL"
+            self.reason = f"The trial took more than constraints['seconds']={limit}."
+        return bool(self.verdict)
+
+
+class TrialRunner:
+    """A worker: claims trials, evaluates them and records what came out.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+        Of the search.
+    storage : StudyStorage
+        Where the study is.
+    study : Study
+        Optuna's.
+    progress : SearchProgress
+        Shown.
+    contexts : callable or None
+        Takes the number of folds; returns a callback context for each.
+    """
+
+    def __init__(
+        self,
+        plan: SearchPlan,
+        storage: StudyStorage,
+        study: Study,
+        progress: Any,
+        contexts: Any = None,
+    ) -> None:
+        self.plan = plan
+        self.storage = storage
+        self.study = study
+        self.study.pruner = plan.pruner
+        self.progress = progress
+        self.contexts = contexts
+        self.cache = StepCache()
+        self.sampler = copy.deepcopy(plan.sampler)
+
+    def run(self) -> None:
+        """Run trials until there are enough, of all workers, and none is running."""
+        while True:
+            claimed = self._claim()
+            if claimed is None:
+                return
+            if claimed == WAIT:
+                time.sleep(POLL_SECONDS)
+                continue
+            trial, params = claimed
+            try:
+                outcome = self._outcome(trial, params)
+            except BaseException:
+                self._interrupt(trial)
+                raise
+            self._record(trial, outcome)
+
+    # Claiming
+
+    def _claim(self) -> Any:
+        """Return a trial and its parameters, WAIT, or None when all is done."""
+        with self.storage.locked():
+            self._fail_stale()
+            trials = self.study.get_trials(deepcopy=False)
+            if self._is_stopped(trials):
+                return None
+            interrupted = self._interrupted()
+            counted = [t for t in trials if is_counted(t, interrupted)]
+            if self.plan.n_trials is not None and len(counted) >= self.plan.n_trials:
+                running = any(trial.state == TrialState.RUNNING for trial in counted)
+                return WAIT if running else None
+            return self._ask(trials, interrupted)
+
+    def _interrupted(self) -> list[int]:
+        return self.study.user_attrs.get(INTERRUPTED, [])
+
+    def _is_stopped(self, trials: Sequence[FrozenTrial]) -> bool:
+        plan = self.plan
+        if plan.deadline is not None and time.time() > plan.deadline:
+            return True
+        if plan.patience is None:
+            return False
+        complete = [t for t in trials if t.state == TrialState.COMPLETE]
+        if not complete:
+            return False
+        best = max(complete, key=lambda t: (t.values[0], -t.number))
+        since = [t for t in trials if t.number > best.number and t.state.is_finished()]
+        interrupted = self._interrupted()
+        return sum(is_counted(t, interrupted) for t in since) >= plan.patience
+
+    def _fail_stale(self) -> None:
+        """Fail the trials of workers that have died."""
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            worker = trial.user_attrs.get(WORKER)
+            if worker is None or not self.storage.is_alive(worker):
+                if trial.user_attrs.get(ATTEMPT, 1) < MOST_ATTEMPTS:
+                    self._mark_interrupted(trial.number)
+                self.study.tell(trial.number, state=TrialState.FAIL)
+
+    def _mark_interrupted(self, number: int) -> None:
+        self.study.set_user_attr(INTERRUPTED, [*self._interrupted(), number])
+
+    def _ask(self, trials: Sequence[FrozenTrial], interrupted: Sequence[int]) -> Any:
+        """Make a trial under the study's lock; return it with its parameters."""
+        self._enqueue_next(trials, interrupted)
+        space = self.plan.space
+        known = {t.user_attrs.get(KEY) for t in trials if is_counted(t, interrupted)}
+        sampler = sampler_for(self.sampler, self.plan.seed, len(trials), STARTUP_TRIALS)
+        if sampler is not self.sampler and space.distributions is not None:
+            sampler = ScreenedSampler(
+                sampler, space.distributions, lambda values: self._is_useful(values, known)
+            )
+        self.study.sampler = sampler
+        trial = self.study.ask(space.distributions)
+        trial.set_user_attr(WORKER, self.storage.worker)
+        try:
+            params = space.suggest(trial)
+        except Exception:  # of the user's function
+            outcome = Outcome("FAIL", reason=traceback.format_exc())
+            trial.set_user_attr(RESULT, asdict(outcome))
+            self.study.tell(trial, state=TrialState.FAIL)
+            if self.plan.cv.error_score == "raise":
+                raise
+            return WAIT
+        trial.set_user_attr(KEY, key_of(params))
+        return trial, params
+
+    def _is_useful(self, values: Mapping[str, Any], known: set[Any]) -> bool:
+        """Return whether drawn values mean parameters that are new and small enough."""
+        params = self.plan.space.params_of(values)
+        if key_of(params) in known:
+            return False
+        return self.plan.limits is None or not self.plan.limits.violation(params)
+
+    def _enqueue_next(self, trials: Sequence[FrozenTrial], interrupted: Sequence[int]) -> None:
+        """Put in line what is to be tried next: a trial that was interrupted, or `initial`."""
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return
+        retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+        for trial in trials:
+            if trial.number in interrupted and trial.number not in retried:
+                attributes = {
+                    RETRY_OF: trial.number,
+                    ATTEMPT: trial.user_attrs.get(ATTEMPT, 1) + 1,
+                }
+                if INITIAL in trial.user_attrs:
+                    attributes[INITIAL] = trial.user_attrs[INITIAL]
+                self.study.enqueue_trial(trial.params, user_attrs=attributes)
+                return
+        begun = [trial.user_attrs[INITIAL] for trial in trials if INITIAL in trial.user_attrs]
+        initial = max(begun, default=-1) + 1
+        if initial < len(self.plan.space.initial):
+            values = self.plan.space.values_of(initial)
+            self.study.enqueue_trial(values, user_attrs={INITIAL: initial})
+
+    # Evaluating
+
+    def _outcome(self, trial: Trial, params: dict[str, Any]) -> "Outcome | FrozenTrial":
+        """Evaluate a trial, or return one with the same parameters."""
+        violation = "" if self.plan.limits is None else self.plan.limits.violation(params)
+        if violation:
+            return Outcome("INFEASIBLE", reason=violation)
+        twin = self._twin(trial)
+        if twin is not None:
+            return twin
+        cv = self.plan.cv
+        watch = TrialWatch(self.plan, trial, len(cv.splits), self.progress)
+        contexts = None if self.contexts is None else self.contexts(len(cv.splits))
+        lockstep = needs_lockstep(self.plan.pruner)
+        return evaluate(cv, params, watch, self.cache, lockstep=lockstep, contexts=contexts)
+
+    def _twin(self, trial: Trial) -> FrozenTrial | None:
+        """Return an earlier trial with the same parameters, once it is finished."""
+        while True:
+            with self.storage.locked():
+                self._fail_stale()
+                interrupted = self._interrupted()
+                twins = [
+                    other
+                    for other in self.study.get_trials(deepcopy=False)
+                    if other.number < trial.number
+                    and other.user_attrs.get(KEY) == trial.user_attrs[KEY]
+                    and is_counted(other, interrupted)
+                ]
+            if not twins or twins[0].state.is_finished():
+                return twins[0] if twins else None
+            time.sleep(POLL_SECONDS)
+
+    # Recording
+
+    def _interrupt(self, trial: Trial) -> None:
+        """Fail a trial that does not count and may be tried again."""
+        with self.storage.locked():
+            if self._is_mine(trial):
+                self._mark_interrupted(trial.number)
+                self.study.tell(trial, state=TrialState.FAIL)
+
+    def _is_mine(self, trial: Trial) -> bool:
+        state = self.study.get_trials(deepcopy=False)[trial.number].state
+        return state == TrialState.RUNNING
+
+    def _record(self, trial: Trial, outcome: "Outcome | FrozenTrial") -> None:
+        if isinstance(outcome, FrozenTrial):
+            self._record_copy(trial, outcome)
+            return
+        if outcome.state == "INTERRUPTED":
+            self._interrupt(trial)
+            return
+        values = None
+        if outcome.state == "COMPLETE":
+            values = [self._value(name, outcome, trial) for name in self.plan.objectives]
+            if np.isnan(values).any():
+                name = self.plan.objectives[int(np.flatnonzero(np.isnan(values))[0])]
+                outcome.state, outcome.reason = "FAIL", f"The objective {name!r} is NaN."
+                values = None
+        self._tell(trial, asdict(outcome), outcome.state, values)
+
+    def _record_copy(self, trial: Trial, twin: FrozenTrial) -> None:
+        result = {**result_of(twin), "copy_of": twin.number, "warnings": []}
+        for step, value in twin.intermediate_values.items():
+            trial.report(value, step)
+        self._tell(trial, result, result["state"], twin.values)
+
+    def _tell(self, trial: Trial, result: dict[str, Any], state: str, values: Any) -> None:
+        with self.storage.locked():
+            if not self._is_mine(trial):  # this worker was taken for dead
+                return
+            trial.set_user_attr(RESULT, result)
+            told = {"INFEASIBLE": TrialState.PRUNED}.get(state) or TrialState[state]
+            self.study.tell(trial, values if told == TrialState.COMPLETE else None, state=told)
+        done = finished_trials(self.study)
+        shown = values[0] if values else None
+        self.progress.trial_ended(trial.number, state, shown, len(done), best_value(self.study))
+
+    def _value(self, name: str, outcome: Outcome, trial: Trial) -> float:
+        """Return the value of an objective."""
+        if name in SIZES:
+            params = self.plan.space.params_of_trial(_frozen(self.study, trial))
+            assert self.plan.sizer is not None
+            return float(self.plan.sizer(params)[name])
+        if name == "n_epochs":
+            return float(outcome.n_epochs or 0)
+        if name in ("predict_seconds", "fit_seconds"):
+            field = "predict_time" if name == "predict_seconds" else "fit_time"
+            return float(np.mean([getattr(fold, field) for fold in outcome.folds]))
+        cv = self.plan.cv
+        scores = [
+            float(cv.error_score)
+            if not fold.test_scores
+            else cv.main_score(fold.test_scores)
+            if name == "score"
+            else fold.test_scores[name]
+            for fold in outcome.folds
+        ]
+        return float(np.mean(scores))
+
+
+def result_of(trial: FrozenTrial) -> dict[str, Any]:
+    """Return an Outcome as a dict, also of a trial whose workers died."""
+    dead = Outcome("FAIL", reason=f"{MOST_ATTEMPTS} workers died with these parameters.")
+    return trial.user_attrs.get(RESULT) or asdict(dead)
+
+
+def finished_trials(study: Study) -> list[FrozenTrial]:
+    """Return the trials that count and are finished, by number."""
+    interrupted = study.user_attrs.get(INTERRUPTED, [])
+    return [
+        trial
+        for trial in study.get_trials(deepcopy=False)
+        if trial.state.is_finished() and is_counted(trial, interrupted)
+    ]
+
+
+def best_value(study: Study) -> float | None:
+    """Return the best value of the first objective so far, None without one."""
+    values = [t.values[0] for t in finished_trials(study) if t.state == TrialState.COMPLETE]
+    if not values:
+        return None
+    maximize = study.directions[0] == StudyDirection.MAXIMIZE
+    return max(values) if maximize else min(values)
+
+
+def _frozen(study: Study, trial: Trial) -> FrozenTrial:
+    return study.get_trials(deepcopy=False)[trial.number]
+
+
+def key_of(params: Mapping[str, Any]) -> str:
+    """Return a short text that is the same for equal parameters."""
+    text = repr(sorted((name, repr(value)) for name, value in params.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
