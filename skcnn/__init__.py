@@ -22,6 +22,7 @@ from skcnn._mixing import CutMix, MixUp
 from skcnn._policies import RandAugment, RandomChoice, TrivialAugment
 from skcnn._regressor import ConvNetRegressor
 from skcnn._search import ConvNetSearchCV
+from skcnn._search_display import SearchDisplay
 
 __version__ = "0.1.0"
 
@@ -50,6 +51,7 @@ __all__ = [
     "RandomStroke",
     "RandomTranslation",
     "RandomZoom",
+    "SearchDisplay",
     "TrainingHistoryDisplay",
     "TrivialAugment",
     "exceptions",

@@ -190,6 +190,10 @@ class EpochWatcher:
         return self.listener(context.task_id, context.parent.max_subtasks, fitted_estimator)
 
 
+def _goes_on(epoch: int, n_epochs: int, snapshot: Any) -> bool:
+    return False
+
+
 class FoldContext:
     """scikit-learn's callbacks of a search, for one fit inside it.
 
@@ -325,10 +329,9 @@ class FoldRun:
         X_train, y_train = _safe_split(estimator, self.cv.X, self.cv.y, self.train)
         X_test, y_test = _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
         fit_params = _check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
-        self._watch_epochs(on_epoch, X_test, y_test)
         targets = () if y_train is None else (y_train,)
         start = time.perf_counter()
-        with self._failures_explained():
+        with self._failures_explained(), self._epochs_watched(on_epoch, X_test, y_test):
             with nullcontext() if context is None else context.around(estimator):
                 estimator.fit(X_train, *targets, **fit_params)
             fitted = time.perf_counter()
@@ -347,9 +350,11 @@ class FoldRun:
             result.n_epochs, result.best_epoch = net.n_iter_, net.best_epoch_
         return result
 
-    def _watch_epochs(self, on_epoch: Any, X_test: Any, y_test: Any) -> None:
+    @contextmanager
+    def _epochs_watched(self, on_epoch: Any, X_test: Any, y_test: Any) -> Iterator[None]:
         net = convnet_of(self.estimator)
         if net is None:
+            yield
             return
         transformed: list[Any] = []
 
@@ -367,7 +372,15 @@ class FoldRun:
 
             return on_epoch(epoch, n_epochs, scores)
 
-        net.set_callbacks(*getattr(net, "_skl_callbacks", []), EpochWatcher(listener))
+        own = getattr(net, "_skl_callbacks", [])
+        watcher = EpochWatcher(listener)
+        net.set_callbacks(*own, watcher)
+        try:
+            yield
+        finally:
+            net.set_callbacks(*own)
+            # contexts, which refer to each other in circles, would keep the network alive
+            watcher.listener = _goes_on
 
     @contextmanager
     def _failures_explained(self) -> Iterator[None]:

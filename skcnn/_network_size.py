@@ -9,6 +9,7 @@ from skcnn._folds import convnet_of
 from skcnn._validation import InputLayout
 
 SIZES = ("n_parameters", "multiply_accumulates")
+COSTS = (*SIZES, "predict_seconds", "fit_seconds", "n_epochs")  # what objectives can be
 
 
 class NetworkSizer:

@@ -22,7 +22,8 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skcnn._search_space import LATENTS, TRAINING_LATENTS, Latent, decode, encode
+from skcnn._network_size import Limits
+from skcnn._search_space import LATENTS, TRAINING_LATENTS, Latent, decode, encode, smaller
 
 # Quantiles that scipy's distributions are asked for: at 0 and 1 many are infinite.
 LOWEST_SHARE = 1e-6
@@ -84,6 +85,8 @@ class AutoSpace(ParamSpace):
         Whether an augmentation takes part.
     initial : sequence of mapping
         Parameters to try after the estimator's own.
+    limits : Limits or None, default=None
+        Largest network. A draw that is larger means a smaller one of the same kind.
     """
 
     def __init__(
@@ -94,6 +97,7 @@ class AutoSpace(ParamSpace):
         own: Mapping[str, Any],
         augmented: bool,
         initial: Sequence[Mapping[str, Any]],
+        limits: Limits | None = None,
     ) -> None:
         self.prefix = prefix
         self.spatial = tuple(spatial)
@@ -112,15 +116,30 @@ class AutoSpace(ParamSpace):
         for i, params in enumerate(initial):
             _check_names(params, allowed, f"initial_params[{i}]")
         first = {prefix + name: own[name] for name in self.names}
-        self.initial = [first, *({**first, **params} for params in initial)]
+        self.limits = limits
+        self.initial = [{**first, **params} for params in initial]
+        if not self._is_too_large(first):
+            self.initial.insert(0, first)
 
     def params_of(self, values: Mapping[str, Any], initial: int | None = None) -> dict[str, Any]:
         """Return the parameters that drawn values, or one of `initial`, mean."""
         if initial is not None:
             return dict(self.initial[initial])
         latents = {**encode({}, self.spatial, self.n_samples), **values}
+        params = self._decode(latents)
+        if self._is_too_large(params):
+            for fewer in smaller(latents):
+                params = self._decode(fewer)
+                if not self._is_too_large(params):
+                    break
+        return params
+
+    def _decode(self, latents: Mapping[str, Any]) -> dict[str, Any]:
         decoded = decode(latents, self.spatial, self.n_samples, self.augmented)
         return {self.prefix + name: decoded[name] for name in self.names}
+
+    def _is_too_large(self, params: Mapping[str, Any]) -> bool:
+        return self.limits is not None and bool(self.limits.violation(params))
 
     def values_of(self, initial: int) -> dict[str, Any]:
         """Return the latents nearest to one of `initial`."""
@@ -134,7 +153,8 @@ class AutoSpace(ParamSpace):
         """Return text that tells whether two spaces are the same."""
         return {
             "param_space": f"auto for {self.spatial}, {self.n_samples} samples, "
-            f"{', '.join(self.names)}",
+            f"{', '.join(self.names)}"
+            + ("" if self.limits is None else f", at most {self.limits.bounds}"),
             "initial_params": repr(self.initial),
         }
 

@@ -41,7 +41,7 @@ from skcnn._device import draw_seed, resolve_device
 from skcnn._errors import warn_caller
 from skcnn._folds import CrossValidation, FoldContext, convnet_of, final_step, set_random_states
 from skcnn._lazy import originals
-from skcnn._network_size import SIZES, Limits, NetworkSizer
+from skcnn._network_size import COSTS, SIZES, Limits, NetworkSizer
 from skcnn._parameters import check_parameters
 from skcnn._progress import SearchProgress
 from skcnn._search_results import (
@@ -110,10 +110,13 @@ class ConvNetSearchCV(BaseSearchCV):
         As in GridSearchCV; split once, the same for all trials.
     sampler : {"auto", "tpe", "random"} or Optuna sampler, default="auto"
         "auto" is the tree-structured Parzen estimator [1]_ after ten random trials.
-    pruner : {"auto", "median", "hyperband", "asha"}, Optuna pruner or None, default="auto"
-        When to end a trial early. "auto" and "median" compare the mean score so far with
-        the median of other trials after as many epochs, fold after fold. "hyperband" [2]_
-        and "asha" train an epoch of all folds at a time.
+    pruner : {"auto", "racing", "median", "hyperband", "asha"}, Optuna pruner or None, \
+            default="auto"
+        When to end a trial early. "auto" and "racing" compare it fold by fold with the best
+        one, and within a fold only late in the training: a network that learns slowly at
+        first may still become the best. "median" compares the mean score so far with the
+        median of other trials after as many epochs, which saves more epochs and sometimes
+        misses the best. "hyperband" [2]_ and "asha" train an epoch of all folds at a time.
     objectives : sequence of str or None, default=None
         What to search for at once: "score" or the name of a score, and the costs
         "n_parameters", "multiply_accumulates", "predict_seconds" (of a fold's test
@@ -121,8 +124,8 @@ class ConvNetSearchCV(BaseSearchCV):
         than one there is no pruning, and `pareto_front_` has the best trade-offs.
     constraints : dict or None, default=None
         Upper bounds: of "n_parameters" and "multiply_accumulates" (of one sample), known
-        before a training, and of "seconds" of a trial, which fails at the end of the epoch
-        that exceeds them.
+        before a training: "auto" then draws smaller networks, other spaces draw again; and
+        of "seconds" of a trial, which fails at the end of the epoch that exceeds them.
     storage : str, Path or None, default=None
         Where the study is kept: in memory, in a journal file of this path, or in the
         database of a URL ``postgresql://...`` (or ``sqlite:///...``).
@@ -231,7 +234,7 @@ class ConvNetSearchCV(BaseSearchCV):
             HasMethods(["sample_relative", "sample_independent"]),
         ],
         "pruner": [
-            StrOptions({"auto", "median", "hyperband", "asha"}),
+            StrOptions({"auto", "racing", "median", "hyperband", "asha"}),
             HasMethods(["prune"]),
             None,
         ],
@@ -349,8 +352,8 @@ class ConvNetSearchCV(BaseSearchCV):
             y,
             splits,
             scorer,
-            main_metric=self.refit if isinstance(self.refit, str) else None,
-            own_scorer=callable(self.scoring) and not hasattr(self.scoring, "_score_func"),
+            main_metric=self._main_metric(),
+            own_scorer=_has_own_scorer(self.scoring),
             fit_params=routed.estimator.fit,
             score_params=routed.scorer.score,
             error_score=self.error_score,
@@ -392,6 +395,13 @@ class ConvNetSearchCV(BaseSearchCV):
     def _objectives(self) -> tuple[str, ...]:
         return ("score",) if self.objectives is None else tuple(self.objectives)
 
+    def _main_metric(self) -> str | None:
+        """Return the name of the score that the pruner sees, None for the only or first one."""
+        first = self._objectives()[0]
+        if first not in ("score", *COSTS):
+            return first
+        return self.refit if isinstance(self.refit, str) else None
+
     def _check_own_parameters(self) -> None:
         check_parameters(self)
         if self.n_trials is None and self.timeout is None and self.patience is None:
@@ -422,10 +432,10 @@ class ConvNetSearchCV(BaseSearchCV):
 
     def _plan(self, cv: CrossValidation, seed: int | None) -> "SearchPlan":
         from skcnn._samplers import pruner_for
-        from skcnn._trials import COSTS, SearchPlan
+        from skcnn._trials import SearchPlan
 
         objectives = self._objectives()
-        self._check_objectives(objectives, cv, COSTS)
+        self._check_objectives(objectives, cv)
         net = convnet_of(cv.estimator)
         bounds = {k: v for k, v in (self.constraints or {}).items() if k in SIZES}
         shaped = self.param_space == "auto" or bounds or {*SIZES} & {*objectives}
@@ -451,12 +461,16 @@ class ConvNetSearchCV(BaseSearchCV):
         limits = Limits(bounds, sizer) if bounds and sizer is not None else None
         return SearchPlan(
             cv=cv,
-            space=self._space(cv, layout),
+            space=self._space(cv, layout, limits),
             n_trials=self.n_trials,
             deadline=None if self.timeout is None else time.time() + self.timeout,
             patience=self.patience,
             sampler=self.sampler,
-            pruner=pruner_for(None if net is None else self.pruner, len(objectives), n_epochs),
+            pruner=pruner_for(
+                None if net is None else self.pruner,
+                n_epochs,
+                one_score=len(objectives) == 1 and objectives[0] not in COSTS,
+            ),
             objectives=objectives,
             limits=limits,
             sizer=sizer,
@@ -465,10 +479,8 @@ class ConvNetSearchCV(BaseSearchCV):
             seed=seed,
         )
 
-    def _check_objectives(
-        self, objectives: tuple[str, ...], cv: CrossValidation, costs: tuple[str, ...]
-    ) -> None:
-        known = ["score", *costs]
+    def _check_objectives(self, objectives: tuple[str, ...], cv: CrossValidation) -> None:
+        known = ["score", *COSTS]
         metrics = getattr(cv.scorer, "_scorers", None)
         if callable(self.scoring):
             return  # which scores it returns is not known yet
@@ -479,7 +491,9 @@ class ConvNetSearchCV(BaseSearchCV):
                     f"The 'objectives' parameter must name some of {known}. Got {name!r}."
                 )
 
-    def _space(self, cv: CrossValidation, layout: InputLayout | None) -> "ParamSpace":
+    def _space(
+        self, cv: CrossValidation, layout: InputLayout | None, limits: Limits | None
+    ) -> "ParamSpace":
         from skcnn._param_space import AutoSpace, CallableSpace, DictSpace
 
         if callable(self.param_space):
@@ -504,6 +518,7 @@ class ConvNetSearchCV(BaseSearchCV):
             net.get_params(deep=False),
             augmented,
             self.initial_params,
+            limits,
         )
 
     # The search
@@ -762,6 +777,12 @@ class _Context:
         if self.search.refit is False:
             self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
         self.root.call_on_fit_task_end(estimator=self.search, **self.data)
+
+
+def _has_own_scorer(scoring: Any) -> bool:
+    """Return whether the user wrote a scorer, which may look into a Pipeline."""
+    scorers = scoring.values() if isinstance(scoring, dict) else [scoring]
+    return any(callable(scorer) and not hasattr(scorer, "_score_func") for scorer in scorers)
 
 
 def _read_outputs(net: Any, X: Any, y: Any) -> int:

@@ -6,7 +6,7 @@ latents below, and what they mean for an input of some shape is decided by :func
 Spaces of plain kernel sizes, strides and pools are more than half invalid.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import floor, log2
 from numbers import Integral, Real
@@ -25,6 +25,8 @@ MOST_FILTERS = 512
 LARGEST_KERNEL = 7
 SMALLEST_BATCH, LARGEST_BATCH = 8, 256
 FILTERS_STEP = 4  # channels come in multiples of it
+FEWEST_UNITS = 8
+SHRINKAGE = 0.8
 
 
 @dataclass(frozen=True)
@@ -130,7 +132,7 @@ def decode(
         **_shrinking(latents, spatial),
         "kernel_size": _kernel_size(latents["kernel"], spatial),
         "hidden_units": tuple(
-            max(latents["n_units"] // 2**i, 8) for i in range(latents["n_hidden"])
+            max(latents["n_units"] // 2**i, FEWEST_UNITS) for i in range(latents["n_hidden"])
         ),
         "normalization": latents["normalization"],
         "activation": latents["activation"],
@@ -144,6 +146,24 @@ def decode(
     if augmented:
         params["augmentation_strength"] = float(latents["augmentation_strength"])
     return params
+
+
+def smaller(latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the latents of ever smaller networks of the same kind.
+
+    First filters and hidden units shrink together, then hidden layers and the blocks'
+    further convolutions go, then the blocks.
+    """
+    narrow = dict(latents)
+    while narrow["width"] > FILTERS_STEP or narrow["n_units"] > FEWEST_UNITS:
+        narrow["width"] = max(narrow["width"] * SHRINKAGE, FILTERS_STEP)
+        narrow["n_units"] = max(int(narrow["n_units"] * SHRINKAGE), FEWEST_UNITS)
+        yield dict(narrow)
+    for plain in ({"n_hidden": 0}, {"n_convolutions": 1}, {"growth": 1.0}, {"kernel": 0.0}):
+        narrow |= plain
+        yield dict(narrow)
+    for depth in (0.5, 0.0, 1.0):  # more pools leave fewer values for the last layer
+        yield {**narrow, "depth": depth}
 
 
 def _at_share(share: float, n_steps: int) -> int:

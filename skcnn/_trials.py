@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from skcnn._evaluation import Outcome, evaluate
 from skcnn._folds import CrossValidation, StepCache, Watch
-from skcnn._network_size import SIZES, Limits, NetworkSizer
+from skcnn._network_size import COSTS, SIZES, Limits, NetworkSizer
 from skcnn._param_space import INITIAL, ParamSpace
 from skcnn._samplers import STARTUP_TRIALS, ScreenedSampler, needs_lockstep, sampler_for
 from skcnn._study_storage import StudyStorage
@@ -39,7 +39,6 @@ INTERRUPTED = "skcnn:interrupted"  # numbers of trials that do not count
 MOST_ATTEMPTS = 3
 POLL_SECONDS = 0.1
 WAIT = "wait"  # nothing to claim yet
-COSTS = (*SIZES, "predict_seconds", "fit_seconds", "n_epochs")
 
 
 @dataclass(frozen=True)
@@ -311,7 +310,8 @@ class TrialRunner:
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
         if not complete:
             return False
-        best = max(complete, key=lambda t: (t.values[0], -t.number))
+        sign = 1 if plan.directions[0] == StudyDirection.MAXIMIZE else -1
+        best = max(complete, key=lambda t: (sign * t.values[0], -t.number))
         since = [t for t in trials if t.number > best.number and t.state.is_finished()]
         interrupted = self._interrupted()
         return sum(is_counted(t, interrupted) for t in since) >= plan.patience
@@ -386,8 +386,9 @@ class TrialRunner:
     def _outcome(self, trial: Trial, params: dict[str, Any]) -> "Outcome | FrozenTrial":
         """Evaluate a trial, or return one with the same parameters."""
         violation = "" if self.plan.limits is None else self.plan.limits.violation(params)
-        if violation:
-            return Outcome("INFEASIBLE", reason=violation)
+        if violation and self.plan.limits is not None:
+            size = self.plan.limits.sizer(params)["n_parameters"]
+            return Outcome("INFEASIBLE", n_epochs=0, n_parameters=size, reason=violation)
         twin = self._twin(trial)
         if twin is not None:
             return twin
@@ -397,9 +398,11 @@ class TrialRunner:
         lockstep = needs_lockstep(self.plan.pruner)
         return evaluate(cv, params, watch, self.cache, lockstep=lockstep, contexts=contexts)
 
-    def _twin(self, trial: Trial) -> FrozenTrial | None:
+    def _twin(self, trial: Trial) -> "FrozenTrial | Outcome | None":
         """Return an earlier trial with the same parameters, once it is finished."""
         while True:
+            if self.plan.deadline is not None and time.time() > self.plan.deadline:
+                return Outcome("INTERRUPTED")
             with self.storage.locked():
                 self._fail_stale()
                 interrupted = self._interrupted()
