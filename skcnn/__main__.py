@@ -6,12 +6,15 @@ offer to a program.
 
 import argparse
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import classification_report
 from sklearn.model_selection import StratifiedKFold, cross_validate, train_test_split
@@ -23,8 +26,14 @@ from sklearn.svm import SVC
 from skcnn._classifier import ConvNetClassifier
 from skcnn._displays import TrainingHistoryDisplay
 from skcnn._errors import MissingDependencyError
+from skcnn._search import ConvNetSearchCV
+from skcnn._search_display import SearchDisplay
 
 PLOT_NAME = "training_history.png"
+SEARCH_PLOT_NAME = "search_history.png"
+# Of the search: few and small, for it to last seconds. The net itself has 347,392 of these.
+N_SEARCHED, SEARCH_EPOCHS = 600, 4
+LARGEST_NETWORK: dict[str, float] = {"multiply_accumulates": 500_000}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,31 +76,42 @@ def _make_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def run_demo(output: Path, *, max_epochs: str | int = "auto", n_splits: int = 5) -> None:
-    """Train on scikit-learn's digits, report, compare with other classifiers, plot.
+def run_demo(
+    output: Path, *, max_epochs: str | int = "auto", n_splits: int = 5, n_trials: int = 12
+) -> None:
+    """Train on scikit-learn's digits, report, compare with other classifiers, search, plot.
 
     Parameters
     ----------
     output : Path
-        The folder of the plot; it is made if it does not exist.
+        The folder of the plots; it is made if it does not exist.
     max_epochs : "auto" or int, default="auto"
         Epochs of every network.
     n_splits : int, default=5
         Folds of the comparison.
+    n_trials : int, default=12
+        Trials of the search.
 
     Raises
     ------
     MissingDependencyError
-        If matplotlib is not installed; everything but the plot is done by then.
+        If matplotlib is not installed; everything but the plots is done by then.
     """
     output.mkdir(parents=True, exist_ok=True)
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=max_epochs, random_state=0)
     model = _train_and_report(net)
     _print_title(f"The same {n_splits} shuffled stratified folds of the digits")
     print(compare_with_peers(net, n_splits).to_string(float_format="{:.4f}".format))
-    path = output / PLOT_NAME
-    TrainingHistoryDisplay.from_estimator(model).figure_.savefig(path, dpi=150)
-    print(f"\nTraining history: {path.resolve()}")
+    search = _search_and_report(net, n_trials)
+    displays: dict[str, Any] = {
+        PLOT_NAME: TrainingHistoryDisplay.from_estimator(model),
+        SEARCH_PLOT_NAME: SearchDisplay.from_estimator(search),
+    }
+    print()
+    for name, display in displays.items():
+        path = (output / name).resolve()
+        display.figure_.savefig(path, dpi=150)
+        print(f"{name.removesuffix('.png').replace('_', ' ').capitalize()}: {path}")
 
 
 def _train_and_report(net: ConvNetClassifier) -> ConvNetClassifier:
@@ -157,6 +177,34 @@ def _models(net: ConvNetClassifier) -> dict[str, BaseEstimator]:
         "dense network": make_pipeline(MinMaxScaler(), MLPClassifier(max_iter=500, random_state=0)),
         "support vectors": make_pipeline(MinMaxScaler(), SVC()),
     }
+
+
+def _search_and_report(net: ConvNetClassifier, n_trials: int) -> ConvNetSearchCV:
+    """Search with short trainings on some of the digits, report; return the search."""
+    X, y = load_digits(return_X_y=True)
+    X, _, y, _ = train_test_split(X, y, train_size=N_SEARCHED, stratify=y, random_state=0)
+    _print_title(f"A search of {n_trials} trials: {len(X)} digits, 3 folds, {SEARCH_EPOCHS} epochs")
+    search = ConvNetSearchCV(
+        clone(net).set_params(max_epochs=SEARCH_EPOCHS),
+        n_trials=n_trials,
+        cv=3,
+        constraints=LARGEST_NETWORK,
+        random_state=0,
+        verbose=1,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FitFailedWarning)  # told below
+        search.fit(X, y)
+    table = search.trials_dataframe()
+    print(
+        f"Best score: {search.best_score_:.4f}, the network as it is: {table['score'].iloc[0]:.4f}"
+    )
+    print("Best parameters:")
+    for name, value in search.best_params_.items():
+        print(f"  {name} = {value:.4g}" if isinstance(value, float) else f"  {name} = {value!r}")
+    counts = table["state"].value_counts()
+    print(f"Trials pruned: {counts.get('PRUNED', 0)}, failed: {counts.get('FAIL', 0)}")
+    return search
 
 
 def _print_title(text: str) -> None:

@@ -39,9 +39,12 @@ class ParamSpace(ABC):
         What a trial's values are drawn from; None where a function decides.
     initial : sequence of mapping
         Parameters to try first.
+    usual : dict or None
+        Values that usually do well, if any are known.
     """
 
     distributions: dict[str, BaseDistribution] | None = None
+    usual: dict[str, Any] | None = None
     initial: Sequence[Mapping[str, Any]] = ()
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
@@ -117,6 +120,9 @@ class AutoSpace(ParamSpace):
             _check_names(params, allowed, f"initial_params[{i}]")
         first = {prefix + name: own[name] for name in self.names}
         self.limits = limits
+        own_values = {name: own[name] for name in self.names}
+        latents = encode(own_values, spatial, n_samples)
+        self.usual = {name: latents[name] for name in self.distributions}
         self.initial = [{**first, **params} for params in initial]
         if not self._is_too_large(first):
             self.initial.insert(0, first)

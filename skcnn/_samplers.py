@@ -28,6 +28,8 @@ STARTUP_TRIALS = 10
 # Complete trials that the racing pruner needs: for the noise of a fold, for its curves.
 RACERS, CURVES = 3, 5
 LATE_SHARE = 2 / 3  # of a training: before, curves of good and bad trials cross
+# Share of a guided draw's values that are those of the usual parameters.
+USUAL_SHARE = 0.75
 # Draws after which a sampler is left with one that is infeasible or known.
 MOST_DRAWS = 100
 
@@ -51,12 +53,17 @@ def sampler_for(sampler: Any, seed: int | None, number: int, startup: int) -> Ba
     """
     if isinstance(sampler, BaseSampler):
         return sampler
-    word = None
-    if seed is not None:
-        word = int(np.random.SeedSequence([seed, 2, number]).generate_state(1)[0])
+    word = sampler_seed(seed, number, 2)
     if sampler == "random":
         return RandomSampler(seed=word)
     return TPESampler(seed=word, n_startup_trials=startup, multivariate=True)
+
+
+def sampler_seed(seed: int | None, number: int, purpose: int) -> int | None:
+    """Return a seed of a trial's own, None of None."""
+    if seed is None:
+        return None
+    return int(np.random.SeedSequence([seed, purpose, number]).generate_state(1)[0])
 
 
 class ScreenedSampler(BaseSampler):
@@ -70,6 +77,11 @@ class ScreenedSampler(BaseSampler):
         Of the whole space.
     accept : callable
         Takes the values; returns whether to evaluate them.
+    usual : mapping or None, default=None
+        Values around which the first draws lie, before the sampler has trials enough to
+        learn from: each value is the usual one three times out of four. None draws all.
+    seed : int or None, default=None
+        Of the choice of values.
     """
 
     def __init__(
@@ -77,10 +89,14 @@ class ScreenedSampler(BaseSampler):
         sampler: BaseSampler,
         distributions: dict[str, BaseDistribution],
         accept: Callable[[Mapping[str, Any]], bool],
+        usual: Mapping[str, Any] | None = None,
+        seed: int | None = None,
     ) -> None:
         self.sampler = sampler
         self.distributions = distributions
         self.accept = accept
+        self.usual = usual
+        self._rng = np.random.default_rng(seed)
 
     def infer_relative_search_space(
         self, study: Study, trial: FrozenTrial
@@ -98,8 +114,11 @@ class ScreenedSampler(BaseSampler):
         for _ in range(MOST_DRAWS):
             space = self.sampler.infer_relative_search_space(study, trial)
             values = dict(self.sampler.sample_relative(study, trial, space))
+            guided = not values and self.usual is not None
             for name, distribution in self.distributions.items():
-                if name not in values:
+                if guided and self.usual is not None and self._rng.random() < USUAL_SHARE:
+                    values[name] = self.usual[name]
+                elif name not in values:
                     values[name] = self.sample_independent(study, trial, name, distribution)
             if self.accept(values):
                 break

@@ -85,8 +85,9 @@ class ConvNetSearchCV(BaseSearchCV):
         - "auto": blocks, convolutions a block, filters and their growth, kernel size, pool
           or stride, hidden layers and units, normalization, activation, dropout, optimizer,
           learning rate, weight decay, batch size, and the strength of the augmentation if
-          there is one. Every draw fits the input. The first trial is the estimator as it is.
-          With an `architecture`, only what belongs to training is searched.
+          there is one. Every draw fits the input. The first trial is the estimator as it is,
+          the next ones differ from it in a quarter of these. With an `architecture`, only
+          what belongs to training is searched.
         - dict of parameter name to an Optuna distribution, a tuple ``(low, high)``, ``(low,
           high, "log")`` or ``(low, high, step)``, whose type says whether the numbers are
           whole, a list of choices, or a scipy distribution. Names inside a Pipeline are

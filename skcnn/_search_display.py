@@ -38,7 +38,7 @@ FRONT = {"color": ORANGE, "marker": "o", "markersize": 5.5, "linewidth": 1.5, "z
 LINE = {"color": GREY, "linewidth": 1.5, "zorder": 2}
 ARROWS = {("y", False): "v", ("y", True): "^", ("x", False): "<", ("x", True): ">"}
 # The scale goes this many times as far from the best as the median of the complete trials.
-MEDIANS_SHOWN = 3
+MEDIANS_SHOWN = 4
 MARGIN = 0.08  # of an axis on each side, for points at the edge
 MOST_IN_A_LINE = 4  # entries of the legend
 SEED = 0  # of the forest that importances are read from
@@ -76,7 +76,7 @@ class SearchDisplay:
 
     Notes
     -----
-    A few very bad trials do not squash the scale of the scores: it ends three times as far
+    A few very bad trials do not squash the scale of the scores: it ends four times as far
     from the best as the median of the complete trials. What lies beyond is marked by a
     triangle at the edge. Failed trials have no score and lie at the edge, too.
 

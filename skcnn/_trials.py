@@ -24,7 +24,13 @@ from skcnn._evaluation import Outcome, evaluate
 from skcnn._folds import CrossValidation, StepCache, Watch
 from skcnn._network_size import COSTS, SIZES, Limits, NetworkSizer
 from skcnn._param_space import INITIAL, ParamSpace
-from skcnn._samplers import STARTUP_TRIALS, ScreenedSampler, needs_lockstep, sampler_for
+from skcnn._samplers import (
+    STARTUP_TRIALS,
+    ScreenedSampler,
+    needs_lockstep,
+    sampler_for,
+    sampler_seed,
+)
 from skcnn._study_storage import StudyStorage
 
 # Attributes of trials, besides INITIAL.
@@ -336,7 +342,11 @@ class TrialRunner:
         sampler = sampler_for(self.sampler, self.plan.seed, len(trials), STARTUP_TRIALS)
         if sampler is not self.sampler and space.distributions is not None:
             sampler = ScreenedSampler(
-                sampler, space.distributions, lambda values: self._is_useful(values, known)
+                sampler,
+                space.distributions,
+                lambda values: self._is_useful(values, known),
+                usual=None if self.sampler == "random" else space.usual,
+                seed=sampler_seed(self.plan.seed, len(trials), 3),
             )
         self.study.sampler = sampler
         trial = self.study.ask(space.distributions)

@@ -137,13 +137,15 @@ def course(search, net, n_folds):
     return epochs, np.fmax.accumulate(scores), best
 
 
-def run(mnist, seed, n_trials, n_folds):
-    """Return a record of each search."""
+def run(mnist, seed, n_trials, n_folds, done):
+    """Yield a record of each search that is not in `done`."""
     net, X, X_test, y, y_test = load_task(mnist, seed)
     cv = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     default = cross_val_score(net, X, y, cv=cv).mean()
     test_default = clone(net).fit(X, y).score(X_test, y_test)
     for name, search in searches(net, cv, n_trials, seed).items():
+        if (seed, name) in done:
+            continue
         search.fit(X, y)
         epochs, best, params = course(search, net, n_folds)
         params = {**params, "max_epochs": net.max_epochs}
@@ -188,12 +190,17 @@ def main():
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--folds", type=int, default=3)
-    parser.add_argument("--output", type=Path, help="where records are kept, a line each")
+    parser.add_argument(
+        "--output", type=Path, help="where records are kept, a line each; those there are kept"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore")  # Optuna's, of choices that are tuples
     records = []
+    if options.output and options.output.exists():
+        records = [json.loads(line) for line in options.output.read_text().splitlines()]
+    done = {(record["seed"], record["search"]) for record in records}
     for seed in range(options.seeds):
-        for record in run(options.mnist, seed, options.trials, options.folds):
+        for record in run(options.mnist, seed, options.trials, options.folds, done):
             records.append(record)
             shown = f"{record['best'][-1]:.4f} after {record['epochs'][-1]} epochs"
             print(f"seed {seed} {record['search']}: {shown}, test {record['test']:.4f}", flush=True)
