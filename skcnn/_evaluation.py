@@ -127,7 +127,7 @@ def _run_in_turn(
         except EvaluationError as error:
             if cv.fails_by_error(error):
                 raise
-            result = failed_fold()
+            result = failed_fold(error)
         if watch.verdict:  # the fit was cut short: its scores mean nothing
             return
         folds.append(result)

@@ -42,6 +42,8 @@ class CrossValidation:
         Returns a number, or a dict of numbers.
     main_metric : str or None
         Which of several scores counts; None takes the first.
+    objectives : tuple of str
+        Names of scores that are asked for.
     own_scorer : bool
         Whether the user wrote the scorer, and may look into a Pipeline.
     fit_params, score_params : dict
@@ -60,12 +62,21 @@ class CrossValidation:
     splits: list[tuple[np.ndarray, np.ndarray]]
     scorer: Callable[..., Any]
     main_metric: str | None = None
+    objectives: tuple[str, ...] = ()
     own_scorer: bool = False
     fit_params: Mapping[str, Any] = field(default_factory=dict)
     score_params: Mapping[str, Any] = field(default_factory=dict)
     error_score: Any = np.nan
     return_train_score: bool = False
     time_predictions: bool = False
+
+    def score_of(self, fold: "FoldResult", objective: str) -> float:
+        """Return a fold's value of an objective that is "score" or a score's name."""
+        if not fold.test_scores:
+            return float(self.error_score)
+        if objective == "score":
+            return self.main_score(fold.test_scores)
+        return fold.test_scores[objective]
 
     def main_score(self, scores: Scores) -> float:
         """Return the score that counts.
@@ -75,6 +86,12 @@ class CrossValidation:
         ValueError
             If a scorer that returns several has none of this name.
         """
+        missing = [name for name in self.objectives if name not in scores]
+        if missing:
+            raise ValueError(
+                f"The 'objectives' parameter must name scores that scoring returns, which are "
+                f"{sorted(scores)}. Got {missing[0]!r}."
+            )
         if self.main_metric is None or len(scores) == 1:
             return next(iter(scores.values()))
         if self.main_metric not in scores:
@@ -100,9 +117,10 @@ class CrossValidation:
         )
         named = scores if isinstance(scores, dict) else {"score": scores}
         for name, value in named.items():
-            if isinstance(value, str):  # a multi-metric scorer's traceback
+            if isinstance(value, str) and hasattr(self.scorer, "_scorers"):  # its traceback
                 raise EvaluationError(value)
-            if isinstance(value, bool) or (not np.isscalar(value) and np.ndim(value) > 0):
+            number = np.asarray(value)
+            if number.ndim > 0 or number.dtype.kind not in "iuf":
                 raise ValueError(
                     f"scoring must return a number, got {value!r} ({type(value)}) for {name!r}."
                 )
@@ -111,7 +129,7 @@ class CrossValidation:
 
 @dataclass
 class FoldResult:
-    """Scores, seconds and epochs of one fold."""
+    """Scores, seconds and epochs of one fold; without scores the error that it ended with."""
 
     test_scores: Scores
     train_scores: Scores
@@ -120,6 +138,7 @@ class FoldResult:
     predict_time: float = np.nan
     n_epochs: int | None = None
     best_epoch: int | None = None
+    error: str = ""
 
 
 class Watch:
@@ -217,8 +236,10 @@ class FoldContext:
         """Tell the callbacks of the fit, and the estimator of the callbacks."""
         with self.context.propagate_callback_context(estimator):
             self.context.call_on_fit_task_begin(estimator=self.caller, **self.data)
-            yield
-            self.context.call_on_fit_task_end(estimator=self.caller, **self.data)
+            try:
+                yield
+            finally:
+                self.context.call_on_fit_task_end(estimator=self.caller, **self.data)
 
 
 class StepCache:
@@ -231,9 +252,14 @@ class StepCache:
     def __init__(self) -> None:
         self.kept: dict[tuple[int, int], tuple[str, Any]] = {}
 
-    def of_fold(self, fold: int) -> "FoldMemory":
-        """Return what a Pipeline's `memory` takes, for one fit on one fold."""
-        return FoldMemory(self, fold)
+    def watch(self, estimator: Any, fold: int) -> None:
+        """Become the `memory` of a Pipeline, and of those that are its last step."""
+        chain: list[str] = []
+        while isinstance(estimator, Pipeline):
+            if estimator.memory is not None:
+                return  # the user's own
+            estimator.memory = FoldMemory(self, fold, chain)
+            estimator = estimator.steps[-1][1]
 
 
 class FoldMemory:
@@ -245,20 +271,23 @@ class FoldMemory:
         Where fitted steps are kept.
     fold : int
         The number of the fold.
+    chain : list of str
+        Hashes of the steps fitted so far, also those of Pipelines around.
     """
 
     location = "memory"  # not None: the Pipeline fits clones of its steps
 
-    def __init__(self, steps: StepCache, fold: int) -> None:
+    def __init__(self, steps: StepCache, fold: int, chain: list[str]) -> None:
         self.steps = steps
         self.fold = fold
+        self.chain = chain
 
     def cache(self, function: Callable[..., Any], ignore: Any = None) -> Callable[..., Any]:
         """Return `function`, not called again for the same chain of steps."""
-        chain: list[str] = []
+        chain = self.chain
 
         def cached(transformer: Any, *args: Any, **kwargs: Any) -> Any:
-            chain.append(_hash_of(transformer))
+            chain.append(_step_hash(transformer))
             place, key = (self.fold, len(chain)), "/".join(chain)
             if "" in chain:
                 return function(transformer, *args, **kwargs)
@@ -269,12 +298,20 @@ class FoldMemory:
         return cached
 
 
-def _hash_of(transformer: Any) -> str:
+def _step_hash(transformer: Any) -> str:
     """Return a hash of an unfitted step, "" where it has none, such as with a lambda."""
     try:
         return joblib.hash(transformer)
     except Exception:
         return ""
+
+
+def hash_of(value: Any) -> str:
+    """Return a hash of what a value holds; of what cannot be pickled, its text."""
+    try:
+        return joblib.hash(value)
+    except Exception:  # such as a lambda
+        return repr(value)
 
 
 class FoldRun:
@@ -302,8 +339,7 @@ class FoldRun:
         if params:
             self.estimator.set_params(**clone(dict(params), safe=False))
         self.n_epochs_seen = 0
-        if isinstance(self.estimator, Pipeline) and self.estimator.memory is None:
-            self.estimator.memory = cache.of_fold(fold)
+        cache.watch(self.estimator, fold)
 
     def run(
         self,
@@ -418,9 +454,9 @@ def _before_final(pipeline: Any, X: Any) -> Any:
     return X
 
 
-def failed_fold() -> FoldResult:
+def failed_fold(error: BaseException | None) -> FoldResult:
     """Return the result of a fold that failed where ``error_score`` is a number."""
-    return FoldResult({}, {}, 0.0, 0.0)
+    return FoldResult({}, {}, 0.0, 0.0, error=str(error))
 
 
 def check_scores(cv: CrossValidation, fold: int, result: FoldResult) -> float:
@@ -431,12 +467,10 @@ def check_scores(cv: CrossValidation, fold: int, result: FoldResult) -> float:
     EvaluationError
         If any score is NaN.
     """
-    if not result.test_scores:
-        return float(cv.error_score)
     lost = [name for name, score in result.test_scores.items() if np.isnan(score)]
     if lost:
         raise EvaluationError(f"The test score {lost[0]!r} of fold {fold} is NaN.")
-    return cv.main_score(result.test_scores)
+    return cv.score_of(result, "score")
 
 
 def set_random_states(estimator: BaseEstimator, seed: int) -> Any:

@@ -118,7 +118,7 @@ class _Strand:
 
     def finished(self) -> FoldResult:
         """Return the scores."""
-        return self._result if self._result is not None else failed_fold()
+        return self._result if self._result is not None else failed_fold(self._error)
 
     def _counts_as_score(self) -> bool:
         return isinstance(self._error, Exception) and not self.cv.fails_by_error(self._error)

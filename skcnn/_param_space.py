@@ -8,6 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from math import isfinite
 from numbers import Integral, Real
 from typing import Any
 
@@ -22,6 +23,7 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 from sklearn.utils._param_validation import InvalidParameterError
 
+from skcnn._folds import hash_of
 from skcnn._network_size import Limits
 from skcnn._search_space import LATENTS, TRAINING_LATENTS, Latent, decode, encode, smaller
 
@@ -250,11 +252,16 @@ class CallableSpace(ParamSpace):
         self, function: Callable[[Any], dict[str, Any]], initial: Sequence[Mapping[str, Any]] = ()
     ) -> None:
         self.function = function
+        for i, params in enumerate(initial):
+            _check_names(params, params, f"initial_params[{i}]")
         self.initial = [dict(params) for params in initial]
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """Ask the function."""
         params = self.function(trial)
+        initial = trial.user_attrs.get(INITIAL)
+        if initial is not None:
+            _check_names(self.initial[initial], trial.params, f"initial_params[{initial}]")
         if not isinstance(params, Mapping):
             raise InvalidParameterError(
                 "The 'param_space' function must return a dict of parameters. Got "
@@ -334,8 +341,10 @@ def _entry(name: str, given: Any) -> _Entry:
 def _range(name: str, low: Any, high: Any, third: Any = None) -> BaseDistribution:
     log = third == "log" if isinstance(third, str) else False
     step = None if log else third
-    numbers = [value for value in (low, high, step) if value is not None]
-    legal = all(isinstance(v, Real) and not isinstance(v, bool | np.bool_) for v in numbers)
+    numbers = [low, high] if step is None else [low, high, step]
+    legal = all(
+        isinstance(v, Real) and not isinstance(v, bool | np.bool_) and isfinite(v) for v in numbers
+    )
     if not legal or not low < high or (log and low <= 0) or (step is not None and step <= 0):
         raise InvalidParameterError(
             f"The 'param_space' parameter must give {name!r} a range (low, high) with low < "
@@ -356,11 +365,12 @@ def _choices(options: list[Any]) -> _Entry:
     if plain and len({repr(o) for o in options}) == len({*options}) == len(options):
         return _Entry(CategoricalDistribution(options))
     texts = [text_of(option) for option in options]
+    hashes = [hash_of(option) for option in options]
     labels = [text if texts.count(text) == 1 else f"{text} [{i}]" for i, text in enumerate(texts)]
     named = dict(zip(labels, options, strict=True))
 
     def label_of(value: Any) -> str:
-        return labels[texts.index(text_of(value))]
+        return labels[hashes.index(hash_of(value))]
 
     return _Entry(CategoricalDistribution(labels), named.__getitem__, label_of)
 
@@ -381,10 +391,17 @@ def _quantiles(distribution: Any) -> _Entry:
 
     arguments = (getattr(distribution, "args", ()), getattr(distribution, "kwds", {}))
     name = getattr(getattr(distribution, "dist", distribution), "name", type(distribution).__name__)
+
+    def encode_value(value: Any) -> float:
+        low, high = distribution.support()
+        if not low <= value <= high:
+            raise ValueError(value)
+        return float(np.clip(distribution.cdf(value), LOWEST_SHARE, 1 - LOWEST_SHARE))
+
     return _Entry(
         FloatDistribution(LOWEST_SHARE, 1 - LOWEST_SHARE),
         decode,
-        lambda value: float(np.clip(distribution.cdf(value), LOWEST_SHARE, 1 - LOWEST_SHARE)),
+        encode_value,
         f"{name}{arguments}",
     )
 

@@ -178,7 +178,9 @@ class RacingPruner(BasePruner):
         """Return the standard error of a difference to the best trial, infinite if unknown."""
         best, *others = (self._fold_scores(other) for other in complete)
         spreads = [
-            np.std(scores - best, ddof=1) for scores in others if len(scores) == len(best) > 1
+            np.std(scores - best, ddof=1)
+            for scores in others
+            if len(scores) == len(best) > 1 and np.any(scores != best)  # no copy of the best
         ]
         n_folds = (step + 1) // self.epochs_per_fold
         return float(np.median(spreads)) / n_folds**0.5 if spreads else np.inf

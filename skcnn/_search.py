@@ -38,7 +38,7 @@ from sklearn.utils.validation import _check_method_params, _num_samples, check_i
 from skcnn._augmentation import Augmentation
 from skcnn._automatic import resolve_epochs
 from skcnn._device import draw_seed, resolve_device
-from skcnn._errors import warn_caller
+from skcnn._errors import ArchitectureError, warn_caller
 from skcnn._folds import CrossValidation, FoldContext, convnet_of, final_step, set_random_states
 from skcnn._lazy import originals
 from skcnn._network_size import COSTS, SIZES, Limits, NetworkSizer
@@ -65,6 +65,16 @@ BOUNDS = (*SIZES, "seconds")
 NOT_IN_FINGERPRINT = ("verbose", "n_jobs", "n_threads", "device", "memory", "pre_dispatch")
 MOST_RESTARTS = 3  # of worker processes that died
 WATCH_SECONDS = 0.5
+MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own
+OF_REFIT = (
+    "best_index_",
+    "best_score_",
+    "best_params_",
+    "best_estimator_",
+    "refit_time_",
+    "feature_names_in_",
+)
+LONGEST_TEXT = 200  # of a parameter, in a fingerprint
 
 
 class ConvNetSearchCV(BaseSearchCV):
@@ -85,7 +95,9 @@ class ConvNetSearchCV(BaseSearchCV):
         - "auto": blocks, convolutions a block, filters and their growth, kernel size, pool
           or stride, hidden layers and units, normalization, activation, dropout, optimizer,
           learning rate, weight decay, batch size, and the strength of the augmentation if
-          there is one. Every draw fits the input. The first trial is the estimator as it is,
+          there is one. Every draw fits the input, and has at most eight times the
+          multiply-accumulates of the estimator's own network unless `constraints` say
+          otherwise. The first trial is the estimator as it is,
           the next ones differ from it in a quarter of these. With an `architecture`, only
           what belongs to training is searched.
         - dict of parameter name to an Optuna distribution, a tuple ``(low, high)``, ``(low,
@@ -125,8 +137,10 @@ class ConvNetSearchCV(BaseSearchCV):
         than one there is no pruning, and `pareto_front_` has the best trade-offs.
     constraints : dict or None, default=None
         Upper bounds: of "n_parameters" and "multiply_accumulates" (of one sample), known
-        before a training: "auto" then draws smaller networks, other spaces draw again; and
-        of "seconds" of a trial, which fails at the end of the epoch that exceeds them.
+        before a training: "auto" then draws smaller networks, a dict draws again, and
+        what a function or a sampler of yours draws is not trained but recorded as
+        infeasible; and of "seconds" of a trial, which fails at the end of the epoch that
+        exceeds them.
     storage : str, Path or None, default=None
         Where the study is kept: in memory, in a journal file of this path, or in the
         database of a URL ``postgresql://...`` (or ``sqlite:///...``).
@@ -263,7 +277,7 @@ class ConvNetSearchCV(BaseSearchCV):
         sampler: Any = "auto",
         pruner: Any = "auto",
         objectives: Any = None,
-        constraints: dict[str, float] | None = None,
+        constraints: Mapping[str, float] | None = None,
         storage: Any = None,
         study_name: str | None = None,
         resume: bool = True,
@@ -354,6 +368,7 @@ class ConvNetSearchCV(BaseSearchCV):
             splits,
             scorer,
             main_metric=self._main_metric(),
+            objectives=tuple(name for name in self._objectives() if name not in ("score", *COSTS)),
             own_scorer=_has_own_scorer(self.scoring),
             fit_params=routed.estimator.fit,
             score_params=routed.scorer.score,
@@ -379,8 +394,8 @@ class ConvNetSearchCV(BaseSearchCV):
         Returns
         -------
         DataFrame
-            Indexed by the trial's number in the study: state, objectives (NaN unless
-            complete), n_epochs, n_parameters, copy_of (a trial with the same parameters,
+            Indexed by the trial's number in the study: state, objectives (scores are
+            NaN unless complete), n_epochs, n_parameters, copy_of (a trial with the same parameters,
             which was not trained again), begin, seconds, reason (why it failed), and a
             column a parameter.
         """
@@ -415,6 +430,11 @@ class ConvNetSearchCV(BaseSearchCV):
             raise InvalidParameterError(
                 "The 'objectives' parameter must name one or more different objectives. Got "
                 f"{self.objectives!r}."
+            )
+        if {*objectives} <= {*COSTS}:
+            raise InvalidParameterError(
+                "The 'objectives' parameter must have 'score' or the name of a score, by which "
+                f"the best trial is chosen. Got {self.objectives!r}."
             )
         if self.patience is not None and len(objectives) > 1:
             raise InvalidParameterError(
@@ -462,7 +482,7 @@ class ConvNetSearchCV(BaseSearchCV):
         limits = Limits(bounds, sizer) if bounds and sizer is not None else None
         return SearchPlan(
             cv=cv,
-            space=self._space(cv, layout, limits),
+            space=self._space(cv, layout, limits, sizer),
             n_trials=self.n_trials,
             deadline=None if self.timeout is None else time.time() + self.timeout,
             patience=self.patience,
@@ -493,7 +513,11 @@ class ConvNetSearchCV(BaseSearchCV):
                 )
 
     def _space(
-        self, cv: CrossValidation, layout: InputLayout | None, limits: Limits | None
+        self,
+        cv: CrossValidation,
+        layout: InputLayout | None,
+        limits: Limits | None,
+        sizer: NetworkSizer | None,
     ) -> "ParamSpace":
         from skcnn._param_space import AutoSpace, CallableSpace, DictSpace
 
@@ -519,8 +543,21 @@ class ConvNetSearchCV(BaseSearchCV):
             net.get_params(deep=False),
             augmented,
             self.initial_params,
-            limits,
+            self._bounds_of_auto(net, limits, sizer),
         )
+
+    def _bounds_of_auto(
+        self, net: Any, limits: Limits | None, sizer: NetworkSizer | None
+    ) -> Limits | None:
+        """Return the user's bounds, and how much larger a network may be than the own one."""
+        bounds = {} if limits is None else limits.bounds
+        if net.architecture is not None or sizer is None or "multiply_accumulates" in bounds:
+            return limits
+        try:
+            own = sizer({})["multiply_accumulates"]
+        except ArchitectureError:  # what is drawn fits
+            return limits
+        return Limits({**bounds, "multiply_accumulates": MOST_TIMES_OWN * own}, sizer)
 
     # The search
 
@@ -568,6 +605,7 @@ class ConvNetSearchCV(BaseSearchCV):
                     self._run_workers(plan, where, name, n_jobs, progress)
                 runner.run()  # alone, or what workers that died left
             except KeyboardInterrupt:
+                runner.abandon()
                 if best_value(study) is None:
                     raise
                 interrupted = True
@@ -616,7 +654,11 @@ class ConvNetSearchCV(BaseSearchCV):
                     return
                 except TerminatedWorkerError:
                     if restart == MOST_RESTARTS:
-                        raise
+                        warn_caller(
+                            f"Worker processes died {restart + 1} times, perhaps for lack of "
+                            "memory. The search goes on in this process alone.",
+                            UserWarning,
+                        )
         finally:
             over.set()
             watcher.join()
@@ -639,18 +681,18 @@ class ConvNetSearchCV(BaseSearchCV):
         kinds = [type(cv.estimator).__name__]
         if isinstance(cv.estimator, Pipeline):
             kinds += [type(step).__name__ for _, step in cv.estimator.steps]
-        given = sorted(own.items())
         scoring: Any = self.scoring
         if isinstance(scoring, dict):
             scoring = {name: text_of(value) for name, value in sorted(scoring.items())}
+        data = (_in_rows(cv.X), _in_rows(cv.y), dict(cv.fit_params), dict(cv.score_params))
         return {
-            "data": joblib.hash((cv.X, cv.y, dict(cv.fit_params), dict(cv.score_params))),
+            "data": joblib.hash(data),
             "cv": f"{len(cv.splits)} splits, {joblib.hash(cv.splits)}",
             "scoring": text_of(scoring),
             "objectives": f"{plan.objectives}, refit={plan.cv.main_metric}",
             **plan.space.description(),
-            "estimator": f"{'/'.join(kinds)}, {joblib.hash(given)}: "
-            + ", ".join(f"{name}={text}" for name, text in given if text != "None"),
+            "estimator": "/".join(kinds),
+            **{f"estimator's {name}": _fit_in_line(text) for name, text in own.items()},
         }
 
     # Results
@@ -664,7 +706,7 @@ class ConvNetSearchCV(BaseSearchCV):
     ) -> None:
         """Set the fitted attributes but those of the refit."""
         complete = [record for record in records if record.complete]
-        if not complete:
+        if not any(record.scored for record in records):
             raise ValueError(_why_none(records, self.timeout))
         n_splits = len(plan.cv.splits)
         results = format_results(records, n_splits, self.error_score, self.return_train_score)
@@ -675,13 +717,7 @@ class ConvNetSearchCV(BaseSearchCV):
         if callable(self.scoring) and multimetric:
             self._check_refit_for_multimetric(dict.fromkeys(names))
             refit_metric = self.refit
-        for name in (
-            "best_index_",
-            "best_score_",
-            "best_params_",
-            "best_estimator_",
-            "refit_time_",
-        ):
+        for name in OF_REFIT:
             self.__dict__.pop(name, None)  # of an earlier fit
         self.n_splits_ = n_splits
         self.multimetric_ = multimetric
@@ -716,7 +752,7 @@ class ConvNetSearchCV(BaseSearchCV):
     def _warn(self, records: list[TrialRecord], interrupted: bool, earlier: set[int]) -> None:
         """Tell once what went wrong in the trials of this call."""
         new = [record for record in records if record.number not in earlier]
-        failed = [record for record in new if record.result["state"] == "FAIL"]
+        failed = [record for record in new if record.error]
         if interrupted:
             warn_caller(
                 f"The search was interrupted after {len(records)} trials"
@@ -729,7 +765,7 @@ class ConvNetSearchCV(BaseSearchCV):
         if failed:
             warn_caller(
                 f"{len(failed)} of {len(new)} trials failed. trials_dataframe() tells why. The "
-                f"first, trial {failed[0].number}:\n{failed[0].result['reason']}",
+                f"first, trial {failed[0].number}:\n{failed[0].error}",
                 FitFailedWarning,
             )
 
@@ -778,6 +814,15 @@ class _Context:
         if self.search.refit is False:
             self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
         self.root.call_on_fit_task_end(estimator=self.search, **self.data)
+
+
+def _in_rows(data: Any) -> Any:
+    """Return an array in C order: hashes tell the orders apart."""
+    return np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data
+
+
+def _fit_in_line(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... {joblib.hash(text)}"
 
 
 def _has_own_scorer(scoring: Any) -> bool:
@@ -833,12 +878,12 @@ def _records(plan: "SearchPlan", study: "Study") -> list[TrialRecord]:
 
 def _why_none(records: list[TrialRecord], timeout: float | None) -> str:
     """Return why there is no complete trial."""
-    failed = [record for record in records if record.result["state"] == "FAIL"]
+    failed = [record for record in records if record.error]
     if failed:
         return (
             f"All the {len(records)} trials failed. It is very likely that your model is "
             "misconfigured. You can try to debug the error by setting error_score='raise'. "
-            f"The first failure:\n{failed[0].result['reason']}"
+            f"The first failure:\n{failed[0].error}"
         )
     infeasible = [record for record in records if record.result["state"] == "INFEASIBLE"]
     if infeasible:

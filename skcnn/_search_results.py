@@ -39,6 +39,18 @@ class TrialRecord:
         """Return whether all folds are scored."""
         return self.result["state"] == "COMPLETE"
 
+    @property
+    def error(self) -> str:
+        """Return what a fold failed with, "" if none did."""
+        if self.result["state"] == "FAIL":
+            return self.result["reason"]
+        return next((fold["error"] for fold in self.result["folds"] if fold["error"]), "")
+
+    @property
+    def scored(self) -> bool:
+        """Return whether all folds are scored, and not all by `error_score`."""
+        return self.complete and any(not fold["error"] for fold in self.result["folds"])
+
 
 def format_results(
     records: Sequence[TrialRecord], n_splits: int, error_score: Any, with_train: bool
@@ -67,8 +79,8 @@ def format_results(
         results[f"mean_{name}"], results[f"std_{name}"] = _mean_and_std(times)
     results |= _masked_params(records)
     results["params"] = [record.params for record in records]
-    for kind in ("test", "train") if with_train else ("test",):
-        for metric in _metrics(records, kind):
+    for metric in _metrics(records):
+        for kind in ("test", "train") if with_train else ("test",):
             scores = _by_fold(
                 records, n_splits, lambda fold, k=kind, m=metric: _score(fold, k, m, error_score)
             )
@@ -102,9 +114,9 @@ def _by_fold(records: Sequence[TrialRecord], n_splits: int, read: Any) -> np.nda
     return table
 
 
-def _metrics(records: Sequence[TrialRecord], kind: str) -> list[str]:
+def _metrics(records: Sequence[TrialRecord]) -> list[str]:
     folds = [fold for record in records for fold in record.result["folds"]]
-    names = [name for fold in folds for name in fold[f"{kind}_scores"]]
+    names = [name for fold in folds for name in fold["test_scores"]]
     return list(dict.fromkeys(names)) or ["score"]
 
 
@@ -163,8 +175,8 @@ def pareto_front(
     """
     rows = [i for i, record in enumerate(records) if record.complete]
     signs = np.array([1.0 if small else -1.0 for small in minimized])
-    costs = np.array([records[i].values for i in rows], dtype=float).reshape(len(rows), -1)
-    costs = costs * signs if len(rows) else costs
+    costs = np.array([records[i].values for i in rows], dtype=float)
+    costs = costs.reshape(len(rows), len(objectives)) * signs
     front = [
         i
         for i, cost in zip(rows, costs, strict=True)

@@ -26,6 +26,8 @@ LARGEST_KERNEL = 7
 SMALLEST_BATCH, LARGEST_BATCH = 8, 256
 FILTERS_STEP = 4  # channels come in multiples of it
 FEWEST_UNITS = 8
+# Without normalization, plain gradient descent diverges at the rates it takes with it.
+UNNORMALIZED_SGD = 0.2
 SHRINKAGE = 0.8
 
 
@@ -139,13 +141,19 @@ def decode(
         "dropout": float(latents["dropout"]),
         "conv_dropout": float(latents["conv_dropout"]),
         "optimizer": optimizer,
-        "learning_rate": AUTO_LEARNING_RATES[optimizer] * latents["learning_rate"],
+        "learning_rate": _usual_rate(latents) * latents["learning_rate"],
         "weight_decay": auto_weight_decay(optimizer) * latents["weight_decay"],
         "batch_size": _batch_size(latents["batch_size"], n_samples),
     }
     if augmented:
         params["augmentation_strength"] = float(latents["augmentation_strength"])
     return params
+
+
+def _usual_rate(latents: Mapping[str, Any]) -> float:
+    """Return what a learning rate is relative to."""
+    plain = latents["optimizer"] == "sgd" and latents["normalization"] is None
+    return AUTO_LEARNING_RATES[latents["optimizer"]] * (UNNORMALIZED_SGD if plain else 1.0)
 
 
 def smaller(latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -264,10 +272,10 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
     for name in ("normalization", "activation", "optimizer", "dropout", "conv_dropout"):
         latents[name] = given.get(name, latents[name])
     latents["augmentation_strength"] = given.get("augmentation_strength", 1.0)
-    optimizer = latents["optimizer"]
+    latents["optimizer"] = _within(latents["optimizer"], "optimizer")
     for name, usual in (
-        ("learning_rate", AUTO_LEARNING_RATES.get(optimizer, 0.005)),
-        ("weight_decay", auto_weight_decay(optimizer)),
+        ("learning_rate", _usual_rate(latents)),
+        ("weight_decay", auto_weight_decay(latents["optimizer"])),
     ):
         latents[name] = given.get(name, usual) / usual
     batch_size = given.get("batch_size", auto_batch_size(n_samples)) or n_samples
@@ -287,14 +295,16 @@ def _nearest_share(differences: Sequence[float]) -> float:
 
 
 def _encode_blocks(given: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, Any]:
-    filters = given.get("filters", auto_filters(spatial))
+    filters: Any = given.get("filters", auto_filters(spatial))
     filters = (filters,) if isinstance(filters, Integral) else tuple(filters)
+    filters = filters or auto_filters(spatial)
     blocks = [(b,) if isinstance(b, Integral) else tuple(b) for b in filters]
     by_stride = given.get("pooling", "max") is None and given.get("stride", 1) != 1
     given_size: Any = given.get("pool_size", 2)
     size = min(max(int(given_size), 2), 3) if isinstance(given_size, Integral) else 2
     stride = given.get("pool_stride", None) or size
-    deepest = n_fitting_blocks(spatial, 1 if by_stride else size, 2 if by_stride else size)
+    window, distance = (1, 2) if by_stride else (size, 2 if stride != size else size)
+    deepest = n_fitting_blocks(spatial, window, distance) or n_fitting_blocks(spatial, 2, 2)
     deepest = min(max(deepest, 1), MOST_BLOCKS)
     first, last = max(blocks[0][0], 1), max(blocks[-1][0], 1)
     growth = (last / first) ** (1 / (len(blocks) - 1)) if len(blocks) > 1 else 2.0

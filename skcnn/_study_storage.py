@@ -5,9 +5,11 @@ operating system or by a database session, so that a process that is killed hold
 whoever can take the lock of a worker knows that the worker is gone.
 """
 
+import glob
 import hashlib
 import os
 import secrets
+import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -22,8 +24,9 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._errors import MissingDependencyError
 
+PLAIN_POSTGRES = "postgresql"
 DRIVERS = {
-    "postgresql": "psycopg2-binary",
+    PLAIN_POSTGRES: "psycopg2-binary",
     "postgresql+psycopg2": "psycopg2-binary",
     "postgresql+psycopg": '"psycopg[binary]"',
     "sqlite": "",
@@ -91,13 +94,14 @@ class KernelLock:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = f"{path}.lock"
+        self._path = path
         self._lock: FileLock | None = None
 
     def acquire(self) -> bool:
-        """Wait for the lock."""
-        self._lock = FileLock(self._path)
+        """Wait for the lock, and drop a line that a killed process or a full disk left half."""
+        self._lock = FileLock(f"{self._path}.lock")
         self._lock.acquire()
+        _drop_half_line(self._path)
         return True
 
     def release(self) -> None:
@@ -105,6 +109,19 @@ class KernelLock:
         if self._lock is not None:
             self._lock.release()
             self._lock = None  # not to be pickled
+
+
+def _drop_half_line(path: str) -> None:
+    with open(path, "r+b") as file:
+        end = file.seek(0, os.SEEK_END)
+        size = end
+        while size > 0:
+            file.seek(size - 1)
+            if file.read(1) == b"\n":
+                break
+            size -= 1
+        if size < end:
+            file.truncate(size)
 
 
 class _FileLocks(StudyStorage):
@@ -116,6 +133,14 @@ class _FileLocks(StudyStorage):
         path.parent.mkdir(parents=True, exist_ok=True)
         self._own = FileLock(self._path_of(self.worker))
         self._own.acquire()
+        with self.locked():
+            self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove what workers that died have left."""
+        begin = self._path_of("")
+        for path in glob.glob(f"{glob.escape(begin)}*"):
+            self.is_alive(path.removeprefix(begin))
 
     def _path_of(self, worker: str) -> str:
         return f"{self.path}.worker-{worker}"
@@ -164,7 +189,16 @@ class JournalFile(_FileLocks):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         lock: Any = KernelLock(str(path))
-        self.storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        try:
+            self.storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
+        except BaseException as error:
+            self.close()
+            if isinstance(error, ValueError | KeyError | TypeError):  # of another kind of file
+                raise ValueError(
+                    f"The 'storage' parameter must be the path of a journal file. Got {path}, "
+                    "which is another kind of file."
+                ) from error
+            raise
 
 
 class SqliteFile(_FileLocks):
@@ -178,8 +212,29 @@ class SqliteFile(_FileLocks):
 
     def __init__(self, url: str) -> None:
         super().__init__(Path(url.split("///", 1)[1]))
-        with self.locked():  # two at once break each other's tables
-            self.storage = RDBStorage(url)
+        try:
+            with self.locked():  # two at once break each other's tables
+                self.storage = RDBStorage(url)
+        except BaseException:
+            self.close()
+            raise
+
+
+_OPEN_SESSIONS: "weakref.WeakSet[PostgresStudy]" = weakref.WeakSet()
+
+
+def _leave_sessions() -> None:
+    """Let go of the parent's sessions in a forked process, or they would outlive it."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for study in _OPEN_SESSIONS:
+        with suppress(Exception):  # one that is closed already
+            driver: Any = study._session.connection.driver_connection
+            os.dup2(nowhere, driver.fileno())
+    os.close(nowhere)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_sessions)
 
 
 class PostgresStudy(StudyStorage):
@@ -196,31 +251,49 @@ class PostgresStudy(StudyStorage):
     def __init__(self, url: str, study_name: str) -> None:
         super().__init__()
         from sqlalchemy import create_engine, text
+        from sqlalchemy.exc import DBAPIError
         from sqlalchemy.pool import NullPool
 
-        self._text = text
-        engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
-        self._session = engine.connect()
+        self._text, self._lost = text, DBAPIError
+        self._engine = create_engine(url, poolclass=NullPool, isolation_level="AUTOCOMMIT")
         self._study_key = _advisory_key(f"study {study_name}")
-        self._ask("pg_advisory_lock", _advisory_key(f"worker {self.worker}"))
+        self._worker_key = _advisory_key(f"worker {self.worker}")
+        self._connect()
         try:
-            with self.locked():  # two at once break each other's tables
-                self.storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            tables = _advisory_key("tables")
+            self._ask("pg_advisory_lock", tables)  # two at once break each other's tables
+            self.storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
+            self._ask("pg_advisory_unlock", tables)
         except BaseException:
             self.close()
             raise
 
+    def _connect(self) -> None:
+        """Begin a session that holds this worker's lock."""
+        self._session = self._engine.connect()
+        _OPEN_SESSIONS.add(self)
+        self._ask("pg_advisory_lock", self._worker_key)
+
     def _ask(self, function: str, key: int) -> Any:
-        return self._session.execute(self._text(f"SELECT {function}(:key)"), {"key": key}).scalar()
+        statement = self._text(f"SELECT {function}(:key)")
+        return self._session.execute(statement, {"key": key}).scalar()
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the study's lock."""
-        self._ask("pg_advisory_lock", self._study_key)
+        """Hold the study's lock, in a new session where the database ended the last one."""
+        try:
+            self._ask("pg_advisory_lock", self._study_key)
+        except self._lost as error:
+            if not error.connection_invalidated:
+                raise
+            self._session.close()
+            self._connect()
+            self._ask("pg_advisory_lock", self._study_key)
         try:
             yield
         finally:
-            self._ask("pg_advisory_unlock", self._study_key)
+            with suppress(self._lost):  # a session that is lost holds no lock
+                self._ask("pg_advisory_unlock", self._study_key)
 
     def is_alive(self, worker: str) -> bool:
         """Return whether the worker's session is still there."""
@@ -277,8 +350,11 @@ def open_storage(storage: Any, study_name: str) -> StudyStorage:
                 f"is a URL of SQLite. Got {storage!r} instead."
             )
         return SqliteFile(str(storage))
+    url = str(storage)
+    if scheme == PLAIN_POSTGRES:  # SQLAlchemy's own choice of a driver changes
+        url = url.replace(scheme, f"{scheme}+psycopg2", 1)
     try:
-        return PostgresStudy(str(storage), study_name)
+        return PostgresStudy(url, study_name)
     except ModuleNotFoundError as error:
         raise MissingDependencyError(
             f"storage={scheme}://... needs {error.name}: pip install {DRIVERS[scheme]}."

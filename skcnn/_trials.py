@@ -17,11 +17,13 @@ import numpy as np
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.pruners import NopPruner
+from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._evaluation import Outcome, evaluate
-from skcnn._folds import CrossValidation, StepCache, Watch
+from skcnn._folds import CrossValidation, StepCache, Watch, hash_of
 from skcnn._network_size import COSTS, SIZES, Limits, NetworkSizer
 from skcnn._param_space import INITIAL, ParamSpace
 from skcnn._samplers import (
@@ -42,6 +44,7 @@ ATTEMPT = "skcnn:attempt"
 # Attributes of the study.
 FINGERPRINT = "skcnn:fingerprint"
 INTERRUPTED = "skcnn:interrupted"  # numbers of trials that do not count
+DIED = "skcnn:died"  # numbers of those whose worker died
 MOST_ATTEMPTS = 3
 POLL_SECONDS = 0.1
 WAIT = "wait"  # nothing to claim yet
@@ -126,7 +129,8 @@ def open_study(
         else:
             study = optuna.load_study(study_name=study_name, storage=storage.storage)
             known = study.user_attrs.get(FINGERPRINT)
-            if known is not None or study.get_trials(deepcopy=False):
+            begun = study.directions != plan.directions or study.get_trials(deepcopy=False)
+            if known is not None or begun:  # else a process died while it made the study
                 _check_same_search(study_name, known, fingerprint, resume)
         if FINGERPRINT not in study.user_attrs:
             study.set_user_attr(FINGERPRINT, dict(fingerprint))
@@ -146,10 +150,11 @@ def _check_same_search(
             f"The study {study_name!r} of the storage was not made by ConvNetSearchCV. Pass "
             "another study_name."
         )
-    others = [name for name, text in fingerprint.items() if known.get(name) != text]
+    names = dict.fromkeys([*fingerprint, *known])
+    others = [name for name in names if known.get(name) != fingerprint.get(name)]
     if others:
         shown = "; ".join(
-            f"{name} was {_shorten(known.get(name))}, is now {_shorten(fingerprint[name])}"
+            f"{name} was {_shorten(known.get(name))}, is now {_shorten(fingerprint.get(name))}"
             for name in others
         )
         raise ValueError(
@@ -270,6 +275,7 @@ class TrialRunner:
         self.contexts = contexts
         self.cache = StepCache()
         self.sampler = copy.deepcopy(plan.sampler)
+        self._n_asked = 0
 
     def run(self) -> None:
         """Run trials until there are enough, of all workers, and none is running."""
@@ -287,6 +293,14 @@ class TrialRunner:
                 self._interrupt(trial)
                 raise
             self._record(trial, outcome)
+
+    def abandon(self) -> None:
+        """Fail the trial that this worker was about to begin when it was interrupted."""
+        with self.storage.locked():
+            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+                if trial.user_attrs.get(WORKER, self.storage.worker) == self.storage.worker:
+                    self._mark_interrupted(trial.number)
+                    self.study.tell(trial.number, state=TrialState.FAIL)
 
     # Claiming
 
@@ -329,6 +343,8 @@ class TrialRunner:
             if worker is None or not self.storage.is_alive(worker):
                 if trial.user_attrs.get(ATTEMPT, 1) < MOST_ATTEMPTS:
                     self._mark_interrupted(trial.number)
+                    died = self.study.user_attrs.get(DIED, [])
+                    self.study.set_user_attr(DIED, [*died, trial.number])
                 self.study.tell(trial.number, state=TrialState.FAIL)
 
     def _mark_interrupted(self, number: int) -> None:
@@ -337,6 +353,9 @@ class TrialRunner:
     def _ask(self, trials: Sequence[FrozenTrial], interrupted: Sequence[int]) -> Any:
         """Make a trial under the study's lock; return it with its parameters."""
         self._enqueue_next(trials, interrupted)
+        if self._n_asked == 0 and trials and isinstance(self.sampler, BaseSampler):
+            self.sampler.reseed_rng()  # or it would repeat what it drew for other trials
+        self._n_asked += 1
         space = self.plan.space
         known = {t.user_attrs.get(KEY) for t in trials if is_counted(t, interrupted)}
         sampler = sampler_for(self.sampler, self.plan.seed, len(trials), STARTUP_TRIALS)
@@ -353,6 +372,9 @@ class TrialRunner:
         trial.set_user_attr(WORKER, self.storage.worker)
         try:
             params = space.suggest(trial)
+        except InvalidParameterError:  # no trial would do
+            self._release(trial)
+            raise
         except Exception:  # of the user's function
             outcome = Outcome("FAIL", reason=traceback.format_exc())
             trial.set_user_attr(RESULT, asdict(outcome))
@@ -368,7 +390,10 @@ class TrialRunner:
         params = self.plan.space.params_of(values)
         if key_of(params) in known:
             return False
-        return self.plan.limits is None or not self.plan.limits.violation(params)
+        try:
+            return self.plan.limits is None or not self.plan.limits.violation(params)
+        except Exception:  # a network that does not fit: the trial is to tell
+            return True
 
     def _enqueue_next(self, trials: Sequence[FrozenTrial], interrupted: Sequence[int]) -> None:
         """Put in line what is to be tried next: a trial that was interrupted, or `initial`."""
@@ -377,10 +402,9 @@ class TrialRunner:
         retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
         for trial in trials:
             if trial.number in interrupted and trial.number not in retried:
-                attributes = {
-                    RETRY_OF: trial.number,
-                    ATTEMPT: trial.user_attrs.get(ATTEMPT, 1) + 1,
-                }
+                died = trial.number in self.study.user_attrs.get(DIED, [])
+                attempt = trial.user_attrs.get(ATTEMPT, 1) + died
+                attributes = {RETRY_OF: trial.number, ATTEMPT: attempt}
                 if INITIAL in trial.user_attrs:
                     attributes[INITIAL] = trial.user_attrs[INITIAL]
                 self.study.enqueue_trial(trial.params, user_attrs=attributes)
@@ -395,9 +419,15 @@ class TrialRunner:
 
     def _outcome(self, trial: Trial, params: dict[str, Any]) -> "Outcome | FrozenTrial":
         """Evaluate a trial, or return one with the same parameters."""
-        violation = "" if self.plan.limits is None else self.plan.limits.violation(params)
-        if violation and self.plan.limits is not None:
-            size = self.plan.limits.sizer(params)["n_parameters"]
+        limits = self.plan.limits
+        try:
+            violation = "" if limits is None else limits.violation(params)
+        except Exception:
+            if self.plan.cv.error_score == "raise":
+                raise
+            return Outcome("FAIL", reason=traceback.format_exc())
+        if violation and limits is not None:
+            size = limits.sizer(params)["n_parameters"]
             return Outcome("INFEASIBLE", n_epochs=0, n_parameters=size, reason=violation)
         twin = self._twin(trial)
         if twin is not None:
@@ -433,8 +463,11 @@ class TrialRunner:
         """Fail a trial that does not count and may be tried again."""
         with self.storage.locked():
             if self._is_mine(trial):
-                self._mark_interrupted(trial.number)
-                self.study.tell(trial, state=TrialState.FAIL)
+                self._release(trial)
+
+    def _release(self, trial: Trial) -> None:
+        self._mark_interrupted(trial.number)
+        self.study.tell(trial, state=TrialState.FAIL)
 
     def _is_mine(self, trial: Trial) -> bool:
         state = self.study.get_trials(deepcopy=False)[trial.number].state
@@ -458,6 +491,7 @@ class TrialRunner:
 
     def _record_copy(self, trial: Trial, twin: FrozenTrial) -> None:
         result = {**result_of(twin), "copy_of": twin.number, "warnings": []}
+        result["n_epochs"] = None if result["n_epochs"] is None else 0
         for step, value in twin.intermediate_values.items():
             trial.report(value, step)
         self._tell(trial, result, result["state"], twin.values)
@@ -467,7 +501,7 @@ class TrialRunner:
             if not self._is_mine(trial):  # this worker was taken for dead
                 return
             trial.set_user_attr(RESULT, result)
-            told = {"INFEASIBLE": TrialState.PRUNED}.get(state) or TrialState[state]
+            told = _told_state(state)
             self.study.tell(trial, values if told == TrialState.COMPLETE else None, state=told)
         done = finished_trials(self.study)
         shown = values[0] if values else None
@@ -485,21 +519,20 @@ class TrialRunner:
             field = "predict_time" if name == "predict_seconds" else "fit_time"
             return float(np.mean([getattr(fold, field) for fold in outcome.folds]))
         cv = self.plan.cv
-        scores = [
-            float(cv.error_score)
-            if not fold.test_scores
-            else cv.main_score(fold.test_scores)
-            if name == "score"
-            else fold.test_scores[name]
-            for fold in outcome.folds
-        ]
-        return float(np.mean(scores))
+        return float(np.mean([cv.score_of(fold, name) for fold in outcome.folds]))
 
 
 def result_of(trial: FrozenTrial) -> dict[str, Any]:
     """Return an Outcome as a dict, also of a trial whose workers died."""
-    dead = Outcome("FAIL", reason=f"{MOST_ATTEMPTS} workers died with these parameters.")
-    return trial.user_attrs.get(RESULT) or asdict(dead)
+    result = trial.user_attrs.get(RESULT)
+    if result is not None and _told_state(result["state"]) == trial.state:
+        return result
+    return asdict(Outcome("FAIL", reason=f"{MOST_ATTEMPTS} workers died with these parameters."))
+
+
+def _told_state(state: str) -> TrialState:
+    """Return Optuna's state for an outcome's."""
+    return TrialState.PRUNED if state == "INFEASIBLE" else TrialState[state]
 
 
 def finished_trials(study: Study) -> list[FrozenTrial]:
@@ -527,5 +560,5 @@ def _frozen(study: Study, trial: Trial) -> FrozenTrial:
 
 def key_of(params: Mapping[str, Any]) -> str:
     """Return a short text that is the same for equal parameters."""
-    text = repr(sorted((name, repr(value)) for name, value in params.items()))
+    text = repr(sorted((name, hash_of(value)) for name, value in params.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -21,10 +21,11 @@ def _close_figures():
 
 @pytest.fixture
 def small(monkeypatch):
-    """Make the demo small: one epoch, two folds, peers that need no time."""
-    monkeypatch.setattr(
-        command_line, "run_demo", partial(command_line.run_demo, max_epochs=1, n_splits=2)
-    )
+    """Make the demo small: one epoch, two folds, two trials, peers that need no time."""
+    run_demo = partial(command_line.run_demo, max_epochs=1, n_splits=2, n_trials=2)
+    monkeypatch.setattr(command_line, "run_demo", run_demo)
+    monkeypatch.setattr(command_line, "N_SEARCHED", 90)
+    monkeypatch.setattr(command_line, "SEARCH_EPOCHS", 1)
     models = command_line._models
 
     def without_slow_peers(net):
@@ -35,12 +36,12 @@ def small(monkeypatch):
 
 
 @pytest.mark.usefixtures("small")
-def test_demo_prints_its_tables_and_writes_the_plot(tmp_path, capsys, monkeypatch):
+def test_demo_prints_its_tables_and_writes_the_plots(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")  # room for the whole progress bar
     folder = tmp_path / "new" / "folder"
     assert command_line.main(["demo", "--output", str(folder)]) == 0
-    plot = folder / "training_history.png"
-    assert plot.read_bytes().startswith(PNG)
+    plots = [folder / "training_history.png", folder / "search_history.png"]
+    assert all(plot.read_bytes().startswith(PNG) for plot in plots)
     out, err = capsys.readouterr()
     assert "1/1" in out + err  # the progress bar
     assert "conv_1" in out
@@ -48,7 +49,11 @@ def test_demo_prints_its_tables_and_writes_the_plot(tmp_path, capsys, monkeypatc
     assert "macro avg" in out
     assert "accuracy_mean" in out
     assert "support vectors" in out
-    assert out.rstrip().endswith(str(plot))
+    assert "A search of 2 trials" in out
+    assert "Best score: 0." in out
+    assert "  learning_rate = " in out
+    assert "Trials pruned: 0, failed: 0" in out
+    assert out.rstrip().endswith(f"Training history: {plots[0]}\nSearch history: {plots[1]}")
 
 
 @pytest.mark.usefixtures("small")
@@ -59,6 +64,7 @@ def test_demo_without_matplotlib_says_how_to_install_it_after_all_else(
     assert command_line.main(["demo", "--output", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert "accuracy_mean" in out
+    assert "Trials pruned" in out
     assert "Training history" not in out
     assert err.rstrip().splitlines()[-1].startswith("skcnn: Drawing a display needs matplotlib")
     assert 'pip install "skcnn[plots]"' in err
@@ -78,6 +84,24 @@ def test_demo_reports_a_folder_that_cannot_be_made_before_it_trains(tmp_path, ca
     out, err = capsys.readouterr()
     assert out == ""
     assert "File exists" in err
+
+
+def test_search_of_the_demo_counts_trials_that_failed(capsys, monkeypatch):
+    monkeypatch.setattr(command_line, "N_SEARCHED", 60)
+    monkeypatch.setattr(command_line, "SEARCH_EPOCHS", 1)
+    # the second trial has batches of another size and is taken for a divergent one
+    fit = ConvNetClassifier.fit
+
+    def diverging(self, *args, **kwargs):
+        if self.batch_size != "auto":
+            raise ValueError("diverged")
+        return fit(self, *args, **kwargs)
+
+    monkeypatch.setattr(ConvNetClassifier, "fit", diverging)
+    net = ConvNetClassifier(input_shape=(8, 8), random_state=0)
+    search = command_line._search_and_report(net, 2)
+    assert search.cv_results_["state"].tolist() == ["COMPLETE", "FAIL"]
+    assert "Trials pruned: 0, failed: 1" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("arguments", [[], ["demonstrate"], ["demo", "--folder", "x"]])

@@ -1,4 +1,4 @@
-"""What verbose prints: nothing, a bar (rich's or tqdm's), or a line an epoch."""
+"""What verbose prints: nothing, a bar (rich's or tqdm's), or a line an epoch or trial."""
 
 import sys
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._progress import ProgressReport, format_figures
+from skcnn._progress import ProgressReport, SearchProgress, format_figures
 
 NAN = float("nan")
 ROW = {
@@ -138,6 +138,77 @@ def test_bar_is_closed_after_an_exception(capsys, monkeypatch, rich_is_there):
     out, err = capsys.readouterr()
     assert "1/3" in out + err
     assert "1/1" in out + err
+
+
+# A search
+
+
+def search(verbose, n_trials=3):
+    with SearchProgress(verbose, "Search", n_trials, 2) as progress:
+        progress.begin(1, 0.5)
+        progress.epoch(1, 0, 1, 4)
+        progress.epoch(1, 1, 4, 4)
+        progress.trial_ended(1, "COMPLETE", 0.75, 2, 0.75)
+        progress.trial_ended(2, "PRUNED", None, 3, 0.75)
+
+
+@pytest.mark.parametrize("verbose", [0, False])
+def test_silent_search_prints_nothing(capsys, verbose):
+    search(verbose)
+    assert tuple(capsys.readouterr()) == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("n_trials", "expected"),
+    [
+        (3, ["Search 2/3  trial 1 complete 0.7500  best 0.7500", "Search 3/3  trial 2 pruned  best 0.7500"]),
+        (None, ["Search 2  trial 1 complete 0.7500  best 0.7500", "Search 3  trial 2 pruned  best 0.7500"]),
+    ],
+)  # fmt: skip
+def test_search_prints_a_line_a_trial(capsys, n_trials, expected):
+    search(2, n_trials)
+    out, err = capsys.readouterr()
+    assert [line.rstrip() for line in out.splitlines()] == expected
+    assert err == ""
+
+
+def test_search_without_a_best_trial_has_none_in_its_lines(capsys):
+    with SearchProgress(2, "Search", 2, 2) as progress:
+        progress.begin(0, None)
+        progress.trial_ended(0, "FAIL", None, 1, None)
+    assert capsys.readouterr().out.rstrip() == "Search 1/2  trial 0 fail"
+
+
+@pytest.mark.parametrize("n_trials", [3, None])
+def test_bar_of_a_search_counts_trials_of_earlier_calls_too(capsys, n_trials):
+    search(1, n_trials)
+    out = capsys.readouterr().out
+    assert "Search" in out
+    assert f"3/{3 if n_trials else '?'}" in out
+    assert "best 0.7500" in out.replace("\n", "")
+
+
+@pytest.mark.usefixtures("without_rich")
+def test_bar_of_a_search_without_rich_shows_where_it_is(capsys):
+    with SearchProgress(1, "Search", 3, 2) as progress:
+        progress.begin(1, 0.5)
+        progress.epoch(1, 1, 3, 4)
+    err = capsys.readouterr().err
+    assert "1/3" in err
+    assert "best 0.5000 trial 1 fold 2/2 epoch 3/4" in err
+
+
+def test_bar_of_a_search_is_closed_after_an_exception(capsys):
+    def interrupted():
+        with SearchProgress(1, "Search", 3, 2) as progress:
+            progress.begin(0, None)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    search(1)
+    out, err = capsys.readouterr()
+    assert "3/3" in out + err
 
 
 # Estimators

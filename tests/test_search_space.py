@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from skcnn import ConvNetClassifier, RandomTranslation
-from skcnn._search_space import LATENTS, decode, n_fitting_blocks
+from skcnn._search_space import DEFAULTS, LATENTS, decode, encode, n_fitting_blocks
 
 OTHER_SHAPES = [(8, 8), (28, 28), (5, 41), (100,), (1,), (2,), (1, 1), (2, 3), (3, 1, 7), (512, 1)]
 
@@ -130,6 +130,85 @@ def test_strength_counts_only_with_an_augmentation():
     X = np.random.default_rng(0).random((40, 8, 8))
     net = ConvNetClassifier(**params, augmentation=[RandomTranslation(0.1)], max_epochs=1)
     assert net.fit(X, np.arange(40) % 2).n_iter_ == 1
+
+
+# Encoding
+
+
+def is_legal(name, value):
+    latent = LATENTS[name]
+    if latent.options:
+        return value in latent.options
+    return latent.low <= value <= latent.high and (not latent.whole or isinstance(value, int))
+
+
+@settings(max_examples=500, deadline=None)
+@given(latents=latents_drawn, spatial=sides_drawn, n_samples=st.integers(1, 10**6))
+def test_encoded_networks_decode_to_themselves(latents, spatial, n_samples):
+    params = decode(latents, spatial, n_samples, augmented=True)
+    encoded = encode(params, spatial, n_samples)
+    assert set(encoded) == set(LATENTS)
+    assert all(is_legal(name, value) for name, value in encoded.items())
+    again = decode(encoded, spatial, n_samples, augmented=True)
+    assert len(again["filters"]) == len(params["filters"])
+    first, last = np.atleast_1d(params["filters"][0]), np.atleast_1d(params["filters"][-1])
+    assert np.array_equal(np.atleast_1d(again["filters"][0]), first)
+    if last[0] < 512:  # growth beyond the largest is cut off
+        assert abs(np.atleast_1d(again["filters"][-1])[0] - last[0]) <= 4
+    for name in ("learning_rate", "weight_decay"):
+        assert again.pop(name) == pytest.approx(params.pop(name), rel=1e-9)
+    again.pop("filters"), params.pop("filters")
+    if len(params["hidden_units"]) == 2:  # the second is half of the first, rounded down
+        assert again["hidden_units"][0] == params["hidden_units"][0]
+    assert again == params
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, {}),
+        ({"filters": "auto", "learning_rate": "auto", "batch_size": "auto"}, {}),
+        ({"filters": 16}, {"width": 16, "n_convolutions": 1}),
+        ({"filters": ((16, 16), 32)}, {"width": 16, "n_convolutions": 2, "growth": 2.0}),
+        ({"filters": (8, 8, 8)}, {"width": 8, "growth": 1.0}),
+        ({"filters": (4, 400)}, {"width": 8, "growth": 2.0}),  # the nearest there are
+        ({"hidden_units": ()}, {"n_hidden": 0, "n_units": 128}),
+        ({"hidden_units": 64}, {"n_hidden": 1, "n_units": 64}),
+        ({"hidden_units": (64, 64, 64)}, {"n_hidden": 2, "n_units": 64}),
+        ({"kernel_size": 5}, {}),
+        ({"kernel_size": (3, 5)}, {"kernel": DEFAULTS["kernel"]}),
+        ({"pooling": "average"}, {"shrinking": "average"}),
+        ({"pooling": None, "stride": 2}, {"shrinking": "stride"}),
+        ({"pool_size": 3, "pool_stride": 2}, {"pool_size": 3, "overlap": True}),
+        ({"pool_size": 3}, {"pool_size": 3, "overlap": False}),
+        ({"activation": "identity"}, {"activation": "relu"}),
+        ({"normalization": None}, {"normalization": None}),
+        ({"optimizer": "sgd", "learning_rate": 0.05}, {"optimizer": "sgd", "learning_rate": 1.0}),
+        ({"learning_rate": 100.0}, {"learning_rate": 10.0}),
+        ({"weight_decay": 0.0}, {"weight_decay": 0.01}),
+        ({"dropout": 0.9, "conv_dropout": 0.1}, {"dropout": 0.6, "conv_dropout": 0.1}),
+        ({"batch_size": None}, {}),
+    ],
+    ids=str,
+)
+def test_any_parameters_have_a_nearest_place(given, expected):
+    latents = encode(given, (28, 28), 1000)
+    assert all(is_legal(name, value) for name, value in latents.items())
+    assert {name: latents[name] for name in expected} == expected
+    if given == {"kernel_size": 5}:
+        assert decode(latents, (28, 28), 1000)["kernel_size"] == 5
+
+
+@pytest.mark.parametrize("spatial", OTHER_SHAPES, ids=str)
+def test_the_default_networks_place_decodes_to_it(spatial):
+    params = decode(encode({}, spatial, 500), spatial, 500)
+    default = ConvNetClassifier()
+    assert params["kernel_size"] == default.kernel_size
+    assert params["hidden_units"] == (128,)
+    assert params["dropout"] == default.dropout
+    assert params["pooling"] in ("max", None)
+    assert (params["optimizer"], params["activation"]) == ("adamw", "relu")
+    assert np.atleast_1d(params["filters"][0])[0] == 32
 
 
 @pytest.mark.slow

@@ -43,6 +43,11 @@ CHOICES = {
     "optimizer": ["adamw", "adam", "sgd"],
     "batch_size": [16, 32, 64, 128],
 }
+SMALLER = {
+    **CHOICES,
+    "filters": [(16,), (32,), (16, 32), (32, 64), (16, 32, 64)],
+    "batch_size": [32, 64, 128],
+}
 GRID = {
     "filters": [(16, 32), (32, 64)],
     "kernel_size": [3, 5],
@@ -61,27 +66,27 @@ def load_task(mnist, seed):
         data = np.load(mnist)
         chosen = np.random.default_rng(seed).permutation(60000)[:10000]
         parts = data["X_train"][chosen], data["X_test"], data["y_train"][chosen], data["y_test"]
-        net = ConvNetClassifier(max_epochs=6, random_state=seed)
+        net = ConvNetClassifier(max_epochs=5, random_state=seed)
     return net, *parts
 
 
-def searches(net, cv, n_trials, seed):
+def searches(net, choices, cv, n_trials, seed):
     """Return the searches by name."""
     scipy_space = {
-        **CHOICES,
+        **choices,
         "dropout": uniform(0, 0.6),
         "learning_rate": loguniform(1e-4, 5e-2),
         "weight_decay": loguniform(1e-5, 1e-1),
     }
     # Optuna's choices are numbers or text: a subclass would be needed for tuples
     optuna_space = {
-        **{name: CategoricalDistribution(values) for name, values in CHOICES.items()},
+        **{name: CategoricalDistribution(values) for name, values in choices.items()},
         "dropout": FloatDistribution(0, 0.6),
         "learning_rate": FloatDistribution(1e-4, 5e-2, log=True),
         "weight_decay": FloatDistribution(1e-5, 1e-1, log=True),
     }
     own_space = {
-        **CHOICES,
+        **choices,
         "dropout": (0.0, 0.6),
         "learning_rate": (1e-4, 5e-2, "log"),
         "weight_decay": (1e-5, 1e-1, "log"),
@@ -143,7 +148,8 @@ def run(mnist, seed, n_trials, n_folds, done):
     cv = StratifiedKFold(n_folds, shuffle=True, random_state=seed)
     default = cross_val_score(net, X, y, cv=cv).mean()
     test_default = clone(net).fit(X, y).score(X_test, y_test)
-    for name, search in searches(net, cv, n_trials, seed).items():
+    choices = CHOICES if mnist is None else SMALLER
+    for name, search in searches(net, choices, cv, n_trials, seed).items():
         if (seed, name) in done:
             continue
         search.fit(X, y)
