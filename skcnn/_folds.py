@@ -18,6 +18,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
 from skcnn._base import BaseConvNet
+from skcnn._search_callbacks import EpochWatcher, FoldContext, goes_on
 
 Scores = dict[str, float]
 
@@ -180,68 +181,6 @@ def convnet_of(estimator: Any) -> BaseConvNet | None:
     return net if isinstance(net, BaseConvNet) else None
 
 
-class EpochWatcher:
-    """scikit-learn's fit callback that tells a listener of every epoch.
-
-    Parameters
-    ----------
-    listener : callable
-        Takes the epoch from zero, the number of epochs planned and the estimator as of
-        now; returns whether to stop.
-    """
-
-    def __init__(self, listener: Callable[[int, int, Any], bool]) -> None:
-        self.listener = listener
-
-    def setup(self, estimator: Any, context: Any) -> None:
-        """Do nothing before the fit."""
-
-    def teardown(self, estimator: Any, context: Any) -> None:
-        """Do nothing after the fit."""
-
-    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Do nothing before an epoch."""
-
-    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:
-        """Tell the listener after an epoch."""
-        if context.task_name != "epoch":
-            return False
-        return self.listener(context.task_id, context.parent.max_subtasks, fitted_estimator)
-
-
-def _goes_on(epoch: int, n_epochs: int, snapshot: Any) -> bool:
-    return False
-
-
-class FoldContext:
-    """scikit-learn's callbacks of a search, for one fit inside it.
-
-    Parameters
-    ----------
-    context : CallbackContext
-        The fit's place in the tree of tasks.
-    caller : estimator
-        The search.
-    data : dict
-        ``X``, ``y`` and ``metadata`` of the search.
-    """
-
-    def __init__(self, context: Any, caller: Any, data: Mapping[str, Any]) -> None:
-        self.context = context
-        self.caller = caller
-        self.data = data
-
-    @contextmanager
-    def around(self, estimator: Any) -> Iterator[None]:
-        """Tell the callbacks of the fit, and the estimator of the callbacks."""
-        with self.context.propagate_callback_context(estimator):
-            self.context.call_on_fit_task_begin(estimator=self.caller, **self.data)
-            try:
-                yield
-            finally:
-                self.context.call_on_fit_task_end(estimator=self.caller, **self.data)
-
-
 class StepCache:
     """The fitted steps of a Pipeline before its last one, for each fold the latest.
 
@@ -344,7 +283,7 @@ class FoldRun:
     def run(
         self,
         on_epoch: Callable[[int, int, Callable[[], Scores]], bool],
-        context: Any = None,
+        context: FoldContext | None = None,
     ) -> FoldResult:
         """Fit and score.
 
@@ -416,7 +355,7 @@ class FoldRun:
         finally:
             net.set_callbacks(*own)
             # contexts, which refer to each other in circles, would keep the network alive
-            watcher.listener = _goes_on
+            watcher.listener = goes_on
 
     @contextmanager
     def _failures_explained(self) -> Iterator[None]:

@@ -4,9 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _num_samples
 
-from skcnn._folds import convnet_of
-from skcnn._validation import InputLayout
+from skcnn._folds import CrossValidation, convnet_of
+from skcnn._lazy import originals
+from skcnn._parameters import check_parameters
+from skcnn._validation import InputLayout, check_sample_array
 
 SIZES = ("n_parameters", "multiply_accumulates")
 COSTS = (*SIZES, "predict_seconds", "fit_seconds", "n_epochs")  # what objectives can be
@@ -65,3 +70,31 @@ class Limits:
             for name, bound in self.bounds.items()
             if sizes[name] > bound
         )
+
+
+def read_outputs(net: Any, X: Any, y: Any) -> int:
+    """Check a ConvNet's parameters and all targets; return the number of its outputs."""
+    if _num_samples(X) == 0:
+        raise ValueError(
+            "Found array with 0 sample(s) while a minimum of 1 is required by ConvNetSearchCV."
+        )
+    reader = clone(net)
+    check_parameters(reader)
+    reader._read_targets(y, None, _num_samples(X), None, True)
+    return reader.n_outputs_
+
+
+def read_shape(cv: CrossValidation) -> InputLayout:
+    """Return how the ConvNet reads its samples, after a Pipeline's steps."""
+    estimator = clone(cv.estimator)
+    X, y = cv.X, cv.y
+    if isinstance(estimator, Pipeline):
+        X, y = _safe_split(estimator, X, y, cv.splits[0][0])
+    while isinstance(estimator, Pipeline):
+        if len(estimator.steps) > 1:
+            X = estimator[:-1].fit_transform(X, y)
+        estimator = estimator.steps[-1][1]
+    net: Any = estimator
+    return check_sample_array(
+        net, originals(X), net.input_shape, net.channels, reset=True, doubt=False
+    )[1]

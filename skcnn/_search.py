@@ -3,27 +3,19 @@
 Puts the parts together; Optuna itself is imported by the modules that ``fit`` loads.
 """
 
-import tempfile
-import threading
 import time
 from collections.abc import Mapping
-from contextlib import ExitStack
 from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import joblib
 import numpy as np
 import pandas as pd
-import torch
-from joblib import effective_n_jobs, parallel_config
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.base import clone, is_classifier
 from sklearn.callback import with_callbacks
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import check_cv
 from sklearn.model_selection._search import BaseSearchCV
-from sklearn.pipeline import Pipeline
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import (
     HasMethods,
@@ -31,19 +23,14 @@ from sklearn.utils._param_validation import (
     InvalidParameterError,
     StrOptions,
 )
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import _check_method_params, _num_samples, check_is_fitted
+from sklearn.utils.validation import _check_method_params, check_is_fitted
 
-from skcnn._augmentation import Augmentation
-from skcnn._automatic import resolve_epochs
-from skcnn._device import draw_seed, resolve_device
-from skcnn._errors import ArchitectureError, warn_caller
-from skcnn._folds import CrossValidation, FoldContext, convnet_of, final_step, set_random_states
-from skcnn._lazy import originals
-from skcnn._network_size import COSTS, SIZES, Limits, NetworkSizer
+from skcnn._device import draw_seed
+from skcnn._errors import warn_caller
+from skcnn._folds import CrossValidation, convnet_of, set_random_states
+from skcnn._network_size import COSTS, SIZES, read_outputs
 from skcnn._parameters import check_parameters
-from skcnn._progress import SearchProgress
+from skcnn._search_callbacks import SearchContext
 from skcnn._search_results import (
     TrialRecord,
     format_results,
@@ -51,12 +38,10 @@ from skcnn._search_results import (
     trials_table,
     warning_counts,
 )
-from skcnn._validation import InputLayout, check_sample_array
 
 if TYPE_CHECKING:
     from optuna.study import Study
 
-    from skcnn._param_space import ParamSpace
     from skcnn._trials import SearchPlan
 
 STUDY_NAME = "ConvNetSearchCV"
@@ -343,6 +328,8 @@ class ConvNetSearchCV(BaseSearchCV):
             If the search was interrupted (Ctrl-C): the best so far is refitted. What fits
             warned of is shown once, with how often.
         """
+        from skcnn._search_plan import fingerprint, make_plan
+        from skcnn._search_workers import run_search
         from skcnn._study_storage import quiet_optuna
 
         self._check_own_parameters()
@@ -352,7 +339,7 @@ class ConvNetSearchCV(BaseSearchCV):
         routed = self._get_routed_params_for_fit(params)
         net = convnet_of(self.estimator)
         if net is not None:
-            _read_outputs(net, X, y)  # bad targets are told of before they are split
+            read_outputs(net, X, y)  # bad targets are told of before they are split
         cv = check_cv(self.cv, y, classifier=is_classifier(self.estimator))
         splits = list(cv.split(X, y, **routed.splitter.split))
         if not splits:
@@ -377,10 +364,19 @@ class ConvNetSearchCV(BaseSearchCV):
             time_predictions="predict_seconds" in self._objectives(),
         )
         metadata = {"sample_weight": params["sample_weight"]} if "sample_weight" in params else None
-        context = _Context(self, {"X": X, "y": y, "metadata": metadata})
+        context = SearchContext(self, {"X": X, "y": y, "metadata": metadata})
         with quiet_optuna():
-            plan = self._plan(data, seed)
-            study, records, interrupted, earlier = self._search(plan, context)
+            plan = make_plan(self, data, seed)
+            study, records, interrupted, earlier = run_search(
+                plan,
+                storage=self.storage,
+                study_name=self.study_name or STUDY_NAME,
+                fingerprint={} if self.storage is None else fingerprint(plan, self.scoring),
+                resume=self.resume,
+                n_jobs=self.n_jobs,
+                verbose=self.verbose,
+                contexts=context.of_trial,
+            )
         self._keep(plan, study, records, refit_metric)
         if self.refit:
             self._refit(data, context)
@@ -451,250 +447,6 @@ class ConvNetSearchCV(BaseSearchCV):
                     f"The 'constraints' parameter must give {name!r} a number > 0. Got {bound!r}."
                 )
 
-    def _plan(self, cv: CrossValidation, seed: int | None) -> "SearchPlan":
-        from skcnn._samplers import pruner_for
-        from skcnn._trials import SearchPlan
-
-        objectives = self._objectives()
-        self._check_objectives(objectives, cv)
-        net = convnet_of(cv.estimator)
-        bounds = {k: v for k, v in (self.constraints or {}).items() if k in SIZES}
-        shaped = self.param_space == "auto" or bounds or {*SIZES} & {*objectives}
-        if shaped and net is None:
-            raise InvalidParameterError(
-                "The 'param_space' parameter must be a dict or a callable, without bounds of a "
-                "network's size, where the estimator is neither a ConvNet nor a Pipeline that "
-                f"ends in one. Got {self.param_space!r} and a "
-                f"{type(final_step(cv.estimator)).__name__}."
-            )
-        # a single network's data are checked before any trial fails by them
-        shaped = shaped or net is cv.estimator
-        layout = _read_shape(cv) if shaped else None
-        sizer = None
-        if layout is not None:
-            sizer = NetworkSizer(cv.estimator, layout, _read_outputs(net, cv.X, cv.y))
-        n_train = len(cv.splits[0][0])
-        n_epochs = 1
-        if net is not None:
-            if net.early_stopping:
-                n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
-            n_epochs = resolve_epochs(net.max_epochs, n_train)
-        limits = Limits(bounds, sizer) if bounds and sizer is not None else None
-        return SearchPlan(
-            cv=cv,
-            space=self._space(cv, layout, limits, sizer),
-            n_trials=self.n_trials,
-            deadline=None if self.timeout is None else time.time() + self.timeout,
-            patience=self.patience,
-            sampler=self.sampler,
-            pruner=pruner_for(
-                None if net is None else self.pruner,
-                n_epochs,
-                one_score=len(objectives) == 1 and objectives[0] not in COSTS,
-            ),
-            objectives=objectives,
-            limits=limits,
-            sizer=sizer,
-            trial_seconds=(self.constraints or {}).get("seconds"),
-            epochs_per_fold=n_epochs,
-            seed=seed,
-        )
-
-    def _check_objectives(self, objectives: tuple[str, ...], cv: CrossValidation) -> None:
-        known = ["score", *COSTS]
-        metrics = getattr(cv.scorer, "_scorers", None)
-        if callable(self.scoring):
-            return  # which scores it returns is not known yet
-        known += list(metrics or [])
-        for name in objectives:
-            if name not in known:
-                raise InvalidParameterError(
-                    f"The 'objectives' parameter must name some of {known}. Got {name!r}."
-                )
-
-    def _space(
-        self,
-        cv: CrossValidation,
-        layout: InputLayout | None,
-        limits: Limits | None,
-        sizer: NetworkSizer | None,
-    ) -> "ParamSpace":
-        from skcnn._param_space import AutoSpace, CallableSpace, DictSpace
-
-        if callable(self.param_space):
-            return CallableSpace(self.param_space, self.initial_params)
-        if isinstance(self.param_space, Mapping):
-            names = clone(cv.estimator).get_params(deep=True)
-            for name in self.param_space:
-                if name not in names:  # scikit-learn's own message
-                    clone(cv.estimator).set_params(**{name: None})
-            return DictSpace(self.param_space, self.initial_params)
-        assert layout is not None
-        net: Any = convnet_of(cv.estimator)
-        prefix, augmented, estimator = "", net.augmentation is not None, cv.estimator
-        while isinstance(estimator, Pipeline):
-            augmented |= any(isinstance(step, Augmentation) for _, step in estimator.steps)
-            prefix += f"{estimator.steps[-1][0]}__"
-            estimator = estimator.steps[-1][1]
-        return AutoSpace(
-            prefix,
-            layout.spatial,
-            len(cv.splits[0][0]),
-            net.get_params(deep=False),
-            augmented,
-            self.initial_params,
-            self._bounds_of_auto(net, limits, sizer),
-        )
-
-    def _bounds_of_auto(
-        self, net: Any, limits: Limits | None, sizer: NetworkSizer | None
-    ) -> Limits | None:
-        """Return the user's bounds, and how much larger a network may be than the own one."""
-        bounds = {} if limits is None else limits.bounds
-        if net.architecture is not None or sizer is None or "multiply_accumulates" in bounds:
-            return limits
-        try:
-            own = sizer({})["multiply_accumulates"]
-        except ArchitectureError:  # what is drawn fits
-            return limits
-        return Limits({**bounds, "multiply_accumulates": MOST_TIMES_OWN * own}, sizer)
-
-    # The search
-
-    def _search(
-        self, plan: "SearchPlan", context: "_Context"
-    ) -> tuple["Study", list[TrialRecord], bool, set[int]]:
-        """Run the trials.
-
-        Returns
-        -------
-        study, records
-            With the trials of earlier calls.
-        interrupted : bool
-            Whether Ctrl-C ended it.
-        earlier : set of int
-            Trials that were there before.
-        """
-        import optuna
-
-        from skcnn._study_storage import open_storage
-        from skcnn._trials import TrialRunner, best_value, finished_trials, open_study
-
-        name = self.study_name or STUDY_NAME
-        n_jobs = self._n_processes(plan)
-        interrupted = False
-        with ExitStack() as stack:
-            where = self.storage
-            if where is None and n_jobs > 1:
-                folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="skcnn-"))
-                where = str(Path(folder) / "study.journal")
-            storage = open_storage(where, name)
-            stack.callback(storage.close)
-            known = {} if self.storage is None else self._fingerprint(plan)
-            study = open_study(plan, storage, name, known, self.resume)
-            earlier = {trial.number for trial in finished_trials(study)}
-            progress = stack.enter_context(
-                SearchProgress(
-                    self.verbose, type(self).__name__, self.n_trials, len(plan.cv.splits)
-                )
-            )
-            progress.begin(len(earlier), best_value(study))
-            runner = TrialRunner(plan, storage, study, progress, context.of_trial)
-            try:
-                if n_jobs > 1:
-                    self._run_workers(plan, where, name, n_jobs, progress)
-                runner.run()  # alone, or what workers that died left
-            except KeyboardInterrupt:
-                runner.abandon()
-                if best_value(study) is None:
-                    raise
-                interrupted = True
-            if where is not self.storage:  # the folder is about to go
-                memory = optuna.storages.InMemoryStorage()
-                optuna.copy_study(
-                    from_study_name=name, from_storage=storage.storage, to_storage=memory
-                )
-                study = optuna.load_study(study_name=name, storage=memory)
-            else:  # without the sampler's hold on the data
-                study = optuna.load_study(study_name=name, storage=storage.storage)
-            return study, _records(plan, study), interrupted, earlier
-
-    def _n_processes(self, plan: "SearchPlan") -> int:
-        n_jobs = effective_n_jobs(self.n_jobs)
-        if plan.n_trials is not None:
-            n_jobs = min(n_jobs, plan.n_trials)
-        net: Any = convnet_of(plan.cv.estimator)
-        if n_jobs > 1 and net is not None:
-            device = resolve_device(net.device)
-            if device.type != "cpu":
-                warn_caller(
-                    f"n_jobs={self.n_jobs}: all trials share the device {device}, so they run "
-                    "one at a time. Pass n_jobs=None, or device='cpu' to the network.",
-                    UserWarning,
-                )
-                return 1
-        return n_jobs
-
-    def _run_workers(
-        self, plan: "SearchPlan", storage: Any, study_name: str, n_jobs: int, progress: Any
-    ) -> None:
-        """Run trials in processes of their own until there are enough."""
-        over = threading.Event()
-        watcher = threading.Thread(
-            target=_show_progress, args=(storage, study_name, progress, over), daemon=True
-        )
-        watcher.start()
-        try:
-            for restart in range(MOST_RESTARTS + 1):
-                try:
-                    with parallel_config(backend="loky", inner_max_num_threads=1):
-                        Parallel(n_jobs=n_jobs)(
-                            delayed(_run_worker)(plan, storage, study_name) for _ in range(n_jobs)
-                        )
-                    return
-                except TerminatedWorkerError:
-                    if restart == MOST_RESTARTS:
-                        warn_caller(
-                            f"Worker processes died {restart + 1} times, perhaps for lack of "
-                            "memory. The search goes on in this process alone.",
-                            UserWarning,
-                        )
-        finally:
-            over.set()
-            watcher.join()
-
-    def _fingerprint(self, plan: "SearchPlan") -> dict[str, str]:
-        """Return what must be the same for scores to be compared, as short texts."""
-        from skcnn._param_space import text_of
-
-        cv = plan.cv
-        searched = {name for record in plan.space.initial for name in record}
-        searched |= {*(plan.space.distributions or ())}
-        own = {
-            name: text_of(value)
-            for name, value in cv.estimator.get_params(deep=True).items()
-            if name.rpartition("__")[2] not in NOT_IN_FINGERPRINT
-            and not hasattr(value, "get_params")
-            and not (isinstance(value, list) and name.rpartition("__")[2] == "steps")
-            and name not in searched
-        }
-        kinds = [type(cv.estimator).__name__]
-        if isinstance(cv.estimator, Pipeline):
-            kinds += [type(step).__name__ for _, step in cv.estimator.steps]
-        scoring: Any = self.scoring
-        if isinstance(scoring, dict):
-            scoring = {name: text_of(value) for name, value in sorted(scoring.items())}
-        data = (_in_rows(cv.X), _in_rows(cv.y), dict(cv.fit_params), dict(cv.score_params))
-        return {
-            "data": joblib.hash(data),
-            "cv": f"{len(cv.splits)} splits, {joblib.hash(cv.splits)}",
-            "scoring": text_of(scoring),
-            "objectives": f"{plan.objectives}, refit={plan.cv.main_metric}",
-            **plan.space.description(),
-            "estimator": "/".join(kinds),
-            **{f"estimator's {name}": _fit_in_line(text) for name, text in own.items()},
-        }
-
     # Results
 
     def _keep(
@@ -733,7 +485,7 @@ class ConvNetSearchCV(BaseSearchCV):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
             self.best_params_ = results["params"][self.best_index_]
 
-    def _refit(self, cv: CrossValidation, context: "_Context") -> None:
+    def _refit(self, cv: CrossValidation, context: SearchContext) -> None:
         """Fit the best parameters on all samples, for as long as was best for the folds."""
         estimator = clone(cv.estimator).set_params(**clone(self.best_params_, safe=False))
         net: Any = convnet_of(estimator)
@@ -770,110 +522,10 @@ class ConvNetSearchCV(BaseSearchCV):
             )
 
 
-class _Context:
-    """scikit-learn's callbacks of the search: a subtask a trial and fold, one for the refit.
-
-    Parameters
-    ----------
-    search : ConvNetSearchCV
-        Whose callbacks they are.
-    data : dict
-        ``X``, ``y`` and ``metadata`` of the fit.
-    """
-
-    def __init__(self, search: ConvNetSearchCV, data: dict[str, Any]) -> None:
-        self.search = search
-        self.data = data
-        self.root = search._init_callback_context(max_subtasks=1 + (search.refit is not False))
-        self.root.call_on_fit_task_begin(estimator=search, **data)
-        self.trials = self.root.subcontext(
-            task_name="search", max_subtasks=None, sequential_subtasks=False
-        )
-        self.trials.call_on_fit_task_begin(estimator=search, **data)
-        self._n_folds = 0
-
-    def of_trial(self, n_folds: int) -> list[FoldContext]:
-        """Return a context for each fold of another trial."""
-        first, self._n_folds = self._n_folds, self._n_folds + n_folds
-        return [
-            FoldContext(
-                self.trials.subcontext(task_name="fold", task_id=first + i), self.search, self.data
-            )
-            for i in range(n_folds)
-        ]
-
-    def of_refit(self) -> FoldContext:
-        """Return the context of the refit."""
-        self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
-        return FoldContext(
-            self.root.subcontext(task_name="refit-with-best-params"), self.search, self.data
-        )
-
-    def finish(self) -> None:
-        """Tell the callbacks that the fit is over."""
-        if self.search.refit is False:
-            self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
-        self.root.call_on_fit_task_end(estimator=self.search, **self.data)
-
-
-def _in_rows(data: Any) -> Any:
-    """Return an array in C order: hashes tell the orders apart."""
-    return np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data
-
-
-def _fit_in_line(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... {joblib.hash(text)}"
-
-
 def _has_own_scorer(scoring: Any) -> bool:
     """Return whether the user wrote a scorer, which may look into a Pipeline."""
     scorers = scoring.values() if isinstance(scoring, dict) else [scoring]
     return any(callable(scorer) and not hasattr(scorer, "_score_func") for scorer in scorers)
-
-
-def _read_outputs(net: Any, X: Any, y: Any) -> int:
-    """Check a ConvNet's parameters and all targets; return the number of its outputs."""
-    if _num_samples(X) == 0:
-        raise ValueError(
-            "Found array with 0 sample(s) while a minimum of 1 is required by ConvNetSearchCV."
-        )
-    reader = clone(net)
-    check_parameters(reader)
-    reader._read_targets(y, None, _num_samples(X), None, True)
-    return reader.n_outputs_
-
-
-def _read_shape(cv: CrossValidation) -> InputLayout:
-    """Return how the ConvNet reads its samples, after a Pipeline's steps."""
-    estimator = clone(cv.estimator)
-    X, y = cv.X, cv.y
-    if isinstance(estimator, Pipeline):
-        X, y = _safe_split(estimator, X, y, cv.splits[0][0])
-    while isinstance(estimator, Pipeline):
-        if len(estimator.steps) > 1:
-            X = estimator[:-1].fit_transform(X, y)
-        estimator = estimator.steps[-1][1]
-    net: Any = estimator
-    return check_sample_array(
-        net, originals(X), net.input_shape, net.channels, reset=True, doubt=False
-    )[1]
-
-
-def _records(plan: "SearchPlan", study: "Study") -> list[TrialRecord]:
-    from skcnn._trials import finished_trials, result_of
-
-    records = []
-    for trial in finished_trials(study):
-        result = result_of(trial)
-        complete = result["state"] == "COMPLETE"
-        try:
-            params = plan.space.params_of_trial(trial)
-        except Exception:  # the user's function failed in the trial too
-            params = {}
-        records.append(
-            TrialRecord(trial.number, params, result, trial.values if complete else None)
-        )
-    return records
 
 
 def _why_none(records: list[TrialRecord], timeout: float | None) -> str:
@@ -894,49 +546,3 @@ def _why_none(records: list[TrialRecord], timeout: float | None) -> str:
     if timeout is not None:
         return f"timeout={timeout} seconds were over before a trial was complete."
     return "No trial was completed."
-
-
-def _run_worker(plan: "SearchPlan", storage: Any, study_name: str) -> None:
-    """Run trials in a process of its own."""
-    import optuna
-
-    from skcnn._study_storage import open_storage, quiet_optuna
-    from skcnn._trials import TrialRunner
-
-    torch.set_num_threads(1)
-    with quiet_optuna(), SearchProgress(0, "", None, 0) as silent:
-        opened = open_storage(storage, study_name)
-        try:
-            study = optuna.load_study(study_name=study_name, storage=opened.storage)
-            TrialRunner(plan, opened, study, silent).run()
-        finally:
-            opened.close()
-
-
-def _show_progress(
-    storage: Any, study_name: str, progress: SearchProgress, over: threading.Event
-) -> None:
-    """Show what the workers have done, until it is over."""
-    import optuna
-
-    from skcnn._study_storage import open_storage
-    from skcnn._trials import best_value, finished_trials
-
-    if not progress.verbose:
-        return
-    opened = open_storage(storage, study_name)
-    study = optuna.load_study(study_name=study_name, storage=opened.storage)
-    shown: set[int] = {trial.number for trial in finished_trials(study)}
-    while True:
-        done = over.wait(WATCH_SECONDS)
-        trials = finished_trials(study)
-        for trial in trials:
-            if trial.number not in shown:
-                shown.add(trial.number)
-                value = trial.values[0] if trial.values else None
-                progress.trial_ended(
-                    trial.number, trial.state.name, value, len(shown), best_value(study)
-                )
-        if done:
-            break
-    opened.close()

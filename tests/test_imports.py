@@ -55,6 +55,7 @@ ORDER = [
     "_classifier",
     "_regressor",
     "_augmented",
+    "_search_callbacks",
     "_folds",
     "_lockstep",
     "_evaluation",
@@ -62,8 +63,11 @@ ORDER = [
     "_param_space",
     "_study_storage",
     "_samplers",
+    "_study",
     "_trials",
     "_search_results",
+    "_search_plan",
+    "_search_workers",
     "_search",
     "_datasets",
     "_displays",
@@ -75,7 +79,15 @@ ORDER = [
 # Imported in one room only, inside a function.
 ROOMS = {"matplotlib": "_displays", "rich": "_progress", "tqdm": "_progress"}
 # The wing of the studies: it imports Optuna, others import it inside functions.
-OPTUNA_WING = ["_param_space", "_study_storage", "_samplers", "_trials"]
+OPTUNA_WING = [
+    "_search_plan",
+    "_param_space",
+    "_study_storage",
+    "_samplers",
+    "_study",
+    "_trials",
+    "_search_workers",
+]
 NEVER_AT_IMPORT = ["matplotlib", "optuna", "torchvision", "timm"]
 
 

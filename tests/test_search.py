@@ -734,17 +734,10 @@ def test_patience_and_number_whichever_is_first(digits):
     assert len(search.cv_results_["params"]) == 3
 
 
-def test_patience_with_a_cost_waits_for_less(digits):
-    sizes = [(32,), (16,), (8,), (4,), (2,)]
-    search = search_of(
-        space={"filters": sizes},
-        initial_params=[{"filters": size} for size in sizes],
-        objectives=["n_parameters"],
-        n_trials=5,
-        patience=2,
-    )
-    results = search.fit(*digits).cv_results_
-    assert [params["filters"] for params in results["params"]] == sizes
+@pytest.mark.parametrize("objectives", [["n_parameters"], ("fit_seconds", "n_epochs")], ids=str)
+def test_objectives_without_a_score_are_refused(digits, objectives):
+    with pytest.raises(InvalidParameterError, match="must have 'score' or the name of a score"):
+        search_of(objectives=objectives).fit(*digits)
 
 
 class Clock:
@@ -780,7 +773,7 @@ class Slow(TransformerMixin, BaseEstimator):
 
 @pytest.fixture
 def clock(monkeypatch):
-    for module in ("_trials", "_search"):
+    for module in ("_trials", "_search_plan"):
         real = __import__(f"skcnn.{module}", fromlist=["time"]).time
         CLOCK.perf_counter = real.perf_counter
         monkeypatch.setattr(f"skcnn.{module}.time", CLOCK)

@@ -25,7 +25,7 @@ from skcnn import (
     RandomTranslation,
 )
 from skcnn._param_space import AutoSpace, CallableSpace, DictSpace, text_of
-from skcnn._trials import key_of
+from skcnn._study import key_of
 from skcnn.layers import Conv, Dense, Flatten
 
 

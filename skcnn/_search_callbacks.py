@@ -1,0 +1,116 @@
+"""scikit-learn's callbacks inside a search: who is told of which fit, and of every epoch.
+
+Decides nothing; the listeners do.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+
+class EpochWatcher:
+    """scikit-learn's fit callback that tells a listener of every epoch.
+
+    Parameters
+    ----------
+    listener : callable
+        Takes the epoch from zero, the number of epochs planned and the estimator as of
+        now; returns whether to stop.
+    """
+
+    def __init__(self, listener: Callable[[int, int, Any], bool]) -> None:
+        self.listener = listener
+
+    def setup(self, estimator: Any, context: Any) -> None:
+        """Do nothing before the fit."""
+
+    def teardown(self, estimator: Any, context: Any) -> None:
+        """Do nothing after the fit."""
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
+        """Do nothing before an epoch."""
+
+    def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:
+        """Tell the listener after an epoch."""
+        if context.task_name != "epoch":
+            return False
+        return self.listener(context.task_id, context.parent.max_subtasks, fitted_estimator)
+
+
+def goes_on(epoch: int, n_epochs: int, snapshot: Any) -> bool:
+    return False
+
+
+class FoldContext:
+    """scikit-learn's callbacks of a search, for one fit inside it.
+
+    Parameters
+    ----------
+    context : CallbackContext
+        The fit's place in the tree of tasks.
+    caller : estimator
+        The search.
+    data : dict
+        ``X``, ``y`` and ``metadata`` of the search.
+    """
+
+    def __init__(self, context: Any, caller: Any, data: Mapping[str, Any]) -> None:
+        self.context = context
+        self.caller = caller
+        self.data = data
+
+    @contextmanager
+    def around(self, estimator: Any) -> Iterator[None]:
+        """Tell the callbacks of the fit, and the estimator of the callbacks."""
+        with self.context.propagate_callback_context(estimator):
+            self.context.call_on_fit_task_begin(estimator=self.caller, **self.data)
+            try:
+                yield
+            finally:
+                self.context.call_on_fit_task_end(estimator=self.caller, **self.data)
+
+
+class SearchContext:
+    """scikit-learn's callbacks of the search: a subtask a trial and fold, one for the refit.
+
+    Parameters
+    ----------
+    search : ConvNetSearchCV
+        Whose callbacks they are.
+    data : dict
+        ``X``, ``y`` and ``metadata`` of the fit.
+    """
+
+    def __init__(self, search: Any, data: dict[str, Any]) -> None:
+        self.search = search
+        self.data = data
+        self.root = search._init_callback_context(max_subtasks=1 + (search.refit is not False))
+        self.root.call_on_fit_task_begin(estimator=search, **data)
+        self.trials = self.root.subcontext(
+            task_name="search", max_subtasks=None, sequential_subtasks=False
+        )
+        self.trials.call_on_fit_task_begin(estimator=search, **data)
+        self._n_folds = 0
+
+    def of_trial(self, n_folds: int) -> list[FoldContext]:
+        """Return a context for each fold of another trial."""
+        first, self._n_folds = self._n_folds, self._n_folds + n_folds
+        return [
+            FoldContext(
+                self.trials.subcontext(task_name="fold", task_id=first + i), self.search, self.data
+            )
+            for i in range(n_folds)
+        ]
+
+    def of_refit(self) -> FoldContext:
+        """Return the context of the refit."""
+        self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
+        return FoldContext(
+            self.root.subcontext(task_name="refit-with-best-params"), self.search, self.data
+        )
+
+    def finish(self) -> None:
+        """Tell the callbacks that the fit is over."""
+        if self.search.refit is False:
+            self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
+        self.root.call_on_fit_task_end(estimator=self.search, **self.data)

@@ -1,0 +1,187 @@
+"""From the parameters of a search to its plan, and to what tells it from others.
+
+Trains nothing and opens no study.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import joblib
+import numpy as np
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skcnn._augmentation import Augmentation
+from skcnn._automatic import resolve_epochs
+from skcnn._errors import ArchitectureError
+from skcnn._folds import CrossValidation, convnet_of, final_step
+from skcnn._network_size import (
+    COSTS,
+    SIZES,
+    Limits,
+    NetworkSizer,
+    read_outputs,
+    read_shape,
+)
+from skcnn._param_space import AutoSpace, CallableSpace, DictSpace, ParamSpace, text_of
+from skcnn._samplers import pruner_for
+from skcnn._study import SearchPlan
+from skcnn._validation import InputLayout
+
+MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own
+# Parameters that change how a result is reached, not what it is.
+NOT_IN_FINGERPRINT = ("verbose", "n_jobs", "n_threads", "device", "memory", "pre_dispatch")
+LONGEST_TEXT = 200  # of a parameter, in a fingerprint
+
+
+def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
+    """Return what the parameters of a ConvNetSearchCV ask for with these data.
+
+    Raises
+    ------
+    InvalidParameterError
+        If parameters do not go with each other or with the estimator.
+    """
+    objectives = search._objectives()
+    _check_objectives(search, objectives, cv)
+    net = convnet_of(cv.estimator)
+    bounds = {k: v for k, v in (search.constraints or {}).items() if k in SIZES}
+    shaped = search.param_space == "auto" or bounds or {*SIZES} & {*objectives}
+    if shaped and net is None:
+        raise InvalidParameterError(
+            "The 'param_space' parameter must be a dict or a callable, without bounds of a "
+            "network's size, where the estimator is neither a ConvNet nor a Pipeline that "
+            f"ends in one. Got {search.param_space!r} and a "
+            f"{type(final_step(cv.estimator)).__name__}."
+        )
+    # a single network's data are checked before any trial fails by them
+    shaped = shaped or net is cv.estimator
+    layout = read_shape(cv) if shaped else None
+    sizer = None
+    if layout is not None:
+        sizer = NetworkSizer(cv.estimator, layout, read_outputs(net, cv.X, cv.y))
+    n_train = len(cv.splits[0][0])
+    n_epochs = 1
+    if net is not None:
+        if net.early_stopping:
+            n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
+        n_epochs = resolve_epochs(net.max_epochs, n_train)
+    limits = Limits(bounds, sizer) if bounds and sizer is not None else None
+    return SearchPlan(
+        cv=cv,
+        space=_space(search, cv, layout, limits, sizer),
+        n_trials=search.n_trials,
+        deadline=None if search.timeout is None else time.time() + search.timeout,
+        patience=search.patience,
+        sampler=search.sampler,
+        pruner=pruner_for(
+            None if net is None else search.pruner,
+            n_epochs,
+            one_score=len(objectives) == 1 and objectives[0] not in COSTS,
+        ),
+        objectives=objectives,
+        limits=limits,
+        sizer=sizer,
+        trial_seconds=(search.constraints or {}).get("seconds"),
+        epochs_per_fold=n_epochs,
+        seed=seed,
+    )
+
+
+def _check_objectives(search: Any, objectives: tuple[str, ...], cv: CrossValidation) -> None:
+    known = ["score", *COSTS]
+    metrics = getattr(cv.scorer, "_scorers", None)
+    if callable(search.scoring):
+        return  # which scores it returns is not known yet
+    known += list(metrics or [])
+    for name in objectives:
+        if name not in known:
+            raise InvalidParameterError(
+                f"The 'objectives' parameter must name some of {known}. Got {name!r}."
+            )
+
+
+def _space(
+    search: Any,
+    cv: CrossValidation,
+    layout: InputLayout | None,
+    limits: Limits | None,
+    sizer: NetworkSizer | None,
+) -> ParamSpace:
+    if callable(search.param_space):
+        return CallableSpace(search.param_space, search.initial_params)
+    if isinstance(search.param_space, Mapping):
+        names = clone(cv.estimator).get_params(deep=True)
+        for name in search.param_space:
+            if name not in names:  # scikit-learn's own message
+                clone(cv.estimator).set_params(**{name: None})
+        return DictSpace(search.param_space, search.initial_params)
+    assert layout is not None
+    net: Any = convnet_of(cv.estimator)
+    prefix, augmented, estimator = "", net.augmentation is not None, cv.estimator
+    while isinstance(estimator, Pipeline):
+        augmented |= any(isinstance(step, Augmentation) for _, step in estimator.steps)
+        prefix += f"{estimator.steps[-1][0]}__"
+        estimator = estimator.steps[-1][1]
+    return AutoSpace(
+        prefix,
+        layout.spatial,
+        len(cv.splits[0][0]),
+        net.get_params(deep=False),
+        augmented,
+        search.initial_params,
+        _bounds_of_auto(net, limits, sizer),
+    )
+
+
+def _bounds_of_auto(net: Any, limits: Limits | None, sizer: NetworkSizer | None) -> Limits | None:
+    """Return the user's bounds, and how much larger a network may be than the own one."""
+    bounds = {} if limits is None else limits.bounds
+    if net.architecture is not None or sizer is None or "multiply_accumulates" in bounds:
+        return limits
+    try:
+        own = sizer({})["multiply_accumulates"]
+    except ArchitectureError:  # what is drawn fits
+        return limits
+    return Limits({**bounds, "multiply_accumulates": MOST_TIMES_OWN * own}, sizer)
+
+
+def fingerprint(plan: SearchPlan, scoring: Any) -> dict[str, str]:
+    """Return what must be the same for scores to be compared, as short texts."""
+    cv = plan.cv
+    searched = {name for record in plan.space.initial for name in record}
+    searched |= {*(plan.space.distributions or ())}
+    own = {
+        name: text_of(value)
+        for name, value in cv.estimator.get_params(deep=True).items()
+        if name.rpartition("__")[2] not in NOT_IN_FINGERPRINT
+        and not hasattr(value, "get_params")
+        and not (isinstance(value, list) and name.rpartition("__")[2] == "steps")
+        and name not in searched
+    }
+    kinds = [type(cv.estimator).__name__]
+    if isinstance(cv.estimator, Pipeline):
+        kinds += [type(step).__name__ for _, step in cv.estimator.steps]
+    if isinstance(scoring, dict):
+        scoring = {name: text_of(value) for name, value in sorted(scoring.items())}
+    data = (_in_rows(cv.X), _in_rows(cv.y), dict(cv.fit_params), dict(cv.score_params))
+    return {
+        "data": joblib.hash(data),
+        "cv": f"{len(cv.splits)} splits, {joblib.hash(cv.splits)}",
+        "scoring": text_of(scoring),
+        "objectives": f"{plan.objectives}, refit={plan.cv.main_metric}",
+        **plan.space.description(),
+        "estimator": "/".join(kinds),
+        **{f"estimator's {name}": _fit_in_line(text) for name, text in own.items()},
+    }
+
+
+def _in_rows(data: Any) -> Any:
+    """Return an array in C order: hashes tell the orders apart."""
+    return np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data
+
+
+def _fit_in_line(text: str) -> str:
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... {joblib.hash(text)}"
