@@ -736,7 +736,7 @@ def test_patience_and_number_whichever_is_first(digits):
 
 @pytest.mark.parametrize("objectives", [["n_parameters"], ("fit_seconds", "n_epochs")], ids=str)
 def test_objectives_without_a_score_are_refused(digits, objectives):
-    with pytest.raises(InvalidParameterError, match="must have 'score' or the name of a score"):
+    with pytest.raises(ValueError, match="must have 'score' or the name of a score"):
         search_of(objectives=objectives).fit(*digits)
 
 

@@ -28,8 +28,8 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from test_study_storage import LONGEST, PROCESSES, Child, hear_parent, names, tell_parent, until
 
 from skcnn import ConvNetClassifier, ConvNetSearchCV, _search, _trials
-from skcnn._study_storage import JournalFile, open_storage
 from skcnn._study import INTERRUPTED, MOST_ATTEMPTS, RETRY_OF
+from skcnn._study_storage import JournalFile, open_storage
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:80].reshape(-1, 8, 8), y[:80]
