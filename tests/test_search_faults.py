@@ -27,7 +27,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from test_study_storage import LONGEST, PROCESSES, Child, hear_parent, names, tell_parent, until
 
-from skcnn import ConvNetClassifier, ConvNetSearchCV, _search, _trials
+from skcnn import (
+    ConvNetClassifier,
+    ConvNetSearchCV,
+    _param_space,
+    _search_plan,
+    _search_workers,
+    _trials,
+)
 from skcnn._study import INTERRUPTED, MOST_ATTEMPTS, RETRY_OF
 from skcnn._study_storage import JournalFile, open_storage
 
@@ -756,7 +763,7 @@ def test_two_jobs_and_ctrl_c(children, path, tmp_path, kind):
 
 
 def test_two_jobs_on_one_device(monkeypatch, path):
-    monkeypatch.setattr(_search, "resolve_device", lambda device: torch.device("cuda:0"))
+    monkeypatch.setattr(_search_workers, "resolve_device", lambda device: torch.device("cuda:0"))
     search = search_of(recorded_net(path), n_jobs=2)
     with pytest.warns(UserWarning, match=r"n_jobs=2: .*the device cuda:0.*one at a time") as caught:
         search.fit(X, y)
@@ -809,13 +816,13 @@ def test_ctrl_c_in_a_claim(path, tmp_path, monkeypatch):
     storage = tmp_path / "study.journal"
     search = search_of(recorded_net(path), storage=storage)
 
-    def suggest(self, trial, original=_trials.ParamSpace.suggest):
+    def suggest(self, trial, original=_param_space.ParamSpace.suggest):
         if trial.number == 2:
             raise KeyboardInterrupt
         return original(self, trial)
 
     with monkeypatch.context() as patch:
-        patch.setattr(_trials.ParamSpace, "suggest", suggest)
+        patch.setattr(_param_space.ParamSpace, "suggest", suggest)
         with pytest.warns(UserWarning, match="interrupted after 2 trials"):
             search.fit(X, y)
     check_complete(search.fit(X, y), 4)
@@ -844,7 +851,7 @@ def clock(monkeypatch):
         perf_counter=_trials.time.perf_counter,
     )
     monkeypatch.setattr(_trials, "time", fake)
-    monkeypatch.setattr(_search, "time", fake)
+    monkeypatch.setattr(_search_plan, "time", fake)
     return moved
 
 
