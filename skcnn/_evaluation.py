@@ -100,8 +100,8 @@ def evaluate(
         outcome.state, outcome.reason = watch.verdict, watch.reason
     if convnet_of(cv.estimator) is not None:
         outcome.n_epochs = sum(run.n_epochs_seen for run in runs)
-        sizes = [run.n_parameters() for run in runs]
-        outcome.n_parameters = next((size for size in sizes if size is not None), None)
+        sizes = [run.n_parameters for run in runs if run.n_parameters is not None]
+        outcome.n_parameters = sizes[0] if sizes else None
     return outcome
 
 
@@ -116,11 +116,11 @@ def _run_in_turn(
     finished: list[float] = []
     for fold, run in enumerate(runs):
 
-        def on_epoch(epoch: int, n_epochs: int, scores: Any, fold: int = fold) -> bool:
-            score = None
+        def on_epoch(epoch: int, n_epochs: int, score: Any, fold: int = fold) -> bool:
+            mean = None
             if watch.wants_scores and epoch + 1 < n_epochs:  # after the last comes the fold's
-                score = float(np.mean([*finished, cv.main_score(scores())]))
-            return watch.epoch_done(fold, epoch, n_epochs, score)
+                mean = float(np.mean([*finished, score()]))
+            return watch.epoch_done(fold, epoch, n_epochs, mean)
 
         try:
             result = run.run(on_epoch, contexts[fold])

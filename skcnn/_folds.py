@@ -12,6 +12,7 @@ from typing import Any
 
 import joblib
 import numpy as np
+import torch
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
@@ -246,7 +247,16 @@ def _step_hash(transformer: Any) -> str:
 
 
 def hash_of(value: Any) -> str:
-    """Return a hash of what a value holds; of what cannot be pickled, its text."""
+    """Return a text that is the same for equal values, in any process."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, bool | int | float | str):
+        return f"{type(value).__name__} {value!r}"
+    if isinstance(value, list | tuple):
+        return f"{type(value).__name__} [{', '.join(hash_of(entry) for entry in value)}]"
+    if isinstance(value, dict):
+        entries = sorted((hash_of(key), hash_of(entry)) for key, entry in value.items())
+        return f"dict {entries}"
     try:
         return joblib.hash(value)
     except Exception:  # such as a lambda
@@ -274,15 +284,23 @@ class FoldRun:
         self.cv = cv
         self.fold = fold
         self.train, self.test = cv.splits[fold]
-        self.estimator = clone(cv.estimator)
-        if params:
-            self.estimator.set_params(**clone(dict(params), safe=False))
+        self.params = params
+        self.cache = cache
         self.n_epochs_seen = 0
-        cache.watch(self.estimator, fold)
+        self.n_parameters: int | None = None  # of the trained network
+        self.cut_short = False
+
+    def make_estimator(self) -> Any:
+        """Return the unfitted candidate."""
+        estimator = clone(self.cv.estimator)
+        if self.params:
+            estimator.set_params(**clone(dict(self.params), safe=False))
+        self.cache.watch(estimator, self.fold)
+        return estimator
 
     def run(
         self,
-        on_epoch: Callable[[int, int, Callable[[], Scores]], bool],
+        on_epoch: Callable[[int, int, Callable[[], float]], bool],
         context: FoldContext | None = None,
     ) -> FoldResult:
         """Fit and score.
@@ -291,7 +309,7 @@ class FoldRun:
         ----------
         on_epoch : callable
             Takes the epoch from zero, the number planned and a function that returns the
-            scores on the test samples as of now; returns whether to stop the fit.
+            score on the test samples as of now; returns whether to stop the fit.
         context : FoldContext or None
             Of scikit-learn's callbacks.
 
@@ -300,16 +318,21 @@ class FoldRun:
         EvaluationError
             With the traceback, unless ``error_score="raise"``.
         """
-        estimator = self.estimator
+        estimator = self.make_estimator()
         X_train, y_train = _safe_split(estimator, self.cv.X, self.cv.y, self.train)
         X_test, y_test = _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
         fit_params = _check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
         targets = () if y_train is None else (y_train,)
         start = time.perf_counter()
-        with self._failures_explained(), self._epochs_watched(on_epoch, X_test, y_test):
+        watched = self._epochs_watched(estimator, on_epoch, X_test, y_test)
+        with self._failures_explained(), watched:
             with nullcontext() if context is None else context.around(estimator):
                 estimator.fit(X_train, *targets, **fit_params)
             fitted = time.perf_counter()
+            net = convnet_of(estimator)
+            self.n_parameters = getattr(net, "n_parameters_", None)
+            if self.cut_short:  # its scores would mean nothing
+                return FoldResult({}, {}, fitted - start, 0.0)
             test_scores = self.cv.score(estimator, X_test, y_test, self.test)
             scored = time.perf_counter()
             train_scores = {}
@@ -320,14 +343,15 @@ class FoldRun:
                 start = time.perf_counter()
                 estimator.predict(X_test)
                 result.predict_time = time.perf_counter() - start
-        net = convnet_of(estimator)
         if net is not None:
             result.n_epochs, result.best_epoch = net.n_iter_, net.best_epoch_
         return result
 
     @contextmanager
-    def _epochs_watched(self, on_epoch: Any, X_test: Any, y_test: Any) -> Iterator[None]:
-        net = convnet_of(self.estimator)
+    def _epochs_watched(
+        self, estimator: Any, on_epoch: Any, X_test: Any, y_test: Any
+    ) -> Iterator[None]:
+        net = convnet_of(estimator)
         if net is None:
             yield
             return
@@ -336,16 +360,17 @@ class FoldRun:
         def listener(epoch: int, n_epochs: int, snapshot: Any) -> bool:
             self.n_epochs_seen = epoch + 1
 
-            def scores() -> Scores:
-                if self.cv.own_scorer or not isinstance(self.estimator, Pipeline):
-                    return self.cv.score(
-                        _with_final(self.estimator, snapshot), X_test, y_test, self.test
-                    )
-                if not transformed:  # by steps that are fitted by now, once
-                    transformed.append(_before_final(self.estimator, X_test))
-                return self.cv.score(snapshot, transformed[0], y_test, self.test)
+            def score() -> float:
+                if self.cv.own_scorer or not isinstance(estimator, Pipeline):
+                    model, X = _with_final(estimator, snapshot), X_test
+                else:
+                    if not transformed:  # by steps that are fitted by now, once
+                        transformed.append(_before_final(estimator, X_test))
+                    model, X = snapshot, transformed[0]
+                return self._score_so_far(model, X, y_test)
 
-            return on_epoch(epoch, n_epochs, scores)
+            self.cut_short = on_epoch(epoch, n_epochs, score)
+            return self.cut_short
 
         own = getattr(net, "_skl_callbacks", [])
         watcher = EpochWatcher(listener)
@@ -356,6 +381,14 @@ class FoldRun:
             net.set_callbacks(*own)
             # contexts, which refer to each other in circles, would keep the network alive
             watcher.listener = goes_on
+
+    def _score_so_far(self, model: Any, X: Any, y: Any) -> float:
+        """Return a score for the pruner, NaN where there is none; training is not moved."""
+        with torch.random.fork_rng(devices=[]):
+            try:
+                return self.cv.main_score(self.cv.score(model, X, y, self.test))
+            except Exception:  # only the score at the end can fail a fold
+                return np.nan
 
     @contextmanager
     def _failures_explained(self) -> Iterator[None]:
@@ -370,10 +403,6 @@ class FoldRun:
                 raise
             raise EvaluationError(traceback.format_exc()) from error
 
-    def n_parameters(self) -> int | None:
-        """Return the trainable parameters of the fitted network, None without one."""
-        return getattr(convnet_of(self.estimator), "n_parameters_", None)
-
 
 def _with_final(estimator: Any, net: Any) -> Any:
     """Return a copy of a Pipeline whose steps are fitted, with another last step."""
@@ -386,9 +415,8 @@ def _with_final(estimator: Any, net: Any) -> Any:
 def _before_final(pipeline: Any, X: Any) -> Any:
     """Return `X` as the last step of a Pipeline, also a nested one, is given it to predict."""
     while isinstance(pipeline, Pipeline):
-        for _, step in pipeline.steps[:-1]:
-            if step is not None and step != "passthrough":
-                X = step.transform(X)
+        if len(pipeline.steps) > 1:
+            X = pipeline[:-1].transform(X)
         pipeline = pipeline.steps[-1][1]
     return X
 
@@ -408,7 +436,8 @@ def check_scores(cv: CrossValidation, fold: int, result: FoldResult) -> float:
     """
     lost = [name for name, score in result.test_scores.items() if np.isnan(score)]
     if lost:
-        raise EvaluationError(f"The test score {lost[0]!r} of fold {fold} is NaN.")
+        message = f"The test score {lost[0]!r} of fold {fold} is NaN."
+        raise ValueError(message) if cv.error_score == "raise" else EvaluationError(message)
     return cv.score_of(result, "score")
 
 

@@ -11,13 +11,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from sklearn import config_context, get_config
 
+from skcnn._device import exact_kernels, resolve_device
 from skcnn._folds import (
     CrossValidation,
     FoldResult,
     FoldRun,
-    Scores,
     Watch,
     check_scores,
     convnet_of,
@@ -42,23 +43,33 @@ def run_side_by_side(
         If a function makes the network: it may draw from torch's global generators, which
         one fit has to itself until its end.
     """
-    if any(callable(getattr(convnet_of(run.estimator), "architecture", None)) for run in runs):
+    nets = [convnet_of(run.make_estimator()) for run in runs]
+    if any(callable(getattr(net, "architecture", None)) for net in nets):
         raise ValueError(
             "The 'pruner' parameter must be 'median', None or another pruner that takes one "
             "fold after the other where a callable is the architecture."
         )
     strands = [_Strand(cv, run, context) for run, context in zip(runs, contexts, strict=True)]
-    try:
-        _advance_together(strands, watch)
-    finally:
-        for strand in strands:
-            strand.end()
+    # one setting of the process around all, since the fits' own do not end in turn
+    with exact_kernels(_device_of(nets[0])):
+        try:
+            _advance_together(strands, watch)
+        finally:
+            for strand in strands:
+                strand.end()
     if watch.verdict:
         return
     folds += [strand.finished() for strand in strands]
     scores = [check_scores(cv, fold, result) for fold, result in enumerate(folds)]
     n_epochs = max(run.n_epochs_seen for run in runs)
     watch.fold_done(0, n_epochs or None, float(np.mean(scores)))
+
+
+def _device_of(net: Any) -> torch.device:
+    try:
+        return torch.device("cpu") if net is None else resolve_device(net.device)
+    except ValueError:  # the fits will tell
+        return torch.device("cpu")
 
 
 def _advance_together(strands: "Sequence[_Strand]", watch: Watch) -> None:
@@ -135,10 +146,10 @@ class _Strand:
             self.over = True
             self._paused.release()
 
-    def _on_epoch(self, epoch: int, n_epochs: int, scores: Callable[[], Scores]) -> bool:
+    def _on_epoch(self, epoch: int, n_epochs: int, score: Callable[[], float]) -> bool:
         self.n_epochs = n_epochs
         if self._wants_score and epoch + 1 < n_epochs:
-            self.score = self.cv.main_score(scores())
+            self.score = score()
         self._paused.release()
         self._go.acquire()
         return self._ending

@@ -5,8 +5,9 @@ from typing import Any
 
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import _routing_enabled, get_routing_for_object
 from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _num_samples
+from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skcnn._folds import CrossValidation, convnet_of
 from skcnn._lazy import originals
@@ -88,13 +89,24 @@ def read_shape(cv: CrossValidation) -> InputLayout:
     """Return how the ConvNet reads its samples, after a Pipeline's steps."""
     estimator = clone(cv.estimator)
     X, y = cv.X, cv.y
+    params = _check_method_params(X, dict(cv.fit_params), indices=cv.splits[0][0])
     if isinstance(estimator, Pipeline):
         X, y = _safe_split(estimator, X, y, cv.splits[0][0])
     while isinstance(estimator, Pipeline):
         if len(estimator.steps) > 1:
-            X = estimator[:-1].fit_transform(X, y)
+            before = estimator[:-1]
+            X = before.fit_transform(X, y, **_params_of(before, params))
         estimator = estimator.steps[-1][1]
     net: Any = estimator
     return check_sample_array(
         net, originals(X), net.input_shape, net.channels, reset=True, doubt=False
     )[1]
+
+
+def _params_of(steps: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of the metadata of a whole Pipeline's fit is for its first steps."""
+    if _routing_enabled():
+        names = get_routing_for_object(steps).consumes("fit_transform", params.keys())
+    else:
+        names = {name for name in params if name.partition("__")[0] in steps.named_steps}
+    return {name: params[name] for name in names}

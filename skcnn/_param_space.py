@@ -23,6 +23,7 @@ from optuna.distributions import (
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 from sklearn.utils._param_validation import InvalidParameterError
 
+from skcnn._errors import ArchitectureError
 from skcnn._folds import hash_of
 from skcnn._network_size import Limits
 from skcnn._search_space import LATENTS, TRAINING_LATENTS, Latent, decode, encode, smaller
@@ -117,10 +118,13 @@ class AutoSpace(ParamSpace):
         self.distributions = {name: _of_latent(LATENTS[name]) for name in names}
         decoded = decode(encode({}, spatial, n_samples), spatial, n_samples, augmented)
         self.names = [name for name in decoded if not whole or name in TRAINING_LATENTS]
+        # what is decoded fits with padding that keeps the size
+        self.fixed = {} if whole or own["padding"] == "same" else {f"{prefix}padding": "same"}
         allowed = [prefix + name for name in self.names]
         for i, params in enumerate(initial):
             _check_names(params, allowed, f"initial_params[{i}]")
         first = {prefix + name: own[name] for name in self.names}
+        first |= dict.fromkeys(self.fixed, own["padding"])
         self.limits = limits
         own_values = {name: own[name] for name in self.names}
         latents = encode(own_values, spatial, n_samples)
@@ -144,10 +148,13 @@ class AutoSpace(ParamSpace):
 
     def _decode(self, latents: Mapping[str, Any]) -> dict[str, Any]:
         decoded = decode(latents, self.spatial, self.n_samples, self.augmented)
-        return {self.prefix + name: decoded[name] for name in self.names}
+        return {self.prefix + name: decoded[name] for name in self.names} | self.fixed
 
     def _is_too_large(self, params: Mapping[str, Any]) -> bool:
-        return self.limits is not None and bool(self.limits.violation(params))
+        try:
+            return self.limits is not None and bool(self.limits.violation(params))
+        except ArchitectureError:  # such as mirrored borders wider than the input
+            return True
 
     def values_of(self, initial: int) -> dict[str, Any]:
         """Return the latents nearest to one of `initial`."""
@@ -163,7 +170,7 @@ class AutoSpace(ParamSpace):
             "param_space": f"auto for {self.spatial}, {self.n_samples} samples, "
             f"{', '.join(self.names)}"
             + ("" if self.limits is None else f", at most {self.limits.bounds}"),
-            "initial_params": repr(self.initial),
+            "initial_params": hash_of(list(self.initial)),
         }
 
 
@@ -233,7 +240,7 @@ class DictSpace(ParamSpace):
             "param_space": json.dumps(
                 {name: entry.text for name, entry in sorted(self.entries.items())}
             ),
-            "initial_params": repr(self.initial),
+            "initial_params": hash_of(list(self.initial)),
         }
 
 
@@ -289,7 +296,7 @@ class CallableSpace(ParamSpace):
         name = getattr(function, "__qualname__", type(function).__qualname__)
         return {
             "param_space": f"function {getattr(function, '__module__', '')}.{name}",
-            "initial_params": repr(self.initial),
+            "initial_params": hash_of(list(self.initial)),
         }
 
 

@@ -17,13 +17,17 @@ from optuna.pruners import (
     SuccessiveHalvingPruner,
     WilcoxonPruner,
 )
-from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.samplers import (
+    BaseSampler,
+    BruteForceSampler,
+    GridSampler,
+    RandomSampler,
+    TPESampler,
+)
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.utils._param_validation import InvalidParameterError
 
-SAMPLERS = ("auto", "tpe", "random")
-PRUNERS = ("auto", "racing", "median", "hyperband", "asha")
 STARTUP_TRIALS = 10
 # Complete trials that the racing pruner needs: for the noise of a fold, for its curves.
 RACERS, CURVES = 3, 5
@@ -43,7 +47,7 @@ def sampler_for(sampler: Any, seed: int | None, number: int, startup: int) -> Ba
     Parameters
     ----------
     sampler : str or BaseSampler
-        One of `SAMPLERS`, or what the user made.
+        "auto", "tpe", "random", or what the user made.
     seed : int or None
         Of the search; None is unpredictable.
     number : int
@@ -51,9 +55,19 @@ def sampler_for(sampler: Any, seed: int | None, number: int, startup: int) -> Ba
     startup : int
         Trials drawn at random before those of TPE.
     """
+    if isinstance(sampler, GridSampler | BruteForceSampler):
+        raise InvalidParameterError(
+            f"The 'sampler' parameter must not be a {type(sampler).__name__}, which ends a study "
+            "by itself: for all combinations take GridSearchCV."
+        )
     if isinstance(sampler, BaseSampler):
         return sampler
     word = sampler_seed(seed, number, 2)
+    if not isinstance(sampler, str):
+        raise InvalidParameterError(
+            "The 'sampler' parameter must be 'auto', 'tpe', 'random' or an instance of one of "
+            f"Optuna's samplers. Got {sampler!r} instead."
+        )
     if sampler == "random":
         return RandomSampler(seed=word)
     return TPESampler(seed=word, n_startup_trials=startup, multivariate=True)
@@ -145,7 +159,8 @@ class RacingPruner(BasePruner):
     the best trial's mean of the same folds by more than one standard error, ``s /
     sqrt(n_folds)``, with s the median over the complete trials of the standard deviation of
     their differences to the best. In the last third of a training it is pruned if it is
-    behind every one of the better half of the complete trials at the same step.
+    behind every one of the better half of the complete trials at the same step, by more
+    than the same standard error.
 
     Parameters
     ----------
@@ -172,7 +187,7 @@ class RacingPruner(BasePruner):
             return False
         better = complete[: (len(complete) + 1) // 2]
         curves = [other.intermediate_values.get(step, np.inf) for other in better]
-        return value < min(curves) < np.inf
+        return value < min(curves) - self._standard_error(complete, step) < np.inf
 
     def _standard_error(self, complete: list[FrozenTrial], step: int) -> float:
         """Return the standard error of a difference to the best trial, infinite if unknown."""
@@ -182,7 +197,7 @@ class RacingPruner(BasePruner):
             for scores in others
             if len(scores) == len(best) > 1 and np.any(scores != best)  # no copy of the best
         ]
-        n_folds = (step + 1) // self.epochs_per_fold
+        n_folds = step // self.epochs_per_fold + 1
         return float(np.median(spreads)) / n_folds**0.5 if spreads else np.inf
 
     def _fold_scores(self, trial: FrozenTrial) -> np.ndarray:
@@ -198,7 +213,7 @@ def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:
     Parameters
     ----------
     pruner : str, BasePruner or None
-        One of `PRUNERS`, what the user made, or none.
+        A name, what the user made, or none.
     n_epochs : int
         Of a fold.
     one_score : bool
@@ -225,6 +240,11 @@ def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:
         )
     if isinstance(pruner, BasePruner):
         return copy.deepcopy(pruner)
+    if not isinstance(pruner, str):
+        raise InvalidParameterError(
+            "The 'pruner' parameter must be 'auto', 'racing', 'median', 'hyperband', 'asha', an "
+            f"instance of one of Optuna's pruners or None. Got {pruner!r} instead."
+        )
     if pruner == "hyperband":
         return HyperbandPruner(1, max(n_epochs, 2), reduction_factor=3)
     if pruner == "asha":

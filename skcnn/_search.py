@@ -42,15 +42,10 @@ from skcnn._search_results import (
 if TYPE_CHECKING:
     from optuna.study import Study
 
-    from skcnn._trials import SearchPlan
+    from skcnn._study import SearchPlan
 
 STUDY_NAME = "ConvNetSearchCV"
 BOUNDS = (*SIZES, "seconds")
-# Parameters that change how a result is reached, not what it is.
-NOT_IN_FINGERPRINT = ("verbose", "n_jobs", "n_threads", "device", "memory", "pre_dispatch")
-MOST_RESTARTS = 3  # of worker processes that died
-WATCH_SECONDS = 0.5
-MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own
 OF_REFIT = (
     "best_index_",
     "best_score_",
@@ -59,7 +54,6 @@ OF_REFIT = (
     "refit_time_",
     "feature_names_in_",
 )
-LONGEST_TEXT = 200  # of a parameter, in a fingerprint
 
 
 class ConvNetSearchCV(BaseSearchCV):

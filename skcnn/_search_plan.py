@@ -17,6 +17,7 @@ from skcnn._augmentation import Augmentation
 from skcnn._automatic import resolve_epochs
 from skcnn._errors import ArchitectureError
 from skcnn._folds import CrossValidation, convnet_of, final_step
+from skcnn._lazy import AugmentedArray
 from skcnn._network_size import (
     COSTS,
     SIZES,
@@ -26,7 +27,7 @@ from skcnn._network_size import (
     read_shape,
 )
 from skcnn._param_space import AutoSpace, CallableSpace, DictSpace, ParamSpace, text_of
-from skcnn._samplers import pruner_for
+from skcnn._samplers import needs_lockstep, pruner_for, sampler_for
 from skcnn._study import SearchPlan
 from skcnn._validation import InputLayout
 
@@ -68,6 +69,7 @@ def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
         if net.early_stopping:
             n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
         n_epochs = resolve_epochs(net.max_epochs, n_train)
+    sampler_for(search.sampler, None, 0, 1)  # tells of what is none
     limits = Limits(bounds, sizer) if bounds and sizer is not None else None
     return SearchPlan(
         cv=cv,
@@ -120,7 +122,9 @@ def _space(
         return DictSpace(search.param_space, search.initial_params)
     assert layout is not None
     net: Any = convnet_of(cv.estimator)
-    prefix, augmented, estimator = "", net.augmentation is not None, cv.estimator
+    augmented = net.augmentation is not None
+    augmented |= isinstance(cv.X, AugmentedArray) and bool(cv.X.steps)
+    prefix, estimator = "", cv.estimator
     while isinstance(estimator, Pipeline):
         augmented |= any(isinstance(step, Augmentation) for _, step in estimator.steps)
         prefix += f"{estimator.steps[-1][0]}__"
@@ -143,8 +147,8 @@ def _bounds_of_auto(net: Any, limits: Limits | None, sizer: NetworkSizer | None)
         return limits
     try:
         own = sizer({})["multiply_accumulates"]
-    except ArchitectureError:  # what is drawn fits
-        return limits
+    except ArchitectureError:  # what is drawn may fit
+        return Limits(bounds, sizer)
     return Limits({**bounds, "multiply_accumulates": MOST_TIMES_OWN * own}, sizer)
 
 
@@ -172,6 +176,10 @@ def fingerprint(plan: SearchPlan, scoring: Any) -> dict[str, str]:
         "cv": f"{len(cv.splits)} splits, {joblib.hash(cv.splits)}",
         "scoring": text_of(scoring),
         "objectives": f"{plan.objectives}, refit={plan.cv.main_metric}",
+        "error_score": repr(cv.error_score),
+        "constraints": repr(None if plan.limits is None else sorted(plan.limits.bounds.items())),
+        "pruner's steps": f"{plan.epochs_per_fold} epochs a fold, "
+        + ("all folds at a time" if needs_lockstep(plan.pruner) else "fold after fold"),
         **plan.space.description(),
         "estimator": "/".join(kinds),
         **{f"estimator's {name}": _fit_in_line(text) for name, text in own.items()},

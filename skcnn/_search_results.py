@@ -122,7 +122,9 @@ def _metrics(records: Sequence[TrialRecord]) -> list[str]:
 
 def _score(fold: Mapping[str, Any], kind: str, metric: str, error_score: Any) -> float:
     scores = fold[f"{kind}_scores"]
-    return scores.get(metric, np.nan if error_score == "raise" else error_score)
+    if metric in scores or not fold["error"] or error_score == "raise":
+        return scores.get(metric, np.nan)
+    return error_score
 
 
 def _score_columns(name: str, scores: np.ndarray, ranked: bool) -> dict[str, np.ndarray]:

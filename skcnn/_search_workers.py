@@ -15,6 +15,7 @@ import torch
 from joblib import effective_n_jobs, parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from optuna.study import Study
+from optuna.trial import FrozenTrial
 from sklearn.utils.parallel import Parallel, delayed
 
 from skcnn._device import resolve_device
@@ -23,7 +24,15 @@ from skcnn._folds import convnet_of
 from skcnn._progress import SearchProgress
 from skcnn._search_callbacks import FoldContext
 from skcnn._search_results import TrialRecord
-from skcnn._study import SearchPlan, best_value, finished_trials, open_study, result_of
+from skcnn._study import (
+    KEY,
+    SearchPlan,
+    best_value,
+    finished_trials,
+    key_of,
+    open_study,
+    result_of,
+)
 from skcnn._study_storage import open_storage, quiet_optuna
 from skcnn._trials import TrialRunner
 
@@ -98,7 +107,7 @@ def run_search(
             study = optuna.load_study(study_name=study_name, storage=memory)
         else:  # without the sampler's hold on the data
             study = optuna.load_study(study_name=study_name, storage=opened.storage)
-        return study, _records(plan, study), interrupted, earlier
+        return study, _records(plan, study, runner.params), interrupted, earlier
 
 
 def _n_processes(plan: SearchPlan, given: int | None) -> int:
@@ -147,19 +156,42 @@ def _run_workers(
         watcher.join()
 
 
-def _records(plan: SearchPlan, study: Study) -> list[TrialRecord]:
+def _records(
+    plan: SearchPlan, study: Study, own: Mapping[int, dict[str, Any]]
+) -> list[TrialRecord]:
+    """Return the finished trials; `own` are the parameters of those that ran here."""
     records = []
     for trial in finished_trials(study):
         result = result_of(trial)
         complete = result["state"] == "COMPLETE"
-        try:
-            params = plan.space.params_of_trial(trial)
-        except Exception:  # the user's function failed in the trial too
-            params = {}
+        params = own[trial.number] if trial.number in own else _params_again(plan, trial, complete)
         records.append(
             TrialRecord(trial.number, params, result, trial.values if complete else None)
         )
     return records
+
+
+def _params_again(plan: SearchPlan, trial: FrozenTrial, complete: bool) -> dict[str, Any]:
+    """Return the parameters of another process's trial; none of a failed one without any.
+
+    Raises
+    ------
+    ValueError
+        If the user's function does not return what it did for the trial.
+    """
+    problem: Exception | None = None
+    params: dict[str, Any] = {}
+    try:
+        params = plan.space.params_of_trial(trial)
+    except Exception as error:
+        problem = error
+    if complete and (problem is not None or key_of(params) != trial.user_attrs.get(KEY)):
+        raise ValueError(
+            "The 'param_space' function must return the same parameters whenever a trial "
+            f"suggests the same values. For the values {trial.params} of trial {trial.number} "
+            f"it did not: {problem or params}."
+        ) from problem
+    return params
 
 
 def _run_worker(plan: SearchPlan, storage: Any, study_name: str) -> None:
@@ -181,18 +213,19 @@ def _show_progress(
     if not progress.verbose:
         return
     opened = open_storage(storage, study_name)
-    study = optuna.load_study(study_name=study_name, storage=opened.storage)
-    shown: set[int] = {trial.number for trial in finished_trials(study)}
-    while True:
-        done = over.wait(WATCH_SECONDS)
-        trials = finished_trials(study)
-        for trial in trials:
-            if trial.number not in shown:
+    try:
+        study = optuna.load_study(study_name=study_name, storage=opened.storage)
+        shown = {trial.number for trial in finished_trials(study)}
+        done = False
+        while not done:
+            done = over.wait(WATCH_SECONDS)
+            for trial in finished_trials(study):
+                if trial.number in shown:
+                    continue
                 shown.add(trial.number)
                 value = trial.values[0] if trial.values else None
                 progress.trial_ended(
                     trial.number, trial.state.name, value, len(shown), best_value(study)
                 )
-        if done:
-            break
-    opened.close()
+    finally:
+        opened.close()

@@ -24,6 +24,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._errors import MissingDependencyError
 
+JOURNAL_BEGIN = b'{"op_code"'
 PLAIN_POSTGRES = "postgresql"
 DRIVERS = {
     PLAIN_POSTGRES: "psycopg2-binary",
@@ -187,18 +188,27 @@ class JournalFile(_FileLocks):
     """
 
     def __init__(self, path: Path) -> None:
+        if not _may_be_journal(path):
+            raise ValueError(
+                f"The 'storage' parameter must be the path of a journal file. Got {path}, "
+                "which is another kind of file."
+            )
         super().__init__(path)
         lock: Any = KernelLock(str(path))
         try:
             self.storage = JournalStorage(JournalFileBackend(str(path), lock_obj=lock))
-        except BaseException as error:
+        except BaseException:
             self.close()
-            if isinstance(error, ValueError | KeyError | TypeError):  # of another kind of file
-                raise ValueError(
-                    f"The 'storage' parameter must be the path of a journal file. Got {path}, "
-                    "which is another kind of file."
-                ) from error
             raise
+
+
+def _may_be_journal(path: Path) -> bool:
+    """Return whether a file is not there, is empty, or begins as Optuna's journals do."""
+    if not path.exists():
+        return True
+    with path.open("rb") as file:
+        begin = file.read(len(JOURNAL_BEGIN))
+    return JOURNAL_BEGIN.startswith(begin)
 
 
 class SqliteFile(_FileLocks):

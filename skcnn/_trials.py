@@ -8,6 +8,7 @@ import copy
 import time
 import traceback
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -155,6 +156,7 @@ class TrialRunner:
         self.cache = StepCache()
         self.sampler = copy.deepcopy(plan.sampler)
         self._n_asked = 0
+        self.params: dict[int, dict[str, Any]] = {}  # of the trials begun here
 
     def run(self) -> None:
         """Run trials until there are enough, of all workers, and none is running."""
@@ -167,20 +169,22 @@ class TrialRunner:
                 continue
             trial, params = claimed
             try:
-                outcome = self._outcome(trial, params)
+                self._record(trial, self._outcome(trial, params))
             except BaseException:
                 self._interrupt(trial)
                 raise
-            self._record(trial, outcome)
 
     def abandon(self) -> None:
         """Fail what this worker, or one that has died, was doing when it was interrupted."""
         with self.storage.locked():
             self._fail_stale()
-            for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
-                if trial.user_attrs.get(WORKER, self.storage.worker) == self.storage.worker:
-                    self._mark_interrupted(trial.number)
-                    self.study.tell(trial.number, state=TrialState.FAIL)
+            self._fail_own()
+
+    def _fail_own(self) -> None:
+        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+            if trial.user_attrs.get(WORKER, self.storage.worker) == self.storage.worker:
+                self._mark_interrupted(trial.number)
+                self.study.tell(trial.number, state=TrialState.FAIL)
 
     # Claiming
 
@@ -196,7 +200,11 @@ class TrialRunner:
             if self.plan.n_trials is not None and len(counted) >= self.plan.n_trials:
                 running = any(trial.state == TrialState.RUNNING for trial in counted)
                 return WAIT if running else None
-            return self._ask(trials, interrupted)
+            try:
+                return self._ask(trials, interrupted)
+            except BaseException:
+                self._fail_own()
+                raise
 
     def _interrupted(self) -> list[int]:
         return self.study.user_attrs.get(INTERRUPTED, [])
@@ -237,15 +245,16 @@ class TrialRunner:
             self.sampler.reseed_rng()  # or it would repeat what it drew for other trials
         self._n_asked += 1
         space = self.plan.space
-        known = {t.user_attrs.get(KEY) for t in trials if is_counted(t, interrupted)}
-        sampler = sampler_for(self.sampler, self.plan.seed, len(trials), STARTUP_TRIALS)
+        known = [t.user_attrs.get(KEY) for t in trials if is_counted(t, interrupted)]
+        n_drawn = len(known)
+        sampler = sampler_for(self.sampler, self.plan.seed, n_drawn, STARTUP_TRIALS)
         if sampler is not self.sampler and space.distributions is not None:
             sampler = ScreenedSampler(
                 sampler,
                 space.distributions,
                 lambda values: self._is_useful(values, known),
                 usual=None if self.sampler == "random" else space.usual,
-                seed=sampler_seed(self.plan.seed, len(trials), 3),
+                seed=sampler_seed(self.plan.seed, n_drawn, 3),
             )
         self.study.sampler = sampler
         trial = self.study.ask(space.distributions)
@@ -253,7 +262,6 @@ class TrialRunner:
         try:
             params = space.suggest(trial)
         except InvalidParameterError:  # no trial would do
-            self._release(trial)
             raise
         except Exception:  # of the user's function
             outcome = Outcome("FAIL", reason=traceback.format_exc())
@@ -263,9 +271,10 @@ class TrialRunner:
                 raise
             return WAIT
         trial.set_user_attr(KEY, key_of(params))
+        self.params[trial.number] = params
         return trial, params
 
-    def _is_useful(self, values: Mapping[str, Any], known: set[Any]) -> bool:
+    def _is_useful(self, values: Mapping[str, Any], known: Sequence[Any]) -> bool:
         """Return whether drawn values mean parameters that are new and small enough."""
         params = self.plan.space.params_of(values)
         if key_of(params) in known:
@@ -343,11 +352,8 @@ class TrialRunner:
         """Fail a trial that does not count and may be tried again."""
         with self.storage.locked():
             if self._is_mine(trial):
-                self._release(trial)
-
-    def _release(self, trial: Trial) -> None:
-        self._mark_interrupted(trial.number)
-        self.study.tell(trial, state=TrialState.FAIL)
+                self._mark_interrupted(trial.number)
+                self.study.tell(trial, state=TrialState.FAIL)
 
     def _is_mine(self, trial: Trial) -> bool:
         state = self.study.get_trials(deepcopy=False)[trial.number].state
@@ -372,8 +378,9 @@ class TrialRunner:
     def _record_copy(self, trial: Trial, twin: FrozenTrial) -> None:
         result = {**result_of(twin), "copy_of": twin.number, "warnings": []}
         result["n_epochs"] = None if result["n_epochs"] is None else 0
-        for step, value in twin.intermediate_values.items():
-            trial.report(value, step)
+        with suppress(UpdateFinishedTrialError):  # another worker took this one for dead
+            for step, value in twin.intermediate_values.items():
+                trial.report(value, step)
         self._tell(trial, result, result["state"], twin.values)
 
     def _tell(self, trial: Trial, result: dict[str, Any], state: str, values: Any) -> None:
@@ -390,9 +397,8 @@ class TrialRunner:
     def _value(self, name: str, outcome: Outcome, trial: Trial) -> float:
         """Return the value of an objective."""
         if name in SIZES:
-            params = self.plan.space.params_of_trial(_frozen(self.study, trial))
             assert self.plan.sizer is not None
-            return float(self.plan.sizer(params)[name])
+            return float(self.plan.sizer(self.params[trial.number])[name])
         if name == "n_epochs":
             return float(outcome.n_epochs or 0)
         if name in ("predict_seconds", "fit_seconds"):
@@ -400,7 +406,3 @@ class TrialRunner:
             return float(np.mean([getattr(fold, field) for fold in outcome.folds]))
         cv = self.plan.cv
         return float(np.mean([cv.score_of(fold, name) for fold in outcome.folds]))
-
-
-def _frozen(study: Study, trial: Trial) -> FrozenTrial:
-    return study.get_trials(deepcopy=False)[trial.number]

@@ -1028,3 +1028,72 @@ def failing_space(trial):
     if trial.number == 0:
         raise LookupError("no parameters today")
     return {"value": value}
+
+
+# A storage that is something else, and studies that would mix what does not compare
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"important data without a newline", b"a,b\n1,2\n", b"{}\n", b'{"op_coda": 1}\n'],
+    ids=["text", "csv", "json", "nearly"],
+)
+def test_files_of_another_kind_are_left_alone(tmp_path, content):
+    path = tmp_path / "notes.txt"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="which is another kind of file"):
+        search_of(net(), storage=path).fit(X, y)
+    assert path.read_bytes() == content
+    assert names(tmp_path) == ["notes.txt"]
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "named"),
+    [
+        ({"error_score": 0.0}, {"error_score": 9.0}, "error_score was 0.0, is now 9.0"),
+        (
+            {"constraints": {"n_parameters": 10**6}},
+            {"constraints": {"n_parameters": 1500}},
+            "constraints was",
+        ),
+        ({"pruner": "asha"}, {"pruner": "median"}, "all folds at a time, is now"),
+    ],
+    ids=["error_score", "constraints", "lockstep"],
+)
+def test_resume_with_scores_that_mean_something_else(tmp_path, first, then, named):
+    storage = tmp_path / "study.journal"
+    search_of(net(), storage=storage, n_trials=1, **first).fit(X, y)
+    with pytest.raises(ValueError, match=named):
+        search_of(net(), storage=storage, n_trials=2, **then).fit(X, y)
+
+
+def test_initial_functions_are_the_same_the_next_time(tmp_path):
+    storage = tmp_path / "study.journal"
+    pipeline = make_pipeline(FunctionTransformer(), LogisticRegression(max_iter=5000))
+    space = {"functiontransformer__func": [np.sqrt, np.square], "logisticregression__C": (0.1, 1.0)}
+    given = {"functiontransformer__func": np.square, "logisticregression__C": 0.5}
+    flat = X.reshape(len(X), -1)
+    for n_trials in (1, 2):
+        search = search_of(
+            pipeline, param_space=space, storage=storage, n_trials=n_trials, initial_params=[given]
+        ).fit(flat, y)
+    assert search.cv_results_["params"][0] == given
+
+
+def test_search_after_ctrl_c_goes_on_as_if_there_had_been_none(tmp_path, acts):
+    space = {"dropout": (0.0, 0.5)}
+    whole = search_of(net(), param_space=space, n_trials=5, random_state=0).fit(X, y)
+    storage, count = tmp_path / "study.journal", itertools.count()
+    model = recorded_net(tmp_path / "trainings")
+    search = search_of(model, param_space=space, n_trials=5, random_state=0, storage=storage)
+
+    def act(estimator):
+        if next(count) == 5:
+            raise KeyboardInterrupt
+
+    acts(act)
+    with pytest.warns(UserWarning, match="interrupted"):
+        search.fit(X, y)
+    acts(lambda estimator: None)
+    again = search.fit(X, y)
+    assert again.cv_results_["params"] == whole.cv_results_["params"]

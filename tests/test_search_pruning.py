@@ -1,28 +1,35 @@
 """Pruning, folds in lockstep, splits, and steps that are fitted once a fold."""
 
+import gc
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from numpy.testing import assert_array_equal
 from optuna.pruners import (
     BasePruner,
     HyperbandPruner,
+    MedianPruner,
     NopPruner,
     PatientPruner,
     PercentilePruner,
     SuccessiveHalvingPruner,
     WilcoxonPruner,
 )
+from optuna.samplers import GridSampler, RandomSampler
 from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from torch import nn
 
 from skcnn import ConvNetClassifier, ConvNetSearchCV, RandomTranslation
-from skcnn._folds import CrossValidation, FoldMemory, StepCache
+from skcnn._engine import ConvNetEngine
+from skcnn._folds import CrossValidation, FoldMemory, FoldRun, StepCache
 from skcnn.layers import Conv, Flatten
 
 
@@ -495,3 +502,80 @@ def test_main_score_is_the_named_or_the_first():
     with pytest.raises(ValueError, match="refit must be set to a scorer key"):
         cv.main_score({"a": 1.0, "c": 2.0})
     assert CrossValidation(None, None, None, [], None).main_score({"a": 1.0, "b": 2.0}) == 1.0
+
+
+# What watching must not change
+
+
+class Noisy(nn.Module):
+    """A network that draws from torch's global generator."""
+
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.dense = nn.Linear(64, n_outputs)
+
+    def forward(self, X):
+        X = X.flatten(1)
+        return self.dense(X + torch.rand_like(X) * self.training)
+
+
+def noisy(input_shape, n_outputs):
+    return Noisy(n_outputs)
+
+
+def score_with_draws(estimator, X, y):
+    torch.rand(7)
+    return estimator.score(X, y)
+
+
+def test_draws_of_a_scorer_do_not_move_the_training(digits):
+    net = small(architecture=noisy, max_epochs=3)
+    scores = [
+        search_of(
+            net, {"learning_rate": [0.01]}, n_trials=1, pruner=pruner, scoring=score_with_draws
+        )
+        .fit(*digits)
+        .best_score_
+        for pruner in (None, "median")
+    ]
+    assert scores[0] == scores[1]
+
+
+def test_score_that_is_not_there_yet_fails_nothing(digits):
+    def late(estimator, X, y):
+        if estimator.net_.history[-1]["epoch"] < 2:
+            raise RuntimeError("too early")
+        return estimator.score(X, y)
+
+    search = search_of(small(max_epochs=3), {"dropout": (0.0, 0.5)}, n_trials=3, scoring=late)
+    assert set(search.fit(*digits).cv_results_["state"]) == {"COMPLETE"}
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ("pruner", MedianPruner),
+        ("pruner", SimpleNamespace(prune=lambda study, trial: False)),
+        ("sampler", RandomSampler),
+        ("sampler", GridSampler({"dropout": [0.1]})),
+    ],
+    ids=["class", "duck", "sampler class", "grid"],
+)
+def test_pruners_and_samplers_that_are_none(digits, given, value):
+    search = search_of(small(), {"dropout": [0.1]}, n_trials=1, **{given: value})
+    with pytest.raises(ValueError, match=f"The '{given}' parameter must"):
+        search.fit(*digits)
+
+
+def test_networks_go_with_their_fold(digits, monkeypatch):
+    alive = []
+    original = FoldRun.run
+
+    def run(self, *args):
+        alive.append(sum(type(o) is ConvNetEngine for o in gc.get_objects()))
+        return original(self, *args)
+
+    monkeypatch.setattr(FoldRun, "run", run)
+    gc.collect()
+    search_of(small(), {"dropout": [0.1]}, n_trials=1, cv=4, refit=False).fit(*digits)
+    assert max(alive) <= alive[0] + 1

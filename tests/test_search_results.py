@@ -25,6 +25,7 @@ NAN = float("nan")
 def fold(test=0.5, train=None, fit_time=1.0, score_time=0.1):
     return {
         "test_scores": test if isinstance(test, dict) else {"score": test},
+        "error": "" if test != {} else "it failed",
         "train_scores": {} if train is None else {"score": train},
         "fit_time": fit_time,
         "score_time": score_time,

@@ -24,6 +24,7 @@ from skcnn import (
     RandomRotation,
     RandomTranslation,
 )
+from skcnn._folds import hash_of
 from skcnn._param_space import AutoSpace, CallableSpace, DictSpace, text_of
 from skcnn._study import key_of
 from skcnn.layers import Conv, Dense, Flatten
@@ -623,3 +624,64 @@ def test_naive_spaces_fail_where_the_automatic_does_not():
     auto = search_of(net, n_trials=25, constraints={"multiply_accumulates": 3_000_000}).fit(X, y)
     assert np.mean(failed.cv_results_["state"] == "FAIL") > 0.5
     assert "FAIL" not in auto.cv_results_["state"]
+
+
+# An estimator's own borders, and functions that are not what they were
+
+
+@pytest.mark.parametrize(
+    "own",
+    [{"padding": "valid"}, {"padding": 0}, {"padding_mode": "mirror"}, {"stride": 2}],
+    ids=str,
+)
+def test_networks_fit_whatever_the_estimators_own_borders(own):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(24, 5, 9)), np.arange(24) % 2
+    net = ConvNetClassifier(filters=(4,), hidden_units=(), max_epochs=1, random_state=0, **own)
+    bound = {"multiply_accumulates": 300_000}
+    search = search_of(net, n_trials=8, sampler="random", error_score="raise", constraints=bound)
+    results = search.fit(X, y).cv_results_
+    assert set(results["state"]) == {"COMPLETE"}
+    if "padding" in own:
+        assert [p["padding"] for p in results["params"]] == [own["padding"]] + ["same"] * 7
+
+
+def test_functions_that_draw_by_themselves_keep_what_was_trained(digits):
+    rng = np.random.default_rng(0)
+
+    def space(trial):
+        trial.suggest_float("x", 0, 1)
+        return {"dropout": float(rng.uniform(0, 0.5))}
+
+    search = search_of(small(), space, n_trials=3, refit=False).fit(*digits)
+    drawn = np.random.default_rng(0).uniform(0, 0.5, 3).tolist()
+    assert [params["dropout"] for params in search.cv_results_["params"]] == drawn
+
+
+def test_functions_that_draw_by_themselves_cannot_be_resumed(digits, tmp_path):
+    rng = np.random.default_rng(0)
+
+    def space(trial):
+        trial.suggest_float("x", 0, 1)
+        return {"dropout": float(rng.uniform(0, 0.5))}
+
+    for n_trials in (2, 4):
+        search = search_of(small(), space, n_trials=n_trials, storage=tmp_path / "study.journal")
+        if n_trials == 2:
+            search.fit(*digits)
+    with pytest.raises(ValueError, match="must return the same parameters whenever"):
+        search.fit(*digits)
+
+
+def test_equal_tuples_are_equal_however_they_were_made():
+    inner = (4, 4)
+    assert hash_of((inner, inner)) == hash_of(((4, 4), (*inner,)))
+    assert hash_of((4, 4)) != hash_of([4, 4])
+    assert hash_of(1) != hash_of(True) != hash_of(1.0)
+    assert hash_of(np.float64(0.5)) == hash_of(0.5)
+
+
+def test_strength_is_searched_with_an_augmentation_around_the_search(digits):
+    search = search_of(small(input_shape=(8, 8)), n_trials=2)
+    model = make_pipeline(RandomTranslation(0.1, input_shape=(8, 8)), search).fit(*digits)
+    assert "augmentation_strength" in model[-1].cv_results_["params"][1]
