@@ -40,6 +40,8 @@ bench: $(READY)
 	$(BIN)/python tests/benchmarks/augmentation_throughput.py
 	$(BIN)/python tests/benchmarks/augmentation_freshness.py
 	$(BIN)/python tests/benchmarks/noughts_and_crosses.py
+	$(BIN)/python tests/benchmarks/search_pruning.py
+	$(BIN)/python tests/benchmarks/search_efficiency.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist

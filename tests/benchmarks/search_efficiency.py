@@ -169,25 +169,41 @@ def run(mnist, seed, n_trials, n_folds, done):
 
 
 def table(records, ours):
-    """Return, for each peer and seed, the share of its epochs until its score is reached."""
+    """Return, for each peer and seed, the share of epochs until the peer's score is reached.
+
+    Of all the peer's epochs (share), and of those until the peer reached it itself (share of
+    first); infinite where it is not reached.
+    """
     rows = []
     for record in records:
         own = next(r for r in records if r["seed"] == record["seed"] and r["search"] == ours)
-        reached = np.flatnonzero(np.array(own["best"]) >= record["best"][-1] - 1e-12)
-        share = own["epochs"][reached[0]] / record["epochs"][-1] if len(reached) else np.nan
+        goal = record["best"][-1] - 1e-12
+        reached = np.flatnonzero(np.array(own["best"]) >= goal)
+        needed = own["epochs"][reached[0]] if len(reached) else np.inf
+        first = record["epochs"][int(np.flatnonzero(np.array(record["best"]) >= goal)[0])]
         rows.append(
             {
                 "search": record["search"],
                 "seed": record["seed"],
                 "best": record["best"][-1],
                 "epochs": record["epochs"][-1],
-                "share": share,
+                "share": needed / record["epochs"][-1],
+                "share of first": needed / first,
                 "test": record["test"],
                 "default": record["default"],
-                "test_default": record["test_default"],
+                "test default": record["test_default"],
             }
         )
     return pd.DataFrame(rows)
+
+
+def summary(result):
+    """Return means over seeds, medians of the shares, and how often a score was reached."""
+    grouped = result.groupby("search", sort=False)
+    means = grouped[["best", "epochs", "test", "default", "test default"]].mean()
+    shares = grouped[["share", "share of first"]].median()
+    reached = grouped["share"].apply(lambda share: f"{np.isfinite(share).sum()} of {len(share)}")
+    return means.join(shares).join(reached.rename("reached"))
 
 
 def main():
@@ -217,7 +233,7 @@ def main():
         result = table(records, ours)
         print(f"\nshare: epochs of {ours} until the search's final score, over the search's")
         print(result.round(4).to_string(index=False))
-        print(result.groupby("search", sort=False).mean().drop(columns="seed").round(4))
+        print(summary(result).round(4).to_string())
 
 
 if __name__ == "__main__":
