@@ -8,7 +8,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from math import isfinite
+from math import isfinite, prod
 from numbers import Integral, Real
 from typing import Any
 
@@ -40,6 +40,8 @@ class ParamSpace(ABC):
     ----------
     distributions : dict or None
         What a trial's values are drawn from; None where a function decides.
+    n_points : int or None
+        Number of all combinations, where that is finite.
     initial : sequence of mapping
         Parameters to try first.
     usual : dict or None
@@ -47,6 +49,7 @@ class ParamSpace(ABC):
     """
 
     distributions: dict[str, BaseDistribution] | None = None
+    n_points: int | None = None
     usual: dict[str, Any] | None = None
     initial: Sequence[Mapping[str, Any]] = ()
 
@@ -125,6 +128,7 @@ class AutoSpace(ParamSpace):
             _check_names(params, allowed, f"initial_params[{i}]")
         first = {prefix + name: own[name] for name in self.names}
         first |= dict.fromkeys(self.fixed, own["padding"])
+        self.clips = not whole and own["gradient_clip"] is None
         self.limits = limits
         own_values = {name: own[name] for name in self.names}
         latents = encode(own_values, spatial, n_samples)
@@ -148,7 +152,10 @@ class AutoSpace(ParamSpace):
 
     def _decode(self, latents: Mapping[str, Any]) -> dict[str, Any]:
         decoded = decode(latents, self.spatial, self.n_samples, self.augmented)
-        return {self.prefix + name: decoded[name] for name in self.names} | self.fixed
+        params = {self.prefix + name: decoded[name] for name in self.names} | self.fixed
+        if self.clips and decoded["optimizer"] == "sgd":  # which diverges in small batches
+            params[f"{self.prefix}gradient_clip"] = 1.0
+        return params
 
     def _is_too_large(self, params: Mapping[str, Any]) -> bool:
         try:
@@ -167,9 +174,9 @@ class AutoSpace(ParamSpace):
     def description(self) -> dict[str, str]:
         """Return text that tells whether two spaces are the same."""
         return {
-            "param_space": f"auto for {self.spatial}, {self.n_samples} samples, "
-            f"{', '.join(self.names)}"
-            + ("" if self.limits is None else f", at most {self.limits.bounds}"),
+            "param_space": f"auto for {self.spatial}, {self.n_samples} samples"
+            + ("" if self.limits is None else f", at most {self.limits.bounds}")
+            + f": {', '.join(self.names)}",
             "initial_params": hash_of(list(self.initial)),
         }
 
@@ -207,6 +214,9 @@ class DictSpace(ParamSpace):
         entries = {name: _entry(name, given) for name, given in space.items()}
         self.distributions = {name: entry.distribution for name, entry in entries.items()}
         self.entries = entries
+        counts = [_n_values(distribution) for distribution in self.distributions.values()]
+        finite = [count for count in counts if count is not None]
+        self.n_points = prod(finite) if len(finite) == len(counts) else None
         for i, params in enumerate(initial):
             _check_names(params, space, f"initial_params[{i}]")
         self.initial = [dict(params) for params in initial]
@@ -329,12 +339,21 @@ class _Entry:
         return drawn
 
 
+def _n_values(distribution: Any) -> int | None:
+    """Return how many values a distribution has, None if they are real numbers."""
+    if isinstance(distribution, CategoricalDistribution):
+        return len(distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return (distribution.high - distribution.low) // distribution.step + 1
+    return 1 if distribution.single() else None
+
+
 def _entry(name: str, given: Any) -> _Entry:
     if isinstance(given, BaseDistribution):
         return _Entry(given)
     if isinstance(given, tuple) and len(given) in (2, 3):
         return _Entry(_range(name, *given))
-    if isinstance(given, list | np.ndarray) and len(given):
+    if isinstance(given, list | np.ndarray | range) and len(given):
         return _choices(list(given))
     if hasattr(given, "ppf"):
         return _quantiles(given)
@@ -352,11 +371,12 @@ def _range(name: str, low: Any, high: Any, third: Any = None) -> BaseDistributio
     legal = all(
         isinstance(v, Real) and not isinstance(v, bool | np.bool_) and isfinite(v) for v in numbers
     )
-    if not legal or not low < high or (log and low <= 0) or (step is not None and step <= 0):
+    steps_fit = step is None or (legal and 0 < step <= high - low)
+    if not legal or not low < high or (log and low <= 0) or not steps_fit:
         raise InvalidParameterError(
             f"The 'param_space' parameter must give {name!r} a range (low, high) with low < "
-            "high, with a third entry 'log' (and low > 0) or a step > 0; choices are a "
-            f"list. Got {(low, high) if third is None else (low, high, third)!r} instead."
+            "high, with a third entry 'log' (and low > 0) or a step > 0 that fits in; choices "
+            f"are a list. Got {(low, high) if third is None else (low, high, third)!r} instead."
         )
     if all(isinstance(value, Integral) for value in numbers):
         return IntDistribution(int(low), int(high), log=log, step=int(step or 1))

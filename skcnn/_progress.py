@@ -164,14 +164,22 @@ class SearchProgress(_Report):
         self._bar.advance(0, f"{self._best}{place}")
 
     def trial_ended(
-        self, trial: int, state: str, value: float | None, n_done: int, best: float | None
+        self,
+        trial: int,
+        state: str,
+        value: float | None,
+        n_done: int,
+        best: float | None,
+        reason: str = "",
     ) -> None:
-        """Show what came out of a trial, and the best so far."""
+        """Show what came out of a trial, why it failed, and the best so far."""
         self._count(n_done, best)
         if self.verbose > 1:
             shown = "" if value is None else f" {value:.4f}"
             of = "" if self.total is None else f"/{self.total}"
-            print(f"{self.name} {n_done}{of}  trial {trial} {state.lower()}{shown}  {self._best}")
+            why = f" ({reason})" if reason else ""
+            text = f"trial {trial} {state.lower()}{shown}{why}  {self._best}"
+            print(f"{self.name} {n_done}{of}  {text.rstrip()}")
 
     def _count(self, n_done: int, best: float | None) -> None:
         self._best = "" if best is None else f"best {best:.4f} "

@@ -35,7 +35,7 @@ LATE_SHARE = 2 / 3  # of a training: before, curves of good and bad trials cross
 # Share of a guided draw's values that are those of the usual parameters.
 USUAL_SHARE = 0.75
 # Draws after which a sampler is left with one that is infeasible or known.
-MOST_DRAWS = 100
+MOST_DRAWS = 200
 
 
 def sampler_for(sampler: Any, seed: int | None, number: int, startup: int) -> BaseSampler:

@@ -33,6 +33,7 @@ from skcnn._parameters import check_parameters
 from skcnn._search_callbacks import SearchContext
 from skcnn._search_results import (
     TrialRecord,
+    causes,
     format_results,
     pareto_front,
     trials_table,
@@ -206,8 +207,8 @@ class ConvNetSearchCV(BaseSearchCV):
     >>> X, y = load_digits(return_X_y=True)
     >>> net = ConvNetClassifier(input_shape=(8, 8), max_epochs=3)
     >>> search = ConvNetSearchCV(net, n_trials=3, cv=3, random_state=0)
-    >>> search.fit(X[:600], y[:600]).best_index_
-    0
+    >>> bool(search.fit(X[:600], y[:600]).best_score_ > 0.7)
+    True
     >>> len(search.cv_results_["params"])
     3
     """
@@ -386,7 +387,7 @@ class ConvNetSearchCV(BaseSearchCV):
         DataFrame
             Indexed by the trial's number in the study: state, objectives (scores are
             NaN unless complete), n_epochs, n_parameters, copy_of (a trial with the same parameters,
-            which was not trained again), begin, seconds, reason (why it failed), and a
+            which was not trained again), begin, seconds, reason (why it failed, in a line), and a
             column a parameter.
         """
         check_is_fitted(self, "study_")
@@ -475,6 +476,13 @@ class ConvNetSearchCV(BaseSearchCV):
         self.pareto_front_ = pareto_front(records, plan.objectives, small)
         if self.refit or not multimetric:
             self.best_index_ = self._select_best_index(self.refit, refit_metric, results)
+            if not records[self.best_index_].complete:
+                raise ValueError(
+                    f"The 'refit' function must return the row of a complete trial. Got "
+                    f"{self.best_index_}, whose state is {results['state'][self.best_index_]}: "
+                    "scores that are not there are NaN, which np.argmax takes for the largest "
+                    "and np.nanargmax leaves out."
+                )
             if not callable(self.refit):
                 self.best_score_ = results[f"mean_test_{refit_metric}"][self.best_index_]
             self.best_params_ = results["params"][self.best_index_]
@@ -510,8 +518,8 @@ class ConvNetSearchCV(BaseSearchCV):
             warn_caller(message, category)
         if failed:
             warn_caller(
-                f"{len(failed)} of {len(new)} trials failed. trials_dataframe() tells why. The "
-                f"first, trial {failed[0].number}:\n{failed[0].error}",
+                f"{len(failed)} of {len(new)} trials failed: {causes(failed)}. The first, trial "
+                f"{failed[0].number}:\n{failed[0].error}",
                 FitFailedWarning,
             )
 
@@ -527,9 +535,9 @@ def _why_none(records: list[TrialRecord], timeout: float | None) -> str:
     failed = [record for record in records if record.error]
     if failed:
         return (
-            f"All the {len(records)} trials failed. It is very likely that your model is "
-            "misconfigured. You can try to debug the error by setting error_score='raise'. "
-            f"The first failure:\n{failed[0].error}"
+            f"All the {len(records)} trials failed: {causes(failed)}. It is very likely that your "
+            "model is misconfigured. You can try to debug the error by setting "
+            f"error_score='raise'. The first failure:\n{failed[0].error}"
         )
     infeasible = [record for record in records if record.result["state"] == "INFEASIBLE"]
     if infeasible:

@@ -359,6 +359,8 @@ def _label_of(objective: str) -> str:
 def _set_axis(ax: Any, axis: str, name: str, scale: _Scale) -> None:
     """Set label, kind and limits of an axis that shows an objective."""
     kind = "log" if scale.log else "linear"
+    if scale.log:  # numbers between powers of ten would overlap
+        ax.tick_params(axis=axis, which="minor", labelbottom=False, labelleft=False)
     ax.set(**{f"{axis}label": _label_of(name), f"{axis}scale": kind, f"{axis}lim": scale.limits()})
 
 

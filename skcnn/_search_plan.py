@@ -15,7 +15,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._augmentation import Augmentation
 from skcnn._automatic import resolve_epochs
-from skcnn._errors import ArchitectureError
+from skcnn._errors import ArchitectureError, did_you_mean, warn_caller
 from skcnn._folds import CrossValidation, convnet_of, final_step
 from skcnn._lazy import AugmentedArray
 from skcnn._network_size import (
@@ -71,10 +71,21 @@ def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
         n_epochs = resolve_epochs(net.max_epochs, n_train)
     sampler_for(search.sampler, None, 0, 1)  # tells of what is none
     limits = Limits(bounds, sizer) if bounds and sizer is not None else None
+    space = _space(search, cv, layout, limits, sizer)
+    n_trials = search.n_trials
+    if space.n_points is not None and (n_trials is None or n_trials > space.n_points):
+        n_trials = space.n_points
+        if search.n_trials is not None:
+            warn_caller(
+                f"The total space of parameters {n_trials} is smaller than n_trials="
+                f"{search.n_trials}. Running {n_trials} trials. For exhaustive searches, use "
+                "GridSearchCV.",
+                UserWarning,
+            )
     return SearchPlan(
         cv=cv,
-        space=_space(search, cv, layout, limits, sizer),
-        n_trials=search.n_trials,
+        space=space,
+        n_trials=n_trials,
         deadline=None if search.timeout is None else time.time() + search.timeout,
         patience=search.patience,
         sampler=search.sampler,
@@ -117,8 +128,8 @@ def _space(
     if isinstance(search.param_space, Mapping):
         names = clone(cv.estimator).get_params(deep=True)
         for name in search.param_space:
-            if name not in names:  # scikit-learn's own message
-                clone(cv.estimator).set_params(**{name: None})
+            if name not in names:
+                _refuse_name(search.estimator, name, names)
         return DictSpace(search.param_space, search.initial_params)
     assert layout is not None
     net: Any = convnet_of(cv.estimator)
@@ -138,6 +149,16 @@ def _space(
         search.initial_params,
         _bounds_of_auto(net, limits, sizer),
     )
+
+
+def _refuse_name(estimator: Any, name: str, names: Mapping[str, Any]) -> None:
+    """Raise scikit-learn's error of an unknown parameter, with what may have been meant."""
+    inside = [known for known in names if known.endswith(f"__{name}")]
+    hint = f" Did you mean {inside[0]!r}?" if inside else did_you_mean(name, names)
+    try:
+        clone(estimator).set_params(**{name: None})
+    except ValueError as error:
+        raise ValueError(f"{error}{hint}") from None
 
 
 def _bounds_of_auto(net: Any, limits: Limits | None, sizer: NetworkSizer | None) -> Limits | None:

@@ -4,6 +4,7 @@ Evaluates nothing.
 """
 
 import importlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+
+MOST_CAUSES = 3  # told of
 
 
 @dataclass(frozen=True)
@@ -224,7 +227,7 @@ def trials_table(
                 "copy_of": record.result.get("copy_of"),
                 "begin": begin,
                 "seconds": (end - begin).total_seconds(),
-                "reason": record.result["reason"],
+                "reason": last_line(record.error or record.result["reason"]),
                 **{f"param_{name}": value for name, value in record.params.items()},
             }
         )
@@ -232,6 +235,19 @@ def trials_table(
     counts = ["n_epochs", "n_parameters", "copy_of"]
     table[counts] = table[counts].astype("Int64")
     return table
+
+
+def last_line(text: str) -> str:
+    """Return what a traceback ends with."""
+    return text.strip().rpartition("\n")[2]
+
+
+def causes(records: Sequence[TrialRecord]) -> str:
+    """Return what trials failed by, the most frequent first."""
+    counts = Counter(last_line(record.error) for record in records if record.error)
+    return "; ".join(
+        text if n == 1 else f"{text} ({n} times)" for text, n in counts.most_common(MOST_CAUSES)
+    )
 
 
 def warning_counts(records: Sequence[TrialRecord]) -> list[tuple[type[Warning], str]]:

@@ -191,7 +191,7 @@ class JournalFile(_FileLocks):
         if not _may_be_journal(path):
             raise ValueError(
                 f"The 'storage' parameter must be the path of a journal file. Got {path}, "
-                "which is another kind of file."
+                f"which is {'a folder' if path.is_dir() else 'another kind of file'}."
             )
         super().__init__(path)
         lock: Any = KernelLock(str(path))
@@ -206,6 +206,8 @@ def _may_be_journal(path: Path) -> bool:
     """Return whether a file is not there, is empty, or begins as Optuna's journals do."""
     if not path.exists():
         return True
+    if path.is_dir():
+        return False
     with path.open("rb") as file:
         begin = file.read(len(JOURNAL_BEGIN))
     return JOURNAL_BEGIN.startswith(begin)

@@ -31,6 +31,7 @@ from skcnn._samplers import (
     sampler_for,
     sampler_seed,
 )
+from skcnn._search_results import last_line
 from skcnn._study import (
     ATTEMPT,
     DIED,
@@ -392,7 +393,10 @@ class TrialRunner:
             self.study.tell(trial, values if told == TrialState.COMPLETE else None, state=told)
         done = finished_trials(self.study)
         shown = values[0] if values else None
-        self.progress.trial_ended(trial.number, state, shown, len(done), best_value(self.study))
+        reason = last_line(result["reason"])
+        self.progress.trial_ended(
+            trial.number, state, shown, len(done), best_value(self.study), reason
+        )
 
     def _value(self, name: str, outcome: Outcome, trial: Trial) -> float:
         """Return the value of an objective."""

@@ -354,7 +354,7 @@ def test_refused_fit_keeps_what_there_was(digits):
 def test_global_output_setting_changes_nothing(digits):
     X, y = digits
     plain = search_of(make_pipeline(StandardScaler(), small()), {}).set_params(
-        param_space={"convnetclassifier__dropout": [0.1, 0.2]}
+        param_space={"convnetclassifier__dropout": [0.1, 0.2]}, n_trials=2
     )
     expected = clone(plain).fit(X, y).cv_results_["mean_test_score"]
     with sklearn.config_context(transform_output="pandas"):

