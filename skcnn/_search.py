@@ -20,7 +20,6 @@ from sklearn.utils import indexable
 from sklearn.utils._param_validation import (
     HasMethods,
     Interval,
-    InvalidParameterError,
     StrOptions,
 )
 from sklearn.utils.validation import _check_method_params, check_is_fitted
@@ -28,8 +27,7 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 from skcnn._device import draw_seed
 from skcnn._errors import warn_caller
 from skcnn._folds import CrossValidation, convnet_of, set_random_states
-from skcnn._network_size import COSTS, SIZES, read_outputs
-from skcnn._parameters import check_parameters
+from skcnn._network_size import COSTS, read_outputs
 from skcnn._search_callbacks import SearchContext
 from skcnn._search_results import (
     TrialRecord,
@@ -38,6 +36,7 @@ from skcnn._search_results import (
     pareto_front,
     trials_table,
     warning_counts,
+    why_none_is_complete,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ if TYPE_CHECKING:
     from skcnn._study import SearchPlan
 
 STUDY_NAME = "ConvNetSearchCV"
-BOUNDS = (*SIZES, "seconds")
 OF_REFIT = (
     "best_index_",
     "best_score_",
@@ -323,11 +321,11 @@ class ConvNetSearchCV(BaseSearchCV):
             If the search was interrupted (Ctrl-C): the best so far is refitted. What fits
             warned of is shown once, with how often.
         """
-        from skcnn._search_plan import fingerprint, make_plan
+        from skcnn._search_plan import check_search, fingerprint, make_plan
         from skcnn._search_workers import run_search
         from skcnn._study_storage import quiet_optuna
 
-        self._check_own_parameters()
+        check_search(self)
         scorer, refit_metric = self._get_scorers()
         X, y = indexable(X, y)
         params = _check_method_params(X, params=params)
@@ -409,39 +407,6 @@ class ConvNetSearchCV(BaseSearchCV):
             return first
         return self.refit if isinstance(self.refit, str) else None
 
-    def _check_own_parameters(self) -> None:
-        check_parameters(self)
-        if self.n_trials is None and self.timeout is None and self.patience is None:
-            raise InvalidParameterError(
-                "The 'n_trials' parameter must be an int where timeout and patience are None. "
-                "Got None: the search would not end."
-            )
-        objectives = self._objectives()
-        if not objectives or len({*objectives}) < len(objectives):
-            raise InvalidParameterError(
-                "The 'objectives' parameter must name one or more different objectives. Got "
-                f"{self.objectives!r}."
-            )
-        if {*objectives} <= {*COSTS}:
-            raise InvalidParameterError(
-                "The 'objectives' parameter must have 'score' or the name of a score, by which "
-                f"the best trial is chosen. Got {self.objectives!r}."
-            )
-        if self.patience is not None and len(objectives) > 1:
-            raise InvalidParameterError(
-                "The 'patience' parameter must be None with several objectives, of which none "
-                f"is the best trial. Got {self.patience!r}."
-            )
-        for name, bound in (self.constraints or {}).items():
-            if name not in BOUNDS:
-                raise InvalidParameterError(
-                    f"The 'constraints' parameter must name some of {list(BOUNDS)}. Got {name!r}."
-                )
-            if not isinstance(bound, Real) or isinstance(bound, bool) or not bound > 0:
-                raise InvalidParameterError(
-                    f"The 'constraints' parameter must give {name!r} a number > 0. Got {bound!r}."
-                )
-
     # Results
 
     def _keep(
@@ -454,7 +419,7 @@ class ConvNetSearchCV(BaseSearchCV):
         """Set the fitted attributes but those of the refit."""
         complete = [record for record in records if record.complete]
         if not any(record.scored for record in records):
-            raise ValueError(_why_none(records, self.timeout))
+            raise ValueError(why_none_is_complete(records, self.timeout))
         n_splits = len(plan.cv.splits)
         results = format_results(records, n_splits, self.error_score, self.return_train_score)
         names = {
@@ -528,23 +493,3 @@ def _has_own_scorer(scoring: Any) -> bool:
     """Return whether the user wrote a scorer, which may look into a Pipeline."""
     scorers = scoring.values() if isinstance(scoring, dict) else [scoring]
     return any(callable(scorer) and not hasattr(scorer, "_score_func") for scorer in scorers)
-
-
-def _why_none(records: list[TrialRecord], timeout: float | None) -> str:
-    """Return why there is no complete trial."""
-    failed = [record for record in records if record.error]
-    if failed:
-        return (
-            f"All the {len(records)} trials failed: {causes(failed)}. It is very likely that your "
-            "model is misconfigured. You can try to debug the error by setting "
-            f"error_score='raise'. The first failure:\n{failed[0].error}"
-        )
-    infeasible = [record for record in records if record.result["state"] == "INFEASIBLE"]
-    if infeasible:
-        return (
-            f"None of {len(records)} trials satisfies the constraints. The first: "
-            f"{infeasible[0].result['reason']}."
-        )
-    if timeout is not None:
-        return f"timeout={timeout} seconds were over before a trial was complete."
-    return "No trial was completed."

@@ -5,6 +5,7 @@ Trains nothing and opens no study.
 
 import time
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import joblib
@@ -27,14 +28,59 @@ from skcnn._network_size import (
     read_shape,
 )
 from skcnn._param_space import AutoSpace, CallableSpace, DictSpace, ParamSpace, text_of
+from skcnn._parameters import check_parameters
 from skcnn._samplers import needs_lockstep, pruner_for, sampler_for
 from skcnn._study import SearchPlan
 from skcnn._validation import InputLayout
 
+BOUNDS = (*SIZES, "seconds")  # what constraints can be
 MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own
 # Parameters that change how a result is reached, not what it is.
 NOT_IN_FINGERPRINT = ("verbose", "n_jobs", "n_threads", "device", "memory", "pre_dispatch")
 LONGEST_TEXT = 200  # of a parameter, in a fingerprint
+
+
+def check_search(search: Any) -> None:
+    """Check the parameters of a ConvNetSearchCV, those that need no data.
+
+    Raises
+    ------
+    InvalidParameterError
+        If one is illegal, or does not go with another.
+    """
+    check_parameters(search)
+    if search.n_trials is None and search.timeout is None and search.patience is None:
+        raise InvalidParameterError(
+            "The 'n_trials' parameter must be an int where timeout and patience are None. "
+            "Got None: the search would not end."
+        )
+    objectives = search._objectives()
+    if not objectives or len({*objectives}) < len(objectives):
+        raise InvalidParameterError(
+            "The 'objectives' parameter must name one or more different objectives. Got "
+            f"{search.objectives!r}."
+        )
+    if {*objectives} <= {*COSTS}:
+        raise InvalidParameterError(
+            "The 'objectives' parameter must have 'score' or the name of a score, by which "
+            f"the best trial is chosen. Got {search.objectives!r}."
+        )
+    if search.patience is not None and len(objectives) > 1:
+        raise InvalidParameterError(
+            "The 'patience' parameter must be None with several objectives, of which none "
+            f"is the best trial. Got {search.patience!r}."
+        )
+    bound: Any
+    for name, bound in (search.constraints or {}).items():
+        if name not in BOUNDS:
+            raise InvalidParameterError(
+                f"The 'constraints' parameter must name some of {list(BOUNDS)}. Got {name!r}."
+            )
+        number = isinstance(bound, Real) and not isinstance(bound, bool)
+        if not number or not bound > 0:
+            raise InvalidParameterError(
+                f"The 'constraints' parameter must give {name!r} a number > 0. Got {bound!r}."
+            )
 
 
 def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:

@@ -272,3 +272,23 @@ def _category(name: str) -> type[Warning]:
     except (ImportError, AttributeError, ValueError):
         return UserWarning
     return found if isinstance(found, type) and issubclass(found, Warning) else UserWarning
+
+
+def why_none_is_complete(records: list[TrialRecord], timeout: float | None) -> str:
+    """Return why there is no complete trial."""
+    failed = [record for record in records if record.error]
+    if failed:
+        return (
+            f"All the {len(records)} trials failed: {causes(failed)}. It is very likely that your "
+            "model is misconfigured. You can try to debug the error by setting "
+            f"error_score='raise'. The first failure:\n{failed[0].error}"
+        )
+    infeasible = [record for record in records if record.result["state"] == "INFEASIBLE"]
+    if infeasible:
+        return (
+            f"None of {len(records)} trials satisfies the constraints. The first: "
+            f"{infeasible[0].result['reason']}."
+        )
+    if timeout is not None:
+        return f"timeout={timeout} seconds were over before a trial was complete."
+    return "No trial was completed."

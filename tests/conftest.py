@@ -1,6 +1,35 @@
-"""Settings that must be in place before scikit-learn and scipy are imported."""
+"""Settings that must be in place before scikit-learn and scipy are imported; shared fixtures."""
 
 import os
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or one of scikit-learn's checks is skipped
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+import postgres
+import pytest
+
+
+@pytest.fixture
+def children():
+    """Start children by ``children(function, *args)``; they are gone after the test."""
+    from test_study_storage import Child
+
+    started = []
+
+    def start(function, *args):
+        started.append(Child(function, *args))
+        return started[-1]
+
+    yield start
+    for child in started:
+        child.close()
+
+
+@pytest.fixture(scope="module")
+def server():
+    """A PostgreSQL server."""
+    binaries = postgres.find_binaries()
+    if binaries is None:
+        pytest.skip(postgres.MISSING)
+    with postgres.running_server(binaries) as running:
+        yield running

@@ -12,8 +12,8 @@ import skcnn
 from skcnn import ConvNetSearchCV
 from skcnn._network_size import COSTS
 from skcnn._param_space import DictSpace
-from skcnn._search import BOUNDS
 from skcnn._search_display import KINDS
+from skcnn._search_plan import BOUNDS
 from skcnn._search_results import format_results
 from skcnn._search_space import LATENTS
 

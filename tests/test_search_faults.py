@@ -13,7 +13,6 @@ from types import SimpleNamespace
 import numpy as np
 import optuna
 import pandas as pd
-import postgres
 import pytest
 import torch
 from numpy.testing import assert_array_equal
@@ -25,7 +24,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from test_study_storage import LONGEST, PROCESSES, Child, hear_parent, names, tell_parent, until
+from test_study_storage import LONGEST, PROCESSES, hear_parent, names, tell_parent, until
 
 from skcnn import (
     ConvNetClassifier,
@@ -165,31 +164,6 @@ def assert_same_results(one, two):
         else:
             assert_array_equal(one[name], two[name], err_msg=name)
             assert_array_equal(np.ma.getmaskarray(one[name]), np.ma.getmaskarray(two[name]))
-
-
-@pytest.fixture
-def children():
-    """Start children by ``children(function, *args)``; they are gone after the test."""
-    started = []
-
-    def start(function, *args):
-        started.append(Child(function, *args))
-        return started[-1]
-
-    yield start
-    for child in started:
-        child.close()
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A PostgreSQL server."""
-    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
-    binaries = postgres.find_binaries()
-    if binaries is None:
-        pytest.skip(postgres.MISSING)
-    with postgres.running_server(binaries) as running:
-        yield running
 
 
 def storage_of(kind, tmp_path, request):

@@ -10,7 +10,6 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from types import SimpleNamespace
 
-import postgres
 import pytest
 import torch
 
@@ -93,31 +92,6 @@ def tell_parent(what):
 def hear_parent():
     """Wait for the parent: for ever, if it never says anything."""
     return THIS_CHILD.connection.recv()
-
-
-@pytest.fixture
-def children():
-    """Start children by ``children(function, *args)``; they are gone after the test."""
-    started = []
-
-    def start(function, *args):
-        started.append(Child(function, *args))
-        return started[-1]
-
-    yield start
-    for child in started:
-        child.close()
-
-
-@pytest.fixture(scope="module")
-def server():
-    """A PostgreSQL server."""
-    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
-    binaries = postgres.find_binaries()
-    if binaries is None:
-        pytest.skip(postgres.MISSING)
-    with postgres.running_server(binaries) as running:
-        yield running
 
 
 @pytest.fixture(params=KINDS)
@@ -505,8 +479,8 @@ def test_folder_that_cannot_be_written(kind):
 
 def test_folder_instead_of_a_file(tmp_path):
     (tmp_path / "folder").mkdir()
-    with pytest.raises(OSError, match="folder"):
-        open_storage(tmp_path / "folder", "study").storage.get_all_studies()
+    with pytest.raises(ValueError, match="which is a folder"):
+        open_storage(tmp_path / "folder", "study")
 
 
 def test_sqlite_that_is_no_database_leaves_no_worker(tmp_path):
@@ -518,6 +492,5 @@ def test_sqlite_that_is_no_database_leaves_no_worker(tmp_path):
 
 
 def test_postgres_that_is_not_there(tmp_path):
-    pytest.importorskip("psycopg2", reason="psycopg2 is not installed")
     with pytest.raises(Exception, match=str(tmp_path)):
         open_storage(f"postgresql+psycopg2://me@/base?host={tmp_path}", "study")
