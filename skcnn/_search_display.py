@@ -5,6 +5,7 @@ matplotlib itself is imported in ``_displays``, Optuna in ``from_estimator``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil, floor, log10
 from typing import Any, Self
 
 import numpy as np
@@ -358,10 +359,15 @@ def _label_of(objective: str) -> str:
 
 def _set_axis(ax: Any, axis: str, name: str, scale: _Scale) -> None:
     """Set label, kind and limits of an axis that shows an objective."""
-    kind = "log" if scale.log else "linear"
-    if scale.log:  # numbers between powers of ten would overlap
+    kind, limits = "log" if scale.log else "linear", scale.limits()
+    ax.set(**{f"{axis}label": _label_of(name), f"{axis}scale": kind, f"{axis}lim": limits})
+    if scale.log:  # powers of ten alone would be too few, all multiples overlap
+        powers = range(floor(log10(limits[0])), ceil(log10(limits[1])) + 1)
+        firsts = (1, 2, 5) if len(powers) <= 4 else (1,)
+        ticks = [first * 10.0**power for power in powers for first in firsts]
+        ticks = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
         ax.tick_params(axis=axis, which="minor", labelbottom=False, labelleft=False)
-    ax.set(**{f"{axis}label": _label_of(name), f"{axis}scale": kind, f"{axis}lim": scale.limits()})
+        getattr(ax, f"set_{axis}ticks")(ticks, [f"{tick:,.6g}" for tick in ticks])
 
 
 def _check_option(name: str, value: Any, options: Sequence[str]) -> None:
