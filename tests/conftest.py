@@ -33,3 +33,12 @@ def server():
         pytest.skip(postgres.MISSING)
     with postgres.running_server(binaries) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """90 digits in three classes."""
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    return X[:90], y[:90] % 3

@@ -10,7 +10,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from optuna.samplers import RandomSampler
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin, clone
 from sklearn.callback import ProgressBar, ScoringMonitor
-from sklearn.datasets import load_digits
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import accuracy_score, make_scorer
@@ -24,29 +23,12 @@ from sklearn.model_selection import (
 )
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from small_nets import small
 
-from skcnn import ConvNetClassifier, ConvNetRegressor, ConvNetSearchCV
+from skcnn import ConvNetRegressor, ConvNetSearchCV
 
 RATES = {"learning_rate": [0.001, 0.003, 0.01, 0.03]}
 EXTRA = {"state", "pruned", "n_epochs", "n_parameters", "trial"}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return X[:90], y[:90] % 3
-
-
-def small(cls=ConvNetClassifier, **params):
-    """A net that trains in a fiftieth of a second."""
-    defaults = {
-        "input_shape": (8, 8),
-        "filters": (4,),
-        "hidden_units": (8,),
-        "max_epochs": 2,
-        "random_state": 0,
-    }
-    return cls(**{**defaults, **params})
 
 
 def search_of(estimator=None, space=RATES, **params):

@@ -13,7 +13,6 @@ import sklearn
 from numpy.testing import assert_array_equal
 from sklearn.base import clone, is_classifier, is_clusterer, is_regressor
 from sklearn.cluster import KMeans
-from sklearn.datasets import load_digits
 from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.experimental import enable_halving_search_cv  # noqa: F401
@@ -35,28 +34,11 @@ from sklearn.utils.estimator_checks import (
     check_estimator,
     check_param_validation,
 )
+from small_nets import small
 
 from skcnn import ConvNetClassifier, ConvNetRegressor, ConvNetSearchCV, RandomTranslation
 
 RATES = {"learning_rate": [0.001, 0.01, 0.03]}
-
-
-@pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return X[:90], y[:90] % 3
-
-
-def small(cls=ConvNetClassifier, **params):
-    """A net that trains in a fiftieth of a second."""
-    defaults = {
-        "input_shape": (8, 8),
-        "filters": (4,),
-        "hidden_units": (8,),
-        "max_epochs": 2,
-        "random_state": 0,
-    }
-    return cls(**{**defaults, **params})
 
 
 def search_of(estimator=None, space=RATES, **params):

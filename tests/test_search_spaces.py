@@ -10,12 +10,12 @@ import scipy.stats
 from numpy.testing import assert_array_equal
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FixedTrial
-from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
+from small_nets import small as small_net
 
 from skcnn import (
     ConvNetClassifier,
@@ -30,21 +30,8 @@ from skcnn._study import key_of
 from skcnn.layers import Conv, Dense, Flatten
 
 
-@pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return X[:90], y[:90] % 3
-
-
 def small(cls=ConvNetClassifier, **params):
-    defaults = {
-        "input_shape": (8, 8),
-        "filters": (4,),
-        "hidden_units": (8,),
-        "max_epochs": 1,
-        "random_state": 0,
-    }
-    return cls(**{**defaults, **params})
+    return small_net(cls, **{"max_epochs": 1, **params})
 
 
 def search_of(estimator=None, space="auto", **params):
