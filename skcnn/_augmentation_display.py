@@ -17,13 +17,10 @@ from skcnn._augmented import Augmented
 from skcnn._augmenter import Augmenter, Step
 from skcnn._base import BaseConvNet
 from skcnn._device import draw_seed
-from skcnn._displays import new_axes
 from skcnn._lazy import check_axes, originals, span_of
+from skcnn._pictures import PictureGrid, channels_first, value_limits
 from skcnn._validation import InputLayout, check_sample_array
 from skcnn._views import training_steps
-
-GAP = 0.06  # between pictures, in their widths
-CELL_INCHES = 1.0
 
 
 class AugmentationDisplay:
@@ -131,7 +128,7 @@ class AugmentationDisplay:
         seed = draw_seed(random_state)
         check_axes(steps, layout)
         augmenter = Augmenter(steps, layout.spatial, span, seed, strength)
-        samples = _channels_first(array, layout)
+        samples = channels_first(array, layout)
         wide = array.dtype == np.float64
         batch = torch.from_numpy(np.ascontiguousarray(samples, np.float64 if wide else np.float32))
         rows, nothing = np.arange(len(array)), torch.zeros(len(array))
@@ -160,30 +157,15 @@ class AugmentationDisplay:
             If `ax` is None and matplotlib is not installed.
         """
         n_draws, n_samples = self.draws.shape[:2]
-        aspect = 0.6 if self.samples.ndim == 3 else self.samples.shape[-2] / self.samples.shape[-1]
-        height = float(np.clip(aspect, 0.25, 4))
-        width = (n_draws + 1) * (1 + GAP)
-        if ax is None:
-            size = (CELL_INCHES * width, CELL_INCHES * n_samples * (height + GAP) + 0.4)
-            ax = new_axes(figsize=size)
-        self.ax_, self.figure_ = ax, ax.figure
-        limits = float(self.samples.min()), float(self.samples.max())
+        grid = PictureGrid(n_samples, n_draws + 1, self.samples.shape[1:], ax)
+        self.ax_, self.figure_ = grid.ax, grid.ax.figure
+        low, high = value_limits(self.samples)
         if self.samples.ndim == 3:  # a curve that leaves its box would look clipped
-            limits = min(limits[0], self.draws.min()), max(limits[1], self.draws.max())
+            low, high = min(low, self.draws.min()), max(high, self.draws.max())
         for column, pictures in enumerate((self.samples, *self.draws)):
             for row, picture in enumerate(pictures):
-                corner = column * (1 + GAP), row * (height + GAP)
-                _draw_picture(ax, picture, corner, height, limits)
-        ax.set_xlim(-GAP, width)
-        ax.set_ylim(n_samples * (height + GAP), -GAP)
-        ax.set_aspect("equal")
-        ax.xaxis.tick_top()
-        labels = ["original", *(f"draw {i}" for i in range(1, n_draws + 1))]
-        ax.set_xticks([i * (1 + GAP) + 0.5 for i in range(n_draws + 1)], labels)
-        ax.set_yticks([])
-        ax.tick_params(length=0)
-        for side in ax.spines.values():
-            side.set_visible(False)
+                grid.draw(row, column, picture, (low, high))
+        grid.set_labels(columns=["original", *(f"draw {i}" for i in range(1, n_draws + 1))])
         return self
 
 
@@ -232,36 +214,3 @@ def _read(
 
 class _Reader(BaseEstimator):
     """Takes what reading samples leaves behind."""
-
-
-def _channels_first(values: np.ndarray, layout: InputLayout) -> np.ndarray:
-    images = values.reshape(len(values), *layout.shape)
-    return np.moveaxis(images, -1, 1) if layout.channels == "last" else images
-
-
-def _draw_picture(
-    ax: Any,
-    picture: np.ndarray,
-    corner: tuple[float, float],
-    height: float,
-    limits: tuple[float, float],
-) -> None:
-    """Draw one sample (n_channels, *spatial) with its upper left at `corner`."""
-    left, top = corner
-    low, high = limits
-    share = (picture - low) / ((high - low) or 1)
-    if picture.ndim == 2:
-        ax.plot([left, left + 1, left + 1, left, left], _box(top, height), color="0.8", lw=0.5)
-        places = left + (np.arange(picture.shape[1]) + 0.5) / picture.shape[1]
-        for i, curve in enumerate(share):
-            ax.plot(places, top + height * (0.95 - 0.9 * curve), color=f"C{i}", lw=1)
-        return
-    if picture.ndim == 4:
-        share = share[:, share.shape[1] // 2]
-    share = np.clip(share, 0, 1)
-    shown = np.moveaxis(share, 0, -1) if len(share) == 3 else share[0]
-    ax.imshow(shown, cmap="gray", vmin=0, vmax=1, extent=(left, left + 1, top + height, top))
-
-
-def _box(top: float, height: float) -> list[float]:
-    return [top, top, top + height, top + height, top]

@@ -7,11 +7,9 @@ from typing import Any, Self
 
 import pandas as pd
 from sklearn.base import is_regressor
-from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
 
-from skcnn._base import BaseConvNet
 from skcnn._errors import MissingDependencyError
+from skcnn._pipelines import fitted_convnet
 
 # A loss that falls further than this is drawn on a logarithmic axis.
 LOG_SCALE_RATIO = 10
@@ -100,8 +98,7 @@ class TrainingHistoryDisplay:
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
-        net = _final_estimator(estimator)
-        check_is_fitted(net)
+        net = fitted_convnet(estimator)
         display = cls(
             history=net.history_,
             best_epoch=net.best_epoch_,
@@ -174,16 +171,6 @@ def _plot_line(ax: Any, values: pd.Series, label: str, style: dict[str, str]) ->
         return []
     marker = "." if len(values) <= FEW_EPOCHS else None
     return ax.plot(values.index, values, label=label, marker=marker, **style)
-
-
-def _final_estimator(estimator: Any) -> BaseConvNet:
-    net = estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator
-    if not isinstance(net, BaseConvNet):
-        raise TypeError(
-            "estimator must be a fitted ConvNetClassifier or ConvNetRegressor, or a Pipeline "
-            f"that ends in one. Got {type(net).__name__}; of a search pass best_estimator_."
-        )
-    return net
 
 
 def new_axes(**figure: Any) -> Any:

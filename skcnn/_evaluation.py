@@ -19,10 +19,10 @@ from skcnn._folds import (
     StepCache,
     Watch,
     check_scores,
-    convnet_of,
     failed_fold,
 )
 from skcnn._lockstep import run_side_by_side
+from skcnn._pipelines import convnet_of
 
 MOST_WARNING_KINDS = 20  # counted for one candidate
 

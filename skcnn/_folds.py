@@ -18,7 +18,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from skcnn._base import BaseConvNet
+from skcnn._pipelines import before_final, convnet_of
 from skcnn._search_callbacks import EpochWatcher, FoldContext, goes_on
 
 Scores = dict[str, float]
@@ -167,19 +167,6 @@ class Watch:
     def fold_done(self, fold: int, n_epochs: int | None, score: float) -> bool:
         """Take the mean score of all finished folds; return whether to stop."""
         return bool(self.verdict)
-
-
-def final_step(estimator: Any) -> Any:
-    """Return a Pipeline's last step, or what is no Pipeline itself."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
-
-
-def convnet_of(estimator: Any) -> BaseConvNet | None:
-    """Return the ConvNet that `estimator` is or ends in, or None."""
-    net = final_step(estimator)
-    return net if isinstance(net, BaseConvNet) else None
 
 
 class StepCache:
@@ -365,7 +352,7 @@ class FoldRun:
                     model, X = _with_final(estimator, snapshot), X_test
                 else:
                     if not transformed:  # by steps that are fitted by now, once
-                        transformed.append(_before_final(estimator, X_test))
+                        transformed.append(before_final(estimator, X_test))
                     model, X = snapshot, transformed[0]
                 return self._score_so_far(model, X, y_test)
 
@@ -410,15 +397,6 @@ def _with_final(estimator: Any, net: Any) -> Any:
         return net
     *before, (name, last) = estimator.steps
     return Pipeline([*before, (name, _with_final(last, net))])
-
-
-def _before_final(pipeline: Any, X: Any) -> Any:
-    """Return `X` as the last step of a Pipeline, also a nested one, is given it to predict."""
-    while isinstance(pipeline, Pipeline):
-        if len(pipeline.steps) > 1:
-            X = pipeline[:-1].transform(X)
-        pipeline = pipeline.steps[-1][1]
-    return X
 
 
 def failed_fold(error: BaseException | None) -> FoldResult:

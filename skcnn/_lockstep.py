@@ -21,9 +21,9 @@ from skcnn._folds import (
     FoldRun,
     Watch,
     check_scores,
-    convnet_of,
     failed_fold,
 )
+from skcnn._pipelines import convnet_of
 
 
 def run_side_by_side(

@@ -9,9 +9,10 @@ from sklearn.utils.metadata_routing import _routing_enabled, get_routing_for_obj
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skcnn._folds import CrossValidation, convnet_of
+from skcnn._folds import CrossValidation
 from skcnn._lazy import originals
 from skcnn._parameters import check_parameters
+from skcnn._pipelines import convnet_of
 from skcnn._validation import InputLayout, check_sample_array
 
 SIZES = ("n_parameters", "multiply_accumulates")

@@ -26,8 +26,9 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skcnn._device import draw_seed
 from skcnn._errors import warn_caller
-from skcnn._folds import CrossValidation, convnet_of, set_random_states
+from skcnn._folds import CrossValidation, set_random_states
 from skcnn._network_size import COSTS, read_outputs
+from skcnn._pipelines import convnet_of
 from skcnn._search_callbacks import SearchContext
 from skcnn._search_results import (
     TrialRecord,

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 from skcnn._augmentation import Augmentation
 from skcnn._automatic import resolve_epochs
 from skcnn._errors import ArchitectureError, did_you_mean, warn_caller
-from skcnn._folds import CrossValidation, convnet_of, final_step
+from skcnn._folds import CrossValidation
 from skcnn._lazy import AugmentedArray
 from skcnn._network_size import (
     COSTS,
@@ -29,6 +29,7 @@ from skcnn._network_size import (
 )
 from skcnn._param_space import AutoSpace, CallableSpace, DictSpace, ParamSpace, text_of
 from skcnn._parameters import check_parameters
+from skcnn._pipelines import convnet_of, final_step
 from skcnn._samplers import needs_lockstep, pruner_for, sampler_for
 from skcnn._study import SearchPlan
 from skcnn._validation import InputLayout

@@ -20,7 +20,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from skcnn._device import resolve_device
 from skcnn._errors import warn_caller
-from skcnn._folds import convnet_of
+from skcnn._pipelines import convnet_of
 from skcnn._progress import SearchProgress
 from skcnn._search_callbacks import FoldContext
 from skcnn._search_results import TrialRecord
