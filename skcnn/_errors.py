@@ -49,6 +49,10 @@ class FrozenAugmentationWarning(UserWarning):
     """An augmented array was turned into one draw, the same for all epochs."""
 
 
+class ComparisonWarning(UserWarning):
+    """The design of a comparison cannot decide what it is asked."""
+
+
 def did_you_mean(value: object, options: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for a near miss of one of `options`, else ``""``."""
     if not isinstance(value, str):

@@ -3,6 +3,8 @@
 Knows no sampler and no study.
 """
 
+import importlib
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +27,7 @@ from skcnn._lockstep import run_side_by_side
 from skcnn._pipelines import convnet_of
 
 MOST_WARNING_KINDS = 20  # counted for one candidate
+NUMBER = re.compile(r"[-+]?\d+(\.\d*)?(e[-+]?\d+)?")
 
 
 @dataclass
@@ -156,3 +159,50 @@ def counted_warnings(counts: list[tuple[str, str, int]]) -> Iterator[None]:
         key = category, str(warning.message)
         seen[key] = seen.get(key, 0) + 1
     counts += [(*key, n) for key, n in list(seen.items())[:MOST_WARNING_KINDS]]
+
+
+def merged_warnings(
+    of_runs: Sequence[Sequence[tuple[str, str, int]]], runs: str
+) -> list[tuple[type[Warning], str]]:
+    """Return what several runs warned of, each once, with how often.
+
+    Messages that differ in their numbers only are one: the first is told.
+
+    Parameters
+    ----------
+    of_runs : sequence of sequences of (category, message, count)
+        As `counted_warnings` gives them, one a run.
+    runs : str
+        What the runs are, in the plural.
+    """
+    first: dict[tuple[str, str], str] = {}
+    seen: dict[tuple[str, str], dict[int, int]] = {}
+    for run, counts in enumerate(of_runs):
+        for category, message, count in counts:
+            key = category, NUMBER.sub("", message)
+            first.setdefault(key, message)
+            of_run = seen.setdefault(key, {})
+            of_run[run] = of_run.get(run, 0) + count
+    return [
+        (
+            warning_named(key[0]),
+            f"{first[key]} (counted {sum(counts.values())} times in {len(counts)} of "
+            f"{len(of_runs)} {runs})",
+        )
+        for key, counts in seen.items()
+    ]
+
+
+def warning_named(name: str) -> type[Warning]:
+    """Return the category of a dotted name, UserWarning where there is none."""
+    module, _, qualname = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), qualname)
+    except (ImportError, AttributeError, ValueError):
+        return UserWarning
+    return found if isinstance(found, type) and issubclass(found, Warning) else UserWarning
+
+
+def last_line(text: str) -> str:
+    """Return what a traceback ends with."""
+    return text.strip().rpartition("\n")[2]

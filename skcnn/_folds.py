@@ -5,7 +5,7 @@ Knows no sampler and no study: whoever watches decides whether a candidate goes 
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +13,15 @@ from typing import Any
 import joblib
 import numpy as np
 import torch
+from joblib import effective_n_jobs
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from skcnn._pipelines import before_final, convnet_of
+from skcnn._device import resolve_device
+from skcnn._errors import warn_caller
+from skcnn._pipelines import before_final, convnet_of, end_of, n_parameters_of
 from skcnn._search_callbacks import EpochWatcher, FoldContext, goes_on
 
 Scores = dict[str, float]
@@ -261,12 +264,16 @@ class FoldRun:
         What the candidate sets on the estimator.
     fold : int
         The number of the fold.
-    cache : StepCache
-        Fitted steps of earlier candidates.
+    cache : StepCache or None, default=None
+        Fitted steps of earlier candidates. None fits all steps.
     """
 
     def __init__(
-        self, cv: CrossValidation, params: Mapping[str, Any], fold: int, cache: StepCache
+        self,
+        cv: CrossValidation,
+        params: Mapping[str, Any],
+        fold: int,
+        cache: StepCache | None = None,
     ) -> None:
         self.cv = cv
         self.fold = fold
@@ -274,7 +281,7 @@ class FoldRun:
         self.params = params
         self.cache = cache
         self.n_epochs_seen = 0
-        self.n_parameters: int | None = None  # of the trained network
+        self.n_parameters: int | None = None  # of the fitted model, where it has any
         self.cut_short = False
 
     def make_estimator(self) -> Any:
@@ -282,22 +289,23 @@ class FoldRun:
         estimator = clone(self.cv.estimator)
         if self.params:
             estimator.set_params(**clone(dict(self.params), safe=False))
-        self.cache.watch(estimator, self.fold)
+        if self.cache is not None:
+            self.cache.watch(estimator, self.fold)
         return estimator
 
     def run(
         self,
-        on_epoch: Callable[[int, int, Callable[[], float]], bool],
+        on_epoch: Callable[[int, int, Callable[[], float]], bool] | None = None,
         context: FoldContext | None = None,
     ) -> FoldResult:
         """Fit and score.
 
         Parameters
         ----------
-        on_epoch : callable
+        on_epoch : callable or None, default=None
             Takes the epoch from zero, the number planned and a function that returns the
             score on the test samples as of now; returns whether to stop the fit.
-        context : FoldContext or None
+        context : FoldContext or None, default=None
             Of scikit-learn's callbacks.
 
         Raises
@@ -317,7 +325,7 @@ class FoldRun:
                 estimator.fit(X_train, *targets, **fit_params)
             fitted = time.perf_counter()
             net = convnet_of(estimator)
-            self.n_parameters = getattr(net, "n_parameters_", None)
+            self.n_parameters = n_parameters_of(estimator)
             if self.cut_short:  # its scores would mean nothing
                 return FoldResult({}, {}, fitted - start, 0.0)
             test_scores = self.cv.score(estimator, X_test, y_test, self.test)
@@ -339,7 +347,7 @@ class FoldRun:
         self, estimator: Any, on_epoch: Any, X_test: Any, y_test: Any
     ) -> Iterator[None]:
         net = convnet_of(estimator)
-        if net is None:
+        if net is None or on_epoch is None:
             yield
             return
         transformed: list[Any] = []
@@ -429,3 +437,29 @@ def set_random_states(estimator: BaseEstimator, seed: int) -> Any:
     words = np.random.SeedSequence([seed, 1]).generate_state(len(names) or 1)
     seeds = {name: int(word >> 1) for name, word in zip(names, words, strict=False)}
     return estimator.set_params(**seeds) if seeds else estimator
+
+
+def processes_for(estimators: Sequence[Any], n_jobs: int | None, runs: str) -> int:
+    """Return in how many processes to run fits: one where networks share an accelerator.
+
+    Parameters
+    ----------
+    estimators : sequence of estimators
+        What is fitted.
+    n_jobs : int or None
+        As in scikit-learn.
+    runs : str
+        What shares a device, in the plural, for the warning.
+    """
+    n_processes = effective_n_jobs(n_jobs)
+    nets = [convnet_of(end_of(model)) for model in estimators] if n_processes > 1 else []
+    for net in nets:
+        device = torch.device("cpu") if net is None else resolve_device(net.device)
+        if device.type != "cpu":
+            warn_caller(
+                f"n_jobs={n_jobs}: all {runs} share the device {device}, so they run "
+                "one at a time. Pass n_jobs=None, or device='cpu' to the network.",
+                UserWarning,
+            )
+            return 1
+    return n_processes

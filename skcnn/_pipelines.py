@@ -1,10 +1,13 @@
-"""The ConvNet that a Pipeline or a search ends in, and what reaches it.
+"""What a Pipeline or a search ends in: its ConvNet, and what reaches it.
 
 Fits nothing.
 """
 
+from math import prod
 from typing import Any
 
+import numpy as np
+from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
@@ -18,6 +21,14 @@ def final_step(estimator: Any) -> Any:
     while isinstance(estimator, Pipeline):
         estimator = estimator.steps[-1][1]
     return estimator
+
+
+def end_of(estimator: Any) -> Any:
+    """Return what an estimator ends in, also inside unfitted searches."""
+    model = final_step(estimator)
+    while isinstance(model, BaseSearchCV):
+        model = final_step(model.estimator)
+    return model
 
 
 def convnet_of(estimator: Any) -> BaseConvNet | None:
@@ -81,3 +92,22 @@ def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
     images = check_images(net, originals(X))
     net._value_range.warn_if_rescaled(images.rows)
     return net, images
+
+
+def n_parameters_of(estimator: Any) -> int | None:
+    """Return how many numbers a fitted model learned, None where that is not counted.
+
+    Of a ConvNet the trainable parameters, of linear models and scikit-learn's dense
+    networks coefficients and intercepts; of a Pipeline or a search those of its end.
+    """
+    model = final_step(estimator)
+    while best_of_search(model) is not model:
+        model = final_step(best_of_search(model))
+    if isinstance(model, BaseConvNet):
+        return model.n_parameters_
+    if getattr(model, "coef_", None) is not None:  # kernel machines have an intercept only
+        fitted = getattr(model, "fit_intercept", True)
+        intercept = getattr(model, "intercept_", ()) if fitted else ()
+        return prod(np.shape(model.coef_)) + np.size(intercept)  # the shape: it may be sparse
+    layers = [*getattr(model, "coefs_", []), *getattr(model, "intercepts_", [])]
+    return sum(map(np.size, layers)) if layers else None

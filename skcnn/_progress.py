@@ -185,3 +185,32 @@ class SearchProgress(_Report):
         self._best = "" if best is None else f"best {best:.4f} "
         self._bar.advance(n_done - self._n_done, self._best)
         self._n_done = n_done
+
+
+class ComparisonProgress(_Report):
+    """Progress of a comparison, as a context manager.
+
+    Parameters
+    ----------
+    verbose : int or bool
+        0 silent, 1 a bar (rich if installed, else tqdm), 2 or more a line a fit.
+    name : str
+        What compares.
+    n_fits : int
+        Fits in all.
+    """
+
+    def __init__(self, verbose: int, name: str, n_fits: int) -> None:
+        super().__init__(verbose, name, n_fits, "fit")
+        self._n_done = 0
+
+    def fit_ended(
+        self, model: str, split: int, scores: Mapping[str, float], seconds: float, error: str
+    ) -> None:
+        """Show the scores of a fit, or why it failed."""
+        self._n_done += 1
+        figures = "  ".join(f"{metric} {score:.4f}" for metric, score in scores.items())
+        text = f"{model} split {split}  {error or figures}"
+        self._bar.advance(1, text)
+        if self.verbose > 1:
+            print(f"{self.name} {self._n_done}/{self.total}  {text}  {seconds:.2f} s")

@@ -26,6 +26,7 @@ from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skcnn._device import draw_seed
 from skcnn._errors import warn_caller
+from skcnn._evaluation import merged_warnings
 from skcnn._folds import CrossValidation, set_random_states
 from skcnn._network_size import COSTS, read_outputs
 from skcnn._pipelines import convnet_of
@@ -36,7 +37,6 @@ from skcnn._search_results import (
     format_results,
     pareto_front,
     trials_table,
-    warning_counts,
     why_none_is_complete,
 )
 
@@ -480,7 +480,7 @@ class ConvNetSearchCV(BaseSearchCV):
                 + "; what was found until then is kept.",
                 UserWarning,
             )
-        for category, message in warning_counts(new):
+        for category, message in merged_warnings([r.result["warnings"] for r in new], "trials"):
             warn_caller(message, category)
         if failed:
             warn_caller(

@@ -41,6 +41,7 @@ ARROWS = {("y", False): "v", ("y", True): "^", ("x", False): "<", ("x", True): "
 # The scale goes this many times as far from the best as the median of the complete trials.
 MEDIANS_SHOWN = 4
 MARGIN = 0.08  # of an axis on each side, for points at the edge
+MOST_POWERS = 8  # of ten with a label
 MOST_IN_A_LINE = 4  # entries of the legend
 SEED = 0  # of the forest that importances are read from
 
@@ -361,13 +362,20 @@ def _set_axis(ax: Any, axis: str, name: str, scale: _Scale) -> None:
     """Set label, kind and limits of an axis that shows an objective."""
     kind, limits = "log" if scale.log else "linear", scale.limits()
     ax.set(**{f"{axis}label": _label_of(name), f"{axis}scale": kind, f"{axis}lim": limits})
-    if scale.log:  # powers of ten alone would be too few, all multiples overlap
-        powers = range(floor(log10(limits[0])), ceil(log10(limits[1])) + 1)
-        firsts = (1, 2, 5) if len(powers) <= 4 else (1,)
-        ticks = [first * 10.0**power for power in powers for first in firsts]
-        ticks = [tick for tick in ticks if limits[0] <= tick <= limits[1]]
-        ax.tick_params(axis=axis, which="minor", labelbottom=False, labelleft=False)
-        getattr(ax, f"set_{axis}ticks")(ticks, [f"{tick:,.6g}" for tick in ticks])
+    if scale.log:
+        set_log_ticks(ax, axis)
+
+
+def set_log_ticks(ax: Any, axis: str) -> None:
+    """Label 1, 2 and 5 of a logarithmic axis: powers of ten alone would be too few."""
+    low, high = getattr(ax, f"get_{axis}lim")()
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    firsts = (1, 2, 5) if len(powers) <= 4 else (1,)  # all multiples overlap
+    step = ceil(len(powers) / MOST_POWERS)
+    ticks = [first * 10.0**power for power in powers[::step] for first in firsts]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    ax.tick_params(axis=axis, which="minor", labelbottom=False, labelleft=False)
+    getattr(ax, f"set_{axis}ticks")(ticks, [f"{tick:,.9g}" for tick in ticks])
 
 
 def _check_option(name: str, value: Any, options: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 Evaluates nothing.
 """
 
-import importlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+
+from skcnn._evaluation import last_line
 
 MOST_CAUSES = 3  # told of
 
@@ -237,41 +238,12 @@ def trials_table(
     return table
 
 
-def last_line(text: str) -> str:
-    """Return what a traceback ends with."""
-    return text.strip().rpartition("\n")[2]
-
-
 def causes(records: Sequence[TrialRecord]) -> str:
     """Return what trials failed by, the most frequent first."""
     counts = Counter(last_line(record.error) for record in records if record.error)
     return "; ".join(
         text if n == 1 else f"{text} ({n} times)" for text, n in counts.most_common(MOST_CAUSES)
     )
-
-
-def warning_counts(records: Sequence[TrialRecord]) -> list[tuple[type[Warning], str]]:
-    """Return what fits warned of, each once, with how often."""
-    seen: dict[tuple[str, str], list[int]] = {}
-    for record in records:
-        for category, message, count in record.result["warnings"]:
-            seen.setdefault((category, message), []).append(count)
-    return [
-        (
-            _category(category),
-            f"{message} (counted {sum(counts)} times in {len(counts)} of {len(records)} trials)",
-        )
-        for (category, message), counts in seen.items()
-    ]
-
-
-def _category(name: str) -> type[Warning]:
-    module, _, qualname = name.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), qualname)
-    except (ImportError, AttributeError, ValueError):
-        return UserWarning
-    return found if isinstance(found, type) and issubclass(found, Warning) else UserWarning
 
 
 def why_none_is_complete(records: list[TrialRecord], timeout: float | None) -> str:

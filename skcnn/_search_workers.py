@@ -12,15 +12,14 @@ from typing import Any
 
 import optuna
 import torch
-from joblib import effective_n_jobs, parallel_config
+from joblib import parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcnn._device import resolve_device
 from skcnn._errors import warn_caller
-from skcnn._pipelines import convnet_of
+from skcnn._folds import processes_for
 from skcnn._progress import SearchProgress
 from skcnn._search_callbacks import FoldContext
 from skcnn._search_results import TrialRecord
@@ -111,20 +110,8 @@ def run_search(
 
 
 def _n_processes(plan: SearchPlan, given: int | None) -> int:
-    n_jobs = effective_n_jobs(given)
-    if plan.n_trials is not None:
-        n_jobs = min(n_jobs, plan.n_trials)
-    net: Any = convnet_of(plan.cv.estimator)
-    if n_jobs > 1 and net is not None:
-        device = resolve_device(net.device)
-        if device.type != "cpu":
-            warn_caller(
-                f"n_jobs={given}: all trials share the device {device}, so they run "
-                "one at a time. Pass n_jobs=None, or device='cpu' to the network.",
-                UserWarning,
-            )
-            return 1
-    return n_jobs
+    n_jobs = processes_for([plan.cv.estimator], given, "trials")
+    return n_jobs if plan.n_trials is None else min(n_jobs, plan.n_trials)
 
 
 def _run_workers(

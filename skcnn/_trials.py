@@ -20,7 +20,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skcnn._evaluation import Outcome, evaluate
+from skcnn._evaluation import Outcome, evaluate, last_line
 from skcnn._folds import StepCache, Watch
 from skcnn._network_size import SIZES
 from skcnn._param_space import INITIAL
@@ -31,7 +31,6 @@ from skcnn._samplers import (
     sampler_for,
     sampler_seed,
 )
-from skcnn._search_results import last_line
 from skcnn._study import (
     ATTEMPT,
     DIED,

@@ -16,6 +16,7 @@ Layer 'conv_1' (number 1
 
 from skcnn._errors import (
     ArchitectureError,
+    ComparisonWarning,
     FrozenAugmentationWarning,
     InputLayoutWarning,
     InputScaleWarning,
@@ -29,6 +30,7 @@ from skcnn._errors import (
 
 __all__ = [
     "ArchitectureError",
+    "ComparisonWarning",
     "FrozenAugmentationWarning",
     "InputLayoutWarning",
     "InputScaleWarning",

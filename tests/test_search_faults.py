@@ -29,9 +29,9 @@ from test_study_storage import LONGEST, PROCESSES, hear_parent, names, tell_pare
 from skcnn import (
     ConvNetClassifier,
     ConvNetSearchCV,
+    _folds,
     _param_space,
     _search_plan,
-    _search_workers,
     _trials,
 )
 from skcnn._study import INTERRUPTED, MOST_ATTEMPTS, RETRY_OF
@@ -736,7 +736,7 @@ def test_two_jobs_and_ctrl_c(children, path, tmp_path, kind):
 
 
 def test_two_jobs_on_one_device(monkeypatch, path):
-    monkeypatch.setattr(_search_workers, "resolve_device", lambda device: torch.device("cuda:0"))
+    monkeypatch.setattr(_folds, "resolve_device", lambda device: torch.device("cuda:0"))
     search = search_of(recorded_net(path), n_jobs=2)
     with pytest.warns(UserWarning, match=r"n_jobs=2: .*the device cuda:0.*one at a time") as caught:
         search.fit(X, y)

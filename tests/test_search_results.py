@@ -9,14 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from sklearn.exceptions import ConvergenceWarning
 
 from skcnn._search_results import (
     TrialRecord,
     format_results,
     pareto_front,
     trials_table,
-    warning_counts,
 )
 
 NAN = float("nan")
@@ -234,27 +232,3 @@ def test_table_of_trials():
     assert str(table["n_epochs"].dtype) == "Int64"
     assert table.loc[0, "param_p"] == (4,)
     assert pd.isna(table.loc[2, "param_p"])
-
-
-# Warnings
-
-
-def test_warnings_are_summed_by_category_and_message():
-    own = "sklearn.exceptions.ConvergenceWarning"
-    records = [
-        record(0, warnings=[(own, "slow", 2), ("builtins.UserWarning", "slow", 1)]),
-        record(1, warnings=[(own, "slow", 3)]),
-        record(2),
-    ]
-    assert warning_counts(records) == [
-        (ConvergenceWarning, "slow (counted 5 times in 2 of 3 trials)"),
-        (UserWarning, "slow (counted 1 times in 1 of 3 trials)"),
-    ]
-
-
-@pytest.mark.parametrize(
-    "name", ["nowhere.Warning", "sklearn.Missing", "Warning", "", "builtins.ValueError", "os.path"]
-)
-def test_unknown_categories_become_user_warnings(name):
-    [(category, _)] = warning_counts([record(0, warnings=[(name, "text", 1)])])
-    assert category is UserWarning

@@ -1,0 +1,371 @@
+"""``compare_datasets``: models on several data sets, with tests of their ranks.
+
+Each data set is a comparison of its own; what is new here are the ranks.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skcnn._comparison import compare_models
+from skcnn._comparison_report import (
+    as_html,
+    as_markdown,
+    as_text,
+    decimals_of,
+    html_notes,
+    number_cell,
+    paragraphs,
+)
+from skcnn._device import draw_seed
+from skcnn._errors import ComparisonWarning, did_you_mean, warn_caller
+from skcnn._evaluation import counted_warnings, warning_named
+from skcnn._lazy import originals
+from skcnn._model_comparison import ModelComparison
+from skcnn._paired_tests import mean_ranks_of, rank_figures
+
+LEVEL = 0.05
+# Of the smaller data set's samples. Chance makes some equal, such as empty images.
+MOST_COMMON = 0.1
+
+
+@dataclass(frozen=True)
+class RankTest:
+    """A test of models' ranks on several data sets.
+
+    Parameters
+    ----------
+    name : {"Friedman", "Wilcoxon signed-rank"}
+        The second for two models.
+    statistic, p_value : float
+        Of the models being equally good on data sets like these.
+    mean_ranks : Series
+        Indexed by model; 1 is the best.
+    pairs : DataFrame
+        p values of the pairs of models, adjusted for their number: Nemenyi's test.
+    critical_difference : float
+        Models whose mean ranks are farther apart differ at the 5 % level (Nemenyi).
+
+    Examples
+    --------
+    >>> import warnings
+    >>> from sklearn.datasets import load_iris, load_wine
+    >>> from sklearn.dummy import DummyClassifier
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from skcnn import compare_datasets
+    >>> datasets = {"iris": load_iris(return_X_y=True), "wine": load_wine(return_X_y=True)}
+    >>> models = {"Bayes": GaussianNB(), "prior": DummyClassifier()}
+    >>> comparison = compare_datasets(datasets, models)
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")  # two data sets decide nothing
+    ...     test = comparison.rank_test()
+    >>> test.mean_ranks.to_dict(), test.p_value
+    ({'Bayes': 1.0, 'prior': 2.0}, 0.5)
+    """
+
+    name: str
+    statistic: float
+    p_value: float
+    mean_ranks: pd.Series
+    pairs: pd.DataFrame
+    critical_difference: float
+
+
+class DatasetComparison:
+    """Models on several data sets; :func:`compare_datasets` makes it.
+
+    Parameters
+    ----------
+    comparisons : dict of str to ModelComparison
+        One a data set, all of the same models.
+
+    Attributes
+    ----------
+    table : DataFrame
+        Indexed by metric and model: the mean score on each data set, and mean_rank, where
+        1 is the best.
+    datasets, models, metrics : list of str
+        The names, in order.
+
+    See Also
+    --------
+    compare_datasets : Fits and scores models on several data sets.
+
+    Notes
+    -----
+    Data sets are independent of each other, splits of one are not: one mean score of each
+    data set enters the test of ranks. It asks whether the models differ on data sets like
+    these, whatever the size of the difference.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from skcnn import DatasetComparison, ModelComparison
+    >>> def comparison(**scores):
+    ...     long = pd.DataFrame(scores).rename_axis("split").reset_index()
+    ...     long = long.melt("split", var_name="model", value_name="score")
+    ...     return ModelComparison(long.assign(metric="accuracy", n_train=80, n_test=20))
+    >>> both = {
+    ...     "letters": comparison(a=[0.8, 0.7, 0.9, 0.8, 0.7], b=[0.9, 0.8, 0.8, 0.9, 0.9]),
+    ...     "digits": comparison(a=[0.5, 0.6, 0.5, 0.7, 0.6], b=[0.7, 0.6, 0.9, 0.8, 0.6]),
+    ... }
+    >>> DatasetComparison(both).table.loc["accuracy", "mean_rank"].to_dict()
+    {'a': 2.0, 'b': 1.0}
+    """
+
+    def __init__(self, comparisons: Mapping[str, ModelComparison]) -> None:
+        if not comparisons:
+            raise ValueError("The 'comparisons' parameter must have a data set. Got none.")
+        self.comparisons = dict(comparisons)
+        self.datasets = list(self.comparisons)
+        first = self.comparisons[self.datasets[0]]
+        self.models, self.metrics = first.models, first.metrics
+        for name, comparison in self.comparisons.items():
+            if {*comparison.models} != {*self.models} or {*comparison.metrics} != {*self.metrics}:
+                raise ValueError(
+                    "The 'comparisons' parameter must have the same models and metrics for all "
+                    f"data sets, here {self.models} and {self.metrics}. Got {comparison.models} "
+                    f"and {comparison.metrics} for {name!r}."
+                )
+        blocks = {metric: self._block(metric) for metric in self.metrics}
+        self.table = pd.concat(blocks, names=["metric", "model"])
+
+    def _scores(self, metric: str) -> pd.DataFrame:
+        """Return mean scores, a row a model and a column a data set."""
+        return pd.DataFrame(
+            {
+                name: comparison.table.loc[metric, "mean"].reindex(self.models)
+                for name, comparison in self.comparisons.items()
+            }
+        ).rename_axis("model")
+
+    def _block(self, metric: str) -> pd.DataFrame:
+        scores = self._scores(metric)
+        return scores.assign(mean_rank=mean_ranks_of(scores.to_numpy(float).T))
+
+    def rank_test(self, metric: str | None = None) -> RankTest:
+        """Return the Friedman test and Nemenyi's, for two models Wilcoxon's signed-rank test.
+
+        Parameters
+        ----------
+        metric : str or None, default=None
+            One of the metrics. None is the first.
+
+        Returns
+        -------
+        test : RankTest
+            All figures are NaN where a model has no mean score on some data set.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer than two data sets or models, or no such metric.
+
+        Warns
+        -----
+        ComparisonWarning
+            If there are so few data sets that no order of the models could be significant
+            at the 5 % level.
+
+        References
+        ----------
+        J. Demsar, "Statistical comparisons of classifiers over multiple data sets",
+        Journal of Machine Learning Research 7, 2006, 1-30.
+        """
+        metric = self.metrics[0] if metric is None else metric
+        if metric not in self.metrics:
+            raise InvalidParameterError(
+                f"The 'metric' parameter must be one of {self.metrics}. Got {metric!r} instead."
+                f"{did_you_mean(metric, self.metrics)}"
+            )
+        if len(self.datasets) < 2:
+            raise ValueError(
+                f"A test of ranks needs several data sets. Got one: {self.datasets}. Its splits "
+                "cannot stand in for others, since they share training samples."
+            )
+        if len(self.models) < 2:
+            raise ValueError(f"A test of ranks needs several models. Got one: {self.models}.")
+        figures = rank_figures(self._scores(metric).to_numpy(float).T)
+        if figures.smallest_p > LEVEL:
+            warn_caller(
+                f"{len(self.datasets)} data sets and {len(self.models)} models cannot decide: "
+                f"even if one order of the models held on all of them, the {figures.name} test "
+                f"would give p = {figures.smallest_p:.3g}. Use more data sets.",
+                ComparisonWarning,
+            )
+        return RankTest(
+            figures.name,
+            figures.statistic,
+            figures.p_value,
+            pd.Series(figures.mean_ranks, self.models, name="mean_rank").rename_axis("model"),
+            pd.DataFrame(figures.pairs, self.models, self.models),
+            figures.critical_difference,
+        )
+
+    def to_markdown(self) -> str:
+        """Return mean scores and ranks as Markdown, a table a metric.
+
+        Returns
+        -------
+        str
+            GitHub's tables.
+        """
+        return paragraphs([as_markdown(*self._cells(metric)) for metric in self.metrics])
+
+    def __repr__(self) -> str:
+        """Return mean scores and ranks as text."""
+        return paragraphs([as_text(*self._cells(metric)) for metric in self.metrics])
+
+    def _repr_html_(self) -> str:
+        return "".join(
+            html_notes([metric]) + as_html(*self._cells(metric)) for metric in self.metrics
+        )
+
+    def _cells(self, metric: str) -> tuple[list[str], list[list[str]]]:
+        values = self.table.loc[metric].to_numpy(float)
+        # data sets have scores of different sizes
+        decimals = [*(decimals_of(column) for column in values.T[:-1]), 2]
+        rows = [
+            [name, *(number_cell(*pair) for pair in zip(row, decimals, strict=True))]
+            for name, row in zip(self.models, values, strict=True)
+        ]
+        return [metric, *self.datasets, "mean rank"], rows
+
+
+def compare_datasets(
+    datasets: Mapping[str, tuple[Any, Any]],
+    models: Any,
+    *,
+    random_state: Any = None,
+    **options: Any,
+) -> DatasetComparison:
+    """Compare models on several data sets, by cross-validation on each.
+
+    Parameters
+    ----------
+    datasets : dict of str to (X, y)
+        Samples and targets of each data set. The data sets must be different ones:
+        parts of one are not independent.
+    models : dict of str to estimator, or callable
+        As for `compare_models`. A callable takes `X` and returns the dict, where the
+        models depend on the shape of the samples; the names must be the same for all.
+    random_state : int, RandomState instance or None, default=None
+        As for `compare_models`.
+    **options : dict
+        Passed to `compare_models`: ``cv``, ``scoring``, ``baseline``, ``rope``,
+        ``n_jobs``, ``verbose``.
+
+    Returns
+    -------
+    comparison : DatasetComparison
+        A ModelComparison a data set, and the tests of ranks.
+
+    Raises
+    ------
+    ValueError
+        If `datasets` are not two or more different ones, or a parameter is illegal.
+
+    See Also
+    --------
+    compare_models : One data set.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_breast_cancer, load_iris, load_wine
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> from skcnn import compare_datasets
+    >>> datasets = {
+    ...     "iris": load_iris(return_X_y=True),
+    ...     "wine": load_wine(return_X_y=True),
+    ...     "cancer": load_breast_cancer(return_X_y=True),
+    ... }
+    >>> models = {"tree": DecisionTreeClassifier(), "Bayes": GaussianNB()}
+    >>> comparison = compare_datasets(datasets, models, random_state=0)
+    >>> comparison.table.loc["accuracy", "mean_rank"].round(2).to_dict()
+    {'tree': 1.67, 'Bayes': 1.33}
+    """
+    _check_datasets(datasets)
+    refused = {"groups", "sample_weight"} & {*options}
+    if refused:
+        raise TypeError(
+            f"compare_datasets takes no {sorted(refused)[0]!r}: they belong to one data set. "
+            "Make a DatasetComparison from comparisons of compare_models."
+        )
+    seed = draw_seed(random_state) % 2**32
+    given = {name: models(X) if callable(models) else models for name, (X, _) in datasets.items()}
+    _check_names(given)
+    return DatasetComparison(
+        {
+            name: _compare(name, given[name], X, y, random_state=seed, **options)
+            for name, (X, y) in datasets.items()
+        }
+    )
+
+
+def _compare(name: str, models: Any, X: Any, y: Any, **options: Any) -> ModelComparison:
+    """Compare on one data set, whose name its warnings have."""
+    warned: list[tuple[str, str, int]] = []
+    with counted_warnings(warned):
+        comparison = compare_models(models, X, y, **options)
+    for category, message, _ in warned:
+        warn_caller(f"{name}: {message}", warning_named(category))
+    return comparison
+
+
+def _check_names(models: Mapping[str, Any]) -> None:
+    """Check that all data sets have models of the same names, before any fit."""
+    first, *others = models
+    for other in others:
+        if {*models[first]} != {*models[other]}:
+            raise ValueError(
+                "The 'models' parameter of compare_datasets must give the same names for all "
+                f"data sets. Got {[*models[first]]} for {first!r} and {[*models[other]]} for "
+                f"{other!r}."
+            )
+
+
+def _check_datasets(datasets: Any) -> None:
+    if not isinstance(datasets, Mapping) or len(datasets) < 2:
+        raise InvalidParameterError(
+            "The 'datasets' parameter of compare_datasets must be a dict of two or more "
+            "data sets, {name: (X, y)}. Got "
+            + (f"{len(datasets)}." if isinstance(datasets, Mapping) else f"{type(datasets)}.")
+        )
+    seen: list[tuple[str, Any]] = []
+    for name, data in datasets.items():
+        if not isinstance(data, tuple | list) or len(data) != 2:
+            raise InvalidParameterError(
+                "The 'datasets' parameter of compare_datasets must have pairs (X, y). Got "
+                f"{type(data).__name__} for {name!r}."
+            )
+        for other, X in seen:
+            if _share_samples(X, data[0]):
+                raise ValueError(
+                    f"The data sets {other!r} and {name!r} share samples, such as folds of one "
+                    "data set do. Ranks on them are not independent, and the test would find "
+                    "differences where there are none. compare_models is for one data set."
+                )
+        seen.append((name, data[0]))
+
+
+def _share_samples(first: Any, second: Any) -> bool:
+    """Return whether two samples are the same array, or many rows of one are in the other."""
+    if first is second:
+        return True
+    a, b = np.asarray(originals(first)), np.asarray(originals(second))
+    if a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf" or a.shape[1:] != b.shape[1:]:
+        return False
+    if a.ndim < 2 or a[:1].size < 2:  # equal numbers are no equal samples
+        return False
+    own = {_hash_of(row) for row in a}
+    return sum(_hash_of(row) in own for row in b) > MOST_COMMON * min(len(a), len(b))
+
+
+def _hash_of(row: np.ndarray) -> int:
+    """Return a hash of a sample's values, whatever their type."""
+    return hash(row.astype(np.float64).tobytes())
