@@ -19,7 +19,7 @@ from skcnn._base import BaseConvNet
 from skcnn._device import draw_seed
 from skcnn._lazy import check_axes, originals, span_of
 from skcnn._pictures import PictureGrid, channels_first, value_limits
-from skcnn._validation import InputLayout, check_sample_array
+from skcnn._validation import InputLayout, read_samples
 from skcnn._views import training_steps
 
 
@@ -209,8 +209,4 @@ def _read(
         reader = next(known, readers[0])
         input_shape = getattr(reader, "input_shape", None)
         channels = channels or getattr(reader, "channels", "last")
-    return check_sample_array(_Reader(), X, input_shape, channels or "last", reset=True)
-
-
-class _Reader(BaseEstimator):
-    """Takes what reading samples leaves behind."""
+    return read_samples(X, input_shape, channels or "last", "AugmentationDisplay")

@@ -25,7 +25,7 @@ from skcnn._errors import TrainingDivergedError
 from skcnn._monitor import NO_VALIDATION, TrainingMonitor
 from skcnn._network import ByteDropout
 from skcnn._optimization import Schedule, make_optimizer
-from skcnn._validation import Images
+from skcnn._validation import Images, padded_rows
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -306,9 +306,7 @@ class ConvNetEngine(NeuralNet):
         with _evaluating(self.module_), torch.inference_mode():
             for rows in images.rows.split(chunk):
                 n = len(rows)
-                if n < chunk:
-                    rows = torch.cat([rows, rows.new_zeros((chunk - n, rows.shape[1]))])
-                batch = images.as_batch(rows.to(device))
+                batch = images.as_batch(padded_rows(rows, chunk).to(device))
                 total = self.module_(batch)
                 for view in views:
                     total = total + self.module_(view(batch))

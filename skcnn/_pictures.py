@@ -33,6 +33,8 @@ class PictureGrid:
         Room between columns and between rows, in the width of a cell; more for titles.
     cell_inches : float, default=1.0
         Width of a cell in a new figure.
+    label_inches : float, default=0.0
+        Room for labels beside the rows in a new figure.
 
     Attributes
     ----------
@@ -56,6 +58,7 @@ class PictureGrid:
         *,
         gaps: tuple[float, float] = (GAP, GAP),
         cell_inches: float = CELL_INCHES,
+        label_inches: float = 0.0,
     ) -> None:
         is_signal = len(sample_shape) == 2
         aspect = CURVE_HEIGHT if is_signal else sample_shape[-2] / sample_shape[-1]
@@ -63,7 +66,9 @@ class PictureGrid:
         self.n_rows, self.n_columns, self.gaps = n_rows, n_columns, gaps
         width, depth = n_columns * (1 + gaps[0]), n_rows * (self.height + gaps[1])
         if ax is None:
-            ax = new_axes(figsize=(cell_inches * width, cell_inches * depth + 0.4))
+            ax = new_axes(figsize=(cell_inches * width + label_inches, cell_inches * depth + 0.4))
+            if label_inches:  # at the edge, where the layout knows how wide the labels are
+                ax.set_anchor("NW")
         self.ax = ax
         ax.set_xlim(-gaps[0], width)
         ax.set_ylim(depth, -gaps[1])

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
 from torch import Tensor
@@ -206,6 +207,39 @@ def check_sample_array(
     if not layout.accepts(array.shape[1:]):
         raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
     return array, layout
+
+
+def read_samples(
+    X: Any,
+    input_shape: object,
+    channels: str,
+    owner: str,
+    *,
+    doubt: bool = True,
+) -> tuple[np.ndarray, InputLayout]:
+    """Return samples that no estimator reads, and how they are images.
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+        Samples; flat rows without `input_shape` are signals.
+    input_shape : tuple of int or None
+        Shape of one sample.
+    channels : {"last", "first"}
+        Where the channel axis is.
+    owner : str
+        Named in messages.
+    doubt : bool, default=True
+        Whether to warn where channels seem to be at the other end.
+    """
+    reader = type(owner, (BaseEstimator,), {})()  # takes what reading leaves behind
+    return check_sample_array(reader, X, input_shape, channels, reset=True, doubt=doubt)
+
+
+def padded_rows(rows: Tensor, n_rows: int) -> Tensor:
+    """Return `rows` and zeros after them, `n_rows` in all."""
+    missing = n_rows - len(rows)
+    return rows if missing == 0 else torch.cat([rows, rows.new_zeros((missing, rows.shape[1]))])
 
 
 def _from_torch(X: Any) -> Any:
