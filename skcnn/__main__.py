@@ -7,30 +7,33 @@ offer to a program.
 import argparse
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from sklearn.base import BaseEstimator, clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import classification_report
-from sklearn.model_selection import StratifiedKFold, cross_validate, train_test_split
+from sklearn.metrics import ConfusionMatrixDisplay, classification_report
+from sklearn.model_selection import StratifiedKFold, train_test_split
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
 from skcnn._classifier import ConvNetClassifier
+from skcnn._comparison import compare_models
+from skcnn._comparison_display import ModelComparisonDisplay
 from skcnn._displays import TrainingHistoryDisplay
 from skcnn._errors import MissingDependencyError
+from skcnn._inspection_display import FeatureMapsDisplay, FiltersDisplay
+from skcnn._model_comparison import ModelComparison
+from skcnn._saliency_display import SaliencyDisplay
 from skcnn._search import ConvNetSearchCV
 from skcnn._search_display import SearchDisplay
+from skcnn._top_losses_display import TopLossesDisplay
 
-PLOT_NAME = "training_history.png"
-SEARCH_PLOT_NAME = "search_history.png"
 # Of the search: few and small, for it to last seconds. The net itself has 347,392 of these.
 N_SEARCHED, SEARCH_EPOCHS = 600, 4
 LARGEST_NETWORK: dict[str, float] = {"multiply_accumulates": 500_000}
@@ -70,7 +73,7 @@ def _make_parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("skcnn-demo"),
         metavar="FOLDER",
-        help="where the plot is written (default: %(default)s)",
+        help="where the plots are written (default: %(default)s)",
     )
     demo.set_defaults(run=lambda options: run_demo(options.output))
     return parser
@@ -99,23 +102,30 @@ def run_demo(
     """
     output.mkdir(parents=True, exist_ok=True)
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=max_epochs, random_state=0)
-    model = _train_and_report(net)
+    model, X_test, y_test = _train_and_report(net)
     _print_title(f"The same {n_splits} shuffled stratified folds of the digits")
-    print(compare_with_peers(net, n_splits).to_string(float_format="{:.4f}".format))
+    comparison = compare_with_peers(net, n_splits)
+    print(comparison)
     search = _search_and_report(net, n_trials)
-    displays: dict[str, Any] = {
-        PLOT_NAME: TrainingHistoryDisplay.from_estimator(model),
-        SEARCH_PLOT_NAME: SearchDisplay.from_estimator(search),
+    displays: dict[str, Callable[[], Any]] = {
+        "training_history": lambda: TrainingHistoryDisplay.from_estimator(model),
+        "filters": lambda: FiltersDisplay.from_estimator(model),
+        "feature_maps": lambda: FeatureMapsDisplay.from_estimator(model, X_test),
+        "saliency": lambda: SaliencyDisplay.from_estimator(model, X_test),
+        "confusion_matrix": lambda: ConfusionMatrixDisplay.from_estimator(model, X_test, y_test),
+        "top_losses": lambda: TopLossesDisplay.from_estimator(model, X_test, y_test),
+        "comparison": lambda: ModelComparisonDisplay.from_comparison(comparison),
+        "search_history": lambda: SearchDisplay.from_estimator(search),
     }
     print()
-    for name, display in displays.items():
-        path = (output / name).resolve()
-        display.figure_.savefig(path, dpi=150)
-        print(f"{name.removesuffix('.png').replace('_', ' ').capitalize()}: {path}")
+    for name, draw in displays.items():
+        path = (output / f"{name}.png").resolve()
+        draw().figure_.savefig(path, dpi=150)
+        print(f"{name.replace('_', ' ').capitalize()}: {path}")
 
 
-def _train_and_report(net: ConvNetClassifier) -> ConvNetClassifier:
-    """Train on 60 % of the digits, validate on 20 %, report on 20 %; return the model."""
+def _train_and_report(net: ConvNetClassifier) -> tuple[ConvNetClassifier, Any, Any]:
+    """Train on 60 % of the digits, validate on 20 %; return the model and the test samples."""
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
     X, X_val, y, y_val = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
@@ -125,7 +135,7 @@ def _train_and_report(net: ConvNetClassifier) -> ConvNetClassifier:
     print(_summary_text(model))
     _print_title(f"Report on {len(X_test)} test digits")
     print(classification_report(y_test, model.predict(X_test), digits=3))
-    return model
+    return model, X_test, y_test
 
 
 def _summary_text(model: ConvNetClassifier) -> str:
@@ -135,8 +145,8 @@ def _summary_text(model: ConvNetClassifier) -> str:
     return f"{table.to_string()}\n\nParameters in all: {model.n_parameters_:,}"
 
 
-def compare_with_peers(net: ConvNetClassifier, n_splits: int) -> pd.DataFrame:
-    """Cross-validate a network and scikit-learn's classifiers on the digits.
+def compare_with_peers(net: ConvNetClassifier, n_splits: int) -> ModelComparison:
+    """Compare a network with scikit-learn's classifiers on the digits.
 
     Parameters
     ----------
@@ -147,21 +157,12 @@ def compare_with_peers(net: ConvNetClassifier, n_splits: int) -> pd.DataFrame:
 
     Returns
     -------
-    DataFrame
-        One row a model: mean and standard deviation of the folds' accuracy, and the
-        mean seconds of a fit.
+    ModelComparison
+        The others against support vectors.
     """
     X, y = load_digits(return_X_y=True)
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=0)
-    rows = {}
-    for name, model in _models(net).items():
-        scores = cross_validate(model, X, y, cv=folds, error_score="raise")
-        rows[name] = {
-            "accuracy_mean": scores["test_score"].mean(),
-            "accuracy_std": scores["test_score"].std(ddof=1),
-            "fit_seconds": scores["fit_time"].mean(),
-        }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    return compare_models(_models(net), X, y, cv=folds, baseline="support vectors", random_state=0)
 
 
 def _models(net: ConvNetClassifier) -> dict[str, BaseEstimator]:

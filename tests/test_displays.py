@@ -1,11 +1,13 @@
 """Displays: what is drawn for which history, and what wrong estimators get."""
 
+import re
 import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
+from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -128,6 +130,87 @@ def test_plot_draws_in_given_axes():
     assert display.plot(ax=ax) is display
     assert display.ax_ is ax
     assert display.figure_ is figure
+
+
+def rising(n=20, best=6, top=0.9, low=0.3):
+    """Return losses of a network that overfits: training falls, validation rises again."""
+    train = list(np.geomspace(2.0, 0.01, n))
+    valid = [*np.linspace(2.0, low, best), *np.linspace(low, top, n - best)]
+    return train, valid
+
+
+def overfitting_of(train, valid):
+    return plot(make_history(train, valid)).overfitting_
+
+
+def test_overfitting_is_named():
+    display = plot(make_history(*rising()))
+    assert display.overfitting_.startswith("overfitting: validation loss 0.3")
+    assert display.overfitting_.endswith("at the end")
+    # the medians around the minimum, and of the last five of 14 epochs
+    low, epoch, high = re.findall(r"[\d.]+", display.overfitting_)
+    assert (low, epoch) == (f"{0.3 + 0.6 / 13:.3g}", "6")
+    assert float(high) == pytest.approx(0.9 - 2 * 0.6 / 13, abs=5e-4)
+    title = display.ax_.get_legend().get_title()
+    assert title.get_text() == display.overfitting_
+
+
+def test_the_name_of_overfitting_lies_above_the_lines():
+    train, valid = rising()
+    display = plot(make_history(train, valid, [0.5] * 20))
+    display.figure_.canvas.draw()
+    title = display.ax_.get_legend().get_title().get_window_extent()
+    texts = [text.get_window_extent() for text in display.ax_.get_legend().get_texts()]
+    assert not any(title.overlaps(text) for text in texts)
+    assert title.y0 > display.ax_.get_window_extent().y1
+    assert title.x0 >= 0
+    assert title.x1 <= display.figure_.bbox.x1
+    assert title.y1 <= display.figure_.bbox.y1
+
+
+noise = np.random.default_rng(0).normal(size=40)
+NO_OVERFITTING = {
+    "falls": rising(top=0.3),
+    "rises a little": rising(top=0.4),
+    "training does not fall": ([2.0, 1.0, 0.5, 0.4, 0.3, *[0.3] * 15], rising()[1]),
+    "ends too soon": ([2.0, 1.0, 0.5, 0.2, 0.1], [2.0, 1.0, 0.5, 0.9, 1.0]),
+    "an outlier": (rising()[0], [*np.linspace(2, 0.3, 18), 5.0, 0.3]),
+    "noise of a small loss": (
+        list(np.geomspace(2, 1e-3, 40)),
+        list(np.abs(np.geomspace(2, 0.01, 40) + 0.02 * noise)),
+    ),
+    "one epoch": ([2.0], [2.0]),
+}
+
+
+@pytest.mark.parametrize("case", NO_OVERFITTING)
+def test_other_histories_do_not_overfit(case):
+    assert overfitting_of(*NO_OVERFITTING[case]) is None
+
+
+def test_without_validation_nothing_is_said_of_overfitting():
+    display = plot(make_history([3.0, 2.0, 1.0, 0.5, 0.2, 0.1]), best_epoch=6)
+    assert display.overfitting_ is None
+    assert display.ax_.get_legend().get_title().get_text() == ""
+
+
+def test_a_noisy_rise_is_overfitting():
+    train, valid = rising(n=40)
+    assert overfitting_of(train, list(valid * np.exp(0.1 * noise))) is not None
+
+
+def test_real_trainings():
+    X, y = load_digits(return_X_y=True)
+    noisy = X + 8 * np.random.default_rng(0).normal(size=X.shape)
+    params = {"input_shape": (8, 8), "filters": 8, "hidden_units": 32, "random_state": 0}
+    long = {"dropout": 0.0, "weight_decay": 0.0, "max_epochs": 30, "lr_schedule": "constant"}
+    told = []
+    for samples, settings in ((noisy, long), (X, {})):
+        net = ConvNetClassifier(**params, **settings)
+        net.fit(samples[:64], y[:64], X_val=samples[64:160], y_val=y[64:160])
+        told.append(TrainingHistoryDisplay.from_estimator(net).overfitting_)
+    assert told[0] is not None
+    assert told[1] is None
 
 
 @pytest.mark.parametrize(

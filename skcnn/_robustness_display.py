@@ -1,0 +1,255 @@
+"""RobustnessDisplay: the score against a shift, a rotation or a zoom of the samples.
+
+The scores are computed in ``_robustness``; matplotlib itself is imported in ``_displays``.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+
+from skcnn._displays import new_axes
+from skcnn._robustness import robustness_scores
+
+X_LABELS = {
+    "translation": "shift (steps, positive is later)",
+    "rotation": "rotation (degrees, counter-clockwise)",
+    "zoom": "zoom (factor of the size)",
+}
+# Okabe and Ito's colours; the markers differ as well.
+CURVES = (
+    {"color": "#0072B2", "marker": "o"},
+    {"color": "#D55E00", "marker": "s"},
+    {"color": "#009E73", "marker": "^"},
+    {"color": "#CC79A7", "marker": "D"},
+    {"color": "#E69F00", "marker": "v"},
+)
+CURVE_ID = "skcnn robustness"  # by which curves of earlier displays are found
+MOST_NUMBERS = 11  # in a row of a map
+DARK = 0.6  # share of the colour scale below which text is white
+
+
+class RobustnessDisplay:
+    """The score for shifted, turned or enlarged samples.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    kind : {"translation", "rotation", "zoom"}
+        How the samples were changed.
+    values : ndarray of shape (n_values,)
+        Pixels, degrees or factors.
+    scores : ndarray of shape (n_values,) or (n_values, n_values)
+        One score for each value; for shifts of images one for each shift down and each to
+        the right.
+    baseline : float
+        The score for the samples as they are.
+    score_name : str, default="score"
+        What the scores are.
+    name : str or None, default=None
+        Whose scores they are.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes.
+    figure_ : matplotlib Figure
+        The figure.
+
+    See Also
+    --------
+    RandomAffine : Trains for such changes.
+
+    Notes
+    -----
+    Samples are shifted by whole pixels, exactly. Rotation and zoom, about the centre,
+    interpolate linearly. Where nothing changes, the samples are those that were given, bit
+    for bit. Volumes are shifted and turned in the plane of their slices.
+
+    Colours of a map of scores that all lie between 0 and 1 reach from 0 to 1, so that maps
+    can be compared.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.svm import SVC
+    >>> from skcnn import RobustnessDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = SVC().fit(X[:500], y[:500])
+    >>> display = RobustnessDisplay.from_estimator(
+    ...     model, X[500:700], y[500:700], input_shape=(8, 8), values=[-1, 0, 1]
+    ... )
+    >>> display.scores.shape
+    (3, 3)
+    >>> bool(display.scores[1, 1] == display.baseline == model.score(X[500:700], y[500:700]))
+    True
+    """
+
+    def __init__(
+        self,
+        *,
+        kind: str,
+        values: np.ndarray,
+        scores: np.ndarray,
+        baseline: float,
+        score_name: str = "score",
+        name: str | None = None,
+    ) -> None:
+        self.kind = kind
+        self.values = values
+        self.scores = scores
+        self.baseline = baseline
+        self.score_name = score_name
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        kind: str = "translation",
+        values: Any = None,
+        scoring: Any = None,
+        sample_weight: Any = None,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str | None = None,
+        fill: str = "constant",
+        fill_value: float = 0.0,
+        name: str | None = None,
+        ax: Any = None,
+    ) -> Self:
+        """Score a fitted estimator for changed samples and draw the scores.
+
+        Parameters
+        ----------
+        estimator : classifier or regressor
+            Any fitted estimator of scikit-learn's kind, a Pipeline or a search.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Test samples, as for the estimator's `predict`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Their labels or numbers.
+        kind : {"translation", "rotation", "zoom"}, default="translation"
+            "translation" is a map of the score against the shifts down and to the right,
+            for signals a curve; "rotation" and "zoom" are curves.
+        values : array-like of shape (n_values,) or None, default=None
+            Shifts in whole pixels (of signals in steps, positive is later), degrees
+            from -360 to 360, or factors from 0.05 to 20. None takes up to a quarter of the
+            smaller side, -60 to 60 degrees, or factors from 0.5 to 1.5.
+        scoring : str, callable or None, default=None
+            A metric, as for scikit-learn's `cross_val_score`. None takes the estimator's
+            `score`.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the samples in the score.
+        input_shape : tuple of int or None, default=None
+            Shape of one sample, to read flat rows as images. None takes the ConvNet's where
+            `X` has the shape that it reads, else the shape of `X`.
+        channels : {"last", "first"} or None, default=None
+            Where the channel axis is. None is the ConvNet's, else "last".
+        fill : {"constant", "edge", "mirror"}, default="constant"
+            What comes in from outside: `fill_value`, the nearest value, or the mirror image.
+        fill_value : float, default=0.0
+            The constant, in the units of `X`.
+        name : str or None, default=None
+            Label of the curve, or title of the map.
+        ax : matplotlib Axes or None, default=None
+            Where to draw, also for another curve beside those that are there. None makes a
+            new figure.
+
+        Returns
+        -------
+        display : RobustnessDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        ValueError
+            If `X` has flat rows and nothing tells their shape, if signals are to be turned,
+            or for unknown values of the other parameters.
+        NotFittedError
+            If the estimator is not fitted.
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        seen = robustness_scores(
+            estimator,
+            X,
+            y,
+            kind=kind,
+            values=values,
+            scoring=scoring,
+            sample_weight=sample_weight,
+            input_shape=input_shape,
+            channels=channels,
+            fill=fill,
+            fill_value=fill_value,
+        )
+        display = cls(
+            kind=kind,
+            values=seen.values,
+            scores=seen.scores,
+            baseline=seen.baseline,
+            score_name=seen.score_name,
+            name=name,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the scores.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        self : RobustnessDisplay
+            The display, with `ax_` and `figure_` set.
+
+        Raises
+        ------
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        self.ax_ = new_axes() if ax is None else ax
+        self.figure_ = self.ax_.figure
+        if self.scores.ndim == 2:
+            self._plot_map()
+        else:
+            self._plot_curve()
+        return self
+
+    def _plot_map(self) -> None:
+        within = self.scores.min() >= 0 and self.scores.max() <= 1
+        low, high = (0.0, 1.0) if within else (self.scores.min(), self.scores.max())
+        image = self.ax_.imshow(self.scores, cmap="viridis", vmin=low, vmax=high)
+        places = np.arange(len(self.values))
+        self.ax_.set_xticks(places, self.values)
+        self.ax_.set_yticks(places, self.values)
+        self.ax_.set(xlabel="shift to the right (pixels)", ylabel="shift down (pixels)")
+        title = f"unchanged: {self.baseline:.3g}"
+        self.ax_.set_title(title if self.name is None else f"{self.name}, {title}")
+        bar = self.figure_.colorbar(image, ax=self.ax_, label=self.score_name)
+        bar.ax.axhline(self.baseline, color="black", linestyle=":", linewidth=2)
+        if len(places) > MOST_NUMBERS:
+            return
+        for (row, column), score in np.ndenumerate(self.scores):
+            colour = "white" if score < low + DARK * (high - low) else "black"
+            style = {"ha": "center", "va": "center", "fontsize": "small", "color": colour}
+            self.ax_.text(column, row, f"{score:.2f}", **style)
+
+    def _plot_curve(self) -> None:
+        """Draw the curve and its baseline in the next colour."""
+        n_curves = sum(line.get_gid() == CURVE_ID for line in self.ax_.get_lines())
+        style = CURVES[n_curves % len(CURVES)]
+        self.ax_.plot(
+            self.values, self.scores, markersize=4, gid=CURVE_ID, label=self.name, **style
+        )
+        label = None if n_curves else "unchanged samples"
+        self.ax_.axhline(self.baseline, linestyle=":", color=style["color"], label=label)
+        self.ax_.set(xlabel=X_LABELS[self.kind], ylabel=self.score_name)
+        self.ax_.legend(  # above the axes, where no line is
+            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False
+        )
