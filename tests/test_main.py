@@ -10,6 +10,16 @@ from matplotlib import pyplot
 from skcnn import ConvNetClassifier
 from skcnn import __main__ as command_line
 
+PLOTS = (
+    "training_history",
+    "filters",
+    "feature_maps",
+    "saliency",
+    "confusion_matrix",
+    "top_losses",
+    "comparison",
+    "search_history",
+)
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -21,8 +31,8 @@ def _close_figures():
 
 @pytest.fixture
 def small(monkeypatch):
-    """Make the demo small: one epoch, two folds, two trials, peers that need no time."""
-    run_demo = partial(command_line.run_demo, max_epochs=1, n_splits=2, n_trials=2)
+    """Make the demo small: one epoch, five folds, two trials, peers that need no time."""
+    run_demo = partial(command_line.run_demo, max_epochs=1, n_splits=5, n_trials=2)
     monkeypatch.setattr(command_line, "run_demo", run_demo)
     monkeypatch.setattr(command_line, "N_SEARCHED", 90)
     monkeypatch.setattr(command_line, "SEARCH_EPOCHS", 1)
@@ -40,20 +50,22 @@ def test_demo_prints_its_tables_and_writes_the_plots(tmp_path, capsys, monkeypat
     monkeypatch.setenv("COLUMNS", "160")  # room for the whole progress bar
     folder = tmp_path / "new" / "folder"
     assert command_line.main(["demo", "--output", str(folder)]) == 0
-    plots = [folder / "training_history.png", folder / "search_history.png"]
-    assert all(plot.read_bytes().startswith(PNG) for plot in plots)
+    plots = {name: folder / f"{name}.png" for name in PLOTS}
+    assert sorted(folder.iterdir()) == sorted(plots.values())
+    assert all(plot.read_bytes().startswith(PNG) for plot in plots.values())
     out, err = capsys.readouterr()
     assert "1/1" in out + err  # the progress bar
     assert "conv_1" in out
     assert "Parameters in all: 53,226" in out
     assert "macro avg" in out
-    assert "accuracy_mean" in out
+    assert "accuracy [95 %]" in out
     assert "support vectors" in out
     assert "A search of 2 trials" in out
     assert "Best score: 0." in out
     assert "  learning_rate = " in out
     assert "Trials pruned: 0, failed: 0" in out
-    assert out.rstrip().endswith(f"Training history: {plots[0]}\nSearch history: {plots[1]}")
+    told = [f"{name.replace('_', ' ').capitalize()}: {path}" for name, path in plots.items()]
+    assert out.rstrip().splitlines()[-len(told) :] == told
 
 
 @pytest.mark.usefixtures("small")
@@ -63,7 +75,7 @@ def test_demo_without_matplotlib_says_how_to_install_it_after_all_else(
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert command_line.main(["demo", "--output", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
-    assert "accuracy_mean" in out
+    assert "accuracy [95 %]" in out
     assert "Trials pruned" in out
     assert "Training history" not in out
     assert err.rstrip().splitlines()[-1].startswith("skcnn: Drawing a display needs matplotlib")
@@ -123,13 +135,13 @@ def test_module_runs_as_a_program(monkeypatch, capsys):
 @pytest.mark.slow
 def test_comparison_gives_every_peer_the_same_folds():
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=4, random_state=0)
-    table = command_line.compare_with_peers(net, n_splits=3)
-    assert table.index.tolist() == [
+    comparison = command_line.compare_with_peers(net, n_splits=3)
+    assert comparison.models == [
         "ConvNetClassifier",
         "softmax regression",
         "dense network",
         "support vectors",
     ]
-    assert table.columns.tolist() == ["accuracy_mean", "accuracy_std", "fit_seconds"]
-    assert (table["accuracy_mean"] > 0.95).all()
-    assert (table["fit_seconds"] > 0).all()
+    assert comparison.baseline == "support vectors"
+    assert comparison.n_splits == 3
+    assert (comparison.table["mean"] > 0.95).all()
