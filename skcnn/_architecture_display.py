@@ -10,16 +10,15 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from skcnn._displays import new_axes
-from skcnn._pipelines import best_of_search, convnet_of, fitted_convnet
+from skcnn._displays import GREEN, GREY, ORANGE, PURPLE, SKY, legend_above, new_axes
+from skcnn._pipelines import convnet_in
 
-# Okabe and Ito's colours; the hatches differ as well.
 KINDS = {  # in the order of the legend
     "input": {"color": "white"},
-    "convolution": {"color": "#56B4E9"},
-    "pool": {"color": "#E69F00", "hatch": "////"},
-    "dense": {"color": "#009E73", "hatch": "...."},
-    "block": {"color": "#CC79A7", "hatch": "xxxx"},
+    "convolution": {"color": SKY},
+    "pool": {"color": ORANGE, "hatch": "////"},
+    "dense": {"color": GREEN, "hatch": "...."},
+    "block": {"color": PURPLE, "hatch": "xxxx"},
     "other": {"color": "0.8", "hatch": "----"},
 }
 EDGE = {"edgecolor": "0.15", "linewidth": 0.8}
@@ -30,7 +29,7 @@ CAPTION = (
 )
 # Inches of a new figure; all lengths are in them, and shrink together in given axes.
 TALLEST_BOX, WIDEST_BOX, SMALLEST = 1.6, 0.6, 0.05
-GAP = 0.14
+GAP = 0.19
 FIGURE_WIDTH, WIDEST = 6.4, 10.0  # of a new figure; wider ones get upright labels
 HEADINGS = 1.3  # title, legend and caption
 FONT_POINTS = 8.5
@@ -149,7 +148,7 @@ class ArchitectureDisplay:
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
-        net = convnet_of(best_of_search(estimator)) or fitted_convnet(estimator)
+        net = convnet_in(estimator)
         summary = net.summary(input_shape, n_outputs)  # which checks both
         layout = net._summary_layout(input_shape)
         assert layout is not None  # or there was no summary
@@ -194,17 +193,9 @@ class ArchitectureDisplay:
         ax.set_yticks([])
         for side in ax.spines.values():
             side.set_visible(False)
-        ax.set_xlabel(CAPTION, fontsize="small", color="0.35")
+        ax.set_xlabel(CAPTION, fontsize="small", color=GREY)
         ax.set_title(f"{self.summary['parameters'].sum():,} parameters", pad=26)
-        ax.legend(
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1.0),
-            ncols=len(KINDS),
-            frameon=False,
-            fontsize="small",
-            columnspacing=1.2,
-            handlelength=1.5,
-        )
+        legend_above(ax, len(KINDS), fontsize="small", columnspacing=1.2, handlelength=1.5)
         return self
 
     def _draw(self, boxes: list[_Box], pitches: list[float], upright: bool, points: float) -> None:

@@ -90,7 +90,8 @@ def compare_models(
         Groups of the samples, for the splitter. With `cv` an integer or None, a group is
         never on both sides of a split.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights in fits and in scores. Every model and every score must take them.
+        Weights in fits and in scores. A model whose `fit` takes none, as far as its
+        signature tells, is refused, and so is a score.
     n_jobs : int or None, default=None
         Processes that fit at a time, of one thread each; seconds are longer where they
         share cores.
@@ -118,7 +119,7 @@ def compare_models(
     ComparisonWarning
         If there are too few splits for a test.
     LeakageWarning
-        If the splitter puts a group on both sides of a split.
+        If the splitter puts a sample or a group on both sides of a split.
     UserWarning
         What fits warned of, once for each model with how often.
 
@@ -139,7 +140,7 @@ def compare_models(
     ...     "convnet": ConvNetClassifier(input_shape=(8, 8), filters=8, max_epochs=8),
     ... }
     >>> comparison = compare_models(models, X[:600], y[:600], random_state=0)
-    >>> comparison.table.loc["accuracy", "n_parameters"].to_dict()
+    >>> comparison.table["n_parameters"]["accuracy"].to_dict()
     {'linear': 650.0, 'convnet': 18018.0}
     """
     models = _check_models(models)
@@ -154,7 +155,7 @@ def compare_models(
     if sample_weight is not None:
         scoring = _weighted_scoring(scoring)
     splitter = _splitter(cv, y, groups, classify)
-    splits = _check_splits(splitter.split(X, y, groups), groups)
+    splits = _check_splits(splitter.split(X, y, groups), groups, _num_samples(X))
     folds = run_models(
         models,
         X,
@@ -256,9 +257,20 @@ def _weighted_scoring(scoring: Any) -> Any:
     return scoring if alone else scorers
 
 
-def _check_splits(splits: Any, groups: Any) -> Splits:
-    """Return splits as indices; warn where a group is on both sides of one."""
+def _check_splits(splits: Any, groups: Any, n_samples: int) -> Splits:
+    """Return splits as indices; warn where a sample or group is on both sides of one."""
     checked = [(_indices(train), _indices(test)) for train, test in splits]
+    beyond = [i for pair in checked for side in pair for i in side[side >= n_samples][:1]]
+    if beyond:
+        raise ValueError(
+            f"The 'cv' parameter must give indices below the number of samples, {n_samples}. Got "
+            f"{beyond[0]}."
+        )
+    if any(np.isin(test, train).any() for train, test in checked):
+        warn_caller(
+            "Some samples are on both sides of a split of 'cv': scores are too good.",
+            LeakageWarning,
+        )
     if not checked or not all(len(train) and len(test) for train, test in checked):
         sizes = [(len(train), len(test)) for train, test in checked]
         raise ValueError(
@@ -295,7 +307,7 @@ def _warn_of_fits(folds: list[ModelFold], fold_scores: pd.DataFrame) -> None:
     if len(lost) == len(fold_scores):
         first = lost.iloc[0]
         raise ValueError(
-            f"All the {len(folds)} fits failed. It is very likely that a model is "
+            f"None of the {len(folds)} fits has a score. It is very likely that a model is "
             f"misconfigured. The first failure, of {first['model']!r} on split "
             f"{first['split']}:\n{first['error']}"
         )

@@ -10,10 +10,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from skcnn._displays import LOG_SCALE_RATIO, new_axes
-from skcnn._errors import did_you_mean
+from skcnn._displays import BLUE, GREY, LOG_SCALE_RATIO, ORANGE, legend_above, new_axes
+from skcnn._errors import check_option
 from skcnn._model_comparison import ModelComparison
-from skcnn._search_display import BLUE, GREY, ORANGE, set_log_ticks
+from skcnn._search_display import set_log_ticks
 
 KINDS = {
     "differences": "",
@@ -150,9 +150,9 @@ default="differences"
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
-        _check_option("kind", kind, list(KINDS))
+        check_option("kind", kind, KINDS)
         metric = self.comparison.metrics[0] if self.metric is None else self.metric
-        _check_option("metric", metric, self.comparison.metrics)
+        check_option("metric", metric, self.comparison.metrics)
         table = self.comparison.table.loc[metric]
         column = "difference" if kind == "differences" else kind
         drawn = table[table["mean"].notna() & table[column].notna()]
@@ -201,13 +201,7 @@ default="differences"
         ax.set_ylim(len(table) - 0.5, -0.5)  # in the table's order
         ax.set_xlabel(f"difference of {metric} to {_shortened(baseline)!r}", **PLAIN)
         ax.locator_params(axis="x", nbins=MOST_TICKS)
-        ax.legend(
-            handles=[means, dots, *handles],
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1.0),
-            ncols=3,
-            frameon=False,
-        )
+        legend_above(ax, 3, handles=[means, dots, *handles])
 
     def _plot_costs(self, table: pd.DataFrame, metric: str, kind: str) -> None:
         ax = self.ax_
@@ -233,7 +227,8 @@ default="differences"
 
 def _label_points(ax: Any, names: Any, x: np.ndarray, y: np.ndarray, reach: Any) -> None:
     """Write the names beside points, each where it covers least of the others."""
-    ax.figure.draw_without_rendering()  # the scale is known then
+    whole = ax.figure.figure  # also of axes in a subfigure
+    whole.draw_without_rendering()  # the scale is known then
     low = ax.transData.transform(np.column_stack([x, y - reach]))
     high = ax.transData.transform(np.column_stack([x, y + reach]))
     taken = [Bounds(a - 5, b - 5, a + 5, c + 5) for (a, b), c in zip(low, high[:, 1], strict=True)]
@@ -289,11 +284,3 @@ def _shortened(name: str) -> str:
     """Return a name without its middle where it is too long for a label."""
     half = (MOST_LETTERS - 3) // 2
     return name if len(name) <= MOST_LETTERS else f"{name[:half]} … {name[-half:]}"
-
-
-def _check_option(name: str, value: Any, options: list[str]) -> None:
-    if value not in options:
-        raise ValueError(
-            f"The {name!r} parameter must be one of {options}. Got {value!r} instead."
-            f"{did_you_mean(value, options)}"
-        )

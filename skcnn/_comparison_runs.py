@@ -29,9 +29,7 @@ from skcnn._folds import (
     FoldResult,
     FoldRun,
     processes_for,
-    set_random_states,
 )
-from skcnn._pipelines import end_of
 from skcnn._progress import ComparisonProgress
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
@@ -158,7 +156,7 @@ def run_models(
         for split in range(len(splits))
         for name, candidate in candidates.items()
     ]
-    n_processes = min(processes_for(list(models.values()), n_jobs, "fits"), len(tasks))
+    n_processes = processes_for(list(models.values()), n_jobs, "fits", len(tasks))
     done = []
     with ComparisonProgress(verbose, "compare_models", len(tasks)) as progress:
         for fold in _run_all(tasks, n_processes):
@@ -202,16 +200,17 @@ def _run(name: str, candidate: CrossValidation, split: int, seed: int) -> ModelF
 
 
 def _seeded(model: Any, seed: int) -> Any:
-    """Return a clone with seeds: `seed` itself for what Pipelines and searches end in.
+    """Return a clone in which every `random_state` of None is `seed`, however deep it is.
 
-    So a network has the same first weights with other steps before it.
+    So a network has the same first weights wherever it stands.
     """
     estimator = clone(model)
-    last = end_of(estimator)
-    params = last.get_params(deep=False) if hasattr(last, "get_params") else {}
-    if params.get("random_state", seed) is None:
-        last.set_params(random_state=seed)
-    return set_random_states(estimator, seed)
+    unset = [
+        name
+        for name, value in estimator.get_params(deep=True).items()
+        if value is None and (name == "random_state" or name.endswith("__random_state"))
+    ]
+    return estimator.set_params(**dict.fromkeys(unset, seed)) if unset else estimator
 
 
 def _fit_params(name: str, model: Any, sample_weight: Any) -> dict[str, Any]:

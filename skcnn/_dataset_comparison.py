@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._comparison import compare_models
@@ -22,18 +23,18 @@ from skcnn._comparison_report import (
     paragraphs,
 )
 from skcnn._device import draw_seed
-from skcnn._errors import ComparisonWarning, did_you_mean, warn_caller
+from skcnn._errors import ComparisonWarning, check_option, warn_caller
 from skcnn._evaluation import counted_warnings, warning_named
 from skcnn._lazy import originals
 from skcnn._model_comparison import ModelComparison
 from skcnn._paired_tests import mean_ranks_of, rank_figures
 
 LEVEL = 0.05
-# Of the smaller data set's samples. Chance makes some equal, such as empty images.
-MOST_COMMON = 0.1
+# Of the smaller data set's samples. Some are equal by chance, such as empty images.
+MOST_COMMON = 0.25
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RankTest:
     """A test of models' ranks on several data sets.
 
@@ -46,9 +47,11 @@ class RankTest:
     mean_ranks : Series
         Indexed by model; 1 is the best.
     pairs : DataFrame
-        p values of the pairs of models, adjusted for their number: Nemenyi's test.
+        p values of the pairs of models, adjusted for their number (Nemenyi's test); of
+        two models `p_value` itself.
     critical_difference : float
-        Models whose mean ranks are farther apart differ at the 5 % level (Nemenyi).
+        Models whose mean ranks are farther apart differ at the 5 % level (Nemenyi); NaN
+        for two models.
 
     Examples
     --------
@@ -113,13 +116,22 @@ class DatasetComparison:
     ...     "letters": comparison(a=[0.8, 0.7, 0.9, 0.8, 0.7], b=[0.9, 0.8, 0.8, 0.9, 0.9]),
     ...     "digits": comparison(a=[0.5, 0.6, 0.5, 0.7, 0.6], b=[0.7, 0.6, 0.9, 0.8, 0.6]),
     ... }
-    >>> DatasetComparison(both).table.loc["accuracy", "mean_rank"].to_dict()
+    >>> DatasetComparison(both).table["mean_rank"]["accuracy"].to_dict()
     {'a': 2.0, 'b': 1.0}
     """
 
     def __init__(self, comparisons: Mapping[str, ModelComparison]) -> None:
-        if not comparisons:
-            raise ValueError("The 'comparisons' parameter must have a data set. Got none.")
+        legal = isinstance(comparisons, Mapping) and len(comparisons) > 0
+        if not legal or not all(isinstance(c, ModelComparison) for c in comparisons.values()):
+            raise ValueError(
+                "The 'comparisons' parameter must be a dict of one or more ModelComparison, one "
+                f"a data set. Got {comparisons!r}."
+            )
+        if "mean_rank" in comparisons:
+            raise ValueError(
+                "The 'comparisons' parameter must not name a data set 'mean_rank', which is a "
+                "column of the table."
+            )
         self.comparisons = dict(comparisons)
         self.datasets = list(self.comparisons)
         first = self.comparisons[self.datasets[0]]
@@ -138,7 +150,7 @@ class DatasetComparison:
         """Return mean scores, a row a model and a column a data set."""
         return pd.DataFrame(
             {
-                name: comparison.table.loc[metric, "mean"].reindex(self.models)
+                name: comparison.table["mean"].loc[metric].reindex(self.models)
                 for name, comparison in self.comparisons.items()
             }
         ).rename_axis("model")
@@ -177,11 +189,7 @@ class DatasetComparison:
         Journal of Machine Learning Research 7, 2006, 1-30.
         """
         metric = self.metrics[0] if metric is None else metric
-        if metric not in self.metrics:
-            raise InvalidParameterError(
-                f"The 'metric' parameter must be one of {self.metrics}. Got {metric!r} instead."
-                f"{did_you_mean(metric, self.metrics)}"
-            )
+        check_option("metric", metric, self.metrics)
         if len(self.datasets) < 2:
             raise ValueError(
                 f"A test of ranks needs several data sets. Got one: {self.datasets}. Its splits "
@@ -286,7 +294,7 @@ def compare_datasets(
     ... }
     >>> models = {"tree": DecisionTreeClassifier(), "Bayes": GaussianNB()}
     >>> comparison = compare_datasets(datasets, models, random_state=0)
-    >>> comparison.table.loc["accuracy", "mean_rank"].round(2).to_dict()
+    >>> comparison.table["mean_rank"]["accuracy"].round(2).to_dict()
     {'tree': 1.67, 'Bayes': 1.33}
     """
     _check_datasets(datasets)
@@ -296,8 +304,9 @@ def compare_datasets(
             f"compare_datasets takes no {sorted(refused)[0]!r}: they belong to one data set. "
             "Make a DatasetComparison from comparisons of compare_models."
         )
+    check_random_state(random_state)
     seed = draw_seed(random_state) % 2**32
-    given = {name: models(X) if callable(models) else models for name, (X, _) in datasets.items()}
+    given = {name: _models_for(models, X) for name, (X, _) in datasets.items()}
     _check_names(given)
     return DatasetComparison(
         {
@@ -310,11 +319,23 @@ def compare_datasets(
 def _compare(name: str, models: Any, X: Any, y: Any, **options: Any) -> ModelComparison:
     """Compare on one data set, whose name its warnings have."""
     warned: list[tuple[str, str, int]] = []
-    with counted_warnings(warned):
-        comparison = compare_models(models, X, y, **options)
-    for category, message, _ in warned:
-        warn_caller(f"{name}: {message}", warning_named(category))
-    return comparison
+    try:
+        with counted_warnings(warned):
+            return compare_models(models, X, y, **options)
+    finally:
+        for category, message, _ in warned:
+            warn_caller(f"{name}: {message}", warning_named(category))
+
+
+def _models_for(models: Any, X: Any) -> Any:
+    """Return the models for a data set."""
+    made = models(X) if callable(models) else models
+    if not isinstance(made, Mapping):
+        raise InvalidParameterError(
+            "The 'models' parameter of compare_datasets must be a dict of estimators, or a "
+            f"callable that returns one for X. Got {made!r}."
+        )
+    return made
 
 
 def _check_names(models: Mapping[str, Any]) -> None:
@@ -336,36 +357,36 @@ def _check_datasets(datasets: Any) -> None:
             "data sets, {name: (X, y)}. Got "
             + (f"{len(datasets)}." if isinstance(datasets, Mapping) else f"{type(datasets)}.")
         )
-    seen: list[tuple[str, Any]] = []
+    seen: dict[str, set[int]] = {}
     for name, data in datasets.items():
         if not isinstance(data, tuple | list) or len(data) != 2:
             raise InvalidParameterError(
                 "The 'datasets' parameter of compare_datasets must have pairs (X, y). Got "
                 f"{type(data).__name__} for {name!r}."
             )
-        for other, X in seen:
-            if _share_samples(X, data[0]):
+        samples = _samples_of(*data)
+        for other, theirs in seen.items():
+            n_common, n_fewest = len(samples & theirs), min(len(samples), len(theirs))
+            if n_common > MOST_COMMON * n_fewest:
                 raise ValueError(
-                    f"The data sets {other!r} and {name!r} share samples, such as folds of one "
-                    "data set do. Ranks on them are not independent, and the test would find "
-                    "differences where there are none. compare_models is for one data set."
+                    f"The data sets {other!r} and {name!r} share {n_common} of {n_fewest} "
+                    "different samples, as folds of one data set do. Ranks on them are not "
+                    "independent, and the test would find differences where there are none; "
+                    "compare_models is for one data set. If they are different data sets, make a "
+                    "DatasetComparison from a comparison of each."
                 )
-        seen.append((name, data[0]))
+        seen[name] = samples
 
 
-def _share_samples(first: Any, second: Any) -> bool:
-    """Return whether two samples are the same array, or many rows of one are in the other."""
-    if first is second:
-        return True
-    a, b = np.asarray(originals(first)), np.asarray(originals(second))
-    if a.dtype.kind not in "biuf" or b.dtype.kind not in "biuf" or a.shape[1:] != b.shape[1:]:
-        return False
-    if a.ndim < 2 or a[:1].size < 2:  # equal numbers are no equal samples
-        return False
-    own = {_hash_of(row) for row in a}
-    return sum(_hash_of(row) in own for row in b) > MOST_COMMON * min(len(a), len(b))
-
-
-def _hash_of(row: np.ndarray) -> int:
-    """Return a hash of a sample's values, whatever their type."""
-    return hash(row.astype(np.float64).tobytes())
+def _samples_of(X: Any, y: Any) -> set[int]:
+    """Return hashes of the different samples with their targets; none where X has no numbers."""
+    rows = np.asarray(originals(X))
+    if rows.dtype.kind not in "biuf" or rows.ndim < 2:
+        return set()
+    targets = np.asarray(y).tolist()
+    if len(targets) != len(rows):
+        return set()  # compare_models tells
+    return {
+        hash((row.shape, row.astype(np.float64).tobytes(), str(target)))
+        for row, target in zip(rows, targets, strict=True)
+    }

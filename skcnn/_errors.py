@@ -1,6 +1,6 @@
-"""The package's own exceptions and warnings, and the "did you mean" helper.
+"""The package's own exceptions and warnings, "did you mean", and the check of an option.
 
-Does not decide when to raise: the module that sees the bad value does.
+Does not decide when to raise otherwise: the module that sees the bad value does.
 """
 
 import difflib
@@ -59,6 +59,16 @@ def did_you_mean(value: object, options: Iterable[str]) -> str:
         return ""
     near = difflib.get_close_matches(value.lower(), sorted(options), n=1, cutoff=0.6)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_option(name: str, value: object, options: Iterable[str]) -> None:
+    """Refuse a value of the parameter `name` that is none of its `options`."""
+    options = list(options)
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(
+            f"The {name!r} parameter must be one of {options}. Got {value!r} instead."
+            f"{did_you_mean(value, options)}"
+        )
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:

@@ -144,7 +144,8 @@ def counted_warnings(counts: list[tuple[str, str, int]]) -> Iterator[None]:
     """Catch what would be shown inside the block and append (category, message, count).
 
     Warnings that the user's filters ignore stay ignored, those that they turn into errors
-    stay errors.
+    stay errors. Python's filters are the process's: blocks in several threads disturb each
+    other.
     """
     with warnings.catch_warnings(record=True) as caught:
         filters: Any = warnings.filters
@@ -152,13 +153,21 @@ def counted_warnings(counts: list[tuple[str, str, int]]) -> Iterator[None]:
             (action if action in ("ignore", "error") else "always", *rest)
             for action, *rest in filters
         ]
-        yield
+        try:
+            yield
+        finally:
+            counts += _counted(caught)
+
+
+def _counted(caught: Sequence[warnings.WarningMessage]) -> list[tuple[str, str, int]]:
     seen: dict[tuple[str, str], int] = {}
     for warning in caught:
         category = f"{warning.category.__module__}.{warning.category.__qualname__}"
         key = category, str(warning.message)
         seen[key] = seen.get(key, 0) + 1
-    counts += [(*key, n) for key, n in list(seen.items())[:MOST_WARNING_KINDS]]
+    told = [(*key, n) for key, n in list(seen.items())[:MOST_WARNING_KINDS]]
+    n_more = len(seen) - len(told)
+    return told + ([("builtins.UserWarning", f"{n_more} other warnings", 1)] if n_more else [])
 
 
 def merged_warnings(

@@ -21,7 +21,7 @@ from sklearn.utils.validation import _check_method_params
 
 from skcnn._device import resolve_device
 from skcnn._errors import warn_caller
-from skcnn._pipelines import before_final, convnet_of, end_of, n_parameters_of
+from skcnn._pipelines import before_final, convnet_of, n_parameters_of, nets_in
 from skcnn._search_callbacks import EpochWatcher, FoldContext, goes_on
 
 Scores = dict[str, float]
@@ -281,7 +281,7 @@ class FoldRun:
         self.params = params
         self.cache = cache
         self.n_epochs_seen = 0
-        self.n_parameters: int | None = None  # of the fitted model, where it has any
+        self.n_parameters: int | None = None  # of the fitted model, where they are counted
         self.cut_short = False
 
     def make_estimator(self) -> Any:
@@ -439,7 +439,9 @@ def set_random_states(estimator: BaseEstimator, seed: int) -> Any:
     return estimator.set_params(**seeds) if seeds else estimator
 
 
-def processes_for(estimators: Sequence[Any], n_jobs: int | None, runs: str) -> int:
+def processes_for(
+    estimators: Sequence[Any], n_jobs: int | None, runs: str, most: int | None = None
+) -> int:
     """Return in how many processes to run fits: one where networks share an accelerator.
 
     Parameters
@@ -450,11 +452,15 @@ def processes_for(estimators: Sequence[Any], n_jobs: int | None, runs: str) -> i
         As in scikit-learn.
     runs : str
         What shares a device, in the plural, for the warning.
+    most : int or None, default=None
+        Number of runs.
     """
     n_processes = effective_n_jobs(n_jobs)
-    nets = [convnet_of(end_of(model)) for model in estimators] if n_processes > 1 else []
+    if most is not None:
+        n_processes = min(n_processes, most)
+    nets = [net for model in estimators for net in nets_in(model)] if n_processes > 1 else []
     for net in nets:
-        device = torch.device("cpu") if net is None else resolve_device(net.device)
+        device = resolve_device(net.device)
         if device.type != "cpu":
             warn_caller(
                 f"n_jobs={n_jobs}: all {runs} share the device {device}, so they run "

@@ -3,7 +3,7 @@
 matplotlib itself is imported in ``_displays``; the numbers come from ``_inspection``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import ceil
 from numbers import Integral
 from typing import Any, Self
@@ -280,7 +280,8 @@ class FeatureMapsDisplay:
         NotFittedError
             If it is not fitted.
         ValueError
-            If there is no such sample, or a layer is unknown or has no feature maps.
+            If there is no such sample or no layer, or a layer is unknown or has no feature
+            maps.
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
@@ -365,7 +366,13 @@ def _draw_kernel(grid: PictureGrid, row: int, column: int, kernel: np.ndarray, m
 def _chosen_layers(probe: NetworkProbe, layers: Any) -> list[str]:
     """Return the names of the layers that are drawn."""
     if layers is not None:
-        wanted = [layers] if isinstance(layers, str | int) else list(layers)
+        several = isinstance(layers, Iterable) and not isinstance(layers, str)
+        wanted = list(layers) if several else [layers]
+        if not wanted:
+            raise ValueError(
+                "The 'layers' parameter must have one or more layers, or be None for those of "
+                f"the convolutions. Got {layers!r} instead."
+            )
         return [probe.name_of(layer) for layer in wanted]
     blocks = probe.blocks()
     few = np.linspace(0, len(blocks) - 1, min(len(blocks), MOST_LAYERS)).round().astype(int)

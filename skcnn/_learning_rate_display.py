@@ -7,12 +7,11 @@ from typing import Any, Self
 
 import numpy as np
 
-from skcnn._displays import new_axes
+from skcnn._displays import BLUE, legend_above, new_axes
 from skcnn._rate_range import DIVERGED, rate_range
 
-# Okabe and Ito's blue, told apart from grey by colour-blind readers too.
-LOSSES = {"color": "#0072B2", "linewidth": 0.8, "alpha": 0.35}
-AVERAGES = {"color": "#0072B2", "linewidth": 1.8}
+LOSSES = {"color": BLUE, "linewidth": 0.8, "alpha": 0.35}
+AVERAGES = {"color": BLUE, "linewidth": 1.8}
 SUGGESTION = {"color": "0.25", "linestyle": ":", "linewidth": 1.5}
 
 
@@ -140,7 +139,7 @@ class LearningRateDisplay:
         TypeError
             If there is no ConvNet in `estimator`.
         ValueError
-            If the rates do not grow, or there are too few steps.
+            If the rates are not finite or do not grow, or there are too few steps.
         TrainingDivergedError
             If the loss of the first batch is infinite or NaN.
         MissingDependencyError
@@ -195,7 +194,5 @@ class LearningRateDisplay:
         top = max(self.averages[: least + 1].max(), DIVERGED * self.averages[least])
         bottom, highest = self.ax_.get_ylim()
         self.ax_.set_ylim(bottom if bottom > 0 else 0, min(highest, 1.05 * top))
-        self.ax_.legend(  # above the axes, where no line is
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False
-        )
+        legend_above(self.ax_, 3)
         return self

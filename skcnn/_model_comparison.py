@@ -22,7 +22,7 @@ from skcnn._comparison_report import (
     paragraphs,
     plural,
 )
-from skcnn._errors import ComparisonWarning, did_you_mean, warn_caller
+from skcnn._errors import ComparisonWarning, check_option, warn_caller
 from skcnn._evaluation import last_line
 from skcnn._paired_tests import corrected_interval, holm, paired_differences, paired_test
 
@@ -72,7 +72,7 @@ class ModelComparison:
           Holm's procedure adjusted for the number of models of this metric;
         - p_better, p_equivalent, p_worse: posterior probabilities that the model is
           better than the baseline by more than `rope`, as good, or worse;
-        - fit_seconds, predict_seconds: means of the splits;
+        - fit_seconds, predict_seconds: medians of the splits;
         - n_parameters: trainable numbers of ConvNets, linear models and dense networks,
           the mean of the splits, NaN for others;
         - n_failed: splits without a score. With any there is no mean and no test.
@@ -175,21 +175,31 @@ class ModelComparison:
             rows[model] = row
         block = pd.DataFrame.from_dict(rows, orient="index", columns=_TESTED)
         block["p_adjusted"] = holm(block["p_value"].to_numpy(float))
-        costs = long.groupby("model")[["fit_seconds", "predict_seconds", "n_parameters"]]
-        costs = costs.mean().astype(float).reindex(self.models)
+        groups = long.groupby("model")
+        # the first fit of a process imports what the others find: no mean
+        seconds = groups[["fit_seconds", "predict_seconds"]].median()
+        costs = seconds.join(groups["n_parameters"].mean()).astype(float).reindex(self.models)
         failed = scores.isna().sum().reindex(self.models).rename("n_failed")
         return pd.concat([block, costs, failed], axis=1)
 
     def _warn_of_constant(self, metric: str, model: str, constant: bool) -> None:
-        if constant and self.n_splits > 1:
+        if constant:
             warn_caller(
                 f"The {metric} of {model!r} differs from that of {self.baseline!r} by the same "
-                f"number on all {self.n_splits} splits: its variance cannot be estimated, and "
-                "a p value of 0 says nothing about other samples. Use more or larger splits.",
+                f"number on all {self.n_splits} splits, or not at all: nothing is known of its "
+                "variance, and there is no test. Use more or larger splits.",
                 ComparisonWarning,
             )
 
     def _warn_of_design(self) -> None:
+        for metric in self.metrics:
+            scores = self.table["mean"][metric]
+            if np.isnan(scores[self.baseline]) and scores.notna().any():
+                warn_caller(
+                    f"The baseline {self.baseline!r} has no mean {metric}, so that no model has a "
+                    "test. Choose another, without fitting again, with the method against.",
+                    ComparisonWarning,
+                )
         if self.n_splits == 1 and len(self.models) > 1:
             warn_caller(
                 "One split has no variance to estimate: there are no intervals and no tests. "
@@ -243,7 +253,13 @@ class ModelComparison:
         -------
         float
             In units of the score.
+
+        Raises
+        ------
+        ValueError
+            If there is no such metric.
         """
+        check_option("metric", metric, self.metrics)
         return self._ropes[metric]
 
     def rank_test(self) -> NoReturn:
@@ -350,11 +366,18 @@ def _check_fold_scores(fold_scores: Any) -> pd.DataFrame:
     for name in COLUMNS:
         if name not in table:
             table[name] = "" if name == "error" else np.nan
-    table = table.astype({"model": str, "metric": str, "score": float, "error": object})
+    try:
+        for name in ("score", "n_train", "n_test"):
+            table[name] = pd.to_numeric(table[name])
+        table = table.astype({"model": str, "metric": str, "score": float, "error": object})
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The 'fold_scores' parameter must have numbers in score, n_train and n_test. {error}"
+        ) from None
     table["score"] = table["score"].where(np.isfinite(table["score"]))
     table["error"] = table["error"].fillna("")
     sizes = table[["n_train", "n_test"]]
-    if not (sizes > 0).all(axis=None):
+    if not (np.isfinite(sizes) & (sizes > 0)).all(axis=None):
         raise ValueError(
             "The 'fold_scores' parameter must have positive numbers n_train and n_test. Got "
             f"{sizes.min().to_dict()}."
@@ -372,11 +395,7 @@ def _check_fold_scores(fold_scores: Any) -> pd.DataFrame:
 def check_baseline(baseline: str | None, models: list[str]) -> str:
     if baseline is None:
         return models[0]
-    if baseline not in models:
-        raise InvalidParameterError(
-            f"The 'baseline' parameter must be one of the models {models}. Got {baseline!r} "
-            f"instead.{did_you_mean(baseline, models)}"
-        )
+    check_option("baseline", baseline, models)
     return baseline
 
 

@@ -29,8 +29,8 @@ class PairedTest:
     p_better, p_equivalent, p_worse : float
         Posterior probabilities, which sum to one.
     constant : bool
-        Whether all differences are the same number and not zero, so that nothing can be
-        said of their variance.
+        Whether all differences are the same number, so that nothing is known of their
+        variance: everything but the mean is NaN.
     """
 
     difference: float = nan
@@ -80,11 +80,15 @@ def corrected_error(values: np.ndarray, test_share: float) -> float:
 
 
 def corrected_interval(values: np.ndarray, test_share: float) -> tuple[float, float, float]:
-    """Return the mean of scores of folds and its corrected 95 % interval."""
+    """Return the mean of scores of folds and its corrected 95 % interval.
+
+    The interval is NaN where nothing is known of the variance: for one score, or scores
+    that are all the same.
+    """
     if not np.isfinite(values).all():
         return nan, nan, nan
     mean, error = float(np.mean(values)), corrected_error(values, test_share)
-    if isnan(error):
+    if isnan(error) or error == 0:
         return mean, nan, nan
     reach = error * float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1))
     return mean, mean - reach, mean + reach
@@ -115,11 +119,7 @@ def paired_test(differences: np.ndarray, test_share: float, rope: float) -> Pair
     if isnan(mean) or isnan(error):
         return PairedTest(mean)
     if error == 0:
-        better, worse = float(mean > rope), float(mean < -rope)
-        p_value = 1.0 if mean == 0 else 0.0
-        return PairedTest(
-            mean, low, high, p_value, better, 1 - better - worse, worse, constant=mean != 0
-        )
+        return PairedTest(mean, constant=True)
     posterior = stats.t(len(differences) - 1, mean, error)
     better, worse = float(posterior.sf(rope)), float(posterior.cdf(-rope))
     p_value = 2 * float(stats.t.sf(abs(mean) / error, len(differences) - 1))
@@ -157,9 +157,9 @@ class RankFigures:
     mean_ranks : ndarray of shape (n_models,)
         1 is the best.
     pairs : ndarray of shape (n_models, n_models)
-        p values of the pairs, adjusted for their number (Nemenyi's test).
+        p values of the pairs, of several adjusted for their number (Nemenyi's test).
     critical_difference : float
-        Mean ranks that are farther apart differ at the 5 % level.
+        Mean ranks that are farther apart differ at the 5 % level; NaN for two models.
     """
 
     name: str
@@ -217,9 +217,10 @@ def rank_figures(scores: np.ndarray) -> RankFigures:
         return RankFigures(name, nan, nan, nan, mean_ranks, nothing, nan)
     if n_models == 2:
         statistic, p_value, smallest_p = _signed_ranks(scores)
-    else:
-        statistic, p_value = _friedman(ranks)
-        smallest_p = float(stats.chi2.sf(n_datasets * (n_models - 1), n_models - 1))
+        pairs = np.array([[1.0, p_value], [p_value, 1.0]])
+        return RankFigures(name, statistic, p_value, smallest_p, mean_ranks, pairs, nan)
+    statistic, p_value = _friedman(ranks)
+    smallest_p = float(stats.chi2.sf(n_datasets * (n_models - 1), n_models - 1))
     error = sqrt(n_models * (n_models + 1) / (6 * n_datasets))
     distances = np.abs(mean_ranks[:, None] - mean_ranks) / error
     pairs = stats.studentized_range.sf(distances * sqrt(2), n_models, inf)

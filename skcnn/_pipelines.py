@@ -7,10 +7,12 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._augmented import Augmented
 from skcnn._base import BaseConvNet
 from skcnn._lazy import originals
 from skcnn._validation import Images, check_images
@@ -31,24 +33,59 @@ def end_of(estimator: Any) -> Any:
     return model
 
 
+def nets_in(estimator: Any) -> list[BaseConvNet]:
+    """Return the ConvNet that an estimator is, or those among its parameters."""
+    params = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}
+    return [each for each in (estimator, *params.values()) if isinstance(each, BaseConvNet)]
+
+
 def convnet_of(estimator: Any) -> BaseConvNet | None:
     """Return the ConvNet that `estimator` is or ends in, or None."""
     net = final_step(estimator)
     return net if isinstance(net, BaseConvNet) else None
 
 
-def before_final(pipeline: Any, X: Any) -> Any:
-    """Return `X` as the last step of a Pipeline, also a nested one, is given it to predict."""
-    while isinstance(pipeline, Pipeline):
-        if len(pipeline.steps) > 1:
-            X = pipeline[:-1].transform(X)
-        pipeline = pipeline.steps[-1][1]
-    return X
-
-
 def best_of_search(estimator: Any) -> Any:
     """Return what a fitted search found, or what is no fitted search itself."""
     return getattr(estimator, "best_estimator_", estimator)
+
+
+def fitted_end(estimator: Any) -> Any:
+    """Return what a fitted estimator ends in, also inside fitted searches."""
+    model = final_step(estimator)
+    while best_of_search(model) is not model:
+        model = final_step(best_of_search(model))
+    return model
+
+
+def before_final(estimator: Any, X: Any) -> Any:
+    """Return `X` as what an estimator ends in is given it to predict."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            X = estimator[:-1].transform(X) if len(estimator.steps) > 1 else X
+            estimator = estimator.steps[-1][1]
+        elif best_of_search(estimator) is not estimator:
+            estimator = best_of_search(estimator)
+        else:
+            return X
+
+
+def convnet_in(estimator: Any) -> BaseConvNet:
+    """Return the ConvNet, fitted or not, of a Pipeline or of a fitted search, or itself.
+
+    Raises
+    ------
+    TypeError
+        If there is none.
+    """
+    net = fitted_end(estimator)
+    if not isinstance(net, BaseConvNet):
+        raise TypeError(
+            "estimator must be a ConvNetClassifier or ConvNetRegressor, fitted or not, a "
+            "Pipeline that ends in one, or a fitted search for one that was refitted. Got "
+            f"{type(final_step(estimator)).__name__}."
+        )
+    return net
 
 
 def fitted_convnet(estimator: Any) -> BaseConvNet:
@@ -66,8 +103,10 @@ def fitted_convnet(estimator: Any) -> BaseConvNet:
     NotFittedError
         If it is not fitted.
     """
-    net = convnet_of(best_of_search(estimator))
-    if net is None:
+    net = fitted_end(estimator)
+    if isinstance(net, BaseSearchCV) and isinstance(end_of(net), BaseConvNet):
+        check_is_fitted(net)  # else it was not refitted
+    if not isinstance(net, BaseConvNet):
         raise TypeError(
             "estimator must be a fitted ConvNetClassifier or ConvNetRegressor, a Pipeline "
             "that ends in one, or a search for one that was refitted. Got "
@@ -88,7 +127,7 @@ def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
         As for the estimator's `predict`.
     """
     net = fitted_convnet(estimator)
-    X = before_final(best_of_search(estimator), originals(X))
+    X = before_final(estimator, originals(X))
     images = check_images(net, originals(X))
     net._value_range.warn_if_rescaled(images.rows)
     return net, images
@@ -98,11 +137,14 @@ def n_parameters_of(estimator: Any) -> int | None:
     """Return how many numbers a fitted model learned, None where that is not counted.
 
     Of a ConvNet the trainable parameters, of linear models and scikit-learn's dense
-    networks coefficients and intercepts; of a Pipeline or a search those of its end.
+    networks coefficients and intercepts; of a Pipeline or a search those of its end,
+    of `Augmented` and TransformedTargetRegressor those of their estimator.
     """
-    model = final_step(estimator)
-    while best_of_search(model) is not model:
-        model = final_step(best_of_search(model))
+    model = fitted_end(estimator)
+    if isinstance(model, TransformedTargetRegressor):
+        return n_parameters_of(model.regressor_)
+    if isinstance(model, Augmented):
+        return n_parameters_of(model.estimator_)
     if isinstance(model, BaseConvNet):
         return model.n_parameters_
     if getattr(model, "coef_", None) is not None:  # kernel machines have an intercept only

@@ -39,12 +39,12 @@ class _RichBar:
             return Column(no_wrap=True, min_width=width)
 
         columns = (
-            TextColumn("{task.description}", table_column=whole(len(name))),
+            TextColumn("{task.description}", table_column=whole(len(name)), markup=False),
             BarColumn(bar_width=8, table_column=whole(8)),
             MofNCompleteColumn(table_column=whole(2 * len(str(total or "?")) + 1)),
             TimeLeft(elapsed_when_finished=True, table_column=whole(7)),
             # the figures are cut where the screen is narrow
-            TextColumn("{task.fields[figures]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.fields[figures]}", table_column=Column(no_wrap=True), markup=False),
         )
         self.progress = Progress(*columns)
         self.task = self.progress.add_task(name, total=total, figures="")

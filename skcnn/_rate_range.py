@@ -16,7 +16,7 @@ from sklearn.utils import check_scalar
 from skorch.callbacks import Callback
 
 from skcnn._errors import TrainingDivergedError
-from skcnn._pipelines import best_of_search, convnet_of, fitted_convnet
+from skcnn._pipelines import best_of_search, convnet_in
 
 FEWEST_STEPS = 50
 # Losses that an average is of, as a share of all steps: so the suggestion hardly depends on
@@ -140,15 +140,17 @@ def rate_range(
     TypeError
         If there is no ConvNet.
     ValueError
-        If the rates do not grow.
+        If the rates are not finite or do not grow.
     TrainingDivergedError
         If the first loss is infinite or NaN.
     """
     check_scalar(n_steps, "n_steps", Integral, min_val=FEWEST_STEPS)
     check_scalar(low, "low", Real, min_val=0, include_boundaries="neither")
     check_scalar(high, "high", Real, min_val=low, include_boundaries="neither")
-    model = best_of_search(estimator)
-    net = clone(convnet_of(model) or fitted_convnet(estimator))  # which tells what is wrong
+    for name, rate in (("low", low), ("high", high)):
+        if not np.isfinite(rate):
+            raise ValueError(f"{name} == {rate}, must be a finite number.")
+    net = clone(convnet_in(estimator))
     window = round(WINDOW * n_steps)
     test = _GrowingRate(np.geomspace(low, high, n_steps), window)
     # the user's callbacks could stop the training or write files
@@ -156,17 +158,21 @@ def rate_range(
     if random_state is not None:
         net.set_params(random_state=random_state)
     with suppress(_EndOfTest):
-        net.fit(_training_samples(model, X, y), y, sample_weight=sample_weight)
+        net.fit(_training_samples(estimator, X, y), y, sample_weight=sample_weight)
     losses = np.array(test.losses)
     if len(losses) == 0:
         raise TrainingDivergedError("The training loss of the first batch is infinite or NaN.")
     return RateRange(test.rates[: len(losses)], losses, average_losses(losses, window), window)
 
 
-def _training_samples(pipeline: Any, X: Any, y: Any) -> Any:
-    """Return `X` as a Pipeline's last step is given it to fit, by clones of the others."""
-    while isinstance(pipeline, Pipeline):
-        if len(pipeline.steps) > 1:
-            X = clone(pipeline[:-1]).fit_transform(X, y)
-        pipeline = pipeline.steps[-1][1]
-    return X
+def _training_samples(estimator: Any, X: Any, y: Any) -> Any:
+    """Return `X` as the network inside is given it to fit, by clones of the steps before."""
+    while True:
+        if isinstance(estimator, Pipeline):
+            if len(estimator.steps) > 1:
+                X = clone(estimator[:-1]).fit_transform(X, y)
+            estimator = estimator.steps[-1][1]
+        elif best_of_search(estimator) is not estimator:
+            estimator = best_of_search(estimator)
+        else:
+            return X

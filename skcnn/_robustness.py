@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring
+from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skcnn._affine import RandomRotation, RandomZoom
+from skcnn._augmentation import FILL_CONSTRAINTS
 from skcnn._augmenter import Params
-from skcnn._errors import InputShapeError, did_you_mean
+from skcnn._errors import InputShapeError, check_option
 from skcnn._geometric import RandomCrop
+from skcnn._image_ops import FILLS
 from skcnn._lazy import originals, values_as
 from skcnn._pipelines import best_of_search, convnet_of
 from skcnn._validation import InputLayout, read_samples
@@ -80,10 +83,14 @@ def robustness_scores(
 
     The parameters are those of `RobustnessDisplay.from_estimator`.
     """
-    if kind not in LIMITS:
+    check_option("kind", kind, LIMITS)
+    check_option("fill", fill, FILLS)
+    constraint = {"fill_value": FILL_CONSTRAINTS["fill_value"]}
+    validate_parameter_constraints(constraint, {"fill_value": fill_value}, "RobustnessDisplay")
+    if y is None:
         raise ValueError(
-            f"The 'kind' parameter must be one of {list(LIMITS)}. Got {kind!r} instead."
-            + did_you_mean(kind, LIMITS)
+            "RobustnessDisplay requires y, the true labels or numbers of the samples, for the "
+            "score. Got y=None."
         )
     check_is_fitted(estimator)
     X = originals(X)
@@ -95,7 +102,6 @@ def robustness_scores(
         )
     values = _default_values(kind, layout) if values is None else _check_values(kind, values)
     augmentation = AUGMENTATIONS[kind](fill=fill, fill_value=fill_value)
-    augmentation._check_parameters()
     score = _score_function(estimator, y, scoring, sample_weight)
     baseline = score(X)
 

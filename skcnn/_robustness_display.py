@@ -3,11 +3,12 @@
 The scores are computed in ``_robustness``; matplotlib itself is imported in ``_displays``.
 """
 
+from textwrap import fill as wrapped
 from typing import Any, Self
 
 import numpy as np
 
-from skcnn._displays import new_axes
+from skcnn._displays import BLUE, GREEN, ORANGE, PURPLE, RED, legend_above, new_axes
 from skcnn._robustness import robustness_scores
 
 X_LABELS = {
@@ -15,16 +16,17 @@ X_LABELS = {
     "rotation": "rotation (degrees, counter-clockwise)",
     "zoom": "zoom (factor of the size)",
 }
-# Okabe and Ito's colours; the markers differ as well.
 CURVES = (
-    {"color": "#0072B2", "marker": "o"},
-    {"color": "#D55E00", "marker": "s"},
-    {"color": "#009E73", "marker": "^"},
-    {"color": "#CC79A7", "marker": "D"},
-    {"color": "#E69F00", "marker": "v"},
+    {"color": BLUE, "marker": "o"},
+    {"color": RED, "marker": "s"},
+    {"color": GREEN, "marker": "^"},
+    {"color": PURPLE, "marker": "D"},
+    {"color": ORANGE, "marker": "v"},
 )
 CURVE_ID = "skcnn robustness"  # by which curves of earlier displays are found
-MOST_NUMBERS = 11  # in a row of a map
+NUMBER_INCHES = 0.32  # of a map's row, for each score that is written
+BAR = (1.04, 0.0, 0.05, 1.0)  # of the colours, in a map's width and height
+LETTER_INCHES, FEWEST_LETTERS = 0.085, 12  # of a map's title
 DARK = 0.6  # share of the colour scale below which text is white
 
 
@@ -166,7 +168,7 @@ class RobustnessDisplay:
         ------
         ValueError
             If `X` has flat rows and nothing tells their shape, if signals are to be turned,
-            or for unknown values of the other parameters.
+            if there is no `y`, or for unknown values of the other parameters.
         NotFittedError
             If the estimator is not fitted.
         MissingDependencyError
@@ -230,10 +232,15 @@ class RobustnessDisplay:
         self.ax_.set_yticks(places, self.values)
         self.ax_.set(xlabel="shift to the right (pixels)", ylabel="shift down (pixels)")
         title = f"unchanged: {self.baseline:.3g}"
-        self.ax_.set_title(title if self.name is None else f"{self.name}, {title}")
-        bar = self.figure_.colorbar(image, ax=self.ax_, label=self.score_name)
+        title = title if self.name is None else f"{self.name}, {title}"
+        box = self.ax_.get_window_extent()
+        letters = int(box.width / self.figure_.dpi / LETTER_INCHES)
+        title = wrapped(title, max(letters, FEWEST_LETTERS))
+        self.ax_.set_title(title, fontsize="medium")
+        # within the axes' own frame: axes of the figure's would not follow the map's
+        bar = self.figure_.colorbar(image, cax=self.ax_.inset_axes(BAR), label=self.score_name)
         bar.ax.axhline(self.baseline, color="black", linestyle=":", linewidth=2)
-        if len(places) > MOST_NUMBERS:
+        if min(box.width, box.height) / self.figure_.dpi < NUMBER_INCHES * len(places):
             return
         for (row, column), score in np.ndenumerate(self.scores):
             colour = "white" if score < low + DARK * (high - low) else "black"
@@ -250,6 +257,4 @@ class RobustnessDisplay:
         label = None if n_curves else "unchanged samples"
         self.ax_.axhline(self.baseline, linestyle=":", color=style["color"], label=label)
         self.ax_.set(xlabel=X_LABELS[self.kind], ylabel=self.score_name)
-        self.ax_.legend(  # above the axes, where no line is
-            loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=3, frameon=False
-        )
+        legend_above(self.ax_, 3)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from skcnn._base import BaseConvNet
 from skcnn._device import safe_after_fork
-from skcnn._errors import did_you_mean
+from skcnn._errors import check_option, did_you_mean
 from skcnn._inspection import NetworkProbe, Tap, computing, with_channels
 from skcnn._pipelines import network_samples
 from skcnn._shapes import per_axis
@@ -82,12 +82,13 @@ default="gradient"
     Raises
     ------
     TypeError
-        If there is no ConvNet in `estimator`.
+        If there is no ConvNet in `estimator`, or `n_steps` is no integer.
     NotFittedError
         If it is not fitted.
     ValueError
-        If the network has no such class, output or layer, or a parameter is of no use for
-        `method`.
+        If the network has no such class, output or layer, a parameter has no legal value, or
+        `layer` or `window` is given for another method than theirs (`baseline` and `n_steps`
+        are ignored there). Also if the result is not finite, or the network has no gradient.
 
     See Also
     --------
@@ -146,10 +147,35 @@ default="gradient"
     >>> bool(maps[:, 2:6, 7:11].mean() > 3 * maps.mean())
     True
     """
-    check_method(method)
+    net, images = network_samples(estimator, X)
+    return saliency_of(
+        net,
+        images,
+        method,
+        target,
+        layer=layer,
+        baseline=baseline,
+        n_steps=n_steps,
+        window=window,
+    )
+
+
+@safe_after_fork()
+def saliency_of(
+    net: BaseConvNet,
+    images: Images,
+    method: str,
+    target: Any,
+    *,
+    layer: str | int | None = None,
+    baseline: Any = 0.0,
+    n_steps: int = 64,
+    window: int | Sequence[int] | None = None,
+) -> np.ndarray:
+    """Return the saliency of samples past the gate, as `saliency` does."""
+    check_option("method", method, METHODS)
     _check_own_parameters(method, layer=layer, window=window)
     check_scalar(n_steps, "n_steps", Integral, min_val=1)
-    net, images = network_samples(estimator, X)
     start = _baseline_row(baseline, net._layout)
     with computing(net):
         explanation = _Explanation(net, images, target)
@@ -168,15 +194,6 @@ default="gradient"
             "are far beyond those of the training samples, or the weights diverged."
         )
     return maps
-
-
-def check_method(method: Any, parameter: str = "method") -> None:
-    """Refuse what is no method, as the value of `parameter`."""
-    if method not in METHODS:
-        raise ValueError(
-            f"The {parameter!r} parameter must be one of {list(METHODS)}. Got {method!r} "
-            f"instead.{did_you_mean(method, METHODS)}"
-        )
 
 
 def _check_own_parameters(method: str, **given: Any) -> None:
@@ -238,14 +255,22 @@ def target_codes(net: Any, target: Any, n_samples: int) -> Tensor | None:
         )
     codes = {label: code for code, label in enumerate(labels)}
     each = given.ravel().tolist()
-    unknown = [label for label in each if label not in codes]
+    found = [_looked_up(codes, label) for label in each]
+    unknown = [label for label, code in zip(each, found, strict=True) if code is None]
     if unknown:
         near = did_you_mean(unknown[0], (label for label in labels if isinstance(label, str)))
         raise ValueError(
             f"The 'target' parameter must be {what}, one of {labels}, or one for each "
             f"sample. Got {unknown[0]!r} instead.{near}"
         )
-    return torch.tensor([codes[label] for label in each]).expand(n_samples)
+    return torch.tensor(found).expand(n_samples)
+
+
+def _looked_up(codes: Mapping[Any, int], label: Any) -> int | None:
+    try:
+        return codes.get(label)
+    except TypeError:  # a label has a hash
+        return None
 
 
 class _Explanation:

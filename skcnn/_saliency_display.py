@@ -3,25 +3,28 @@
 matplotlib itself is imported in ``_displays``; the numbers come from ``_saliency``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
+from skcnn._displays import ORANGE
+from skcnn._errors import check_option
 from skcnn._lazy import originals
 from skcnn._pictures import CELL_INCHES, PictureGrid, value_limits
 from skcnn._pipelines import before_final, best_of_search, fitted_convnet
-from skcnn._saliency import check_method, saliency, target_codes
-from skcnn._validation import check_images
+from skcnn._saliency import METHODS, saliency_of, target_codes
+from skcnn._validation import Images, check_images
 
 CURVE_INCHES = 1.6
 DIM = 2.2  # how much darker a sample is under its map
 HEAT = "inferno"
-AREA = {"color": "#E69F00", "alpha": 0.8, "linewidth": 0}
+AREA = {"color": ORANGE, "alpha": 0.8, "linewidth": 0}
 CURVE = {"color": "0.3", "lw": 0.7}
 TITLES = {
     "gradient": "gradient",
@@ -132,23 +135,23 @@ default=("gradient", "integrated_gradients", "grad_cam")
         NotFittedError
             If it is not fitted.
         ValueError
-            If a method is unknown, or the network has no such class or output.
+            If there is no method or an unknown one, or the network has no such class or
+            output.
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        methods = [methods] if isinstance(methods, str) else list(methods)
-        for method in methods:
-            check_method(method, "methods")
+        methods = _chosen_methods(methods)
         net, X = fitted_convnet(estimator), originals(X)
         few = np.arange(min(n_samples, _num_samples(X)))
         if np.ndim(target) == 1 and len(target) == _num_samples(X):
             target = np.asarray(target, dtype=object)[few]
         X = before_final(best_of_search(estimator), _safe_indexing(X, few))
         images = check_images(net, originals(X))
-        labels, target = _answers(net, X, target_codes(net, target, len(few)))
+        codes = target_codes(net, target, len(few))
+        labels, target = _answers(net, _as_at_fit(net, images), codes)
         axis = -1 if net._layout.channels == "last" else 1
-        maps = [np.abs(saliency(net, X, method=m, target=target)).max(axis) for m in methods]
+        maps = [np.abs(saliency_of(net, images, m, target)).max(axis) for m in methods]
         display = cls(
             samples=images.as_batch(images.rows).numpy(),
             maps=np.array(maps),
@@ -195,6 +198,27 @@ default=("gradient", "integrated_gradients", "grad_cam")
         columns = ["sample", *(TITLES.get(method, method) for method in self.methods)]
         grid.set_labels(self.labels, columns)
         return self
+
+
+def _chosen_methods(methods: Any) -> list[str]:
+    """Return the names of the methods that are drawn."""
+    several = isinstance(methods, Iterable) and not isinstance(methods, str)
+    chosen = list(methods) if several else [methods]
+    if not chosen:
+        raise ValueError(
+            f"The 'methods' parameter must have one or more of {list(METHODS)}. Got {methods!r} "
+            "instead."
+        )
+    for method in chosen:
+        check_option("methods", method, METHODS)
+    return chosen
+
+
+def _as_at_fit(net: Any, images: Images) -> Any:
+    """Return samples with the names of columns seen at fit: reading `X` has warned of its own."""
+    names = getattr(net, "feature_names_in_", None)
+    rows = images.rows.numpy()
+    return rows if names is None else pd.DataFrame(rows, columns=names)
 
 
 def _answers(net: Any, X: Any, codes: Any) -> tuple[list[str], Any]:

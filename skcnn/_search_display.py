@@ -12,7 +12,17 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._displays import LOG_SCALE_RATIO, new_axes
+from skcnn._displays import (
+    BLUE,
+    GREY,
+    LOG_SCALE_RATIO,
+    ORANGE,
+    PURPLE,
+    RED,
+    legend_above,
+    new_axes,
+)
+from skcnn._errors import check_option
 from skcnn._network_size import SIZES
 from skcnn._search import ConvNetSearchCV
 
@@ -26,8 +36,6 @@ AXIS_LABELS = {
     "fit_seconds": "seconds to fit a fold",
     "n_epochs": "training epochs",
 }
-# Okabe and Ito's colours, told apart by colour-blind readers too; the shapes differ as well.
-BLUE, ORANGE, RED, PURPLE, GREY = "#0072B2", "#E69F00", "#D55E00", "#CC79A7", "0.35"
 STATES = {  # in the order of the legend
     "COMPLETE": ("complete", {"marker": "o", "color": BLUE}),
     "PRUNED": ("pruned", {"marker": "s", "color": ORANGE}),
@@ -163,7 +171,7 @@ class SearchDisplay:
                 f"search must be a fitted ConvNetSearchCV. Got {type(search).__name__} instead."
             )
         check_is_fitted(search, "study_")
-        _check_option("kind", kind, KINDS)
+        check_option("kind", kind, KINDS)
         objectives = search._objectives()
         display = cls(
             trials=_trials_of(search, objectives),
@@ -198,8 +206,8 @@ class SearchDisplay:
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
-        _check_option("kind", kind, KINDS)
-        _check_option("x", x, tuple(X_AXES))
+        check_option("kind", kind, KINDS)
+        check_option("x", x, X_AXES)
         self._check_drawable(kind, x)
         if ax is None:
             n_bars = 0 if self.importances is None else len(self.importances)
@@ -300,13 +308,8 @@ class SearchDisplay:
         for arrow in arrows[:1]:
             style = {"marker": arrow, "color": GREY, **DOTS}
             handles.append(self.ax_.scatter([], [], label="beyond the scale", **style))
-        self.ax_.legend(  # above the axes, where no point is
-            handles=handles,
-            loc="lower center",
-            bbox_to_anchor=(0.5, 1.0),
-            ncols=len(handles) if len(handles) <= MOST_IN_A_LINE else 3,
-            frameon=False,
-        )
+        n_columns = len(handles) if len(handles) <= MOST_IN_A_LINE else 3
+        legend_above(self.ax_, n_columns, handles=handles)
 
 
 @dataclass(frozen=True)
@@ -376,13 +379,6 @@ def set_log_ticks(ax: Any, axis: str) -> None:
     ticks = [tick for tick in ticks if low <= tick <= high]
     ax.tick_params(axis=axis, which="minor", labelbottom=False, labelleft=False)
     getattr(ax, f"set_{axis}ticks")(ticks, [f"{tick:,.9g}" for tick in ticks])
-
-
-def _check_option(name: str, value: Any, options: Sequence[str]) -> None:
-    if value not in options:
-        raise ValueError(
-            f"The {name!r} parameter must be one of {list(options)}. Got {value!r} instead."
-        )
 
 
 def _trials_of(search: ConvNetSearchCV, objectives: Sequence[str]) -> pd.DataFrame:

@@ -73,7 +73,7 @@ def run_search(
     earlier : set of int
         Trials that were there before.
     """
-    n_jobs = _n_processes(plan, n_jobs)
+    n_jobs = processes_for([plan.cv.estimator], n_jobs, "trials", plan.n_trials)
     interrupted = False
     with ExitStack() as stack:
         where = storage
@@ -107,11 +107,6 @@ def run_search(
         else:  # without the sampler's hold on the data
             study = optuna.load_study(study_name=study_name, storage=opened.storage)
         return study, _records(plan, study, runner.params), interrupted, earlier
-
-
-def _n_processes(plan: SearchPlan, given: int | None) -> int:
-    n_jobs = processes_for([plan.cv.estimator], given, "trials")
-    return n_jobs if plan.n_trials is None else min(n_jobs, plan.n_trials)
 
 
 def _run_workers(

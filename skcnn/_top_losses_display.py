@@ -13,6 +13,7 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length, check_scalar
 
+from skcnn._displays import ALARM, GREY
 from skcnn._lazy import originals
 from skcnn._pictures import PictureGrid, channels_first, value_limits
 from skcnn._pipelines import best_of_search, network_samples
@@ -26,8 +27,6 @@ CHARACTER_WIDTH = 0.58  # in its size: a little more than the average
 LONGEST_LABEL = 14  # characters
 SMALLEST_CELL, TITLE_INCHES = 1.2, 3.4
 SUM_TOLERANCE = 1e-3  # of probabilities, which may be float16
-# A dark vermillion; the text tells the same.
-WRONG, RIGHT = "#B34700", "0.35"
 
 
 class TopLossesDisplay:
@@ -275,20 +274,20 @@ def _label(label: Any) -> str:
 
 def _colour_of(row: dict[Hashable, Any]) -> str:
     is_wrong = "probability" in row and row["true"] != row["predicted"]
-    return WRONG if is_wrong else RIGHT
+    return ALARM if is_wrong else GREY  # the text tells the same
 
 
 def _class_losses(targets: np.ndarray, prob: np.ndarray, known: ClassTargets) -> pd.DataFrame:
     """Return truth, prediction and loss of each sample, for codes or indicators."""
     if known.multilabel:
         of_each = np.where(targets == 1, prob, 1 - prob)
-        of_true, of_said = of_each.prod(1), np.maximum(prob, 1 - prob).prod(1)
+        of_said = np.maximum(prob, 1 - prob).prod(1)
         true, said = _label_sets(targets == 1, known), _label_sets(prob > 0.5, known)
     else:
-        of_true, of_said = prob[np.arange(len(prob)), targets], prob.max(1)
+        of_each, of_said = prob[np.arange(len(prob)), targets][:, np.newaxis], prob.max(1)
         true, said = known.classes[targets], known.classes[prob.argmax(1)]
     with np.errstate(divide="ignore"):  # infinite for what was said to be impossible
-        loss = -np.log(of_true)
+        loss = -np.log(of_each).sum(1)  # a product of many probabilities would be zero
     return _table(true=true, predicted=said, probability=of_said, loss=loss)
 
 

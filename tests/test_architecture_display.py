@@ -264,7 +264,7 @@ def test_a_missing_shape_is_named():
 
 
 def test_other_estimators_are_refused():
-    with pytest.raises(TypeError, match=r"ConvNetClassifier or ConvNetRegressor.*LogisticReg"):
+    with pytest.raises(TypeError, match=r"ConvNetRegressor, fitted or not, .* Got LogisticReg"):
         ArchitectureDisplay.from_estimator(LogisticRegression())
 
 

@@ -32,6 +32,9 @@ from small_nets import small
 from skcnn import ConvNetRegressor, RandomNoise, compare_models
 from skcnn.exceptions import ComparisonWarning, LeakageWarning
 
+# on so few samples models often agree
+pytestmark = pytest.mark.filterwarnings("ignore:.*by the same number on all:UserWarning")
+
 X, Y = load_iris(return_X_y=True)
 MODELS = {"Bayes": GaussianNB(), "SVC": SVC()}
 TREE = DecisionTreeClassifier(random_state=0)
@@ -320,7 +323,7 @@ def test_weights_mean_repetition(scoring):
     expected = repeated_scores(SVC(), scoring)
     for name in PIPES:
         assert_allclose(scores_of(comparison, name), expected)
-    assert_allclose(comparison.table["p_value"].iloc[1:], 1)
+    assert_allclose(comparison.table["difference"].dropna(), 0, atol=1e-12)
     plain = compare_models({"a": SVC(), "b": SVC()}, X, Y)
     assert not np.allclose(scores_of(plain, "a"), expected)
 

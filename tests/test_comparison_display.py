@@ -14,7 +14,7 @@ from skcnn.exceptions import MissingDependencyError
 
 COSTS = [kind for kind in KINDS if kind != "differences"]
 NAN = np.nan
-FEW = pytest.mark.filterwarnings("ignore::skcnn.exceptions.ComparisonWarning")
+DOUBTED = pytest.mark.filterwarnings("ignore::skcnn.exceptions.ComparisonWarning")
 
 
 @pytest.fixture(autouse=True)
@@ -151,6 +151,7 @@ def test_failed_models_are_named_below():
     assert_readable(display)
 
 
+@DOUBTED
 def test_a_failed_baseline_leaves_nothing_to_draw():
     scores = draws(0.9, 0.92, 0.93)
     scores["model 0"][3] = NAN
@@ -160,7 +161,7 @@ def test_a_failed_baseline_leaves_nothing_to_draw():
     assert len(means_of(draw(comparison, "fit_seconds"))) == 2
 
 
-@FEW
+@DOUBTED
 def test_a_single_split_has_no_interval():
     display = draw(comparison_of(draws(0.9, 0.92, n_splits=1)))
     assert_allclose(np.ptp(intervals_of(display), axis=1), 0)
@@ -198,6 +199,19 @@ def test_costs_of_any_size_can_be_read(costs, scale):
     assert_readable(display)
     low, high = display.ax_.get_xlim()
     assert low < min(costs) <= max(costs) < high
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_subfigures_are_drawn_in(kind):
+    comparison = comparison_of(draws(0.9, 0.95, 0.8), [(1, 1, 5)] * 3)
+    whole = pyplot.figure(layout="constrained", figsize=(9, 4))
+    inner = whole.subfigures(1, 2)[1].subfigures(2, 1)[0]
+    display = ModelComparisonDisplay.from_comparison(comparison, kind=kind, ax=inner.subplots())
+    whole.canvas.draw()
+    assert display.figure_ is inner
+    boxes = boxes_of(labels_of(display))
+    assert len(boxes) == (0 if kind == "differences" else 3)
+    assert not any(a[1] < b[3] and b[1] < a[3] for a, b in zip(boxes[1:], boxes, strict=False))
 
 
 def test_models_without_a_cost_are_named_below():
@@ -281,6 +295,7 @@ def test_scores_of_any_size(kind, factor):
     assert_readable(display)
 
 
+@DOUBTED
 def test_equal_models_are_at_zero():
     scores = draws(0.9)["model 0"]
     display = draw(comparison_of({"a": scores, "b": scores, "c": scores}))

@@ -15,6 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from skcnn import compare_models
+from skcnn.exceptions import LeakageWarning
 
 X, Y = load_iris(return_X_y=True)
 WEIGHTS = np.ones(150)
@@ -61,7 +62,7 @@ def counted():
         ({"scoring": ["accuracy", "f2"]}, "'f2' is not a valid scoring value"),
         ({"scoring": []}, "Empty list"),
         ({"scoring": {"accuracy"}}, "The 'scoring' parameter of compare_models"),
-        ({"baseline": "svc"}, "The 'baseline' parameter must be one of the models"),
+        ({"baseline": "svc"}, "The 'baseline' parameter must be one of"),
         ({"baseline": "Count"}, "Got 'Count' instead. Did you mean 'counted'"),
         ({"rope": -0.1}, "The 'rope' parameter of compare_models must be"),
         ({"rope": True}, "Got True instead"),
@@ -139,3 +140,18 @@ def test_a_score_without_weights_is_refused(scoring, name):
             scoring=scoring,
             sample_weight=WEIGHTS,
         )
+
+
+PLAIN_MODELS = {"Bayes": GaussianNB(), "svc": SVC()}
+
+
+def test_splits_beyond_the_samples_are_refused():
+    splits = [(np.arange(50), np.arange(50, 60)), (np.arange(10, 50), np.arange(595, 605))]
+    with pytest.raises(ValueError, match=r"below the number of samples, 150\. Got 595\."):
+        compare_models(PLAIN_MODELS, X, Y, cv=splits)
+
+
+def test_samples_on_both_sides_of_a_split_are_told_of():
+    every = np.arange(len(X))
+    with pytest.warns(LeakageWarning, match="Some samples are on both sides"):
+        compare_models(PLAIN_MODELS, X, Y, cv=[(every, every[i::5]) for i in range(5)])

@@ -131,7 +131,7 @@ def test_metrics_have_tests_of_their_own():
 @pytest.mark.parametrize(
     ("comparisons", "message"),
     [
-        ({}, "must have a data set"),
+        ({}, "must be a dict of one or more ModelComparison"),
         ({"x": {"a": 0.5, "b": 0.6}, "y": {"a": 0.5, "c": 0.6}}, r"Got \['a', 'c'\] .* for 'y'"),
         ({"x": {"a": 0.5, "b": 0.6}, "y": {"a": 0.5}}, r"Got \['a'\] .* for 'y'"),
     ],
@@ -224,13 +224,13 @@ FOLDS = {
 @pytest.mark.parametrize(
     ("datasets", "message"),
     [
-        ({"a": IRIS, "b": (IRIS[0], IRIS[1] > 0)}, "'a' and 'b' share samples"),
-        (FOLDS, "'fold 0' and 'fold 1' share samples"),
-        ({"a": IRIS, "b": tuple(a[::-1].copy() for a in IRIS)}, "'a' and 'b' share samples"),
+        ({"a": IRIS, "b": IRIS}, "'a' and 'b' share .* samples"),
+        (FOLDS, "'fold 0' and 'fold 1' share .* samples"),
+        ({"a": IRIS, "b": tuple(a[::-1].copy() for a in IRIS)}, "'a' and 'b' share .* samples"),
         ({"a": IRIS, "w": WINE, "b": (pd.DataFrame(IRIS[0]), IRIS[1])}, "'a' and 'b' share"),
         ({"a": (WINE[0].round().astype(int), WINE[1]), "b": (WINE[0].round(), WINE[1])}, "share"),
-        ({"a": (RandomNoise(1.0).fit_transform(IRIS[0]), IRIS[1]), "b": IRIS}, "share samples"),
-        ({"a": IRIS, "b": (RandomNoise(1.0).fit_transform(IRIS[0]), IRIS[1])}, "share samples"),
+        ({"a": (RandomNoise(1.0).fit_transform(IRIS[0]), IRIS[1]), "b": IRIS}, "share .* samples"),
+        ({"a": IRIS, "b": (RandomNoise(1.0).fit_transform(IRIS[0]), IRIS[1])}, "share .* samples"),
         ({"a": (IRIS[0].reshape(-1, 2, 2), IRIS[1]), "b": (IRIS[0][:90].reshape(-1, 2, 2), IRIS[1][:90])}, "share"),
         ({"iris": IRIS}, r"two or more data sets, {name: \(X, y\)}\. Got 1\."),
         ([IRIS, WINE], r"Got <class 'list'>\."),
@@ -261,3 +261,17 @@ def test_few_common_samples_are_no_shared_data():
     texts = {name: (sparse.csr_array(X), y) for name, (X, y) in PAIR.items()}
     models = {"prior": DummyClassifier(), "tree": DecisionTreeClassifier()}
     assert compare_datasets(texts, models, cv=2).models == ["prior", "tree"]
+
+
+def test_the_same_rows_with_other_targets_are_other_samples():
+    X = np.array(np.meshgrid(*[range(3)] * 4)).reshape(4, -1).T
+    datasets = {"sum": (X, X.sum(1) % 2), "first": (X, (X[:, 0] > 0) ^ (X[:, 1] > 0))}
+    models = {"tree": DecisionTreeClassifier(), "Bayes": GaussianNB()}
+    assert compare_datasets(datasets, models, random_state=0).datasets == ["sum", "first"]
+
+
+def test_a_model_may_be_named_as_a_column():
+    models = {"mean": GaussianNB(), "other": DecisionTreeClassifier(max_depth=1)}
+    table = compare_datasets({"iris": IRIS, "wine": WINE}, models, random_state=0).table
+    assert table["iris"].notna().all()
+    assert table["mean_rank"]["accuracy"].notna().all()

@@ -10,10 +10,12 @@ from matplotlib import pyplot
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ConvNetClassifier, ConvNetRegressor, TrainingHistoryDisplay
+from skcnn._displays import ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, legend_above
 from skcnn._errors import MissingDependencyError
 
 SMALL = {"filters": 2, "hidden_units": (), "max_epochs": 2, "random_state": 0}
@@ -155,9 +157,31 @@ def test_overfitting_is_named():
     assert title.get_text() == display.overfitting_
 
 
-def test_the_name_of_overfitting_lies_above_the_lines():
-    train, valid = rising()
-    display = plot(make_history(train, valid, [0.5] * 20))
+def test_after_early_stopping_the_weights_of_the_best_epoch_are_said_to_be_kept():
+    plain = plot(make_history(*rising()), best_epoch=4).overfitting_
+    display = plot(make_history(*rising()), best_epoch=4, restored=True)
+    assert display.overfitting_ == f"{plain}; weights of epoch 4 kept"
+    title = display.ax_.get_legend().get_title().get_text()
+    assert title.replace("\n", " ") == display.overfitting_
+    assert plot(make_history([2.0, 1.0], [2.0, 1.0]), restored=True).overfitting_ is None
+
+
+@pytest.mark.parametrize("early_stopping", [True, False])
+def test_from_estimator_knows_whether_weights_were_restored(early_stopping, data):
+    X, y = data
+    settings = {"early_stopping": early_stopping, "n_iter_no_change": 9, "max_epochs": 8}
+    model = ConvNetClassifier(**{**SMALL, **settings}).fit(X, y, X_val=X, y_val=y)
+    model.history_[["train_loss", "valid_loss"]] = np.column_stack(rising(8, 2))
+    display = TrainingHistoryDisplay.from_estimator(model)
+    kept = f"; weights of epoch {model.best_epoch_} kept"
+    assert display.overfitting_.endswith(kept) == early_stopping
+
+
+@pytest.mark.parametrize("restored", [False, True])
+def test_the_name_of_overfitting_lies_above_the_lines(restored):
+    history = make_history(*rising(), [0.5] * 20, first=10_000)
+    history[["train_loss", "valid_loss"]] *= 1.234e-5  # the longest numbers
+    display = plot(history, best_epoch=10_010, restored=restored)
     display.figure_.canvas.draw()
     title = display.ax_.get_legend().get_title().get_window_extent()
     texts = [text.get_window_extent() for text in display.ax_.get_legend().get_texts()]
@@ -234,6 +258,12 @@ def test_from_estimator_takes_a_pipeline(data):
     assert display.figure_ is figure
 
 
+def test_from_estimator_takes_a_search(data):
+    search = GridSearchCV(ConvNetClassifier(**SMALL), {"dropout": [0.1]}, cv=2).fit(*data)
+    display = TrainingHistoryDisplay.from_estimator(search)
+    assert display.history is search.best_estimator_.history_
+
+
 @pytest.mark.parametrize(
     "wrap", [lambda net: net, lambda net: make_pipeline(StandardScaler(), net)]
 )
@@ -246,6 +276,21 @@ def test_from_estimator_refuses_other_estimators(data):
     other = LogisticRegression().fit(*data)
     with pytest.raises(TypeError, match=r"must be a fitted ConvNetClassifier .* Got LogisticReg"):
         TrainingHistoryDisplay.from_estimator(other)
+
+
+def test_colours_of_the_palette_are_told_apart():
+    assert len({ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY}) == 7
+
+
+def test_a_legend_above_the_axes_keeps_its_style():
+    ax = pyplot.subplots(layout="constrained")[1]
+    ax.plot([1, 2], label="a line")
+    legend = legend_above(ax, 3, fontsize="small")
+    ax.figure.canvas.draw()
+    assert ax.get_legend() is legend
+    assert not legend.get_frame_on()
+    assert legend.get_texts()[0].get_fontsize() < 10
+    assert legend.get_window_extent().y0 >= ax.get_window_extent().y1
 
 
 def test_missing_matplotlib_is_named(monkeypatch):

@@ -183,11 +183,18 @@ def test_layers_are_chosen_by_name_and_number():
     display = FeatureMapsDisplay.from_estimator(net, X, layers=["pool_1", 0], n_maps=2)
     assert list(display.maps) == ["pool_1", "conv_1"]
     assert list(FeatureMapsDisplay.from_estimator(net, X, layers="conv_2").maps) == ["conv_2"]
-    assert list(FeatureMapsDisplay.from_estimator(net, X, layers=3).maps) == ["pool_1"]
+    for number in (3, np.int64(3)):
+        assert list(FeatureMapsDisplay.from_estimator(net, X, layers=number).maps) == ["pool_1"]
+    both = FeatureMapsDisplay.from_estimator(net, X, layers=np.array([3, 0]))
+    assert list(both.maps) == ["pool_1", "conv_1"]
     with pytest.raises(ValueError, match=r"'layers' .* 2 spatial axes. Got 'dense_1', .* \(5,\)"):
         FeatureMapsDisplay.from_estimator(net, X, layers=["conv_1", "dense_1"])
     with pytest.raises(ValueError, match=r"The 'layer' parameter must be one of .* Got 'conv_9'"):
         FeatureMapsDisplay.from_estimator(net, X, layers="conv_9")
+    with pytest.raises(ValueError, match=r"The 'layer' parameter must be one of .* Got 1\.5"):
+        FeatureMapsDisplay.from_estimator(net, X, layers=1.5)
+    with pytest.raises(ValueError, match=r"The 'layers' parameter must have one .* Got \[\] inst"):
+        FeatureMapsDisplay.from_estimator(net, X, layers=[])
 
 
 def test_of_many_layers_six_are_chosen_from_first_to_last():

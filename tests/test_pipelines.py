@@ -5,7 +5,9 @@ import pytest
 import torch
 from numpy.testing import assert_array_equal
 from scipy import sparse
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.dummy import DummyClassifier
+from sklearn.ensemble import VotingClassifier
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Lasso, LogisticRegression, Ridge, SGDClassifier
 from sklearn.model_selection import GridSearchCV
@@ -16,7 +18,7 @@ from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardSca
 from sklearn.svm import SVC
 from small_nets import small
 
-from skcnn import ConvNetClassifier, ConvNetRegressor, RandomNoise
+from skcnn import Augmented, ConvNetClassifier, ConvNetRegressor, RandomNoise
 from skcnn import _folds as folds
 from skcnn._pipelines import (
     before_final,
@@ -90,14 +92,15 @@ def test_augmented_samples_are_the_original_ones(digits):
     [
         (SVC(), TypeError, r"Got SVC\."),
         (make_pipeline(StandardScaler(), SVC()), TypeError, r"Got SVC\."),
-        (GridSearchCV(small(), {}), TypeError, r"that was refitted\. Got GridSearchCV\."),
+        (GridSearchCV(small(), {}), NotFittedError, "GridSearchCV instance is not fitted yet"),
+        (GridSearchCV(SVC(), {}), TypeError, r"that was refitted\. Got GridSearchCV\."),
         (Pipeline([("later", "passthrough")]), TypeError, r"Got str\."),
         (None, TypeError, r"Got NoneType\."),
         (ConvNetClassifier, TypeError, r"Got ABCMeta\."),
         (small(), NotFittedError, "not fitted yet"),
         (make_pipeline(StandardScaler(), small()), NotFittedError, "not fitted yet"),
     ],
-    ids=["SVC", "pipeline", "search", "passthrough", "None", "class", "unfitted", "unfitted pipeline"],
+    ids=["SVC", "pipeline", "search", "other search", "passthrough", "None", "class", "unfitted", "unfitted pipeline"],
 )  # fmt: skip
 def test_what_is_no_fitted_network_is_refused(model, error, message):
     with pytest.raises(error, match=message):
@@ -166,3 +169,34 @@ def test_networks_inside_searches_share_a_device(monkeypatch):
             assert folds.processes_for([SVC(), model], 2, "fits") == 1
         assert folds.processes_for([model], 1, "fits") == 1
     assert folds.processes_for([SVC()], 2, "fits") == 2
+
+
+def test_numbers_learned_inside_a_regressor_of_transformed_targets(digits):
+    X, y = digits
+    inner = small(ConvNetRegressor)
+    model = TransformedTargetRegressor(inner, func=np.log1p, inverse_func=np.expm1).fit(X, y)
+    assert n_parameters_of(model) == model.regressor_.n_parameters_
+    augmented = Augmented(small(), [RandomNoise(0.1)]).fit(X, y)
+    assert n_parameters_of(augmented) == augmented.estimator_.n_parameters_
+
+
+@pytest.mark.parametrize("n_runs", [1, 5])
+def test_networks_inside_other_estimators_share_an_accelerator(monkeypatch, n_runs):
+    monkeypatch.setattr(folds, "resolve_device", lambda device: torch.device("cuda:0"))
+    model = VotingClassifier([("net", small()), ("svc", SVC())])
+    if n_runs == 1:  # which needs one process anyway
+        assert folds.processes_for([model], 2, "fits", n_runs) == 1
+        return
+    with pytest.warns(UserWarning, match="all fits share the device cuda:0"):
+        assert folds.processes_for([model], 2, "fits", n_runs) == 1
+
+
+def test_a_pipeline_that_ends_in_a_search_is_read_through(digits):
+    X, y = digits
+    search = GridSearchCV(make_pipeline(StandardScaler(), small()), {}, cv=2)
+    outer = make_pipeline(MinMaxScaler(), search).fit(X, y)
+    net, images = network_samples(outer, X[:3])
+    best = outer[-1].best_estimator_
+    assert net is best[-1]
+    scaled = best[0].transform(outer[0].transform(X[:3]))
+    np.testing.assert_allclose(images.rows, scaled, rtol=1e-6)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._progress import ProgressReport, SearchProgress, format_figures
+from skcnn._progress import ComparisonProgress, ProgressReport, SearchProgress, format_figures
 
 NAN = float("nan")
 ROW = {
@@ -251,3 +251,9 @@ def test_fit_shows_a_bar(capsys, verbose):
     out, err = capsys.readouterr()
     assert "ConvNetClassifier" in out + err
     assert "2/2" in out + err
+
+
+def test_bar_takes_names_and_errors_as_they_are(capsys):
+    with ComparisonProgress(1, "compare_models", 1) as progress:
+        progress.fit_ended("a[red]", 0, {}, 0.1, "RuntimeError: cannot read [/tmp/x]")
+    assert "a[red] split 0" in "".join(capsys.readouterr())

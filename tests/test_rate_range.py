@@ -8,6 +8,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from skorch.callbacks import Callback
@@ -211,6 +212,9 @@ def test_every_kind_of_training(case):
     [
         ({"low": 0.0}, "low == 0.0, must be > 0"),
         ({"high": 1e-7}, "high == 1e-07, must be > 1e-06"),
+        ({"high": np.inf}, "high == inf, must be a finite number"),
+        ({"high": np.nan}, "high == nan, must be a finite number"),
+        ({"low": np.nan}, "low == nan, must be a finite number"),
         ({"n_steps": 49}, "n_steps == 49, must be >= 50"),
     ],
 )
@@ -220,8 +224,11 @@ def test_bad_rates_are_named(params, message):
 
 
 def test_other_estimators_are_refused():
-    with pytest.raises(TypeError, match=r"ConvNetClassifier or ConvNetRegressor.*LogisticReg"):
-        rate_range(LogisticRegression(), X, y, **RATES)
+    for other in (LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())):
+        with pytest.raises(TypeError, match=r"fitted or not, a Pipeline.* Got LogisticRegression"):
+            rate_range(other, X, y, **RATES)
+    with pytest.raises(TypeError, match=r"a fitted search .* Got GridSearchCV"):
+        rate_range(GridSearchCV(make(), {"dropout": [0.1]}), X, y, **RATES)
 
 
 def not_a_number(input_shape, n_outputs):

@@ -296,7 +296,10 @@ def test_a_network_trained_with_shifts_is_flatter():
         ({"input_shape": None}, r"flat rows of 64 values. Pass input_shape=\(height, width\)"),
         ({"input_shape": (9, 9)}, r"input_shape=\(9, 9\) \(81 values\) of RobustnessDisplay"),
         ({"input_shape": (64,), "kind": "rotation"}, "kind='rotation' needs images"),
-        ({"fill": "zero"}, "'fill' parameter .* must be a str among"),
+        ({"fill": "mirrored"}, "The 'fill' parameter must be one of .* Did you mean 'mirror'"),
+        ({"fill_value": np.nan}, "'fill_value' parameter of RobustnessDisplay must be a float"),
+        ({"fill_value": "0"}, "'fill_value' parameter of RobustnessDisplay must be .* Got '0'"),
+        ({"y": None}, "RobustnessDisplay requires y, .* Got y=None"),
         ({"scoring": ["accuracy"]}, r"'scoring' parameter must be one metric.*\['accuracy'\]"),
         ({"scoring": "no metric"}, "'scoring' parameter"),
     ],
@@ -304,7 +307,7 @@ def test_a_network_trained_with_shifts_is_flatter():
 )
 def test_bad_parameters_are_named(linear, params, message):
     with pytest.raises((ValueError, InputShapeError), match=message):
-        robustness_scores(linear, X[:20], y[:20], **{"input_shape": (8, 8), **params})
+        robustness_scores(linear, X[:20], **{"y": y[:20], "input_shape": (8, 8), **params})
 
 
 def test_the_estimator_must_be_fitted():

@@ -65,9 +65,28 @@ def test_a_map_has_a_cell_for_each_shift():
 def test_the_scale_of_a_map_marks_the_unchanged_score():
     display = make_map(SCORES, score_name="accuracy").plot()
     assert display.ax_.get_title() == "unchanged: 0.75"
-    (bar,) = (ax for ax in display.figure_.axes if ax is not display.ax_)
+    (bar,) = display.ax_.child_axes
     assert bar.get_ylabel() == "accuracy"
     assert [line.get_ydata()[0] for line in bar.get_lines()] == [0.75]
+
+
+@pytest.mark.parametrize("layout", [None, "constrained"])
+@pytest.mark.parametrize("size", [(6.4, 4.8), (11, 4)], ids=str)
+def test_the_scale_of_a_small_map_stands_beside_it(layout, size):
+    figure, grid = pyplot.subplots(2, 2, layout=layout, figsize=size)
+    name = "a convolutional network of 3 blocks that was trained with augmentation"
+    displays = [make_map(SCORES, name=name).plot(ax=ax) for ax in grid.flat]
+    figure.canvas.draw()
+    titles = [display.ax_.title.get_window_extent() for display in displays]
+    assert titles[0].x1 < titles[1].x0
+    for display, title in zip(displays, titles, strict=True):
+        words = display.ax_.get_title()
+        assert words.replace("\n", " ") == f"{name}, unchanged: 0.75"
+        drawn = display.ax_.get_window_extent()
+        (bar,) = (child.get_window_extent() for child in display.ax_.child_axes)
+        assert (bar.y0, bar.y1) == pytest.approx((drawn.y0, drawn.y1))
+        assert 0 < bar.x0 - drawn.x1 < 0.1 * drawn.width
+        assert title.y0 >= bar.y1
 
 
 def test_a_map_of_other_scores_has_their_scale():
@@ -75,8 +94,15 @@ def test_a_map_of_other_scores_has_their_scale():
     assert display.ax_.get_images()[0].get_clim() == (-3, -2)
 
 
-def test_large_maps_have_no_numbers():
-    assert len(make_map(np.full((12, 12), 0.5)).plot().ax_.texts) == 0
+@pytest.mark.parametrize(("n_rows", "n_fits"), [(1, 11), (2, 5)])
+def test_maps_have_numbers_where_they_fit(n_rows, n_fits):
+    for n, drawn in ((n_fits, True), (n_fits + 1, False)):
+        figure, grid = pyplot.subplots(n_rows, n_rows, squeeze=False, layout="constrained")
+        display = make_map(np.full((n, n), 0.5)).plot(ax=grid[0, 0])
+        assert len(display.ax_.texts) == drawn * n * n
+        figure.canvas.draw()
+        widths = [text.get_window_extent().width for text in display.ax_.texts]
+        assert max(widths, default=0) < display.ax_.get_window_extent().width / n
 
 
 def test_numbers_of_a_map_stand_out():

@@ -418,6 +418,8 @@ BAD_TARGETS = {
     "which output": (ConvNetRegressor, np.column_stack([NUMBERS] * 2), None, "Got None"),
     "which label": (ConvNetClassifier, MANY, None, r"one of \[0, 1\].* Got None"),
     "negative": (ConvNetClassifier, MANY, -1, "Got -1"),
+    "set": (ConvNetClassifier, LABELS, {1}, r"class label, one of .* Got \{1\}"),
+    "dict": (ConvNetClassifier, MANY, {0: 1}, r"number of an output, .* Got \{0: 1\}"),
 }
 
 
@@ -460,6 +462,13 @@ def test_bad_parameters_are_named(params, message):
     X, net = fitted((8, 7), max_epochs=1)
     with pytest.raises(ValueError, match=message):
         saliency(net, X, **params)
+
+
+@pytest.mark.parametrize("method", ["gradient", "grad_cam"])
+def test_a_baseline_or_steps_of_another_method_are_ignored(method):
+    X, net = fitted((8, 7), max_epochs=1)
+    found = saliency(net, X, method=method, baseline=3.0, n_steps=2)
+    assert_array_equal(found, saliency(net, X, method=method))
 
 
 def test_n_steps_must_be_whole():

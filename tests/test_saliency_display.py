@@ -1,6 +1,7 @@
 """SaliencyDisplay: what is drawn beside which sample, and what is said of it."""
 
 import sys
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,7 @@ from test_inspection import LABELS, fitted
 from test_inspection_display import assert_nothing_is_cut, words_of
 
 from skcnn import ConvNetClassifier, ConvNetRegressor, SaliencyDisplay, saliency
-from skcnn._errors import MissingDependencyError
+from skcnn._errors import InputScaleWarning, MissingDependencyError
 
 ALL = ("gradient", "integrated_gradients", "grad_cam", "occlusion")
 NAMES = np.array(["cat", "dog", "fox"])
@@ -149,6 +150,30 @@ def test_pipelines_and_searches():
     assert found.labels == expected.labels
 
 
+@pytest.mark.parametrize(
+    ("fit_names", "show_names", "n_warnings"),
+    [(False, True, 1), (True, False, 1), (True, True, 0), (False, False, 0)],
+)
+def test_names_of_columns_are_doubted_once(fit_names, show_names, n_warnings):
+    X = np.random.default_rng(0).normal(size=(40, 64))
+    frame = pd.DataFrame(X).add_prefix("p")
+    net = ConvNetClassifier(input_shape=(8, 8), filters=3, max_epochs=1, random_state=0)
+    net.fit(frame if fit_names else X, LABELS)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        show(net, frame if show_names else X)
+    assert len(caught) == n_warnings
+    assert all("feature names" in str(warning.message) for warning in caught)
+
+
+def test_another_scale_is_doubted_once():
+    X = np.random.default_rng(0).integers(0, 256, (40, 8, 8))
+    net = ConvNetClassifier(filters=3, max_epochs=1, random_state=0).fit(X, LABELS)
+    with pytest.warns(InputScaleWarning) as caught:
+        show(net, X / 255)
+    assert len(caught) == 1
+
+
 def test_maps_without_any_saliency_are_drawn():
     maps, samples = np.zeros((1, 2, 4, 4)), np.ones((2, 1, 4, 4))
     display = SaliencyDisplay(samples=samples, maps=maps, methods=["own method"]).plot()
@@ -179,6 +204,11 @@ def test_bad_parameters_are_named():
         ValueError, match=r"The 'methods' parameter must be .* Got 'gradients' inst"
     ):
         show(net, X, methods=["grad_cam", "gradients"])
+    for wrong in (None, 3, [None]):
+        with pytest.raises(ValueError, match=r"The 'methods' parameter must be one of .* Got "):
+            show(net, X, methods=wrong)
+    with pytest.raises(ValueError, match=r"The 'methods' parameter must have one .* Got \[\] inst"):
+        show(net, X, methods=[])
     with pytest.raises(ValueError, match="n_samples == 0, must be >= 1"):
         show(net, X, n_samples=0)
     with pytest.raises(ValueError, match="The 'target' parameter must be a class label"):

@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 
 from skcnn import ConvNetClassifier, ConvNetSearchCV, SearchDisplay
+from skcnn._displays import BLUE, ORANGE, RED
 from skcnn._errors import MissingDependencyError
-from skcnn._search_display import BLUE, ORANGE, RED
 
 NAN = np.nan
 
@@ -373,6 +373,10 @@ def test_importances_are_computed_by_from_estimator_only(search):
 def test_unknown_options_are_named(search, name):
     with pytest.raises(ValueError, match=f"The '{name}' parameter must be one of .* Got 'no'"):
         SearchDisplay.from_estimator(search, **{name: "no"})
+    with pytest.raises(ValueError, match=r"Got 'trials' instead\. Did you mean 'trial'\?"):
+        SearchDisplay.from_estimator(search, x="trials")
+    with pytest.raises(ValueError, match=r"Got \['history'\] instead\.$"):
+        SearchDisplay.from_estimator(search, kind=["history"])
 
 
 def test_from_estimator_needs_a_fitted_search():

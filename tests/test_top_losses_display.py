@@ -114,6 +114,14 @@ def test_multilabel_losses_are_of_all_labels():
     assert display.ax_.get_title() == "largest losses (1 of 4 wrong)"
 
 
+def test_losses_of_many_labels_are_finite():
+    truth = np.zeros((4, 1200), int)
+    prob = np.linspace(0.4, 0.7, 4)[:, None] * np.ones(1200)  # 0.6 ** 1200 is below the smallest
+    display = TopLossesDisplay.from_predictions(PICTURES, truth, y_prob=prob)
+    assert list(display.losses.index) == [3, 2, 1, 0]
+    assert_allclose(display.losses["loss"], -1200 * np.log([0.3, 0.4, 0.5, 0.6]))
+
+
 def test_multilabel_columns_keep_their_names():
     truth = np.array([[1, 0], [1, 0], [1, 1], [1, 0]])
     display = TopLossesDisplay.from_predictions(
