@@ -4,7 +4,6 @@ Checks what it is given; ``_comparison_runs`` fits, ``ModelComparison`` tests.
 """
 
 from collections.abc import Mapping
-from functools import partial
 from inspect import signature
 from numbers import Integral, Real
 from typing import Any
@@ -85,10 +84,11 @@ def compare_models(
         the best after looking favours it.
     rope : float or dict, default=0.01
         Region of practical equivalence: differences of at most this size, in units of the
-        score, do not matter. A dict has one for each metric.
+        score, do not matter. A dict has those of some metrics; the others have 0.01.
     groups : array-like of shape (n_samples,) or None, default=None
         Groups of the samples, for the splitter. With `cv` an integer or None, a group is
-        never on both sides of a split.
+        never on both sides of a split. Searches among the models are given them, too, for
+        their own splits.
     sample_weight : array-like of shape (n_samples,) or None, default=None
         Weights in fits and in scores. A model whose `fit` takes none, as far as its
         signature tells, is refused, and so is a score.
@@ -150,8 +150,8 @@ def compare_models(
         sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
     classify = _check_task(models)
     scoring = _scoring(scoring, models, classify)
-    if not callable(scoring):
-        check_ropes(rope, list(scoring))  # before any fit
+    # before any fit; which scores a callable returns is not known yet
+    check_ropes(rope, [] if callable(scoring) else list(scoring), complete=not callable(scoring))
     if sample_weight is not None:
         scoring = _weighted_scoring(scoring)
     splitter = _splitter(cv, y, groups, classify)
@@ -162,11 +162,11 @@ def compare_models(
         y,
         splits,
         scoring,
+        groups=groups,
         sample_weight=sample_weight,
         seed=draw_seed(random_state),
         n_jobs=n_jobs,
         verbose=verbose,
-        check_metrics=partial(check_ropes, rope),
     )
     fold_scores = scores_table(folds, splits)
     _warn_of_fits(folds, fold_scores)

@@ -10,10 +10,17 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from skcnn._displays import BLUE, GREY, LOG_SCALE_RATIO, ORANGE, legend_above, new_axes
+from skcnn._displays import (
+    BLUE,
+    GREY,
+    LOG_SCALE_RATIO,
+    ORANGE,
+    legend_above,
+    new_axes,
+    set_log_ticks,
+)
 from skcnn._errors import check_option
 from skcnn._model_comparison import ModelComparison
-from skcnn._search_display import set_log_ticks
 
 KINDS = {
     "differences": "",

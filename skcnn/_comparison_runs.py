@@ -17,12 +17,13 @@ from sklearn import get_config
 from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.model_selection._search import BaseSearchCV
+from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
-from skcnn._evaluation import counted_warnings, last_line
+from skcnn._evaluation import counted_warnings, error_line
 from skcnn._folds import (
     CrossValidation,
     EvaluationError,
@@ -102,11 +103,11 @@ def run_models(
     splits: Splits,
     scoring: Any,
     *,
+    groups: Any = None,
     sample_weight: Any = None,
     seed: int,
     n_jobs: int | None,
     verbose: int,
-    check_metrics: Callable[[list[str]], object],
 ) -> list[ModelFold]:
     """Fit and score all models on all splits, split by split.
 
@@ -121,6 +122,8 @@ def run_models(
         Indices.
     scoring : str, list, dict or callable
         As for scikit-learn's `check_scoring`.
+    groups : array-like or None
+        Groups, for the splitters of searches.
     sample_weight : array-like or None
         Weights of fits and scores.
     seed : int
@@ -129,9 +132,6 @@ def run_models(
         Processes, of one thread each where there are several.
     verbose : int
         What is shown.
-    check_metrics : callable
-        Called with the names of a fit's scores, which a user's scorer alone knows; what
-        it raises ends the run.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def run_models(
             y=y,
             splits=splits,
             scorer=check_scoring(model, scoring=scoring),
-            fit_params=_fit_params(name, model, sample_weight),
+            fit_params=_fit_params(name, model, sample_weight) | _groups_of(model, groups),
             score_params={} if sample_weight is None else {"sample_weight": sample_weight},
             time_predictions=True,
         )
@@ -160,10 +160,8 @@ def run_models(
     done = []
     with ComparisonProgress(verbose, "compare_models", len(tasks)) as progress:
         for fold in _run_all(tasks, n_processes):
-            result, why = fold.result, last_line(fold.result.error)
+            result, why = fold.result, error_line(fold.result.error)
             progress.fit_ended(fold.model, fold.split, result.test_scores, result.fit_time, why)
-            if result.test_scores:
-                check_metrics(list(result.test_scores))
             done.append(fold)
     return done
 
@@ -230,6 +228,22 @@ def _fit_params(name: str, model: Any, sample_weight: Any) -> dict[str, Any]:
             "weights in fit: compared with the others it would solve another task."
         )
     return {parameter: sample_weight}
+
+
+def _groups_of(model: Any, groups: Any) -> dict[str, Any]:
+    """Return what `fit` of a model is given for the splits of a search inside."""
+    if groups is None:
+        return {}
+    if isinstance(model, Pipeline):
+        name, last = model.steps[-1]
+        given = _groups_of(last, groups)
+        routed = get_config()["enable_metadata_routing"]
+        return given if routed else {f"{name}__{key}": value for key, value in given.items()}
+    if not isinstance(model, BaseSearchCV):
+        return {}
+    # with routing enabled a splitter that has no use for groups refuses them
+    asks = isinstance(model.cv, GroupsConsumerMixin)
+    return {"groups": groups} if asks or not get_config()["enable_metadata_routing"] else {}
 
 
 def _weight_parameter(model: Any) -> str | None:

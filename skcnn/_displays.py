@@ -3,7 +3,7 @@
 Trains and predicts nothing. The only room that imports matplotlib, and only to draw.
 """
 
-from math import ceil
+from math import ceil, floor, log10
 from typing import Any, Self
 
 import pandas as pd
@@ -14,6 +14,7 @@ from skcnn._pipelines import fitted_convnet
 
 # A loss that falls further than this is drawn on a logarithmic axis.
 LOG_SCALE_RATIO = 10
+MOST_POWERS = 8  # of ten with a label
 # Shorter curves show their points; a single epoch would be invisible without.
 FEW_EPOCHS = 15
 # What is called overfitting: tried on 205 trainings (digits, tones, tables, shapes).
@@ -182,10 +183,12 @@ class TrainingHistoryDisplay:
         low, high = losses.min().min(), losses.max().max()
         if 0 < LOG_SCALE_RATIO * low < high:
             self.ax_.set_yscale("log")
-            self.ax_.yaxis.set_major_formatter("{x:g}")
         self.ax_.set_ylabel("loss")
         lines = _plot_line(self.ax_, losses["train_loss"], "training loss", TRAINING)
-        return lines + _plot_line(self.ax_, losses["valid_loss"], "validation loss", VALIDATION)
+        lines += _plot_line(self.ax_, losses["valid_loss"], "validation loss", VALIDATION)
+        if self.ax_.get_yscale() == "log":
+            set_log_ticks(self.ax_, "y")
+        return lines
 
     def _plot_score(self) -> tuple[Any, list[Any]]:
         score = self.history["valid_score"]
@@ -223,6 +226,18 @@ def _plot_line(ax: Any, values: pd.Series, label: str, style: dict[str, str]) ->
         return []
     marker = "." if len(values) <= FEW_EPOCHS else None
     return ax.plot(values.index, values, label=label, marker=marker, **style)
+
+
+def set_log_ticks(ax: Any, axis: str) -> None:
+    """Label 1, 2 and 5 of a logarithmic axis: powers of ten alone would be too few."""
+    low, high = getattr(ax, f"get_{axis}lim")()
+    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
+    firsts = (1, 2, 5) if len(powers) <= 4 else (1,)  # all multiples overlap
+    step = ceil(len(powers) / MOST_POWERS)
+    ticks = [first * 10.0**power for power in powers[::step] for first in firsts]
+    ticks = [tick for tick in ticks if low <= tick <= high]
+    ax.tick_params(axis=axis, which="minor", labelbottom=False, labelleft=False)
+    getattr(ax, f"set_{axis}ticks")(ticks, [f"{tick:,.9g}" for tick in ticks])
 
 
 def legend_above(ax: Any, n_columns: int, **style: Any) -> Any:

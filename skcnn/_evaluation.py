@@ -212,6 +212,9 @@ def warning_named(name: str) -> type[Warning]:
     return found if isinstance(found, type) and issubclass(found, Warning) else UserWarning
 
 
-def last_line(text: str) -> str:
-    """Return what a traceback ends with."""
-    return text.strip().rpartition("\n")[2]
+def error_line(text: str) -> str:
+    """Return the line of a traceback that has the exception and the begin of its message."""
+    lines = text.strip().splitlines() or [""]
+    frames = [i for i, line in enumerate(lines) if line.startswith('  File "')]
+    after = lines[frames[-1] + 1 :] if frames else lines[-1:]
+    return next((line for line in after if line and not line.startswith(" ")), lines[-1])

@@ -23,10 +23,11 @@ from skcnn._comparison_report import (
     plural,
 )
 from skcnn._errors import ComparisonWarning, check_option, warn_caller
-from skcnn._evaluation import last_line
+from skcnn._evaluation import error_line
 from skcnn._paired_tests import corrected_interval, holm, paired_differences, paired_test
 
 FEWEST_SPLITS = 5
+DEFAULT_ROPE = 0.01
 KEYS = ("model", "split", "metric")
 COLUMNS = (
     *KEYS,
@@ -56,7 +57,7 @@ class ModelComparison:
         The model that the others are compared with. None is the first.
     rope : float or dict, default=0.01
         Region of practical equivalence: differences of at most this size, in units of the
-        score, do not matter. A dict has one for each metric.
+        score, do not matter. A dict has those of some metrics; the others have 0.01.
     design : str, default=""
         Of the splits, for the reports.
 
@@ -192,6 +193,7 @@ class ModelComparison:
             )
 
     def _warn_of_design(self) -> None:
+        self._warn_of_ropes()
         for metric in self.metrics:
             scores = self.table["mean"][metric]
             if np.isnan(scores[self.baseline]) and scores.notna().any():
@@ -203,16 +205,36 @@ class ModelComparison:
         if self.n_splits == 1 and len(self.models) > 1:
             warn_caller(
                 "One split has no variance to estimate: there are no intervals and no tests. "
-                "Use several, such as cv=RepeatedStratifiedKFold(n_splits=5, n_repeats=10).",
+                "Use several, such as cv=RepeatedStratifiedKFold(n_splits=5, n_repeats=10), for "
+                "regression RepeatedKFold.",
                 ComparisonWarning,
             )
         elif self.n_splits < FEWEST_SPLITS and len(self.models) > 1:
             warn_caller(
                 f"{self.n_splits} splits leave {plural(self.n_splits - 1, 'degree')} of freedom: "
-                "the test finds large differences at most. Use at least 5, better "
-                "cv=RepeatedStratifiedKFold(n_splits=5, n_repeats=10).",
+                "the test finds large differences at most. Use at least 5, better cv="
+                "RepeatedStratifiedKFold(n_splits=5, n_repeats=10), for regression RepeatedKFold.",
                 ComparisonWarning,
             )
+
+    def _warn_of_ropes(self) -> None:
+        """Tell where the default region cannot be meant, and which regions are of no metric."""
+        given = self.rope if isinstance(self.rope, Mapping) else ()
+        unknown = [name for name in given if name not in self.metrics]
+        if unknown:
+            warn_caller(
+                f"rope has {unknown[0]!r}, which is none of the metrics {self.metrics}.",
+                ComparisonWarning,
+            )
+        for metric in self.metrics:
+            least = self.table["mean"][metric].abs().min()
+            if self._ropes[metric] == DEFAULT_ROPE and least > 1:
+                warn_caller(
+                    f"rope={DEFAULT_ROPE} says little of {metric}, whose means are {least:.3g} "
+                    "and more in size. Pass the difference that does not matter, "
+                    f"rope={{{metric!r}: ...}}.",
+                    ComparisonWarning,
+                )
 
     def against(self, baseline: str, *, rope: float | Mapping[str, float] | None = None) -> Self:
         """Return the comparison with another baseline; nothing is fitted again.
@@ -312,11 +334,12 @@ class ModelComparison:
         sizes = self.fold_scores[["n_train", "n_test"]].mean()
         ropes = {name: f"{rope:g}" for name, rope in self._ropes.items()}
         same = len(set(ropes.values())) == 1
-        within = next(iter(ropes.values())) if same else ropes
+        named = ", ".join(f"±{rope} ({name})" for name, rope in ropes.items())
+        within = f"±{next(iter(ropes.values()))}" if same else named
         return (
             f"{self.design or plural(self.n_splits, 'split')} with about {sizes['n_train']:.0f} "
             f"samples for training and {sizes['n_test']:.0f} for testing. Differences are to "
-            f"{self.baseline!r} (positive is better), equivalent within ±{within}; p of the "
+            f"{self.baseline!r} (positive is better), equivalent within {within}; p of the "
             "corrected resampled t-test, adjusted by Holm's procedure."
         )
 
@@ -326,7 +349,7 @@ class ModelComparison:
             return ""
         first = failed.drop_duplicates("model")
         return "No score: " + "; ".join(
-            f"{row.model} on split {row.split}: {last_line(row.error)}"
+            f"{row.model} on split {row.split}: {error_line(row.error)}"
             for row in first.itertuples()
         )
 
@@ -399,15 +422,19 @@ def check_baseline(baseline: str | None, models: list[str]) -> str:
     return baseline
 
 
-def check_ropes(rope: Any, metrics: list[str]) -> dict[str, float]:
+def check_ropes(rope: Any, metrics: list[str], *, complete: bool = False) -> dict[str, float]:
+    """Return the region of each metric; with `complete` there are no other metrics."""
     ropes = dict(rope) if isinstance(rope, Mapping) else dict.fromkeys(metrics, rope)
     numbers = all(
         isinstance(value, Real) and not isinstance(value, bool) and 0 <= float(value) < np.inf
         for value in ropes.values()
     )
-    if not numbers or {*metrics} - {*ropes}:
+    if not numbers:
         raise InvalidParameterError(
-            "The 'rope' parameter must be a number >= 0, or a dict with one for each of "
+            "The 'rope' parameter must be a number >= 0, or a dict of them for some of "
             f"the metrics {metrics}. Got {rope!r} instead."
         )
-    return {metric: float(ropes[metric]) for metric in metrics}
+    if complete:
+        for name in ropes:
+            check_option("rope", name, metrics)
+    return {metric: float(ropes.get(metric, DEFAULT_ROPE)) for metric in metrics}

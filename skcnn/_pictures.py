@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from skcnn._displays import new_axes
-from skcnn._validation import InputLayout
+from skcnn._validation import Images, InputLayout, read_samples
 
 GAP = 0.06  # between pictures, in their widths
 CELL_INCHES = 1.0
@@ -156,6 +156,27 @@ def draw_sample(
 def value_limits(samples: np.ndarray) -> tuple[float, float]:
     """Return the smallest and largest value, the common scale of several pictures."""
     return float(samples.min()), float(samples.max())
+
+
+def drawn_samples(X: Any, images: Images) -> np.ndarray:
+    """Return samples as they are drawn, (n_samples, n_channels, *spatial).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        As the estimator was given them: drawn where they have the shape that the network
+        reads. Numbers behind a scaler make no picture.
+    images : Images
+        The same as the network is given them, drawn otherwise.
+    """
+    layout = images.layout
+    try:
+        values, _ = read_samples(X, None, layout.channels, "drawn_samples", doubt=False)
+    except (TypeError, ValueError):  # words, missing or sparse values: earlier steps take them
+        values = None
+    if values is None or not layout.accepts(values.shape[1:]):
+        return images.as_batch(images.rows).numpy()
+    return channels_first(values, layout)
 
 
 def channels_first(values: np.ndarray, layout: InputLayout) -> np.ndarray:

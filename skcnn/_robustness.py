@@ -126,17 +126,16 @@ def _read(
 ) -> tuple[np.ndarray, InputLayout]:
     """Return the samples and how they are images, as told or as the ConvNet reads them."""
     net = None if input_shape or channels else convnet_of(best_of_search(estimator))
+    own = net._layout if net is not None and net._layout.accepts(np.shape(X)[1:]) else None
     array, layout = read_samples(
-        X, input_shape, channels or "last", "RobustnessDisplay", doubt=net is None
+        X,
+        input_shape,
+        channels or "last",
+        "RobustnessDisplay",
+        doubt=net is None,
+        flat=own is not None,
     )
-    if net is not None and net._layout.accepts(array.shape[1:]):
-        return array, net._layout
-    if input_shape is None and array.ndim == 2:
-        raise InputShapeError(
-            f"X has flat rows of {array.shape[1]} values. Pass input_shape=(height, width), "
-            "(height, width, channels), or (length,) for signals."
-        )
-    return array, layout
+    return array, own or layout
 
 
 def _default_values(kind: str, layout: InputLayout) -> np.ndarray:

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skcnn._displays import BLUE, GREEN, ORANGE, PURPLE, RED, legend_above, new_axes
+from skcnn._displays import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, legend_above, new_axes
 from skcnn._robustness import robustness_scores
 
 X_LABELS = {
@@ -231,7 +231,7 @@ class RobustnessDisplay:
         self.ax_.set_xticks(places, self.values)
         self.ax_.set_yticks(places, self.values)
         self.ax_.set(xlabel="shift to the right (pixels)", ylabel="shift down (pixels)")
-        title = f"unchanged: {self.baseline:.3g}"
+        title = f"unchanged: {self.baseline:.3f}"
         title = title if self.name is None else f"{self.name}, {title}"
         box = self.ax_.get_window_extent()
         letters = int(box.width / self.figure_.dpi / LETTER_INCHES)
@@ -248,13 +248,13 @@ class RobustnessDisplay:
             self.ax_.text(column, row, f"{score:.2f}", **style)
 
     def _plot_curve(self) -> None:
-        """Draw the curve and its baseline in the next colour."""
+        """Draw the curve in the next colour, and its baseline."""
         n_curves = sum(line.get_gid() == CURVE_ID for line in self.ax_.get_lines())
         style = CURVES[n_curves % len(CURVES)]
         self.ax_.plot(
             self.values, self.scores, markersize=4, gid=CURVE_ID, label=self.name, **style
         )
         label = None if n_curves else "unchanged samples"
-        self.ax_.axhline(self.baseline, linestyle=":", color=style["color"], label=label)
+        self.ax_.axhline(self.baseline, linestyle=":", color=GREY, label=label)
         self.ax_.set(xlabel=X_LABELS[self.kind], ylabel=self.score_name)
         legend_above(self.ax_, 3)

@@ -66,7 +66,8 @@ default="gradient"
         convolution, after the activation that follows it, if one does.
     baseline : float or array-like, default=0.0
         For "integrated_gradients" and "occlusion": what stands for no information, in the
-        units of `X`; an array must broadcast to a sample.
+        units of what the network is given: behind a scaler 0 is the mean. An array must
+        broadcast to a sample.
     n_steps : int, default=64
         For "integrated_gradients": the number of points on the way.
     window : int, tuple of int or None, default=None
@@ -174,7 +175,7 @@ def saliency_of(
 ) -> np.ndarray:
     """Return the saliency of samples past the gate, as `saliency` does."""
     check_option("method", method, METHODS)
-    _check_own_parameters(method, layer=layer, window=window)
+    check_own_parameters(method, layer=layer, window=window)
     check_scalar(n_steps, "n_steps", Integral, min_val=1)
     start = _baseline_row(baseline, net._layout)
     with computing(net):
@@ -196,12 +197,15 @@ def saliency_of(
     return maps
 
 
-def _check_own_parameters(method: str, **given: Any) -> None:
+def check_own_parameters(methods: str | Sequence[str], **given: Any) -> None:
+    """Refuse what is given and belongs to another method than the one, or the several."""
+    one = isinstance(methods, str)
     for name, value in given.items():
-        if value is not None and method != OWN_PARAMETERS[name]:
+        owner = OWN_PARAMETERS[name]
+        if value is not None and owner not in ([methods] if one else methods):
             raise ValueError(
-                f"The {name!r} parameter is for method={OWN_PARAMETERS[name]!r} only. Got "
-                f"{name}={value!r} with method={method!r}."
+                f"The {name!r} parameter is for method={owner!r} only. Got {name}={value!r} with "
+                f"{'method' if one else 'methods'}={methods!r}."
             )
 
 

@@ -16,9 +16,9 @@ from sklearn.utils.validation import _num_samples
 from skcnn._displays import ORANGE
 from skcnn._errors import check_option
 from skcnn._lazy import originals
-from skcnn._pictures import CELL_INCHES, PictureGrid, value_limits
+from skcnn._pictures import CELL_INCHES, PictureGrid, drawn_samples, value_limits
 from skcnn._pipelines import before_final, best_of_search, fitted_convnet
-from skcnn._saliency import METHODS, saliency_of, target_codes
+from skcnn._saliency import METHODS, OWN_PARAMETERS, check_own_parameters, saliency_of, target_codes
 from skcnn._validation import Images, check_images
 
 CURVE_INCHES = 1.6
@@ -27,10 +27,10 @@ HEAT = "inferno"
 AREA = {"color": ORANGE, "alpha": 0.8, "linewidth": 0}
 CURVE = {"color": "0.3", "lw": 0.7}
 TITLES = {
-    "gradient": "gradient",
-    "integrated_gradients": "integrated\ngradients",
-    "grad_cam": "Grad-CAM",
-    "occlusion": "occlusion",
+    "gradient": "|gradient|",
+    "integrated_gradients": "|integrated\ngradients|",
+    "grad_cam": "Grad-CAM",  # has no sign
+    "occlusion": "|occlusion|",
 }
 
 
@@ -69,6 +69,11 @@ class SaliencyDisplay:
     largest absolute value counts. For signals the map is an area below the curve; of volumes
     the middle slice is drawn.
 
+    Of a Pipeline the samples of `X` themselves are drawn where they have the shape that the
+    network reads, otherwise what the steps before it make of them. The maps are always those of
+    what the network is given: they belong to the picture if the steps leave values where they
+    are, as a scaler does and a PCA does not.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -101,6 +106,10 @@ class SaliencyDisplay:
         *,
         methods: Sequence[str] | str = ("gradient", "integrated_gradients", "grad_cam"),
         target: Any = None,
+        layer: str | int | None = None,
+        baseline: Any = 0.0,
+        n_steps: int = 64,
+        window: int | Sequence[int] | None = None,
         n_samples: int = 4,
         ax: Any = None,
     ) -> Self:
@@ -118,6 +127,17 @@ default=("gradient", "integrated_gradients", "grad_cam")
         target : label, int, array-like of shape (n_samples,) or None, default=None
             Whose output is explained, as for :func:`saliency`. None takes the predicted
             class of each sample, and a regressor's only output.
+        layer : str, int or None, default=None
+            For "grad_cam": a layer with feature maps, as for :func:`saliency`. None means the
+            last convolution.
+        baseline : float or array-like, default=0.0
+            For "integrated_gradients" and "occlusion": what stands for no information, in the
+            units of what the network is given: behind a scaler 0 is the mean.
+        n_steps : int, default=64
+            For "integrated_gradients": the number of points on the way.
+        window : int, tuple of int or None, default=None
+            For "occlusion": the sides of the covered window, in pixels or samples. None means
+            a quarter of each side of the sample.
         n_samples : int, default=4
             Rows of the grid.
         ax : matplotlib Axes or None, default=None
@@ -135,25 +155,34 @@ default=("gradient", "integrated_gradients", "grad_cam")
         NotFittedError
             If it is not fitted.
         ValueError
-            If there is no method or an unknown one, or the network has no such class or
-            output.
+            If there is no method or an unknown one, the network has no such class, output or
+            layer, a parameter has no legal value, or `layer` or `window` is given and none of
+            the methods is theirs (`baseline` and `n_steps` are ignored then).
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         methods = _chosen_methods(methods)
+        own = {"layer": layer, "window": window}
+        check_own_parameters(methods, **own)
         net, X = fitted_convnet(estimator), originals(X)
         few = np.arange(min(n_samples, _num_samples(X)))
         if np.ndim(target) == 1 and len(target) == _num_samples(X):
             target = np.asarray(target, dtype=object)[few]
-        X = before_final(best_of_search(estimator), _safe_indexing(X, few))
-        images = check_images(net, originals(X))
+        X = _safe_indexing(X, few)
+        images = check_images(net, originals(before_final(best_of_search(estimator), X)))
         codes = target_codes(net, target, len(few))
         labels, target = _answers(net, _as_at_fit(net, images), codes)
         axis = -1 if net._layout.channels == "last" else 1
-        maps = [np.abs(saliency_of(net, images, m, target)).max(axis) for m in methods]
+        maps = []
+        for method in methods:
+            params = {name: own[name] for name in own if OWN_PARAMETERS[name] == method}
+            signed = saliency_of(
+                net, images, method, target, baseline=baseline, n_steps=n_steps, **params
+            )
+            maps.append(np.abs(signed).max(axis))
         display = cls(
-            samples=images.as_batch(images.rows).numpy(),
+            samples=drawn_samples(X, images),
             maps=np.array(maps),
             methods=methods,
             labels=labels,

@@ -5,7 +5,6 @@ matplotlib itself is imported in ``_displays``, Optuna in ``from_estimator``.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log10
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +20,7 @@ from skcnn._displays import (
     RED,
     legend_above,
     new_axes,
+    set_log_ticks,
 )
 from skcnn._errors import check_option
 from skcnn._network_size import SIZES
@@ -49,7 +49,6 @@ ARROWS = {("y", False): "v", ("y", True): "^", ("x", False): "<", ("x", True): "
 # The scale goes this many times as far from the best as the median of the complete trials.
 MEDIANS_SHOWN = 4
 MARGIN = 0.08  # of an axis on each side, for points at the edge
-MOST_POWERS = 8  # of ten with a label
 MOST_IN_A_LINE = 4  # entries of the legend
 SEED = 0  # of the forest that importances are read from
 
@@ -367,18 +366,6 @@ def _set_axis(ax: Any, axis: str, name: str, scale: _Scale) -> None:
     ax.set(**{f"{axis}label": _label_of(name), f"{axis}scale": kind, f"{axis}lim": limits})
     if scale.log:
         set_log_ticks(ax, axis)
-
-
-def set_log_ticks(ax: Any, axis: str) -> None:
-    """Label 1, 2 and 5 of a logarithmic axis: powers of ten alone would be too few."""
-    low, high = getattr(ax, f"get_{axis}lim")()
-    powers = range(floor(log10(low)), ceil(log10(high)) + 1)
-    firsts = (1, 2, 5) if len(powers) <= 4 else (1,)  # all multiples overlap
-    step = ceil(len(powers) / MOST_POWERS)
-    ticks = [first * 10.0**power for power in powers[::step] for first in firsts]
-    ticks = [tick for tick in ticks if low <= tick <= high]
-    ax.tick_params(axis=axis, which="minor", labelbottom=False, labelleft=False)
-    getattr(ax, f"set_{axis}ticks")(ticks, [f"{tick:,.9g}" for tick in ticks])
 
 
 def _trials_of(search: ConvNetSearchCV, objectives: Sequence[str]) -> pd.DataFrame:

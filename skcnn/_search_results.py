@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 
-from skcnn._evaluation import last_line
+from skcnn._evaluation import error_line
 
 MOST_CAUSES = 3  # told of
 
@@ -228,7 +228,7 @@ def trials_table(
                 "copy_of": record.result.get("copy_of"),
                 "begin": begin,
                 "seconds": (end - begin).total_seconds(),
-                "reason": last_line(record.error or record.result["reason"]),
+                "reason": error_line(record.error or record.result["reason"]),
                 **{f"param_{name}": value for name, value in record.params.items()},
             }
         )
@@ -240,7 +240,7 @@ def trials_table(
 
 def causes(records: Sequence[TrialRecord]) -> str:
     """Return what trials failed by, the most frequent first."""
-    counts = Counter(last_line(record.error) for record in records if record.error)
+    counts = Counter(error_line(record.error) for record in records if record.error)
     return "; ".join(
         text if n == 1 else f"{text} ({n} times)" for text, n in counts.most_common(MOST_CAUSES)
     )

@@ -15,10 +15,10 @@ from sklearn.utils import _safe_indexing, check_array, check_consistent_length, 
 
 from skcnn._displays import ALARM, GREY
 from skcnn._lazy import originals
-from skcnn._pictures import PictureGrid, channels_first, value_limits
+from skcnn._pictures import PictureGrid, channels_first, drawn_samples, value_limits
 from skcnn._pipelines import best_of_search, network_samples
 from skcnn._targets import ClassTargets, check_labels, check_numbers
-from skcnn._validation import read_samples
+from skcnn._validation import Images, read_samples
 
 FEWEST_COLUMNS = 4  # where there are as many samples
 GAPS = (0.18, 0.36)  # the lower one has room for two lines of text
@@ -26,6 +26,7 @@ FONT_POINTS = 8.5
 CHARACTER_WIDTH = 0.58  # in its size: a little more than the average
 LONGEST_LABEL = 14  # characters
 SMALLEST_CELL, TITLE_INCHES = 1.2, 3.4
+WHOLE = frozenset({"integer", "boolean"})
 SUM_TOLERANCE = 1e-3  # of probabilities, which may be float16
 
 
@@ -133,11 +134,8 @@ class TopLossesDisplay:
             table = _number_losses(targets, model.predict(X))
         largest, title = _largest(table, n_samples)
         rows = largest.index.tolist()
-        if model is not net and net._layout.accepts(np.shape(X)[1:]):
-            values = np.asarray(_safe_indexing(X, rows), dtype=float)
-            samples = channels_first(values, net._layout)
-        else:
-            samples = images.as_batch(images.rows[rows]).numpy()
+        given = Images(images.rows[rows], images.layout)
+        samples = drawn_samples(_safe_indexing(X, rows), given)
         return cls(samples=samples, losses=largest, title=title).plot(ax=ax)
 
     @classmethod
@@ -165,12 +163,13 @@ class TopLossesDisplay:
         y_prob : array-like of shape (n_samples, n_classes), (n_samples,) or None, default=None
             Probabilities of the classes, of two classes also those of the second alone.
         y_pred : array-like of shape (n_samples,) or None, default=None
-            Predicted numbers, instead of `y_prob`.
+            Numbers that a regressor predicted, as floats, instead of `y_prob`. Labels are
+            refused: they have no size of the error.
         classes : array-like of shape (n_classes,) or None, default=None
             The label of each column of `y_prob`, as the classifier's `classes_`. None takes
             the sorted labels of `y_true`.
         input_shape : tuple of int or None, default=None
-            Shape of one sample, to read flat rows as images.
+            Shape of one sample, to read flat rows as images; of flat signals (length,).
         channels : {"last", "first"}, default="last"
             Where the channel axis is.
         n_samples : int, default=12
@@ -186,8 +185,9 @@ class TopLossesDisplay:
         Raises
         ------
         ValueError
-            If `y_prob` has no probabilities, or none for a label of `y_true`; or if not
-            exactly one of `y_prob` and `y_pred` is given.
+            If `y_prob` has no probabilities, or none for a label of `y_true`; if `y_pred`
+            has labels, or whole numbers as `y_true` has; if not exactly one of both is given;
+            or if `X` has flat rows and there is no `input_shape`.
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
@@ -195,8 +195,10 @@ class TopLossesDisplay:
             raise ValueError(
                 "Pass y_prob for a classifier, or y_pred for a regressor: one of both."
             )
-        samples = channels_first(*read_samples(X, input_shape, channels, cls.__name__))
+        array, layout = read_samples(X, input_shape, channels, cls.__name__, flat=False)
+        samples = channels_first(array, layout)
         if y_prob is None:
+            _refuse_labels(y_true, y_pred)
             check_consistent_length(samples, y_pred)
             table = _number_losses(check_numbers(y_true, len(samples)), y_pred)
         else:
@@ -293,6 +295,29 @@ def _class_losses(targets: np.ndarray, prob: np.ndarray, known: ClassTargets) ->
 
 def _label_sets(chosen: np.ndarray, known: ClassTargets) -> list[tuple[Any, ...]]:
     return [tuple(known.classes[row].tolist()) for row in chosen]
+
+
+def _refuse_labels(y_true: Any, y_pred: Any) -> None:
+    """Refuse predicted classes: a difference of labels is no error."""
+    kinds = {name: _kind_of(y) for name, y in {"y_true": y_true, "y_pred": y_pred}.items()}
+    for name, kind in kinds.items():
+        if kind not in NUMBERS and kind not in WHOLE:
+            raise ValueError(
+                "y_pred is for numbers, pass y_prob for classes, as predict_proba returns it. Got "
+                f"{name} of kind {kind!r}."
+            )
+    if WHOLE.issuperset(kinds.values()):
+        raise ValueError(
+            "y_pred is for numbers, pass y_prob for classes, as predict_proba returns it. Got "
+            "whole numbers in y_true and y_pred, as labels are; a regressor's predictions are "
+            "floats. If they are no labels, pass y_pred.astype(float)."
+        )
+
+
+def _kind_of(values: Any) -> str:
+    """Return what values are, in pandas' words; also of objects."""
+    values = values.tolist() if hasattr(values, "tolist") else values
+    return str(pd.api.types.infer_dtype(np.ravel(values)))
 
 
 def _number_losses(y_true: np.ndarray, y_pred: Any) -> pd.DataFrame:

@@ -20,7 +20,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skcnn._evaluation import Outcome, evaluate, last_line
+from skcnn._evaluation import Outcome, error_line, evaluate
 from skcnn._folds import StepCache, Watch
 from skcnn._network_size import SIZES
 from skcnn._param_space import INITIAL
@@ -392,7 +392,7 @@ class TrialRunner:
             self.study.tell(trial, values if told == TrialState.COMPLETE else None, state=told)
         done = finished_trials(self.study)
         shown = values[0] if values else None
-        reason = last_line(result["reason"])
+        reason = error_line(result["reason"])
         self.progress.trial_ended(
             trial.number, state, shown, len(done), best_value(self.study), reason
         )

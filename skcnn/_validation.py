@@ -216,6 +216,7 @@ def read_samples(
     owner: str,
     *,
     doubt: bool = True,
+    flat: bool = True,
 ) -> tuple[np.ndarray, InputLayout]:
     """Return samples that no estimator reads, and how they are images.
 
@@ -231,9 +232,22 @@ def read_samples(
         Named in messages.
     doubt : bool, default=True
         Whether to warn where channels seem to be at the other end.
+    flat : bool, default=True
+        Whether flat rows may come without `input_shape`: they are rarely signals.
+
+    Raises
+    ------
+    InputShapeError
+        If `X` has no such shape, or flat rows that nothing tells the shape of.
     """
     reader = type(owner, (BaseEstimator,), {})()  # takes what reading leaves behind
-    return check_sample_array(reader, X, input_shape, channels, reset=True, doubt=doubt)
+    array, layout = check_sample_array(reader, X, input_shape, channels, reset=True, doubt=doubt)
+    if not flat and input_shape is None and array.ndim == 2:
+        raise InputShapeError(
+            f"X has flat rows of {array.shape[1]} values. Pass input_shape=(height, width), "
+            "(height, width, channels), or (length,) for signals."
+        )
+    return array, layout
 
 
 def padded_rows(rows: Tensor, n_rows: int) -> Tensor:

@@ -138,6 +138,7 @@ def test_augmented_samples_are_the_original_ones(digits):
     ],
     ids=["str", "list", "tuple", "dict"],
 )
+@pytest.mark.filterwarnings("ignore:rope=:UserWarning")
 def test_named_scores(scoring):
     many = [scoring] if isinstance(scoring, str) else scoring
     comparison = compare_models({"a": GaussianNB(), "tree": TREE}, X, Y, scoring=scoring)
@@ -363,5 +364,20 @@ def test_a_function_with_weights_is_given_them():
     def weight(model, X, y, sample_weight):
         return sample_weight.sum()
 
-    comparison = compare_models(MODELS, X, Y, scoring=weight, sample_weight=WEIGHTS)
+    comparison = compare_models(MODELS, X, Y, scoring=weight, sample_weight=WEIGHTS, rope=1.0)
     assert comparison.fold_scores["score"].sum() == 2 * WEIGHTS.sum()
+
+
+def test_searches_are_given_the_groups():
+    groups = np.arange(len(X)) // 5
+    models = {
+        "plain": SVC(),
+        "search": GridSearchCV(SVC(), {"C": [1]}, cv=GroupKFold(3)),
+        "in a pipeline": make_pipeline(
+            StandardScaler(), GridSearchCV(SVC(), {"C": [1]}, cv=GroupKFold(3))
+        ),
+    }
+    for routing in (False, True):
+        with sklearn.config_context(enable_metadata_routing=routing):
+            comparison = compare_models(models, X, Y, groups=groups)
+        assert comparison.table["n_failed"].sum() == 0

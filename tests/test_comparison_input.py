@@ -67,7 +67,7 @@ def counted():
         ({"rope": -0.1}, "The 'rope' parameter of compare_models must be"),
         ({"rope": True}, "Got True instead"),
         ({"rope": np.nan}, "Got nan instead"),
-        ({"rope": {"f1": 0.1}}, r"each of the metrics \['accuracy'\]\. Got {'f1': 0.1}"),
+        ({"rope": {"f1": 0.1}}, r"'rope' parameter must be one of \['accuracy'\]\. Got 'f1'"),
         ({"cv": 1}, "The 'cv' parameter of compare_models"),
         ({"cv": "loo"}, "The 'cv' parameter of compare_models"),
         ({"n_jobs": 1.5}, "The 'n_jobs' parameter of compare_models"),
@@ -98,12 +98,12 @@ def test_what_cannot_be_cloned_is_refused_before_any_fit(counted):
     assert counted.n_fits == 0
 
 
-def test_regions_of_unknown_scores_are_checked_at_the_first(counted):
-    with pytest.raises(ValueError, match=r"for each of the metrics \['score'\]"):
+def test_regions_of_unknown_scores_are_checked_before_any_fit(counted):
+    with pytest.raises(ValueError, match="'rope' parameter must be a number >= 0, or a dict"):
         compare_models(
-            {"a": counted(), "b": SVC()}, X, Y, rope={"accuracy": 0.1}, scoring=lambda m, X, y: 1.0
+            {"a": counted(), "b": SVC()}, X, Y, rope={"score": -1}, scoring=lambda m, X, y: 1.0
         )
-    assert counted.n_fits == 1
+    assert counted.n_fits == 0
 
 
 @pytest.mark.parametrize(

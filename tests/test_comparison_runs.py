@@ -100,7 +100,7 @@ def test_models_have_the_same_seed_on_a_split_and_others_on_others():
         ),
         "own": Seeded(random_state=7),
     }
-    comparison = compare_models(models, X, Y, scoring=told_seed, random_state=0)
+    comparison = compare_models(models, X, Y, scoring=told_seed, random_state=0, rope=1.0)
     seeds = {name: column(comparison, name) for name in models}
     assert len(set(seeds["plain"])) == 5
     assert seeds.pop("own") == [7] * 5

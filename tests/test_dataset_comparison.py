@@ -155,6 +155,7 @@ def test_one_data_set_or_model_has_no_test():
 # Texts
 
 
+@pytest.mark.filterwarnings("ignore:rope=:UserWarning")
 def test_texts_show_each_data_set_in_its_digits():
     scores = {"small": {"<a>": 0.8, "b": 0.7}, "large": {"<a>": -8e6, "b": -7e6}}
     comparison = DatasetComparison({name: comparison_of(means) for name, means in scores.items()})

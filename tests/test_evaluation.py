@@ -1,9 +1,11 @@
 """What fits warned of, summed; errors in a line."""
 
+import traceback
+
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn._evaluation import last_line, merged_warnings
+from skcnn._evaluation import error_line, merged_warnings
 
 
 def test_warnings_are_summed_by_category_and_message():
@@ -23,6 +25,15 @@ def test_unknown_categories_become_user_warnings(name):
     assert category is UserWarning
 
 
-def test_last_line_is_the_error_of_a_traceback():
-    assert last_line("Traceback:\n  File x\nValueError: wrong\n") == "ValueError: wrong"
-    assert last_line("") == ""
+def traceback_of(message):
+    try:
+        raise ValueError(message)
+    except ValueError:
+        return traceback.format_exc()
+
+
+def test_error_line_is_that_of_the_exception():
+    assert error_line(traceback_of("wrong")) == "ValueError: wrong"
+    assert error_line(traceback_of("first\nsecond\n  third")) == "ValueError: first"
+    assert error_line("The score is NaN.") == "The score is NaN."
+    assert error_line("") == ""

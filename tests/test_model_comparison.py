@@ -189,13 +189,13 @@ def test_ranks_of_splits_are_refused():
 # Checks
 
 
-@pytest.mark.parametrize("rope", [-0.1, NAN, np.inf, True, "0.1", None, {"acuracy": 0.1}])
+@pytest.mark.parametrize("rope", [-0.1, NAN, np.inf, True, "0.1", None, {"accuracy": -1}])
 def test_wrong_ropes(rope):
     with pytest.raises(ValueError, match="'rope' parameter must be a number >= 0"):
         compare(rope=rope)
 
 
-@pytest.mark.parametrize("rope", [0, np.float32(0.5), {"accuracy": 0.0}, {"accuracy": 1, "f1": 2}])
+@pytest.mark.parametrize("rope", [0, np.float32(0.5), {"accuracy": 0.0}])
 def test_right_ropes(rope):
     comparison = compare(rope=rope)
     expected = rope["accuracy"] if isinstance(rope, dict) else rope
@@ -357,3 +357,15 @@ def test_rope_of_an_unknown_metric():
 def test_fold_scores_must_be_numbers(column):
     with pytest.raises(ValueError, match="must have numbers in score, n_train and n_test"):
         ModelComparison(long_table().assign(**{column: "much"}))
+
+
+def test_regions_of_some_metrics_and_of_none():
+    with pytest.warns(ComparisonWarning, match="rope has 'acuracy', which is none of the metrics"):
+        assert compare(rope={"acuracy": 0.1}).rope_of("accuracy") == 0.01
+
+
+def test_the_default_region_says_little_of_large_scores():
+    large = {name: 100 * values for name, values in PLAIN.items()}
+    with pytest.warns(ComparisonWarning, match=r"Pass the difference .* rope={'accuracy': \.\.\.}"):
+        compare(large)
+    assert compare(large, rope=1.0).rope_of("accuracy") == 1.0
