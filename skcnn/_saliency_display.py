@@ -163,7 +163,7 @@ default=("gradient", "integrated_gradients", "grad_cam")
         """
         check_scalar(n_samples, "n_samples", Integral, min_val=1)
         methods = _chosen_methods(methods)
-        own = {"layer": layer, "window": window}
+        own: dict[str, Any] = {"layer": layer, "window": window}
         check_own_parameters(methods, **own)
         net, X = fitted_convnet(estimator), originals(X)
         few = np.arange(min(n_samples, _num_samples(X)))

@@ -26,7 +26,7 @@ FONT_POINTS = 8.5
 CHARACTER_WIDTH = 0.58  # in its size: a little more than the average
 LONGEST_LABEL = 14  # characters
 SMALLEST_CELL, TITLE_INCHES = 1.2, 3.4
-WHOLE = frozenset({"integer", "boolean"})
+WORDS, WHOLE = {"string", "bytes"}, {"integer", "boolean"}  # in pandas' words
 SUM_TOLERANCE = 1e-3  # of probabilities, which may be float16
 
 
@@ -164,7 +164,7 @@ class TopLossesDisplay:
             Probabilities of the classes, of two classes also those of the second alone.
         y_pred : array-like of shape (n_samples,) or None, default=None
             Numbers that a regressor predicted, as floats, instead of `y_prob`. Labels are
-            refused: they have no size of the error.
+            refused.
         classes : array-like of shape (n_classes,) or None, default=None
             The label of each column of `y_prob`, as the classifier's `classes_`. None takes
             the sorted labels of `y_true`.
@@ -185,9 +185,9 @@ class TopLossesDisplay:
         Raises
         ------
         ValueError
-            If `y_prob` has no probabilities, or none for a label of `y_true`; if `y_pred`
-            has labels, or whole numbers as `y_true` has; if not exactly one of both is given;
-            or if `X` has flat rows and there is no `input_shape`.
+            If `y_prob` has no probabilities, or none for a label of `y_true`; if `y_pred` or
+            its `y_true` has strings, or both have integers or booleans; if not exactly one of
+            `y_prob` and `y_pred` is given; or if nothing tells the shape of flat rows.
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
@@ -298,20 +298,20 @@ def _label_sets(chosen: np.ndarray, known: ClassTargets) -> list[tuple[Any, ...]
 
 
 def _refuse_labels(y_true: Any, y_pred: Any) -> None:
-    """Refuse predicted classes: a difference of labels is no error."""
-    kinds = {name: _kind_of(y) for name, y in {"y_true": y_true, "y_pred": y_pred}.items()}
-    for name, kind in kinds.items():
-        if kind not in NUMBERS and kind not in WHOLE:
-            raise ValueError(
-                "y_pred is for numbers, pass y_prob for classes, as predict_proba returns it. Got "
-                f"{name} of kind {kind!r}."
-            )
-    if WHOLE.issuperset(kinds.values()):
-        raise ValueError(
-            "y_pred is for numbers, pass y_prob for classes, as predict_proba returns it. Got "
+    """Refuse classes, whose differences are no errors."""
+    kinds = {_kind_of(y_true), _kind_of(y_pred)}
+    if kinds & WORDS:
+        got = "strings."
+    elif kinds <= WHOLE:
+        got = (
             "whole numbers in y_true and y_pred, as labels are; a regressor's predictions are "
             "floats. If they are no labels, pass y_pred.astype(float)."
         )
+    else:
+        return
+    raise ValueError(
+        f"y_pred is for numbers, pass y_prob for classes, as predict_proba returns it. Got {got}"
+    )
 
 
 def _kind_of(values: Any) -> str:

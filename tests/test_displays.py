@@ -107,7 +107,18 @@ def test_logarithmic_axis_has_plain_numbers():
     display = plot(make_history([3.0, 0.002]))
     display.figure_.canvas.draw()
     labels = [label.get_text() for label in display.ax_.get_yticklabels()]
-    assert {"0.01", "0.1", "1"} <= set(labels)
+    assert labels == ["0.01", "0.1", "1"]
+
+
+@pytest.mark.parametrize("low", [0.28, 0.1, 0.02, 3e-5])
+def test_all_labels_of_a_logarithmic_axis_are_plain_numbers(low):
+    display = plot(make_history([3.0, low], [2.9, 2.0]))
+    display.figure_.canvas.draw()
+    shown = [*display.ax_.get_yticklabels(), *display.ax_.get_yticklabels(minor=True)]
+    labels = [label.get_text() for label in shown if label.get_visible() and label.get_text()]
+    bottom, top = display.ax_.get_ylim()
+    assert len(labels) >= 3
+    assert all(bottom <= float(label) <= top for label in labels)
 
 
 def test_legend_lies_above_the_lines():

@@ -9,7 +9,7 @@ import pytest
 import sklearn.metrics
 
 import skcnn
-from skcnn import ConvNetClassifier, feature_maps, filters, saliency
+from skcnn import ConvNetClassifier, SaliencyDisplay, feature_maps, filters, saliency
 from skcnn._robustness import DEFAULT_DEGREES, DEFAULT_FACTORS, LIMITS
 from skcnn._saliency import METHODS
 
@@ -62,6 +62,15 @@ def test_the_number_of_steps_is_the_default():
     (methods,) = tables("What is it looking at?")
     default = inspect.signature(saliency).parameters["n_steps"].default
     assert f"`n_steps` gradients, {default}" in methods[1 + METHODS.index("integrated_gradients")]
+
+
+def test_the_display_takes_the_options_of_saliency_that_the_page_names():
+    (named,) = re.findall(r"It\ntakes (.+) as `saliency` does", section("What is it looking at?"))
+    options = re.findall(r"`(\w+)`", named)
+    display = inspect.signature(SaliencyDisplay.from_estimator).parameters
+    function = inspect.signature(saliency).parameters
+    assert options == list(function)[list(function).index("target") + 1 :]
+    assert [display[name] for name in options] == [function[name] for name in options]
 
 
 @pytest.mark.parametrize("method", METHODS)

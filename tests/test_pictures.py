@@ -3,13 +3,16 @@
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 from matplotlib import pyplot
 from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.sparse import csr_array
 
-from skcnn._pictures import PictureGrid, channels_first, draw_sample, value_limits
-from skcnn._validation import InputLayout
+from skcnn._pictures import PictureGrid, channels_first, draw_sample, drawn_samples, value_limits
+from skcnn._validation import Images, InputLayout
 from skcnn.exceptions import MissingDependencyError
 
 
@@ -211,3 +214,39 @@ def test_samples_of_any_layout_have_channels_first(channels, spatial):
     layout = InputLayout(given.shape[1:], channels)
     for values in (given, given.reshape(6, -1)):
         assert_array_equal(channels_first(values, layout), expected)
+
+
+# What is drawn of samples behind a Pipeline's steps
+
+
+def images_of(values, shape=(2, 3, 1)):
+    return Images(torch.tensor(values).reshape(len(values), -1).float(), InputLayout(shape, "last"))
+
+
+GIVEN = images_of(np.zeros((4, 2, 3)))
+ORIGINALS = {
+    "flat": np.arange(24).reshape(4, 6),
+    "images": np.arange(24).reshape(4, 2, 3),
+    "lists": np.arange(24).reshape(4, 2, 3).tolist(),
+    "a frame": pd.DataFrame(np.arange(24).reshape(4, 6)),
+    "a tensor": torch.arange(24.0, requires_grad=True).reshape(4, 6, 1)[..., 0],
+}
+
+
+@pytest.mark.parametrize("kind", ORIGINALS)
+def test_originals_that_fit_are_drawn(kind):
+    expected = np.arange(24).reshape(4, 1, 2, 3)
+    assert_array_equal(drawn_samples(ORIGINALS[kind], GIVEN), expected)
+
+
+OTHERS = {
+    "another shape": np.ones((4, 7)),
+    "words": np.full((4, 6), "a"),
+    "missing values": np.full((4, 6), np.nan),
+    "sparse": csr_array(np.ones((4, 6))),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_of_other_originals_what_the_network_is_given_is_drawn(kind):
+    assert_array_equal(drawn_samples(OTHERS[kind], GIVEN), np.zeros((4, 1, 2, 3)))

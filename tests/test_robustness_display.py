@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
 from skcnn import RobustnessDisplay
+from skcnn._displays import GREY
 from skcnn._errors import MissingDependencyError
 from skcnn._robustness import robustness_scores
 
@@ -54,7 +55,7 @@ def test_a_map_has_a_cell_for_each_shift():
     assert ticks == ["-1", "0", "1"]
     assert display.ax_.get_xlabel() == "shift to the right (pixels)"
     assert display.ax_.get_ylabel() == "shift down (pixels)"
-    assert display.ax_.get_title() == "SVC, unchanged: 0.75"
+    assert display.ax_.get_title() == "SVC, unchanged: 0.750"
     top, bottom = display.ax_.get_ylim()[::-1]
     assert top < bottom  # the first row, of the smallest shift down, is on top
     numbers = {text.get_position(): text.get_text() for text in display.ax_.texts}
@@ -64,7 +65,7 @@ def test_a_map_has_a_cell_for_each_shift():
 
 def test_the_scale_of_a_map_marks_the_unchanged_score():
     display = make_map(SCORES, score_name="accuracy").plot()
-    assert display.ax_.get_title() == "unchanged: 0.75"
+    assert display.ax_.get_title() == "unchanged: 0.750"
     (bar,) = display.ax_.child_axes
     assert bar.get_ylabel() == "accuracy"
     assert [line.get_ydata()[0] for line in bar.get_lines()] == [0.75]
@@ -81,7 +82,7 @@ def test_the_scale_of_a_small_map_stands_beside_it(layout, size):
     assert titles[0].x1 < titles[1].x0
     for display, title in zip(displays, titles, strict=True):
         words = display.ax_.get_title()
-        assert words.replace("\n", " ") == f"{name}, unchanged: 0.75"
+        assert words.replace("\n", " ") == f"{name}, unchanged: 0.750"
         drawn = display.ax_.get_window_extent()
         (bar,) = (child.get_window_extent() for child in display.ax_.child_axes)
         assert (bar.y0, bar.y1) == pytest.approx((drawn.y0, drawn.y1))
@@ -117,7 +118,7 @@ def test_a_curve_and_its_baseline():
     assert_array_equal(line.get_ydata(), [0.5, 0.9, 0.4])
     assert_array_equal(dotted.get_ydata(), [0.9, 0.9])
     assert dotted.get_linestyle() == ":"
-    assert dotted.get_color() == line.get_color()
+    assert dotted.get_color() == GREY  # it is nobody's in the legend
     assert legend_of(display) == ["SVC", "unchanged samples"]
     assert display.ax_.get_xlabel() == "rotation (degrees, counter-clockwise)"
     assert display.ax_.get_ylabel() == "accuracy"
@@ -127,9 +128,10 @@ def test_several_curves_are_told_apart():
     first = curve([0.5, 0.9, 0.4], name="one")
     second = curve([0.6, 0.8, 0.7], ax=first.ax_, baseline=0.8, name="two")
     assert second.ax_ is first.ax_
-    one, _, two, _ = first.ax_.get_lines()
+    one, dotted, two, also_dotted = first.ax_.get_lines()
     assert one.get_color() != two.get_color()
     assert one.get_marker() != two.get_marker()
+    assert dotted.get_color() == also_dotted.get_color() == GREY
     assert legend_of(second) == ["one", "unchanged samples", "two"]
 
 

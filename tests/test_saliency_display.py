@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from test_inspection import LABELS, fitted
 from test_inspection_display import assert_nothing_is_cut, words_of
 
@@ -37,14 +37,14 @@ def test_maps_are_absolute_saliencies_of_the_predicted_class():
     X, net = fitted((8, 6, 2), y=NAMES[LABELS])
     display = show(net, X, methods=ALL, n_samples=3)
     assert display.maps.shape == (4, 3, 8, 6)
-    assert_array_equal(display.samples, np.moveaxis(X[:3], -1, 1).astype(np.float32))
+    assert_array_equal(display.samples, np.moveaxis(X[:3], -1, 1))
     for maps, method in zip(display.maps, ALL, strict=True):
         expected = np.abs(saliency(net, X[:3], method=method)).max(-1)
         assert_array_equal(maps, expected)
     predicted, shares = net.predict(X[:3]), net.predict_proba(X[:3]).max(1)
     labels = [f"predicted {p} ({s:.0%})" for p, s in zip(predicted, shares, strict=True)]
     assert display.labels == labels
-    columns = ["sample", "gradient", "integrated\ngradients", "Grad-CAM", "occlusion"]
+    columns = ["sample", "|gradient|", "|integrated\ngradients|", "Grad-CAM", "|occlusion|"]
     assert words_of(display) == columns + labels
     assert_nothing_is_cut(display)
 
@@ -146,8 +146,46 @@ def test_pipelines_and_searches():
     best = search.best_estimator_
     found, expected = show(search, X), show(best[-1], best[:-1].transform(X))
     assert_array_equal(found.maps, expected.maps)
-    assert_array_equal(found.samples, expected.samples)
+    assert_array_equal(found.samples[:, 0], X[:4].to_numpy().reshape(-1, 8, 8))
     assert found.labels == expected.labels
+
+
+def upper_half(X):
+    return X[:, :4]
+
+
+def test_pictures_behind_a_step_that_changes_the_shape_are_what_the_network_is_given():
+    X, net = np.random.default_rng(0).normal(size=(40, 8, 6)), ConvNetClassifier(max_epochs=1)
+    pipeline = make_pipeline(FunctionTransformer(upper_half), net).fit(X, LABELS)
+    assert_array_equal(show(pipeline, X).samples[:, 0], X[:4, :4].astype(np.float32))
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_options_go_to_the_methods_that_use_them(method):
+    X, net = fitted((8, 6))
+    options = {"layer": "conv_1", "baseline": 0.5, "n_steps": 3, "window": 2}
+    uses = {
+        "gradient": (),
+        "integrated_gradients": ("baseline", "n_steps"),
+        "grad_cam": ("layer",),
+        "occlusion": ("baseline", "window"),
+    }[method]
+    own = {name: options[name] for name in uses}
+    display = show(net, X, methods=ALL, n_samples=2, **options)
+    expected = np.abs(saliency(net, X[:2], method=method, **own))[..., 0]
+    assert_array_equal(display.maps[ALL.index(method)], expected)
+    if uses:
+        assert (expected != np.abs(saliency(net, X[:2], method=method))[..., 0]).any()
+
+
+@pytest.mark.parametrize(("name", "value"), [("layer", "conv_1"), ("window", 2)])
+def test_options_that_no_method_uses_are_named(name, value):
+    X, net = fitted((8, 6), max_epochs=1)
+    message = rf"The '{name}' parameter is for .*{name}={value!r} with methods=\['gradient'\]"
+    with pytest.raises(ValueError, match=message):
+        show(net, X, methods="gradient", **{name: value})
+    with pytest.raises(ValueError, match="n_steps == 0, must be >= 1"):
+        show(net, X, n_steps=0)
 
 
 @pytest.mark.parametrize(

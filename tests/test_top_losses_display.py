@@ -196,7 +196,7 @@ SAMPLES = {
         {"channels": "first"},
         (3, 5, 6),
     ),
-    "signals": (np.random.default_rng(0).random((9, 20)), {}, (1, 20)),
+    "signals": (np.random.default_rng(0).random((9, 20)), {"input_shape": (20,)}, (1, 20)),
     "signals, two channels": (
         np.random.default_rng(0).random((9, 20, 2)),
         {"input_shape": (20, 2)},
@@ -278,7 +278,7 @@ def check_texts(display):
         ({"y_pred": [1, 2, 3, 4]}, "y_prob for a classifier, or y_pred for a regressor"),
         ({"y_prob": None}, "y_prob for a classifier, or y_pred for a regressor"),
         ({"n_samples": 0}, "n_samples == 0, must be >= 1"),
-        ({"y_prob": None, "y_pred": [[1, 2]] * 4}, "one number a sample"),
+        ({"y_prob": None, "y_pred": [[1.0, 2.0]] * 4}, "one number a sample"),
         ({"input_shape": (5, 5)}, "input_shape=.5, 5. .25 values. of TopLossesDisplay"),
     ],
     ids=lambda value: None,
@@ -287,6 +287,44 @@ def test_bad_predictions_are_named(params, message):
     given = {"y_true": [0, 1, 1, 0], "y_prob": [[0.5, 0.5]] * 4, "classes": [0, 1], **params}
     with pytest.raises((ValueError, InputShapeError), match=message):
         TopLossesDisplay.from_predictions(PICTURES, **given)
+
+
+PREDICTED_CLASSES = {
+    "strings": (["b", "a", "b", "b"], ["a", "a", "b", "a"], "Got strings"),
+    "true strings": (["b", "a", "b", "b"], [0.1, 0.2, 0.7, 0.4], "Got strings"),
+    "a Series of strings": ([0, 1, 1, 0], pd.Series(list("abab")), "Got strings"),
+    "a categorical": ([0, 1, 1, 0], pd.Categorical(list("abab")), "Got strings"),
+    "integers": ([0, 1, 1, 0], np.array([0, 1, 1, 1]), "a regressor's predictions are floats"),
+    "nullable integers": ([0, 1, 1, 0], pd.Series([0, 1, 1, 1], dtype="Int64"), "are floats"),
+    "a tensor": (torch.tensor([0, 1, 1, 0]), torch.tensor([0, 1, 1, 1]), "are floats"),
+    "booleans": ([False, True, True, True], np.array([0, 1, 1, 1], bool), r"astype\(float\)"),
+}
+
+
+@pytest.mark.parametrize("kind", PREDICTED_CLASSES)
+def test_predicted_classes_are_no_numbers(kind):
+    y_true, y_pred, got = PREDICTED_CLASSES[kind]
+    with pytest.raises(ValueError, match=f"y_pred is for numbers, pass y_prob for classes.*{got}"):
+        TopLossesDisplay.from_predictions(PICTURES, y_true, y_pred=y_pred)
+
+
+@pytest.mark.parametrize(
+    ("y_true", "y_pred"),
+    [([3, 1, 2, 3], [3.0, 1.0, 4.0, 3.0]), ([3.0, 1.0, 2.0, 3.0], [3, 1, 4, 3])],
+    ids=["whole truth", "whole predictions"],
+)
+def test_whole_numbers_on_one_side_are_numbers(y_true, y_pred):
+    display = TopLossesDisplay.from_predictions(PICTURES, y_true, y_pred=y_pred)
+    assert display.losses["loss"].tolist() == [2, 0, 0, 0]
+
+
+def test_flat_rows_need_their_shape():
+    flat, given = PICTURES.reshape(4, 12), {"y_pred": [0.5, 0.1, 0.2, 0.3]}
+    with pytest.raises(InputShapeError, match=r"12 values. Pass input_shape=.*\(length,\) for sig"):
+        TopLossesDisplay.from_predictions(flat, [0, 0, 0, 0], **given)
+    for shape, drawn in (((3, 4), (1, 3, 4)), ((12,), (1, 12))):
+        display = TopLossesDisplay.from_predictions(flat, [0] * 4, input_shape=shape, **given)
+        assert display.samples.shape == (4, *drawn)
 
 
 def test_unknown_labels_are_named(net):

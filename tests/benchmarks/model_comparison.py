@@ -74,7 +74,7 @@ def main():
     affine, elastic = RandomAffine(10, translation=0.1, zoom=0.1, shear=10), RandomElastic(0.03)
     if options.only != "mnist":
         X, y = load_digits(return_X_y=True)
-        cv = RepeatedStratifiedKFold(n_splits=5, n_repeats=2, random_state=0)
+        cv = RepeatedStratifiedKFold(n_splits=5, n_repeats=10, random_state=0)
         run("digits", make_models((8, 8), [affine]), X, y, cv, options.output)
     if options.mnist:
         with np.load(options.mnist) as arrays:
