@@ -31,7 +31,7 @@ from skcnn._model_comparison import ModelComparison, check_baseline, check_ropes
 
 @validate_params(
     {
-        "models": [Mapping],
+        "models": "no_validation",  # below, with a clearer message
         "X": "no_validation",
         "y": ["array-like"],
         "cv": ["cv_object"],
@@ -175,10 +175,11 @@ def compare_models(
 
 
 def _check_models(models: Mapping[str, Any]) -> dict[str, Any]:
-    if len(models) < 2:
+    if not isinstance(models, Mapping) or len(models) < 2:
+        got = len(models) if isinstance(models, Mapping) else f"a {type(models).__name__}"
         raise InvalidParameterError(
             "The 'models' parameter of compare_models must be a dict of two or more "
-            f"estimators, {{name: estimator}}. Got {len(models)}."
+            f"estimators, {{name: estimator}}. Got {got}."
         )
     for name, model in models.items():
         if not isinstance(name, str):

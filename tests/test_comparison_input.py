@@ -48,7 +48,7 @@ def counted():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"models": [GaussianNB()]}, "'models' parameter .* instance of 'collections.abc.Mapping'"),
+        ({"models": [GaussianNB()]}, r"{name: estimator}\. Got a list\."),
         ({"models": {}}, r"dict of two or more .* Got 0\."),
         ({"models": {"a": SVC()}}, r"Got 1\."),
         ({"models": {"a": SVC, "b": SVC()}}, r"Got <class .* for 'a'\. Did you mean SVC\(\)\?"),
