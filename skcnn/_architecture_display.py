@@ -195,7 +195,8 @@ class ArchitectureDisplay:
             side.set_visible(False)
         ax.set_xlabel(CAPTION, fontsize="small", color=GREY)
         ax.set_title(f"{self.summary['parameters'].sum():,} parameters", pad=26)
-        legend_above(ax, len(KINDS), fontsize="small", columnspacing=1.2, handlelength=1.5)
+        small = {"fontsize": "small", "columnspacing": 1.2, "handlelength": 1.5}
+        legend_above(ax, len(KINDS), narrow=len(KINDS), **small)
         return self
 
     def _draw(self, boxes: list[_Box], pitches: list[float], upright: bool, points: float) -> None:

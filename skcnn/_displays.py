@@ -12,6 +12,7 @@ from sklearn.base import is_regressor
 from skcnn._errors import MissingDependencyError
 from skcnn._pipelines import fitted_convnet
 
+NARROW_INCHES = 4.5
 # A loss that falls further than this is drawn on a logarithmic axis.
 LOG_SCALE_RATIO = 10
 MOST_POWERS = 8  # of ten with a label
@@ -240,8 +241,14 @@ def set_log_ticks(ax: Any, axis: str) -> None:
     getattr(ax, f"set_{axis}ticks")(ticks, [f"{tick:,.9g}" for tick in ticks])
 
 
-def legend_above(ax: Any, n_columns: int, **style: Any) -> Any:
-    """Return a new legend above the axes, where it covers nothing."""
+def legend_above(ax: Any, n_columns: int, *, narrow: int = 2, **style: Any) -> Any:
+    """Return a new legend above the axes, where it covers nothing.
+
+    Narrow axes, such as those of a grid, have at most `narrow` columns: a legend wider than
+    its axes would squeeze them.
+    """
+    if ax.get_window_extent().width < NARROW_INCHES * ax.figure.dpi:
+        n_columns = min(n_columns, narrow)
     place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "frameon": False}
     return ax.legend(ncols=n_columns, **place, **style)
 

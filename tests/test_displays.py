@@ -310,3 +310,11 @@ def test_missing_matplotlib_is_named(monkeypatch):
     with pytest.raises(MissingDependencyError, match=r'pip install "skcnn\[plots\]"'):
         display.plot()
     assert issubclass(MissingDependencyError, ImportError)
+
+
+def test_legend_of_narrow_axes_has_two_columns():
+    axes = pyplot.subplots(2, 2, figsize=(10, 8), layout="constrained")[1]
+    wide = pyplot.subplots()[1]
+    for ax, n_columns in ((axes[0, 0], 2), (wide, 3)):
+        lines = [ax.plot([0, 1], label=name)[0] for name in ("first", "second", "third")]
+        assert legend_above(ax, 3, handles=lines)._ncols == n_columns
