@@ -135,7 +135,7 @@ def test_module_runs_as_a_program(monkeypatch, capsys):
 @pytest.mark.slow
 def test_comparison_gives_every_peer_the_same_folds():
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=4, random_state=0)
-    comparison = command_line.compare_with_peers(net, n_splits=3)
+    comparison = command_line.compare_with_peers(net, n_splits=5)
     assert comparison.models == [
         "ConvNetClassifier",
         "softmax regression",
@@ -143,5 +143,5 @@ def test_comparison_gives_every_peer_the_same_folds():
         "support vectors",
     ]
     assert comparison.baseline == "support vectors"
-    assert comparison.n_splits == 3
+    assert comparison.n_splits == 5
     assert (comparison.table["mean"] > 0.95).all()

@@ -4,6 +4,7 @@ import hashlib
 import random
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -59,9 +60,13 @@ def test_seeds_differ():
 
 
 def test_another_process_agrees():
-    code = "from tests.test_reproducibility import fitted_digest\nprint(fitted_digest(1))"
+    code = "from test_reproducibility import fitted_digest\nprint(fitted_digest(1))"
     shown = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent,
     ).stdout
     assert shown.strip() == fitted_digest(1)
 
