@@ -30,6 +30,7 @@ from skcnn._folds import (
     FoldResult,
     FoldRun,
     processes_for,
+    unset_random_states,
 )
 from skcnn._progress import ComparisonProgress
 
@@ -203,11 +204,7 @@ def _seeded(model: Any, seed: int) -> Any:
     So a network has the same first weights wherever it stands.
     """
     estimator = clone(model)
-    unset = [
-        name
-        for name, value in estimator.get_params(deep=True).items()
-        if value is None and (name == "random_state" or name.endswith("__random_state"))
-    ]
+    unset = unset_random_states(estimator)
     return estimator.set_params(**dict.fromkeys(unset, seed)) if unset else estimator
 
 

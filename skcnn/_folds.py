@@ -427,13 +427,18 @@ def check_scores(cv: CrossValidation, fold: int, result: FoldResult) -> float:
     return cv.score_of(result, "score")
 
 
-def set_random_states(estimator: BaseEstimator, seed: int) -> Any:
-    """Give every `random_state` of an estimator that is None a seed of its own."""
-    names = sorted(
+def unset_random_states(estimator: BaseEstimator) -> list[str]:
+    """Return the names of every `random_state` that is None, however deep it is."""
+    return sorted(
         name
         for name, value in estimator.get_params(deep=True).items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     )
+
+
+def set_random_states(estimator: BaseEstimator, seed: int) -> Any:
+    """Give every `random_state` of an estimator that is None a seed of its own."""
+    names = unset_random_states(estimator)
     words = np.random.SeedSequence([seed, 1]).generate_state(len(names) or 1)
     seeds = {name: int(word >> 1) for name, word in zip(names, words, strict=False)}
     return estimator.set_params(**seeds) if seeds else estimator

@@ -3,6 +3,7 @@
 Fits nothing.
 """
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -58,11 +59,26 @@ def fitted_end(estimator: Any) -> Any:
     return model
 
 
-def before_final(estimator: Any, X: Any) -> Any:
-    """Return `X` as what an estimator ends in is given it to predict."""
+def _transformed(steps: Any, X: Any) -> Any:
+    return steps.transform(X)
+
+
+def before_final(estimator: Any, X: Any, through: Callable[[Any, Any], Any] = _transformed) -> Any:
+    """Return `X` as what an estimator ends in is given it to predict.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A Pipeline or a fitted search, also nested, or neither.
+    X : array-like
+        Samples.
+    through : callable, default=_transformed
+        Takes the steps before a Pipeline's last one and samples; returns what the last one
+        is given.
+    """
     while True:
         if isinstance(estimator, Pipeline):
-            X = estimator[:-1].transform(X) if len(estimator.steps) > 1 else X
+            X = through(estimator[:-1], X) if len(estimator.steps) > 1 else X
             estimator = estimator.steps[-1][1]
         elif best_of_search(estimator) is not estimator:
             estimator = best_of_search(estimator)

@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils import check_scalar
 from skorch.callbacks import Callback
 
 from skcnn._errors import TrainingDivergedError
-from skcnn._pipelines import best_of_search, convnet_in
+from skcnn._pipelines import before_final, convnet_in
 
 FEWEST_STEPS = 50
 # Losses that an average is of, as a share of all steps: so the suggestion hardly depends on
@@ -157,22 +156,13 @@ def rate_range(
     net.set_callbacks().set_params(callbacks=[test], max_epochs=n_steps, **TEST_PARAMETERS)
     if random_state is not None:
         net.set_params(random_state=random_state)
+
+    def fitted_again(steps: Any, X: Any) -> Any:
+        return clone(steps).fit_transform(X, y)
+
     with suppress(_EndOfTest):
-        net.fit(_training_samples(estimator, X, y), y, sample_weight=sample_weight)
+        net.fit(before_final(estimator, X, fitted_again), y, sample_weight=sample_weight)
     losses = np.array(test.losses)
     if len(losses) == 0:
         raise TrainingDivergedError("The training loss of the first batch is infinite or NaN.")
     return RateRange(test.rates[: len(losses)], losses, average_losses(losses, window), window)
-
-
-def _training_samples(estimator: Any, X: Any, y: Any) -> Any:
-    """Return `X` as the network inside is given it to fit, by clones of the steps before."""
-    while True:
-        if isinstance(estimator, Pipeline):
-            if len(estimator.steps) > 1:
-                X = clone(estimator[:-1]).fit_transform(X, y)
-            estimator = estimator.steps[-1][1]
-        elif best_of_search(estimator) is not estimator:
-            estimator = best_of_search(estimator)
-        else:
-            return X
