@@ -270,7 +270,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         array, layout = self._read(X)
         if random_state is None:
             random_state = self.random_state
-        keys = row_keys(draw_seed(random_state), np.arange(len(array)), 0, 0)
+        keys = self._keys(draw_seed(random_state), np.arange(len(array)), 0, 0)
         return self._draw_all(keys, layout.spatial, 1.0)
 
     def apply(self, X: Any, params: Params) -> np.ndarray:

@@ -116,6 +116,10 @@ class Operation(ABC):
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         """Return augmented float images; `span` is the range of the data's values."""
 
+    def _keys(self, seed: int, rows: np.ndarray, epoch: int, number: int) -> np.ndarray:
+        """Return a key for each sample, from which its draws of this epoch follow."""
+        return row_keys(seed, rows, epoch, number)
+
     def _draw_all(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         """Draw which samples are changed, and how."""
         share = self._probability(strength)
@@ -283,7 +287,8 @@ class Augmenter:
         for number, step in enumerate(self.steps):
             operation = step.augmentation
             seed = self.seed if step.seed is None else step.seed
-            keys = row_keys(seed, rows, epoch, number)
+            make_keys = operation._keys if isinstance(operation, Operation) else row_keys
+            keys = make_keys(seed, rows, epoch, number)
             if isinstance(operation, GeometricOperation):
                 params = operation._draw_all(keys, self.spatial, self.strength)
                 motion = operation._motion(params, self.spatial)

@@ -19,6 +19,7 @@ AUTO_LEARNING_RATES = {
     "adam": 0.005,
     "adamw": 0.005,
     "sgd": 0.05,
+    "muon": 0.2,
     "rmsprop": 0.001,
     "adagrad": 0.01,
 }
@@ -51,7 +52,7 @@ def auto_epochs(n_samples: int) -> int:
 
 def auto_weight_decay(optimizer: str) -> float:
     """Return the weight decay for an optimizer's name: decoupled decay takes more."""
-    return 0.05 if optimizer == "adamw" else 1e-4
+    return 0.05 if optimizer in ("adamw", "muon") else 1e-4
 
 
 def auto_learning_rate(optimizer: str) -> float:

@@ -62,6 +62,7 @@ from skcnn._validation import (
     check_training_images,
 )
 from skcnn._views import check_steps, check_views, make_views, training_steps
+from skcnn._whitening import set_whitening_kernels
 
 UNKNOWN_MACS = 2**40  # of a user's module: taken for a large one
 
@@ -306,6 +307,8 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         """Create network, loss and engine for the training samples."""
         layout = train.images.layout
         module, rows = self._make_module(layout, channel_statistics(train, self.standardize), seed)
+        if rows is not None:
+            set_whitening_kernels(module, train)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
         batch_size = resolve_batch_size(self.batch_size, len(train))

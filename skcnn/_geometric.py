@@ -25,6 +25,10 @@ class RandomFlip(GeometricAugmentation):
         Which axes to mirror: the last ("horizontal": left and right, for signals the
         time), the last but one ("vertical"), or numbers of spatial axes. Each one is
         mirrored or not by itself.
+    alternate : bool, default=False
+        Whether a sample that is mirrored in one epoch is not in the next and so on, the
+        first drawn at random: two epochs then show both sides of every sample. Within
+        other augmentations, such as :class:`RandomChoice`, every epoch is drawn.
     <parameters>
 
     Attributes
@@ -35,6 +39,11 @@ class RandomFlip(GeometricAugmentation):
     -----
     A `strength` below one lowers the probability, as a flip knows no half measures.
 
+    References
+    ----------
+    Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498, for
+    alternating flips.
+
     Examples
     --------
     >>> import numpy as np
@@ -44,23 +53,41 @@ class RandomFlip(GeometricAugmentation):
     array([[3, 2, 1, 0]])
     """
 
-    _parameter_constraints = COMMON_CONSTRAINTS
+    _parameter_constraints = {**COMMON_CONSTRAINTS, "alternate": ["boolean"]}
     _whole = True
 
     def __init__(
         self,
         axis: Any = "horizontal",
         *,
+        alternate: bool = False,
         p: float = 0.5,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
         self.axis = axis
+        self.alternate = alternate
         self.p = p
         self.input_shape = input_shape
         self.channels = channels
         self.random_state = random_state
+
+    def _keys(self, seed: int, rows: np.ndarray, epoch: int, number: int) -> np.ndarray:
+        if not self.alternate:
+            return super()._keys(seed, rows, epoch, number)
+        # one key for all epochs, the last bit says whose turn it is
+        keys = super()._keys(seed, rows, 0, number)
+        return keys - keys % np.uint64(2) + np.uint64(epoch % 2)
+
+    def _draw_all(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        if not self.alternate:
+            return super()._draw_all(keys, spatial, strength)
+        turn = keys % np.uint64(2)
+        params = super()._draw_all(keys - turn, spatial, strength)
+        axes = axis_numbers(self.axis, len(spatial), type(self).__name__)
+        params["flip"][:, list(axes)] ^= turn.astype(bool)[:, None]
+        return params
 
     def _probability(self, strength: float) -> float:
         return 1.0 if strength > 0 else 0.0  # each axis has its own

@@ -20,7 +20,7 @@ from skcnn._base import BaseConvNet
 from skcnn._blocks import Concatenate, Residual, TracedLayer
 from skcnn._device import exact_kernels, predict_chunk, safe_after_fork, torch_threads
 from skcnn._errors import did_you_mean
-from skcnn._layers import Activation, Conv, LayerSpec, Shape
+from skcnn._layers import Activation, Conv, LayerSpec, Shape, Whiten
 from skcnn._network import ConvNet, Pad
 from skcnn._pipelines import fitted_convnet, network_samples
 from skcnn._summary import summarize_module
@@ -397,7 +397,7 @@ def _convolves(spec: LayerSpec) -> bool:
         return any(map(_convolves, spec.layers))
     if isinstance(spec, Concatenate):
         return any(_convolves(layer) for branch in spec.branches for layer in branch)
-    return isinstance(spec, Conv)
+    return isinstance(spec, Conv | Whiten)
 
 
 def _module_layers(module: nn.Module, input_shape: Shape) -> list[_Layer]:

@@ -197,6 +197,80 @@ class Conv(LayerSpec):
 
 
 @dataclass(frozen=True, repr=False)
+class Whiten(LayerSpec):
+    r"""Convolution with fixed kernels that make small patches uncorrelated.
+
+    The kernels are the principal components of the training samples' patches, each
+    divided by its standard deviation, and their negatives, so that an activation keeps
+    both signs: ``2 * n_channels * kernel_size ** n_axes`` filters. Only the biases are
+    trained. It is meant for the first layer.
+
+    Parameters
+    ----------
+    kernel_size : int or tuple of int, default=2
+        Side of a patch, in pixels or samples, for all axes or one for each.
+    padding : {"same", "valid"}, int or tuple of int, default="valid"
+        Values added on each side, zeros.
+    activation : str or None, default=None
+        Activation applied to the output; see :class:`Activation`.
+
+    Notes
+    -----
+    With the eigenvalues :math:`\lambda_i` and unit eigenvectors :math:`v_i` of the
+    patches' second moments the kernels are
+    :math:`\pm v_i / \sqrt{\lambda_i + \epsilon \bar\lambda}`, with
+    :math:`\epsilon` = 0.0005. They are taken from 5,000 samples at most.
+
+    References
+    ----------
+    Coates and Ng, "Learning feature representations with k-means", 2012, for whitened
+    patches; Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498,
+    for the fixed first layer.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Whiten
+    >>> Whiten().output_shape((3, 32, 32))
+    (24, 31, 31)
+    >>> Whiten().n_parameters((3, 32, 32))
+    24
+    """
+
+    kernel_size: int | tuple[int, ...] = field(default=2)
+    padding: str | int | tuple[int, ...] = field(default="valid", kw_only=True)
+    activation: str | None = field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_integers(self, "kernel_size", 1)
+        check_padding(self)
+        if self.activation is not None:
+            check_choice(self, "activation", ACTIVATIONS)
+
+    def convolution(self, shape: Shape) -> Conv:
+        """Return the convolution that this is for an input of `shape`."""
+        _check_spatial(self, shape)
+        n_axes = len(shape) - 1
+        window = prod(per_axis(self.kernel_size, n_axes, "kernel_size"))
+        return Conv(2 * shape[0] * window, self.kernel_size, padding=self.padding)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(2 * n_channels * window size, *spatial)``."""
+        return self.convolution(shape).output_shape(shape)
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return the biases: the kernels are not trained."""
+        return self.convolution(shape).filters
+
+    def n_multiply_accumulates(self, shape: Shape) -> int:
+        """Return window size x input channels x output values."""
+        return self.convolution(shape).n_multiply_accumulates(shape)
+
+    def kernel(self, shape: Shape) -> Shape:
+        """Return the kernel's size along each axis."""
+        return self.convolution(shape).kernel(shape)
+
+
+@dataclass(frozen=True, repr=False)
 class Pool(LayerSpec):
     """Maximum or average over a sliding window.
 

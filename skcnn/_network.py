@@ -28,11 +28,20 @@ from skcnn._layers import (
     Normalize,
     Pool,
     Shape,
+    Whiten,
 )
 from skcnn._shapes import Padding
 
 MONOTONE = frozenset({"relu", "leaky_relu", "elu", "tanh", "sigmoid", "identity"})
-WEIGHT_INITS = ("he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "normal", "zeros")
+WEIGHT_INITS = (
+    "he_normal",
+    "he_uniform",
+    "glorot_normal",
+    "glorot_uniform",
+    "dirac",
+    "normal",
+    "zeros",
+)
 SMALL_NORMAL_STD = 0.01
 # The closing layer starts a tenth as large, so that training starts from nearly equal
 # probabilities: digits, 5 folds, 0.9905 to 0.9925 with everything else the same.
@@ -97,10 +106,17 @@ class ByteDropout(nn.Module):
         """Return the rate and whether whole channels are dropped."""
         return f"rate={self.threshold / 256:.4g}, channels={self.channels}"
 
+    @property
+    def drops(self) -> bool:
+        """Whether anything is dropped: in training, at a rate above zero."""
+        return self.training and self.threshold > 0
+
     def forward(self, x: Tensor) -> Tensor:
         """Return `x` with dropped values in training, else `x` itself."""
-        if not self.training or self.threshold == 0:
-            return x
+        return x * self.mask(x) if self.drops else x
+
+    def mask(self, x: Tensor) -> Tensor:
+        """Return the next factors of values like those of `x`, whose values do not matter."""
         shape = x.shape[:2] + (1,) * (x.dim() - 2) if self.channels else x.shape
         n = shape.numel()
         words = torch.empty((n + 7) // 8, dtype=torch.int64, device=x.device)
@@ -112,7 +128,7 @@ class ByteDropout(nn.Module):
         if not self.channels and x.dim() == 4:
             # A mask in the memory order of x multiplies three times as fast.
             mask = torch.as_strided(mask, x.shape, x.stride()) if _is_dense(x) else mask
-        return x * mask
+        return mask
 
 
 def _is_dense(x: Tensor) -> bool:
@@ -159,6 +175,14 @@ class GroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised `x`."""
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class WhiteningConv2d(nn.Conv2d):
+    """Convolution whose kernels are set from data and not trained."""
+
+
+class WhiteningConv3d(nn.Conv3d):
+    """Convolution whose kernels are set from data and not trained."""
 
 
 class ChannelsLastFlatten(nn.Module):
@@ -335,13 +359,17 @@ def _lifted(values: Shape, lift: bool, fill: int) -> Any:
     return (fill, *values) if lift else values
 
 
-def _build_conv(spec: Conv, shape: Shape, lift: bool) -> nn.Module:
+def _build_conv(
+    spec: Conv,
+    shape: Shape,
+    lift: bool,
+    classes: tuple[type[nn.Conv2d], type[nn.Conv3d]] = (nn.Conv2d, nn.Conv3d),
+) -> nn.Module:
     window = spec.window(len(shape) - 1)
     padding = ((0, 0), *window.padding) if lift else window.padding
     simple = spec.padding_mode == "zeros" and all(a == b for a, b in padding)
-    cls = nn.Conv3d if len(padding) == 3 else nn.Conv2d
     conv = skip_init(
-        cls,
+        classes[len(padding) == 3],
         shape[0],
         spec.filters,
         kernel_size=_lifted(window.size, lift, 1),
@@ -354,6 +382,14 @@ def _build_conv(spec: Conv, shape: Shape, lift: bool) -> nn.Module:
     if simple or not any(map(any, padding)):
         return conv
     return nn.Sequential(Pad(padding, _PAD_MODES[spec.padding_mode]), conv)
+
+
+def _build_whiten(spec: Whiten, shape: Shape, lift: bool) -> nn.Module:
+    conv = _build_conv(spec.convolution(shape), shape, lift, (WhiteningConv2d, WhiteningConv3d))
+    for part in conv.modules():
+        if isinstance(part, nn.Conv2d | nn.Conv3d):
+            part.weight.requires_grad_(False)
+    return conv
 
 
 def _build_pool(spec: Pool, shape: Shape, lift: bool) -> nn.Module:
@@ -383,6 +419,7 @@ def _build_residual(spec: Residual, shape: Shape, lift: bool) -> nn.Module:
 
 _BUILDERS: dict[type, Callable[..., nn.Module]] = {
     Conv: _build_conv,
+    Whiten: _build_whiten,
     Pool: _build_pool,
     GlobalPool: lambda spec, shape, lift: GlobalPooling(spec.kind),
     Dense: lambda spec, shape, lift: skip_init(nn.Linear, shape[0], spec.units, bias=spec.bias),
@@ -404,8 +441,9 @@ def initialize_weights(module: ConvNet, how: str, generator: torch.Generator) ->
     ----------
     module : ConvNet
         The network. Its closing layer's weights are divided by ten.
-    how : {"he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "normal", "zeros"}
-        Variance 2 / fan_in (He), 2 / (fan_in + fan_out) (Glorot), 0.01 squared (normal).
+    how : {"he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "dirac", "normal", "zeros"}
+        Variance 2 / fan_in (He), 2 / (fan_in + fan_out) (Glorot), 0.01 squared (normal);
+        for "dirac" see `_pass_channels_on`.
     generator : torch.Generator
         Source of the random numbers; on the CPU, so that devices agree.
 
@@ -420,6 +458,7 @@ def initialize_weights(module: ConvNet, how: str, generator: torch.Generator) ->
         ),
         "glorot_normal": lambda w: nn.init.xavier_normal_(w, generator=generator),
         "glorot_uniform": lambda w: nn.init.xavier_uniform_(w, generator=generator),
+        "dirac": lambda w: _pass_channels_on(w, generator),
         "normal": lambda w: nn.init.normal_(w, std=SMALL_NORMAL_STD, generator=generator),
         "zeros": nn.init.zeros_,
     }
@@ -430,6 +469,16 @@ def initialize_weights(module: ConvNet, how: str, generator: torch.Generator) ->
                 nn.init.zeros_(part.bias)
     with torch.no_grad():
         module.closing.weight.mul_(CLOSING_LAYER_GAIN)
+
+
+def _pass_channels_on(weight: Tensor, generator: torch.Generator) -> None:
+    """Make the first filters copies of the input channels, the others He-uniform.
+
+    Dense matrices, which have no channels, are He-uniform altogether.
+    """
+    nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
+    if weight.dim() > 2:
+        nn.init.dirac_(weight[: weight.shape[1]])
 
 
 def call_architecture(

@@ -149,10 +149,11 @@ dropout : float, default=0.25
 conv_dropout : float, default=0.0
     Probability of dropping a feature map at the end of a block, in [0, 1).
 weight_init : {"he_normal", "he_uniform", "glorot_normal", "glorot_uniform", \
-"normal", "zeros"}, default="he_normal"
-    Distribution of the initial weights; "normal" has standard deviation 0.01. Biases
-    start at zero, the closing layer's weights are divided by ten. A callable's module
-    keeps its own.
+"dirac", "normal", "zeros"}, default="he_normal"
+    Distribution of the initial weights. "dirac": the first filters of a convolution copy
+    its input channels, its other filters and dense layers are as of "he_uniform".
+    "normal" has standard deviation 0.01. Biases start at zero, the closing layer's
+    weights are divided by ten. A callable's module keeps its own.
 architecture : "lenet5", sequence of layers, callable or None, default=None
     A whole architecture instead of the knobs from `filters` to `conv_dropout`: a
     name, a sequence of :mod:`skcnn.layers` (the closing dense layer is added), or a
@@ -176,15 +177,17 @@ loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
 """.strip("\n")
 
 TRAINING = """
-optimizer : {"adamw", "adam", "sgd", "rmsprop", "adagrad"}, default="adamw"
-    Update rule.
+optimizer : {"adamw", "adam", "sgd", "muon", "rmsprop", "adagrad"}, default="adamw"
+    Update rule. "muon" makes steps of orthogonal matrices for kernels and hidden dense
+    layers and keeps their scale fixed, so that few large batches suffice; normalisation
+    should follow them. All other parameters take adamw's steps.
 learning_rate : "auto" or float, default="auto"
     Full learning rate, before `lr_schedule`. "auto" is 0.005 for adam and adamw, 0.05
-    for sgd, 0.001 for rmsprop, 0.01 for adagrad.
+    for sgd, 0.2 for muon, 0.001 for rmsprop, 0.01 for adagrad.
 momentum : float, default=0.9
-    Momentum of sgd and rmsprop, in [0, 1).
+    Momentum of sgd, muon and rmsprop, in [0, 1).
 nesterov : bool, default=True
-    Whether sgd's momentum is Nesterov's.
+    Whether the momentum of sgd and muon is Nesterov's.
 weight_decay : "auto" or float, default="auto"
     L2 penalty on kernels and dense matrices (not on biases and normalisation): half
     its product with the squared weights is added to the loss; with adamw weights
@@ -192,10 +195,11 @@ weight_decay : "auto" or float, default="auto"
     and 0.0001 for the others.
 l1_penalty : float, default=0.0
     Factor of the sum of absolute weights that is added to the loss.
-lr_schedule : {"one_cycle", "constant", "step", "cosine", "plateau", \
+lr_schedule : {"one_cycle", "constant", "step", "cosine", "linear", "plateau", \
 "inverse_scaling"}, default="one_cycle"
     Course of the learning rate. "one_cycle": linear from 4 % to full over the first
-    quarter of the epochs, then a cosine to zero. "step": a tenth after half and again
+    quarter of the epochs, then a cosine to zero. "linear": from 4 % to full over the
+    first twentieth, then straight to zero. "step": a tenth after half and again
     after three quarters. "plateau": a fifth after 5 epochs without a lower loss.
     "inverse_scaling": divided by the square root of the epoch.
 batch_size : "auto", int or None, default="auto"

@@ -25,6 +25,7 @@ from skcnn._layers import (
     LayerSpec,
     Normalize,
     Pool,
+    Whiten,
 )
 
 __all__ = [
@@ -39,4 +40,5 @@ __all__ = [
     "Normalize",
     "Pool",
     "Residual",
+    "Whiten",
 ]

@@ -506,6 +506,43 @@ def test_each_axis_is_flipped_with_the_probability_by_itself(p):
     assert low <= flips.all(1).sum() <= high
 
 
+def flips_of_epochs(flip, n_epochs=4, strength=1.0):
+    """Return which samples are mirrored from left to right, one row an epoch."""
+    X = torch.arange(4.0).expand(N, 1, 1, 4)
+    augmenter = Augmenter([Step(flip, None)], (1, 4), 3.0, 7, strength)
+    epochs = [augmenter.images(X, np.arange(N), epoch) for epoch in range(n_epochs)]
+    return np.array([(e[:, 0, 0, 0] == 3).numpy() for e in epochs])
+
+
+def test_alternating_flips_show_both_sides_in_two_epochs():
+    first, second, third, fourth = flips_of_epochs(RandomFlip(alternate=True))
+    np.testing.assert_array_equal(second, ~first)
+    np.testing.assert_array_equal(third, first)
+    np.testing.assert_array_equal(fourth, second)
+    low, high = stats.binom.interval(0.9999, N, 0.5)
+    assert low <= first.sum() <= high
+    free = flips_of_epochs(RandomFlip())
+    assert low <= (free[0] == free[1]).sum() <= high
+
+
+def test_alternating_flips_change_the_given_axes_only():
+    X = torch.arange(4.0).view(1, 1, 2, 2).expand(50, 1, 2, 2)
+    augmenter = Augmenter([Step(RandomFlip("vertical", alternate=True), None)], (2, 2), 3.0, 7)
+    for epoch in range(2):
+        out = augmenter.images(X, np.arange(50), epoch)
+        assert (out[:, 0, :, 1] - out[:, 0, :, 0] == 1).all()
+
+
+def test_alternating_flips_of_no_strength_change_nothing():
+    assert not flips_of_epochs(RandomFlip(alternate=True), strength=0.0).any()
+
+
+def test_one_draw_of_an_alternating_flip_is_that_of_the_first_epoch():
+    drawn = RandomFlip(alternate=True, p=0.8, random_state=3).draw(np.zeros((N, 4)))["flip"]
+    low, high = stats.binom.interval(0.9999, N, 0.8)
+    assert low <= drawn.sum() <= high
+
+
 @pytest.mark.parametrize("strength", [0.25, 1.0, 2.0])
 @pytest.mark.parametrize(
     ("augmentation", "name", "scaled"),

@@ -738,7 +738,7 @@ FANS = [
 ]
 
 
-@pytest.mark.parametrize("how", WEIGHT_INITS)
+@pytest.mark.parametrize("how", STATISTICS)
 @pytest.mark.parametrize(("layers", "shape", "fan_in", "fan_out"), FANS)
 def test_initial_weights_have_the_variance_of_their_name(how, layers, shape, fan_in, fan_out):
     net = make_net(layers, shape)
@@ -762,7 +762,20 @@ def test_initial_biases_are_zero_and_normalization_is_the_identity(how):
         assert torch.all(p == (name == "layers.normalize_1.weight")), name
 
 
-@pytest.mark.parametrize("how", sorted(set(WEIGHT_INITS) - {"zeros", "normal"}))
+@pytest.mark.parametrize("shape", [(3, 9), (3, 6, 6), (2, 4, 4, 4)])
+def test_dirac_weights_pass_channels_on(shape):
+    net = make_net([Conv(8, 3)], shape)
+    initialize_weights(net, "dirac", torch.Generator().manual_seed(0))
+    x = torch.randn(2, *shape)
+    lifted = x.unsqueeze(2) if net.is_signal else x
+    out = net.layers[0](lifted)
+    torch.testing.assert_close(out[:, : shape[0]], lifted)
+    others = net.layers[0].weight[shape[0] :].detach()
+    assert others.square().mean().item() == pytest.approx(2 / others[0].numel(), rel=0.5)
+    assert others.abs().max().item() <= sqrt(6 / others[0].numel())
+
+
+@pytest.mark.parametrize("how", sorted(set(STATISTICS) - {"zeros", "normal"}))
 def test_closing_layer_starts_a_tenth_as_large(how):
     fan_in, fan_out = 900, 100
     net = make_net([], (fan_in, 1, 1), n_outputs=fan_out)
@@ -777,7 +790,7 @@ def test_closing_layer_of_small_normal_weights_starts_a_tenth_as_large():
     assert net.closing.weight.std().item() == pytest.approx(0.001, rel=0.05)
 
 
-@pytest.mark.parametrize("how", sorted(set(WEIGHT_INITS) - {"zeros"}))
+@pytest.mark.parametrize("how", sorted(set(WEIGHT_INITS) - {"zeros", "dirac"}))
 def test_initial_weights_follow_the_generator_alone(how):
     layers = [Conv(4), Normalize(), Residual([Conv(8)]), Dense(5)]
     drawn = []

@@ -6,7 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from skcnn._optimization import OPTIMIZERS, SCHEDULES, Schedule, make_optimizer, parameter_groups
+from skcnn._optimization import (
+    ADAM_SHARE,
+    OPTIMIZERS,
+    SCHEDULES,
+    Muon,
+    Schedule,
+    make_optimizer,
+    orthogonalized,
+    parameter_groups,
+)
 
 
 def small_net():
@@ -44,9 +53,10 @@ def test_only_kernels_and_matrices_decay():
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_gets_both_groups(name):
-    optimizer = make(name, small_net(), lr=0.25, decay=0.1)
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.1, 0.0]
-    assert [group["lr"] for group in optimizer.param_groups] == [0.25, 0.25]
+    groups = make(name, small_net(), lr=0.25, decay=0.1).param_groups
+    decays = [0.1, 0.1, 0.0] if name == "muon" else [0.1, 0.0]  # muon parts the last matrix
+    assert [group["weight_decay"] for group in groups] == decays
+    assert {group["lr"] for group in groups} == {0.25}
 
 
 def test_frozen_parameters_are_in_no_group():
@@ -78,7 +88,7 @@ def test_biases_do_not_decay(name):
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_every_optimizer_lowers_a_quadratic(name):
     point = Point(1.0, -2.0)
-    optimizer = make(name, point, lr=0.05)
+    optimizer = make(name, point, lr=0.05 / ADAM_SHARE if name == "muon" else 0.05)
     start = point.loss().item()
     for _ in range(150):
         optimizer.zero_grad()
@@ -161,6 +171,7 @@ def test_momentum_acts(name):
 @pytest.mark.parametrize(
     ("name", "cls"),
     [
+        ("muon", Muon),
         ("adam", torch.optim.Adam),
         ("adamw", torch.optim.AdamW),
         ("sgd", torch.optim.SGD),
@@ -170,6 +181,67 @@ def test_momentum_acts(name):
 )
 def test_optimizer_is_the_one_named(name, cls):
     assert type(make(name, small_net())) is cls
+
+
+# Muon
+
+
+@pytest.mark.parametrize("shape", [(6, 40), (40, 6), (8, 8), (1, 5), (5, 1)])
+def test_orthogonalized_has_the_same_singular_vectors_and_equal_values(shape):
+    matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    u, values, v = torch.linalg.svd(matrix, full_matrices=False)
+    got = u.T @ orthogonalized(matrix) @ v.T  # diagonal where the vectors are the same
+    diagonal = got.diagonal()
+    assert (got - torch.diag(diagonal)).abs().max() < 1e-10
+    kept = values > 0.05 * matrix.norm()
+    assert ((diagonal > 0.5) & (diagonal < 1.25))[kept].all()
+    # the polynomial of each singular value by itself
+    expected = values / values.norm()
+    for _ in range(3):
+        expected = 3.4445 * expected - 4.775 * expected**3 + 2.0315 * expected**5
+    assert torch.allclose(diagonal, expected, rtol=1e-9)
+
+
+def test_muon_step_equals_the_formula():
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4, 2, bias=False)).double()
+    kernel, last = net[0].weight.detach().clone(), net[2].weight.detach().clone()
+    optimizer = make("muon", net, lr=0.3, momentum=0.5, decay=0.1)
+    buffer = torch.zeros_like(kernel)
+    for step in range(3):
+        optimizer.zero_grad()
+        net(torch.randn(5, 3, 3, 3, dtype=torch.float64)).square().sum().backward()
+        gradient = net[0].weight.grad.clone()
+        buffer = 0.5 * buffer + gradient
+        kernel = kernel / kernel.square().sum().sqrt() * 2  # four filters
+        update = orthogonalized((gradient + 0.5 * buffer).reshape(4, 27)).reshape(4, 3, 3, 3)
+        kernel = kernel - 0.3 * update
+        adam = torch.nn.Parameter(last.clone())
+        if step == 0:
+            adam.grad = net[2].weight.grad.clone()
+            torch.optim.AdamW([adam], lr=0.3 * ADAM_SHARE, weight_decay=0.1).step()
+        optimizer.step()
+        assert torch.allclose(net[0].weight, kernel, atol=1e-12)
+        if step == 0:
+            assert torch.allclose(net[2].weight, adam, atol=1e-9)
+
+
+def test_muon_leaves_the_last_matrix_and_vectors_to_adam():
+    net = small_net()
+    kernels = [g["params"] for g in make("muon", net).param_groups if g["kernels"]]
+    assert [[id(p) for p in group] for group in kernels] == [[id(net[0].weight)]]
+
+
+def test_muon_does_not_care_for_the_scale_of_the_gradient():
+    ends = []
+    for scale in (1.0, 1000.0):
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Linear(6, 5), nn.Linear(5, 2)).double()
+        optimizer = make("muon", net)
+        (scale * net(torch.ones(1, 6, dtype=torch.float64)).square().sum()).backward()
+        optimizer.step()
+        ends.append(net[0].weight.detach())
+    assert torch.allclose(*ends, atol=1e-9)
 
 
 # Schedules
@@ -203,6 +275,11 @@ LAST = 0.5 * (1 + cos(pi * (39 / 40 - 0.25) / 0.75))
         ("cosine", 0, 1.0),
         ("cosine", 20, 0.5),
         ("cosine", 39, 0.5 * (1 + cos(pi * 39 / 40))),
+        ("linear", 0, 0.04),
+        ("linear", 1, 0.52),
+        ("linear", 2, 1.0),
+        ("linear", 21, 0.5),
+        ("linear", 39, 1 / 38),
         ("one_cycle", 0, 0.04),
         ("one_cycle", 5, 0.52),
         ("one_cycle", 10, 1.0),
