@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
 
-.PHONY: demo test lint format types docs bench check clean
+.PHONY: demo test lint format types docs bench bench-studies check clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -34,14 +34,19 @@ test: lint types $(READY)
 	rm -f .coverage .coverage.*
 	$(PYTEST) -n 2 --cov --cov-report=term --cov-fail-under=95 --doctest-glob="*.md" tests skcnn README.md docs
 
+# For instance make bench ARGS="--quick", or ARGS="--mnist mnist.npz --section accuracy"
 bench: $(READY)
-	$(BIN)/python tests/benchmarks/training_throughput.py
+	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
+
+bench-studies: $(READY)
 	$(BIN)/python tests/benchmarks/real_tasks.py
 	$(BIN)/python tests/benchmarks/augmentation_throughput.py
 	$(BIN)/python tests/benchmarks/augmentation_freshness.py
 	$(BIN)/python tests/benchmarks/noughts_and_crosses.py
 	$(BIN)/python tests/benchmarks/search_pruning.py
 	$(BIN)/python tests/benchmarks/search_efficiency.py
+	$(BIN)/python tests/benchmarks/comparison_error_rates.py
+	$(BIN)/python tests/benchmarks/model_comparison.py
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist
+	rm -rf $(VENV) .bench-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist

@@ -28,6 +28,7 @@ from skcnn._learning_rate_display import LearningRateDisplay
 from skcnn._mixing import CutMix, MixUp
 from skcnn._model_comparison import ModelComparison
 from skcnn._policies import RandAugment, RandomChoice, TrivialAugment
+from skcnn._recipes import recipe
 from skcnn._regressor import ConvNetRegressor
 from skcnn._robustness_display import RobustnessDisplay
 from skcnn._saliency import saliency
@@ -85,5 +86,6 @@ __all__ = [
     "filters",
     "layers",
     "make_noughts_and_crosses",
+    "recipe",
     "saliency",
 ]

@@ -37,7 +37,6 @@ from skcnn._device import (
     derive_seeds,
     draw_seed,
     exact_kernels,
-    predict_chunk,
     private_random_state,
     resolve_device,
     resolve_precision,
@@ -50,7 +49,6 @@ from skcnn._monitor import (
     CallbackHooks,
     EarlyStopping,
     TrainingMonitor,
-    best_epoch,
 )
 from skcnn._optimization import Schedule
 from skcnn._parameters import SHARED_CONSTRAINTS, check_parameters
@@ -268,12 +266,12 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
             images = check_training_images(self, X, self.input_shape, self.channels)
         else:
             images = check_images(self, X, compact=True)
-            self._value_range.warn_if_rescaled(images.rows)
+            self._value_range.warn_if_rescaled(images)
         given = check_weights(sample_weight, X, len(images))
         targets = self._read_targets(y, given, len(images), classes, fresh)
         index, weights = canonical_order(images, targets, given, merge)
         if fresh:
-            self._value_range = ValueRange.of(images.rows, given)
+            self._value_range = ValueRange.of(images, given)
         return SampleSet(images, index, targets[index], weights)
 
     def _forget(self) -> None:
@@ -291,7 +289,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
             raise ValueError(f"{given} was given without {missing}: pass both or none.")
         if X_val is not None:
             images = check_images(self, originals(X_val))
-            self._value_range.warn_if_rescaled(images.rows)
+            self._value_range.warn_if_rescaled(images)
             targets = self._read_targets(y_val, None, len(images), None, fresh=False)
             valid = SampleSet(images, np.arange(len(images)), targets, None)
         elif self.early_stopping and seed is not None:
@@ -414,7 +412,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         self.net_ = engine
         self.history_ = monitor.history(before)
         self.n_iter_ = len(self.history_)
-        self.best_epoch_ = best_epoch(monitor.history(None))
+        self.best_epoch_ = monitor.best_epoch()
         self.device_ = str(engine.device)
         self.n_parameters_ = sum(p.numel() for p in engine.module_.parameters() if p.requires_grad)
 
@@ -437,12 +435,11 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         """Return the network's outputs for validated `X`, float64."""
         check_is_fitted(self)
         images = check_images(self, originals(X))
-        self._value_range.warn_if_rescaled(images.rows)
+        self._value_range.warn_if_rescaled(images)
         name, span = type(self).__name__, self._value_range.span
         views = make_views(self.test_time_augmentation, self._layout, span, name)
-        chunk = predict_chunk(torch.device(self.net_.device))
         device = torch.device(self.net_.device)
-        with torch_threads(self.n_threads, self._macs * chunk), exact_kernels(device):
+        with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
             outputs = self.net_.outputs(images, views).astype(np.float64)
         lost = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
         if len(lost):

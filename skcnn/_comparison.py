@@ -129,6 +129,12 @@ def compare_models(
     ModelComparisonDisplay : Draws it.
     compare_datasets : Several data sets.
 
+    Notes
+    -----
+    On an accelerator the networks of several splits, and of models with the same layers, are
+    trained as one program: the same scores but for rounding. `fit_seconds` then has each
+    one's share.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits

@@ -7,7 +7,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_objec
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import has_fit_parameter
 
+from skcnn._device import exact_kernels
 from skcnn._evaluation import counted_warnings, error_line
 from skcnn._folds import (
     CrossValidation,
@@ -32,9 +33,14 @@ from skcnn._folds import (
     processes_for,
     unset_random_states,
 )
+from skcnn._joint_training import MOST_TOGETHER, advance_together
+from skcnn._lockstep import device_of, trains_together
+from skcnn._pipelines import convnet_of
 from skcnn._progress import ComparisonProgress
+from skcnn._strands import Strand
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
+Task = tuple[str, CrossValidation, int, int]  # model, its evaluation, split, seed
 
 
 @dataclass
@@ -158,23 +164,65 @@ def run_models(
         for name, candidate in candidates.items()
     ]
     n_processes = processes_for(list(models.values()), n_jobs, "fits", len(tasks))
-    done = []
+    done = {}
     with ComparisonProgress(verbose, "compare_models", len(tasks)) as progress:
         for fold in _run_all(tasks, n_processes):
             result, why = fold.result, error_line(fold.result.error)
             progress.fit_ended(fold.model, fold.split, result.test_scores, result.fit_time, why)
-            done.append(fold)
-    return done
+            done[fold.model, fold.split] = fold
+    return [done[name, split] for name, _, split, _ in tasks]
 
 
-def _run_all(tasks: Sequence[tuple[Any, ...]], n_processes: int) -> Iterator[ModelFold]:
+def _run_all(tasks: Sequence[Task], n_processes: int) -> Iterator[ModelFold]:
     if n_processes == 1:
-        for task in tasks:
-            yield _run(*task)
+        for group in _groups(tasks):
+            yield from _run_together(group) if len(group) > 1 else [_run(*group[0])]
         return
     with parallel_config(backend="loky", inner_max_num_threads=1):
         parallel = Parallel(n_jobs=n_processes, return_as="generator")
         yield from parallel(delayed(_run_alone)(*task) for task in tasks)
+
+
+def _groups(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Return the tasks in groups: those whose networks are trained together, or one each.
+
+    Networks of different structure in a group are trained apart; the splits of a model
+    follow each other, so that there are few.
+    """
+    estimators = {name: candidate.estimator for name, candidate, *_ in tasks}
+    models = [name for name, estimator in estimators.items() if trains_together(estimator)]
+    joint = [task for name in models for task in tasks if task[0] == name]
+    alone = [[task] for task in tasks if task[0] not in models]
+    return alone + [joint[i : i + MOST_TOGETHER] for i in range(0, len(joint), MOST_TOGETHER)]
+
+
+def _run_together(tasks: Sequence[Task]) -> list[ModelFold]:
+    """Fit and score side by side; what fails, fails alone."""
+    strands = [_FitStrand(*task) for task in tasks]
+    # one setting of the process around all, since the fits' own do not end in turn
+    with exact_kernels(device_of(convnet_of(tasks[0][1].estimator))):
+        try:
+            advance_together(strands)
+        finally:
+            for strand in strands:
+                strand.end()
+    for strand in strands:
+        if strand.error is not None:
+            raise strand.error
+    return [strand.model_fold for strand in strands]
+
+
+class _FitStrand(Strand):
+    """The fit of a model on a split, beside others."""
+
+    def __init__(self, name: str, candidate: CrossValidation, split: int, seed: int) -> None:
+        self.model_fold, fold_run = _prepared(name, candidate, split, seed)
+        super().__init__(lambda: _fill(self.model_fold, fold_run), company=True)
+
+    def advance(self) -> None:
+        """Run on; the process's filters of warnings are this fit's meanwhile."""
+        with counted_warnings(self.model_fold.warnings):
+            super().advance()
 
 
 def _run_alone(*task: Any) -> ModelFold:
@@ -184,18 +232,31 @@ def _run_alone(*task: Any) -> ModelFold:
 
 
 def _run(name: str, candidate: CrossValidation, split: int, seed: int) -> ModelFold:
+    fold, run = _prepared(name, candidate, split, seed)
+    with counted_warnings(fold.warnings):
+        _fill(fold, run)
+    return fold
+
+
+def _prepared(
+    name: str, candidate: CrossValidation, split: int, seed: int
+) -> tuple[ModelFold, FoldRun]:
+    """Return a fit to be done, and where its result is to be written."""
     of_split = int(np.random.SeedSequence([seed, split]).generate_state(1)[0] >> 1)
     scorer = PartialScorer(candidate.scorer)
     estimator = _seeded(candidate.estimator, of_split)
     run = FoldRun(replace(candidate, estimator=estimator, scorer=scorer), {}, split)
-    fold = ModelFold(name, split, FoldResult({}, {}, np.nan, np.nan))
-    with counted_warnings(fold.warnings):
-        try:
-            fold.result = run.run()
-        except EvaluationError as error:
-            fold.result.error = str(error)
-    fold.n_parameters, fold.errors = run.n_parameters, scorer.errors
-    return fold
+    return ModelFold(name, split, FoldResult({}, {}, np.nan, np.nan)), run
+
+
+def _fill(fold: ModelFold, run: FoldRun) -> None:
+    """Fit and score, and write down what came out."""
+    try:
+        fold.result = run.run()
+    except EvaluationError as error:
+        fold.result.error = str(error)
+    fold.n_parameters = run.n_parameters
+    fold.errors = cast(PartialScorer, run.cv.scorer).errors
 
 
 def _seeded(model: Any, seed: int) -> Any:

@@ -8,10 +8,13 @@ import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
+from torch import Tensor
 
 # Below this many multiply-accumulates a batch (forward), a second thread gains a quarter
 # of a step at most on free cores and loses several times that on busy ones; the same bits
@@ -66,16 +69,17 @@ def resolve_precision(
 ) -> torch.dtype | None:
     """Return the autocast type for training, None for plain float32.
 
-    "auto" is bfloat16 where the processor multiplies it natively and the network is
-    large enough to gain; never for volumes on the CPU, whose bfloat16 convolutions give
-    NaN gradients for small depths (torch 2.13).
+    "auto" is bfloat16 where the processor multiplies it natively, a small step in it
+    agrees with float32's, and the network is large enough to gain; never for volumes on
+    the CPU, whose bfloat16 convolutions give NaN gradients for small depths (torch 2.13).
     """
     if precision == "bfloat16":
         return torch.bfloat16
     volumes_on_cpu = n_axes == 3 and device.type == "cpu"
     if precision == "float32" or macs_per_batch < BFLOAT16_MACS or volumes_on_cpu:
         return None
-    return torch.bfloat16 if _multiplies_bfloat16(device) else None
+    sound = _multiplies_bfloat16(device) and bfloat16_agrees(device)
+    return torch.bfloat16 if sound else None
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:
@@ -85,6 +89,35 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
         return False
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+
+
+@cache
+def bfloat16_agrees(device: torch.device) -> bool:
+    """Return whether gradients of a small network in bfloat16 are those of float32.
+
+    Tried once a process, 2 ms: kernels of a processor may be wrong where torch says that it
+    has them. Seconds are not compared, or equal seeds would give other weights on a busy
+    machine.
+    """
+    generator = torch.Generator().manual_seed(0)
+    shapes = (8, 3, 9, 9), (16, 3, 3, 3), (4, 16)
+    images, *weights = (torch.randn(s, generator=generator).to(device) for s in shapes)
+    exact, rough = (_small_gradients(images, weights, device, low) for low in (False, True))
+    return all(
+        bool(torch.isfinite(b).all()) and float((a - b).norm()) < 0.05 * float(a.norm())
+        for a, b in zip(exact, rough, strict=True)
+    )
+
+
+def _small_gradients(
+    images: Tensor, weights: list[Tensor], device: torch.device, low: bool
+) -> tuple[Tensor, ...]:
+    """Return the gradients of a convolution's and a matrix's weights."""
+    kernel, matrix = (w.clone().requires_grad_() for w in weights)
+    with torch.enable_grad(), torch.autocast(device.type, torch.bfloat16, enabled=low):
+        maps = F.conv2d(images.to(memory_format=torch.channels_last), kernel, padding=1)
+        outputs = F.linear(F.max_pool2d(maps, 3).mean((2, 3)), matrix)
+        return torch.autograd.grad(outputs.float().square().mean(), (kernel, matrix))
 
 
 def predict_chunk(device: torch.device) -> int:

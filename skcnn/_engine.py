@@ -8,9 +8,8 @@ the same weights.
 """
 
 import copy
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -20,12 +19,14 @@ from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
 from torch import Tensor, nn
 
 from skcnn._batches import BatchIterator, SampleSet
-from skcnn._device import predict_chunk
 from skcnn._errors import TrainingDivergedError
+from skcnn._inference import Predictor
+from skcnn._joint_network import joint_structure
 from skcnn._monitor import NO_VALIDATION, TrainingMonitor
 from skcnn._network import ByteDropout
 from skcnn._optimization import Schedule, make_optimizer
-from skcnn._validation import Images, padded_rows
+from skcnn._strands import current_strand, own_seconds
+from skcnn._validation import Images, chunk_rows
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -134,9 +135,13 @@ class ConvNetEngine(NeuralNet):
         outputs = self.infer(inputs, **fit_params)
         loss = self.get_loss(outputs, target, X=inputs, training=True)
         loss.backward()
+        self.clip_gradient()
+        return {"loss": loss.detach(), "y_pred": outputs}
+
+    def clip_gradient(self) -> None:
+        """Shorten a gradient that is too long."""
         if self.gradient_clip is not None:
             nn.utils.clip_grad_norm_(self.module_.parameters(), self.gradient_clip)
-        return {"loss": loss.detach(), "y_pred": outputs}
 
     def run_single_epoch(
         self,
@@ -157,8 +162,18 @@ class ConvNetEngine(NeuralNet):
             losses = [b[f"{prefix}_loss"] for b in batches]
             loss = float(np.average(losses, weights=sizes))
         else:
-            loss = self._run_fast(iterator)
+            loss = self._train_pass(iterator)
         self.history.record(f"{prefix}_loss", loss)
+
+    def _train_pass(self, iterator: BatchIterator) -> float:
+        """Train over `iterator` once, with networks of other strands where there are any."""
+        strand = current_strand()
+        if strand is None or not strand.company or self.compile_module:
+            return self._run_fast(iterator)
+        structure = joint_structure(self.module_)
+        if structure is None:
+            return self._run_fast(iterator)
+        return strand.ask(((structure, self.autocast), self, iterator))
 
     def _run_fast(self, iterator: BatchIterator) -> float:
         """Train over `iterator` once and return the mean loss."""
@@ -170,7 +185,7 @@ class ConvNetEngine(NeuralNet):
             zero(set_to_none=True)
             loss = self.train_step_single(batch)["loss"]
             step()
-            total += loss * len(batch[0])
+            total.add_(loss, alpha=len(batch[0]))
         self.history.new_batch()  # some of skorch's epoch-level callbacks look for one
         return total.item() / iterator.n_samples
 
@@ -231,15 +246,15 @@ class ConvNetEngine(NeuralNet):
     def _train_epoch(self, batches: BatchIterator, monitor: TrainingMonitor) -> bool:
         monitor.epoch_begin()
         self.notify("on_epoch_begin", dataset_train=batches, dataset_valid=None)
-        start = time.perf_counter()
+        start = own_seconds()
         self.run_single_epoch(batches, True, "train", self.train_step)
-        seconds = time.perf_counter() - start
+        seconds = own_seconds() - start
         train_loss = self.history[-1, "train_loss"]
         _check_finite(train_loss, len(self.history), self.lr)
         figures = {"train_loss": train_loss, **monitor.evaluate()}
         figures |= {
             "learning_rate": self._rate,
-            "seconds": time.perf_counter() - start,
+            "seconds": own_seconds() - start,
             "samples_per_second": batches.n_samples / seconds,
         }
         valid_loss = figures["valid_loss"]
@@ -291,27 +306,20 @@ class ConvNetEngine(NeuralNet):
     ) -> np.ndarray:
         """Return the module's outputs for all `images`, in input order.
 
-        Every forward pass has the same number of samples, zeros appended, since the
-        rounding of a matrix product depends on its size: so a sample's outputs are
-        the same bits in any company and any order. With `views`, functions of a batch,
-        the outputs for the images and for each view of them are averaged.
+        A sample's outputs are the same bits in any company and any order. With `views`,
+        functions of a batch, the outputs for the images and for each view of them are
+        averaged.
 
         Returns
         -------
         ndarray of shape (n_samples, n_outputs), dtype float32
         """
+        predictor: Predictor | None = vars(self).get("_predictor")
         device = torch.device(self.device)
-        chunk = predict_chunk(device)
-        parts = []
-        with _evaluating(self.module_), torch.inference_mode():
-            for rows in images.rows.split(chunk):
-                n = len(rows)
-                batch = images.as_batch(padded_rows(rows, chunk).to(device))
-                total = self.module_(batch)
-                for view in views:
-                    total = total + self.module_(view(batch))
-                parts.append(total[:n] / (1 + len(views)) if views else total[:n])
-            return torch.cat(parts).float().cpu().numpy()
+        if predictor is None or not predictor.fits(self.module_, device):
+            predictor = Predictor(self.module_, images.layout.network_shape, device)
+            self.__dict__["_predictor"] = predictor
+        return predictor.outputs(images, views).float().cpu().numpy()
 
     def seed_dropout(self, seed: int) -> None:
         """Give all dropout layers a common generator of their own."""
@@ -344,7 +352,8 @@ class ConvNetEngine(NeuralNet):
 
     def __getstate__(self) -> dict[str, Any]:
         state = vars(self).copy()
-        state.pop("_compiled", None)
+        for cached in ("_compiled", "_predictor"):
+            state.pop(cached, None)
         if self.initialized_:
             on_cpu = str(self.device).startswith("cpu")
             module = self.module_ if on_cpu else copy.deepcopy(self.module_).cpu()
@@ -410,8 +419,7 @@ class Evaluator:
         self.valid = valid
         self.score = score
         if valid is not None:
-            rows = valid.images.rows[torch.from_numpy(valid.index)]
-            self.images = Images(rows, valid.images.layout)
+            self.index = torch.from_numpy(valid.index)
             weights = None if valid.weights is None else torch.from_numpy(valid.weights)
             self.target = (torch.from_numpy(valid.targets), weights)
 
@@ -419,12 +427,18 @@ class Evaluator:
         """Return ``valid_loss`` and ``valid_score``."""
         if self.valid is None:
             return NO_VALIDATION
-        outputs = self.engine.outputs(self.images)
+        outputs = self._outputs(self.valid.images)
         epoch, rate = len(self.engine.history), self.engine.lr
         _check_finite(float(np.abs(outputs).max()), epoch, rate, "largest validation output")
         with torch.no_grad():
             loss = self.engine.criterion_(torch.from_numpy(outputs), self.target)
         return {"valid_loss": float(loss), "valid_score": self.score(outputs, self.valid)}
+
+    def _outputs(self, images: Images) -> np.ndarray:
+        """Return the outputs for the validation samples, of which few are copied at a time."""
+        parts = self.index.split(chunk_rows(images.layout.n_values))
+        selected = (Images(images.rows_at(part), images.layout) for part in parts)
+        return np.concatenate([self.engine.outputs(each) for each in selected])
 
 
 def _check_finite(
@@ -435,17 +449,6 @@ def _check_finite(
             f"The {what} became {value} in epoch {epoch}. Try a learning_rate below "
             f"{learning_rate:g}, gradient_clip=1.0, or standardize=True."
         )
-
-
-@contextmanager
-def _evaluating(module: nn.Module) -> Iterator[None]:
-    """Put `module` in evaluation mode inside the block, and back afterwards."""
-    before = module.training
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train(before)
 
 
 def _to_cpu(value: Any) -> Any:

@@ -3,7 +3,6 @@
 Knows no sampler and no study: whoever watches decides whether a candidate goes on.
 """
 
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -23,6 +22,7 @@ from skcnn._device import resolve_device
 from skcnn._errors import warn_caller
 from skcnn._pipelines import before_final, convnet_of, n_parameters_of, nets_in
 from skcnn._search_callbacks import EpochWatcher, FoldContext, goes_on
+from skcnn._strands import own_seconds
 
 Scores = dict[str, float]
 
@@ -318,26 +318,26 @@ class FoldRun:
         X_test, y_test = _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
         fit_params = _check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
         targets = () if y_train is None else (y_train,)
-        start = time.perf_counter()
+        start = own_seconds()
         watched = self._epochs_watched(estimator, on_epoch, X_test, y_test)
         with self._failures_explained(), watched:
             with nullcontext() if context is None else context.around(estimator):
                 estimator.fit(X_train, *targets, **fit_params)
-            fitted = time.perf_counter()
+            fitted = own_seconds()
             net = convnet_of(estimator)
             self.n_parameters = n_parameters_of(estimator)
             if self.cut_short:  # its scores would mean nothing
                 return FoldResult({}, {}, fitted - start, 0.0)
             test_scores = self.cv.score(estimator, X_test, y_test, self.test)
-            scored = time.perf_counter()
+            scored = own_seconds()
             train_scores = {}
             if self.cv.return_train_score:
                 train_scores = self.cv.score(estimator, X_train, y_train, self.train)
             result = FoldResult(test_scores, train_scores, fitted - start, scored - fitted)
             if self.cv.time_predictions:
-                start = time.perf_counter()
+                start = own_seconds()
                 estimator.predict(X_test)
-                result.predict_time = time.perf_counter() - start
+                result.predict_time = own_seconds() - start
         if net is not None:
             result.n_epochs, result.best_epoch = net.n_iter_, net.best_epoch_
         return result

@@ -452,6 +452,10 @@ class Normalize(LayerSpec):
     groups : int or None, default=None
         Number of groups for ``kind="group"``, must divide the channels; None takes the
         largest divisor up to 8 that leaves a group 8 values or more.
+    momentum : float, default=0.1
+        For ``kind="batch"``: share of the newest batch in the running mean and variance
+        that predictions use, in (0, 1]. Where few steps change the weights a lot, such as
+        Muon's, the running figures of 0.1 lag behind.
 
     References
     ----------
@@ -466,11 +470,17 @@ class Normalize(LayerSpec):
 
     kind: str = field(default="batch", kw_only=True)
     groups: int | None = field(default=None, kw_only=True)
+    momentum: float = field(default=0.1, kw_only=True)
 
     def __post_init__(self) -> None:
         check_choice(self, "kind", NORMALIZATIONS)
         if self.groups is not None:
             check_count(self, "groups")
+        number = isinstance(self.momentum, Real) and not isinstance(self.momentum, bool)
+        if not number or not 0 < self.momentum <= 1:
+            raise ArchitectureError(
+                f"The 'momentum' of Normalize must be a float in (0, 1]. Got {self.momentum!r}."
+            )
 
     def n_groups(self, shape: Shape) -> int:
         """Return the number of groups used for an input of `shape`.

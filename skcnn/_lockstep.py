@@ -1,18 +1,15 @@
-"""All folds of a candidate side by side, an epoch of each at a time.
+"""Fits side by side: all folds of a candidate, an epoch of each at a time.
 
 Pruners that compare candidates after few epochs need the mean of all folds at every
-epoch: with the folds one after the other they would judge the first fold alone. A fit
-cannot be left in the middle and taken up again, so each has a thread; only one of them
-runs at any time.
+epoch: with the folds one after the other they would judge the first fold alone. Networks
+of one structure can also be trained together on the way.
 """
 
-import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn import config_context, get_config
 
 from skcnn._device import exact_kernels, resolve_device
 from skcnn._folds import (
@@ -23,7 +20,21 @@ from skcnn._folds import (
     check_scores,
     failed_fold,
 )
+from skcnn._joint_training import advance_together, joint_training_pays
 from skcnn._pipelines import convnet_of
+from skcnn._strands import Strand
+
+
+def trains_together(estimator: Any) -> bool:
+    """Return whether fits of `estimator` are to be trained together, where they can be.
+
+    Not where a function makes the network, which may be any, and not where a fit shows a
+    progress bar of its own.
+    """
+    net = convnet_of(estimator)
+    if net is None or callable(net.architecture) or net.verbose:
+        return False
+    return joint_training_pays(device_of(net))
 
 
 def run_side_by_side(
@@ -49,9 +60,12 @@ def run_side_by_side(
             "The 'pruner' parameter must be 'median', None or another pruner that takes one "
             "fold after the other where a callable is the architecture."
         )
-    strands = [_Strand(cv, run, context) for run, context in zip(runs, contexts, strict=True)]
+    company = trains_together(nets[0])
+    strands = [
+        _FoldStrand(cv, run, context, company) for run, context in zip(runs, contexts, strict=True)
+    ]
     # one setting of the process around all, since the fits' own do not end in turn
-    with exact_kernels(_device_of(nets[0])):
+    with exact_kernels(device_of(nets[0])):
         try:
             _advance_together(strands, watch)
         finally:
@@ -65,18 +79,20 @@ def run_side_by_side(
     watch.fold_done(0, n_epochs or None, float(np.mean(scores)))
 
 
-def _device_of(net: Any) -> torch.device:
+def device_of(net: Any) -> torch.device:
+    """Return where a network is trained; the CPU where none or no legal device is given."""
     try:
         return torch.device("cpu") if net is None else resolve_device(net.device)
     except ValueError:  # the fits will tell
         return torch.device("cpu")
 
 
-def _advance_together(strands: "Sequence[_Strand]", watch: Watch) -> None:
+def _advance_together(strands: "Sequence[_FoldStrand]", watch: Watch) -> None:
     epoch = 0
     while True:
         for strand in strands:
-            strand.advance(watch.wants_scores)
+            strand.wants_score = watch.wants_scores
+        advance_together(strands)
         for strand in strands:
             strand.raise_error()
         if all(strand.over for strand in strands):
@@ -89,67 +105,31 @@ def _advance_together(strands: "Sequence[_Strand]", watch: Watch) -> None:
         epoch += 1
 
 
-class _Strand:
-    """The fit of one fold in a thread of its own, which stops after every epoch."""
+class _FoldStrand(Strand):
+    """The fit of one fold, which stops after every epoch."""
 
-    def __init__(self, cv: CrossValidation, run: FoldRun, context: Any) -> None:
+    def __init__(self, cv: CrossValidation, run: FoldRun, context: Any, company: bool) -> None:
         self.cv = cv
-        self.fold_run = run
-        self.context = context
-        self.over = False
         self.score = np.nan  # the last epoch's, kept where training ends early
         self.n_epochs = 1
-        self._wants_score = False
-        self._ending = False
-        self._result: FoldResult | None = None
-        self._error: BaseException | None = None
-        self._go = threading.Semaphore(0)
-        self._paused = threading.Semaphore(0)
-        self._config = get_config()
-        self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
-
-    def advance(self, wants_score: bool) -> None:
-        """Run to the end of the next epoch, or of the fit."""
-        if not self.over:
-            self._wants_score = wants_score
-            self._go.release()
-            self._paused.acquire()
-
-    def end(self) -> None:
-        """Let the fit stop where it is and wait for the thread."""
-        self._ending = True
-        self._go.release()
-        self._thread.join()
+        self.wants_score = False
+        super().__init__(lambda: run.run(self._on_epoch, context), company)
 
     def raise_error(self) -> None:
         """Raise what ended the fit, unless it was its end."""
-        if self._error is not None and not self._counts_as_score():
-            raise self._error
+        if self.error is not None and not self._counts_as_score():
+            raise self.error
 
     def finished(self) -> FoldResult:
         """Return the scores."""
-        return self._result if self._result is not None else failed_fold(self._error)
+        return self.result if self.result is not None else failed_fold(self.error)
 
     def _counts_as_score(self) -> bool:
-        return isinstance(self._error, Exception) and not self.cv.fails_by_error(self._error)
-
-    def _work(self) -> None:
-        self._go.acquire()
-        try:
-            if not self._ending:
-                with config_context(**self._config):
-                    self._result = self.fold_run.run(self._on_epoch, self.context)
-        except BaseException as error:
-            self._error = error
-        finally:
-            self.over = True
-            self._paused.release()
+        return isinstance(self.error, Exception) and not self.cv.fails_by_error(self.error)
 
     def _on_epoch(self, epoch: int, n_epochs: int, score: Callable[[], float]) -> bool:
         self.n_epochs = n_epochs
-        if self._wants_score and epoch + 1 < n_epochs:
+        if self.wants_score and epoch + 1 < n_epochs:
             self.score = score()
-        self._paused.release()
-        self._go.acquire()
-        return self._ending
+        self.pause()
+        return self.ending

@@ -4,6 +4,7 @@ Does not train; the engine calls it.
 """
 
 from collections.abc import Callable
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,11 @@ COLUMNS = (
     "samples_per_second",
 )
 NO_VALIDATION = {"valid_loss": float("nan"), "valid_score": float("nan")}
+
+
+def _merit(score: float, loss: float) -> tuple[float, float]:
+    """Return what is highest in the best epoch: the score, among equal ones minus the loss."""
+    return (-loss if isnan(score) else score, -loss)
 
 
 class EarlyStopping:
@@ -47,9 +53,9 @@ class EarlyStopping:
 
         The best epoch has the highest score, of equal scores the lowest loss.
         """
-        score = -loss if np.isnan(score) else score
-        if (score, -loss) > self._best:
-            self._best = (score, -loss)
+        score, _ = merit = _merit(score, loss)
+        if merit > self._best:
+            self._best = merit
             self.best_weights = weights()
         if score > self._threshold + self.tol:
             self._threshold = score
@@ -114,6 +120,17 @@ class TrainingMonitor:
             stop = self.callbacks.end() or stop
         return stop
 
+    def best_epoch(self) -> int:
+        """Return the epoch with the best validation score, without validation the last."""
+        merits = {
+            epoch: _merit(row["valid_score"], row["valid_loss"])
+            for epoch, row in enumerate(self.rows, self.first_epoch)
+            if not isnan(row["valid_loss"])
+        }
+        if not merits:
+            return self.first_epoch + len(self.rows) - 1
+        return max(merits, key=merits.__getitem__)
+
     def history(self, before: pd.DataFrame | None) -> pd.DataFrame:
         """Return one row an epoch, after those of an earlier training."""
         index = pd.RangeIndex(self.first_epoch, self.first_epoch + len(self.rows), name="epoch")
@@ -172,13 +189,3 @@ class CallbackHooks:
             reconstruction_attributes=self.fitted_attributes,
             **self.data,
         )
-
-
-def best_epoch(history: pd.DataFrame) -> int:
-    """Return the epoch with the best validation score, without validation the last."""
-    validated = history.dropna(subset=["valid_loss"])
-    if validated.empty:
-        return int(history.index[-1])
-    score = validated["valid_score"].fillna(-validated["valid_loss"])
-    best = validated[score == score.max()]
-    return int(best["valid_loss"].idxmin())

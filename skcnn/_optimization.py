@@ -10,6 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skcnn._eager_optimizers import SGD, Adagrad, Adam, AdamW, EagerOptimizer, RMSprop
+
 OPTIMIZERS = ("adam", "adamw", "sgd", "muon", "rmsprop", "adagrad")
 SCHEDULES = ("constant", "step", "cosine", "linear", "one_cycle", "plateau", "inverse_scaling")
 WARM_UP = 0.25
@@ -31,7 +33,7 @@ def parameter_groups(module: nn.Module, weight_decay: float) -> list[dict[str, A
     return [g for g in groups if g["params"]]
 
 
-class Muon(torch.optim.Optimizer):
+class Muon(EagerOptimizer):
     """Steps of orthogonal matrices for kernels, Adam's for all other parameters.
 
     The momentum of a kernel, as a matrix of one row a filter, is replaced by the nearest
@@ -142,14 +144,14 @@ def make_optimizer(
     common: dict[str, Any] = {"lr": learning_rate, "weight_decay": 0.0}
     if name == "sgd":
         nesterov = nesterov and momentum > 0
-        return torch.optim.SGD(groups, momentum=momentum, nesterov=nesterov, fused=True, **common)
+        return SGD(groups, momentum=momentum, nesterov=nesterov, fused=True, **common)
     if name == "muon":
         return Muon(groups, learning_rate, momentum, nesterov)
     if name == "rmsprop":
-        return torch.optim.RMSprop(groups, momentum=momentum, **common)
+        return RMSprop(groups, momentum=momentum, **common)
     if name == "adagrad":
-        return torch.optim.Adagrad(groups, **common)
-    cls = torch.optim.AdamW if name == "adamw" else torch.optim.Adam
+        return Adagrad(groups, **common)
+    cls = AdamW if name == "adamw" else Adam
     return cls(groups, fused=True, **common)
 
 

@@ -8,7 +8,6 @@ from math import prod
 from typing import Any
 
 import numpy as np
-from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -145,7 +144,7 @@ def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
     net = fitted_convnet(estimator)
     X = before_final(estimator, originals(X))
     images = check_images(net, originals(X))
-    net._value_range.warn_if_rescaled(images.rows)
+    net._value_range.warn_if_rescaled(images)
     return net, images
 
 
@@ -157,6 +156,9 @@ def n_parameters_of(estimator: Any) -> int | None:
     of `Augmented` and TransformedTargetRegressor those of their estimator.
     """
     model = fitted_end(estimator)
+    # here, since it brings all of sklearn.linear_model: a fifth of `import skcnn`
+    from sklearn.compose import TransformedTargetRegressor
+
     if isinstance(model, TransformedTargetRegressor):
         return n_parameters_of(model.regressor_)
     if isinstance(model, Augmented):

@@ -126,6 +126,8 @@ class ProgressReport(_Report):
 
     def update(self, epoch: int, row: Mapping[str, float]) -> None:
         """Show the figures of a finished epoch."""
+        if self.verbose == 0:
+            return
         self._bar.advance(1, format_figures(row))
         if self.verbose > 1:
             seconds = row["seconds"]

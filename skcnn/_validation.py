@@ -5,6 +5,7 @@ gate in ``_targets``.
 """
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -12,11 +13,12 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_array
+from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
 from torch import Tensor
 
 from skcnn._errors import InputLayoutWarning, InputScaleWarning, InputShapeError, warn_caller
+from skcnn._mapped_rows import MappedRows
 
 MOST_CHUNK_ROWS, MOST_CHUNK_VALUES = 4096, 2**23
 USUAL_CHANNELS = (1, 2, 3, 4)
@@ -74,13 +76,41 @@ class Images:
         uint8 or float32, in the memory order in which `X` came.
     layout : InputLayout
         How a row is an image.
+    mapped : MappedRows or None, default=None
+        The same rows where they lie in a large file. The methods read that.
     """
 
     rows: Tensor
     layout: InputLayout
+    mapped: MappedRows | None = None
 
     def __len__(self) -> int:
         return self.rows.shape[0]
+
+    def part(self, start: int, stop: int) -> Tensor:
+        """Return the rows from `start` to `stop`."""
+        if self.mapped is None:
+            return self.rows[start:stop]
+        return torch.from_numpy(self.mapped.read(start, min(stop, len(self))))
+
+    def parts(self) -> Iterator[Tensor]:
+        """Yield all rows, some at a time."""
+        step = chunk_rows(self.layout.n_values)
+        for start in range(0, len(self), step):
+            yield self.part(start, start + step)
+
+    def rows_at(self, index: Tensor) -> Tensor:
+        """Return the rows at `index`."""
+        if self.mapped is None:
+            if index.device.type == "cpu":  # on one core: sharing costs more than it saves
+                return torch.from_numpy(self.rows.numpy()[index.numpy()])
+            return self.rows.index_select(0, index)
+        return torch.from_numpy(self.mapped.take(index.numpy()))
+
+    def expect(self, index: Tensor) -> None:
+        """Have the rows at `index`, which are wanted soon, fetched from the disk."""
+        if self.mapped is not None:
+            self.mapped.expect(index.numpy())
 
     def as_batch(self, rows: Tensor) -> Tensor:
         """View selected `rows` as (n_samples, n_channels, *spatial)."""
@@ -89,11 +119,18 @@ class Images:
 
     def take(self, index: Tensor) -> Tensor:
         """Return the samples at `index` as (n_samples, n_channels, *spatial)."""
-        return self.as_batch(self.rows.index_select(0, index))
+        return self.as_batch(self.rows_at(index))
 
     def to(self, device: torch.device) -> "Images":
         """Return the samples on `device`."""
-        return Images(self.rows.to(device), self.layout)
+        if self.mapped is None:
+            return Images(self.rows.to(device), self.layout)
+        if device == self.rows.device:
+            return self
+        rows = torch.empty_like(self.rows, device=device)
+        for there, part in zip(rows.split(chunk_rows(rows.shape[1])), self.parts(), strict=True):
+            there.copy_(part)
+        return Images(rows, self.layout)
 
 
 @dataclass(frozen=True)
@@ -104,23 +141,29 @@ class ValueRange:
     high: float
 
     @classmethod
-    def of(cls, rows: Tensor, weights: np.ndarray | None = None) -> "ValueRange":
+    def of(cls, images: Images, weights: np.ndarray | None = None) -> "ValueRange":
         """Return the range of all values, but for those of samples without weight."""
-        if weights is not None and not weights.all():
-            rows = rows[torch.from_numpy(np.flatnonzero(weights))]
-        low, high = torch.aminmax(rows)
-        return cls(float(low), float(high))
+        low, high, seen = np.inf, -np.inf, 0
+        for part in images.parts():
+            rows = part.numpy()
+            if weights is not None:
+                rows, seen = rows[weights[seen : seen + len(rows)] > 0], seen + len(rows)
+            if len(rows):
+                low, high = min(low, float(rows.min())), max(high, float(rows.max()))
+        return cls(low, high)
 
     @property
     def span(self) -> float:
         """The width of the range, 1 where all values are the same."""
         return self.high - self.low or 1.0
 
-    def warn_if_rescaled(self, rows: Tensor) -> None:
+    def warn_if_rescaled(self, images: Images) -> None:
         """Warn where bytes at fit meet fractions of one at predict, or the reverse."""
-        seen = ValueRange.of(rows)
-        fractions = rows.is_floating_point() and seen.low >= 0 and 0 < seen.high <= 1
-        shrunk = fractions and self.low >= 0 and self.high > 10 and bool((rows % 1 != 0).any())
+        seen = ValueRange.of(images)
+        fractions = images.rows.is_floating_point() and seen.low >= 0 and 0 < seen.high <= 1
+        shrunk = (fractions and self.low >= 0 and self.high > 10) and any(
+            bool((rows % 1 != 0).any()) for rows in images.parts()
+        )
         grown = self.low >= 0 and self.high <= 1 and seen.low >= 0 and seen.high > 10
         if shrunk or grown:
             warn_caller(
@@ -156,7 +199,7 @@ def check_training_images(
     array, layout = check_sample_array(
         estimator, X, input_shape, channels, reset=True, min_samples=min_samples
     )
-    return Images(_as_rows(array, compact=True), layout)
+    return _as_images(array, layout, compact=True)
 
 
 def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
@@ -165,7 +208,7 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
     With ``compact=True`` (more training data) whole numbers become bytes as at fit.
     """
     array, layout = check_sample_array(estimator, X, reset=False)
-    return Images(_as_rows(array, compact=compact), layout)
+    return _as_images(array, layout, compact=compact)
 
 
 def check_sample_array(
@@ -279,6 +322,8 @@ def _check_input_shape(input_shape: object) -> tuple[int, ...] | None:
 
 def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.ndarray:
     """Return `X` as a finite real array of two or more axes."""
+    in_file = isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind == "f"
+    mapped = MappedRows.of(X) if in_file else None  # whose numbers are looked at in parts
     if getattr(X, "ndim", 2) > 2 or _nesting(X) > 2:
         array = check_array(
             X,
@@ -286,6 +331,7 @@ def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.nd
             estimator=estimator,
             input_name="X",
             ensure_min_samples=min_samples,
+            ensure_all_finite=mapped is None,
         )
         _check_feature_names(estimator, X, reset=reset)
         if min(array.shape) < 1:
@@ -295,8 +341,16 @@ def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.nd
             )
     else:
         array = validate_data(
-            estimator, X, reset=reset, ensure_min_samples=min_samples, skip_check_array=False
+            estimator,
+            X,
+            reset=reset,
+            ensure_min_samples=min_samples,
+            ensure_all_finite=mapped is None,
+            skip_check_array=False,
         )
+    if mapped is not None:
+        for part in _parts(array.reshape(len(array), -1), mapped):
+            assert_all_finite(part, estimator_name=type(estimator).__name__, input_name="X")
     if array.ndim > 5:
         raise InputShapeError(
             f"X has {array.ndim} axes (shape={array.shape}), but {type(estimator).__name__} "
@@ -403,26 +457,25 @@ def _wrong_shape_message(estimator: Any, layout: InputLayout, got: tuple[int, ..
     return message
 
 
-def _as_rows(array: np.ndarray, compact: bool) -> Tensor:
-    """Return (n_samples, n_values) of uint8 or float32, without a copy where possible.
+def _as_images(array: np.ndarray, layout: InputLayout, compact: bool) -> Images:
+    """Return `array` as rows of uint8 or float32, without a copy where possible.
 
     Whole numbers from 0 to 255 of any dtype become bytes with ``compact=True``, so that
     the same values train the same network whatever dtype they came in.
     """
     flat = array.reshape(len(array), -1)
-    if flat.dtype == np.bool_ or (compact and flat.dtype != np.uint8 and _holds_bytes(flat)):
-        flat = flat.astype(np.uint8)
-    elif flat.dtype != np.uint8:
-        with np.errstate(over="ignore"):
-            narrow = flat.astype(np.float32, copy=False)
-        if narrow is not flat and flat.dtype.kind == "f" and not np.isfinite(narrow).all():
-            raise ValueError("Input X contains values too large for dtype('float32').")
-        flat = narrow
+    mapped = MappedRows.of(flat)
+    if flat.dtype == np.bool_ or (
+        compact and flat.dtype != np.uint8 and _holds_bytes(flat, mapped)
+    ):
+        flat, mapped = _converted(flat, mapped, np.uint8), None
+    elif flat.dtype not in (np.uint8, np.float32):
+        flat, mapped = _converted(flat, mapped, np.float32), None
     flat = np.ascontiguousarray(flat)
     with warnings.catch_warnings():
         # A read-only array (a memory map) is never written to here; no copy is needed.
         warnings.filterwarnings("ignore", message=".*not writable", category=UserWarning)
-        return torch.from_numpy(flat)
+        return Images(torch.from_numpy(flat), layout, mapped)
 
 
 def chunk_rows(n_values: int) -> int:
@@ -430,13 +483,39 @@ def chunk_rows(n_values: int) -> int:
     return min(max(MOST_CHUNK_VALUES // n_values, 1), MOST_CHUNK_ROWS)
 
 
-def _holds_bytes(flat: np.ndarray) -> bool:
-    """Return whether all values are whole numbers from 0 to 255."""
+def _parts(flat: np.ndarray, mapped: MappedRows | None) -> Iterator[np.ndarray]:
+    """Yield all rows, some at a time, from their file where there is one."""
     step = chunk_rows(flat.shape[1])
     for start in range(0, len(flat), step):
-        part = flat[start : start + step]
+        stop = min(start + step, len(flat))
+        yield flat[start:stop] if mapped is None else mapped.read(start, stop)
+
+
+def _holds_bytes(flat: np.ndarray, mapped: MappedRows | None) -> bool:
+    """Return whether all values are whole numbers from 0 to 255."""
+    for part in _parts(flat, mapped):
         if part.min() < 0 or part.max() > 255:
             return False
         if part.dtype.kind == "f" and not np.array_equal(part, np.trunc(part)):
             return False
     return True
+
+
+def _converted(flat: np.ndarray, mapped: MappedRows | None, dtype: Any) -> np.ndarray:
+    """Return the rows as `dtype`.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for it.
+    """
+    rows = np.empty(flat.shape, dtype)
+    start = 0
+    for part in _parts(flat, mapped):
+        narrow = rows[start : start + len(part)]
+        with np.errstate(over="ignore"):
+            narrow[...] = part
+        if part.dtype.kind == "f" and not np.isfinite(narrow).all():
+            raise ValueError("Input X contains values too large for dtype('float32').")
+        start += len(part)
+    return rows

@@ -479,11 +479,35 @@ def test_statistics_count_weights_like_repetitions():
         torch.testing.assert_close(a, b)
 
 
-def test_statistics_of_more_than_a_chunk():
-    rows = rng().random((MOST_CHUNK_ROWS + 100, 2)).astype(np.float32)
-    samples = SampleSet(as_images(rows), np.arange(len(rows)), np.zeros(len(rows)), None)
-    mean, std = channel_statistics(samples, standardize=True)
-    np.testing.assert_allclose([mean[0], std[0]], [rows.mean(), rows.std()], rtol=1e-5)
+@pytest.mark.parametrize("dtype", ["uint8", "float32"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_statistics_of_more_than_a_chunk(dtype, weighted):
+    rows = (rng().random((MOST_CHUNK_ROWS + 100, 60)) * 255).astype(dtype)
+    weights = np.arange(len(rows)) % 5.0 if weighted else None
+    images = as_images(rows, (20, 3))
+    order = rng().permutation(len(rows))[:4000]
+    samples = SampleSet(images, order, order % 2, None if weights is None else weights[order])
+    mean, std = channel_statistics(samples, True)
+    values = rows[order].reshape(-1, 3).astype(np.float64)
+    each = None if weights is None else np.repeat(weights[order], 20)
+    expected = np.average(values, axis=0, weights=each)
+    np.testing.assert_allclose(mean, expected, rtol=1e-6)
+    spread = np.average((values - expected) ** 2, axis=0, weights=each) ** 0.5
+    np.testing.assert_allclose(std, spread, rtol=1e-6)
+
+
+def test_statistics_of_bytes_are_exact_in_any_order():
+    rows = rng().integers(0, 256, (3000, 48), np.uint8)
+    rows[:, :16] = 255  # the largest sums of squares
+    samples = as_samples(np.zeros(3000), rows=rows)
+    expected = rows.astype(object).sum() / rows.size  # whole numbers of any size
+    mean, _ = channel_statistics(samples, True)
+    assert mean.item() == np.float32(expected)
+    shuffled = samples.select(rng().permutation(3000))
+    for got, same in zip(
+        channel_statistics(shuffled, True), channel_statistics(samples, True), strict=True
+    ):
+        assert got.equal(same)
 
 
 def test_without_standardize_statistics_are_neutral():

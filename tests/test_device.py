@@ -19,6 +19,7 @@ from skcnn._device import (
     BFLOAT16_MACS,
     ONE_THREAD_MACS,
     PREDICT_CHUNK_ACCELERATOR,
+    bfloat16_agrees,
     derive_seeds,
     draw_seed,
     predict_chunk,
@@ -151,7 +152,27 @@ def test_auto_precision_is_float32_where_torch_cannot_tell(monkeypatch):
 )
 def test_auto_precision_on_cuda_asks_the_capability(monkeypatch, capability, expected):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr("skcnn._device.bfloat16_agrees", lambda device: True)
     assert resolve_precision("auto", torch.device("cuda"), LARGE) is expected
+
+
+def test_bfloat16_agrees_with_float32_here_without_moving_random_state():
+    state = torch.get_rng_state()
+    assert bfloat16_agrees.__wrapped__(CPU)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("wrong", [float("nan"), 0.0, 2.0])
+def test_auto_precision_is_float32_where_bfloat16_kernels_are_wrong(monkeypatch, wrong):
+    def gradients(images, weights, device, low):
+        return tuple(w * wrong if low else w for w in weights)
+
+    monkeypatch.setattr("skcnn._device._small_gradients", gradients)
+    assert not bfloat16_agrees.__wrapped__(CPU)
+    monkeypatch.setattr("skcnn._device._multiplies_bfloat16", lambda device: True)
+    monkeypatch.setattr("skcnn._device.bfloat16_agrees", bfloat16_agrees.__wrapped__)
+    assert resolve_precision("auto", CPU, LARGE) is None
+    assert resolve_precision("bfloat16", CPU, LARGE) is torch.bfloat16
 
 
 def test_auto_precision_on_mps_is_float32():

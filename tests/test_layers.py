@@ -219,6 +219,10 @@ BAD_ARGUMENTS = [
     (Dropout, {"rate": "0.5"}, r"'rate' of Dropout .* Got '0\.5'\."),
     (Dropout, {"rate": False}, r"'rate' of Dropout .* Got False\."),
     (Dropout, {"rate": None}, r"'rate' of Dropout .* Got None\."),
+    (Normalize, {"momentum": 0}, r"'momentum' of Normalize must be a float in \(0, 1\]\. Got 0\."),
+    (Normalize, {"momentum": 1.5}, r"'momentum' of Normalize .* Got 1\.5\."),
+    (Normalize, {"momentum": True}, r"'momentum' of Normalize .* Got True\."),
+    (Normalize, {"momentum": "0.1"}, r"'momentum' of Normalize .* Got '0\.1'\."),
     (
         Normalize,
         {"kind": "bath"},

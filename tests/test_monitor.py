@@ -1,12 +1,11 @@
 """Early stopping, the best epoch, the history's table and scikit-learn's callbacks."""
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._monitor import COLUMNS, EarlyStopping, TrainingMonitor, best_epoch
+from skcnn._monitor import COLUMNS, EarlyStopping, TrainingMonitor
 from skcnn._progress import ProgressReport
 
 NAN = float("nan")
@@ -72,10 +71,11 @@ def test_early_stopping_copies_weights_only_when_better():
 # The best epoch
 
 
-def history(valid_score, valid_loss, first=1):
-    index = pd.RangeIndex(first, first + len(valid_score), name="epoch")
-    table = pd.DataFrame(dict.fromkeys(COLUMNS, 1.0), index=index)
-    return table.assign(valid_score=valid_score, valid_loss=valid_loss)
+def best_epoch(scores, losses, first=1):
+    watch = monitor(first_epoch=first)
+    for score, loss in zip(scores, losses, strict=True):
+        watch.epoch_end(figures(1.0, valid_score=score, valid_loss=loss))
+    return watch.best_epoch()
 
 
 @pytest.mark.parametrize(
@@ -91,8 +91,8 @@ def history(valid_score, valid_loss, first=1):
     ],
 )
 def test_best_epoch(scores, losses, best):
-    assert best_epoch(history(scores, losses)) == best
-    assert best_epoch(history(scores, losses, first=11)) == best + 10
+    assert best_epoch(scores, losses) == best
+    assert best_epoch(scores, losses, first=11) == best + 10
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_best_epoch(scores, losses, best):
 )
 def test_best_epoch_is_the_one_whose_weights_are_kept(epochs):
     scores, losses = zip(*epochs, strict=True)
-    assert follow(epochs, n_iter_no_change=99)[1] == best_epoch(history(scores, losses))
+    assert follow(epochs, n_iter_no_change=99)[1] == best_epoch(scores, losses)
 
 
 # The history

@@ -16,7 +16,6 @@ from skcnn._layers import ACTIVATIONS, PADDING_MODES
 from skcnn._network import (
     MONOTONE,
     WEIGHT_INITS,
-    BatchNorm,
     ByteDropout,
     ConvNet,
     Standardize,
@@ -479,8 +478,11 @@ def test_batch_normalization_of_a_single_value_uses_the_running_figures(shape):
         assert torch.equal(value, before[name])
 
 
-def test_batch_normalization_equals_torchs():
-    ours, theirs = BatchNorm(3).double(), nn.BatchNorm2d(3).double()
+@pytest.mark.parametrize("momentum", [0.1, 0.4, 1.0])
+def test_batch_normalization_equals_torchs(momentum):
+    row = trace([Normalize(momentum=momentum), Flatten()], (3, 5, 5))[:-1]
+    ours = _sequence(row, lift=False)[0].double()
+    theirs = nn.BatchNorm2d(3, momentum=momentum).double()
     for _ in range(3):
         x = torch.randn(4, 3, 5, 5, dtype=torch.float64)
         assert torch.equal(ours(x), theirs(x))

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from skcnn import _eager_optimizers as eager
 from skcnn._optimization import (
     ADAM_SHARE,
     OPTIMIZERS,
@@ -172,11 +173,11 @@ def test_momentum_acts(name):
     ("name", "cls"),
     [
         ("muon", Muon),
-        ("adam", torch.optim.Adam),
-        ("adamw", torch.optim.AdamW),
-        ("sgd", torch.optim.SGD),
-        ("rmsprop", torch.optim.RMSprop),
-        ("adagrad", torch.optim.Adagrad),
+        ("adam", eager.Adam),
+        ("adamw", eager.AdamW),
+        ("sgd", eager.SGD),
+        ("rmsprop", eager.RMSprop),
+        ("adagrad", eager.Adagrad),
     ],
 )
 def test_optimizer_is_the_one_named(name, cls):

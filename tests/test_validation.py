@@ -14,7 +14,14 @@ from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._errors import InputLayoutWarning, InputScaleWarning, InputShapeError
-from skcnn._validation import InputLayout, ValueRange, check_images, check_training_images
+from skcnn._validation import (
+    MOST_CHUNK_ROWS,
+    Images,
+    InputLayout,
+    ValueRange,
+    check_images,
+    check_training_images,
+)
 
 N = 6
 
@@ -94,6 +101,10 @@ def as_network(X, form):
     """Return X as (n_samples, n_channels, *spatial), by NumPy alone."""
     X = np.asarray(X).reshape(len(X), *form.shape)
     return np.moveaxis(X, -1, 1) if form.channels == "last" else X
+
+
+def as_images(rows):
+    return Images(torch.from_numpy(rows), InputLayout((rows.shape[1], 1), "last"))
 
 
 def tiny(cls=ConvNetClassifier, **params):
@@ -534,12 +545,12 @@ def test_estimator_warns_of_swapped_channels_at_the_callers_line():
     ],
 )
 def test_another_scale_warns(at_fit, at_predict):
-    def rows(values):
+    def images(values):
         values = np.array([values])
-        return torch.from_numpy(values.astype(np.uint8 if values.dtype.kind == "i" else np.float32))
+        return as_images(values.astype(np.uint8 if values.dtype.kind == "i" else np.float32))
 
     with pytest.warns(InputScaleWarning, match=r"but at fit it lay in .*by 255"):
-        ValueRange.of(rows(at_fit)).warn_if_rescaled(rows(at_predict))
+        ValueRange.of(images(at_fit)).warn_if_rescaled(images(at_predict))
 
 
 @pytest.mark.parametrize(
@@ -559,7 +570,15 @@ def test_another_scale_warns(at_fit, at_predict):
     ],
 )
 def test_the_same_scale_is_quiet(at_fit, at_predict):
-    ValueRange.of(torch.from_numpy(at_fit)).warn_if_rescaled(torch.from_numpy(at_predict))
+    ValueRange.of(as_images(at_fit)).warn_if_rescaled(as_images(at_predict))
+
+
+def test_range_is_of_samples_with_weight_in_every_part():
+    rows = np.arange(3 * MOST_CHUNK_ROWS, dtype=np.float32)[:, None]
+    weights = np.ones(len(rows))
+    weights[[0, -1]] = 0
+    weights[MOST_CHUNK_ROWS : 2 * MOST_CHUNK_ROWS] = 0
+    assert ValueRange.of(as_images(rows), weights) == ValueRange(1, len(rows) - 2)
 
 
 def test_estimator_warns_of_another_scale_both_ways_at_the_callers_line():

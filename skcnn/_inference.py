@@ -1,0 +1,491 @@
+"""Forward passes for prediction: normalisation folded, few sizes of batches, one core each.
+
+Knows no estimator and no engine. A sample's outputs are the same bits in any company.
+oneDNN's convolutions round alike for any number of samples, unlike what ``torch.conv2d``
+chooses by that number, so they are called directly; other layers that round by the number
+are given enough values. Before a size of batch is used at all, it is tried (`_same_bits`);
+a size that differs is never used.
+"""
+
+import copy
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from math import prod
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
+from torch import Tensor, nn
+
+from skcnn._device import ONE_THREAD_MACS, predict_chunk, torch_threads
+from skcnn._network import (
+    BatchNorm,
+    ByteDropout,
+    ChannelsLastFlatten,
+    ConvNet,
+    GlobalPooling,
+    GroupNorm,
+    Pad,
+    PaddedAveragePool,
+    ParallelBranches,
+    ResidualBlock,
+    Standardize,
+    WhiteningConv2d,
+    WhiteningConv3d,
+)
+from skcnn._validation import Images, padded_rows
+
+# The largest activation of a pass stays near the second-level cache. Images a second on one
+# thread, for 8, 16, 32 and 128 samples a pass: 28x28 17,800, 19,100, 14,000, 6,800; 32x32x3
+# with 64 filters 2,600, 1,540, 1,330, 1,240; 8x8 69,000, 107,000, 145,000, 202,000.
+MOST_BYTES, MOST_ROWS = 2**21, 256
+VIEW_ROWS = 32  # a view's own rounding may follow the number of rows: one size
+# MKL's products round differently for fewer rows, and by the row where rows of another
+# length, not of whole vectors, meet few outputs.
+LEAST_PRODUCT_ROWS, PRODUCT_SIDE = 4, 16
+# What is left over after whole vectors torch computes by other code, whose exp and tanh
+# differ in the last bit; beyond this many values it splits them among threads anywhere.
+VECTOR_VALUES, UNSPLIT_VALUES = 64, 2**15
+FEWEST_SHARED_PASSES = 4  # starting threads takes as long as a pass or two
+
+Step = Callable[[Tensor], Tensor]
+View = Callable[[Tensor], Tensor]
+Watch = Callable[[nn.Module, Tensor], None]
+
+_ELEMENTWISE = (nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
+_AS_THEY_ARE = (
+    *(nn.ReLU, nn.LeakyReLU, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d),
+    *(
+        WhiteningConv2d,
+        WhiteningConv3d,
+        Standardize,
+        GroupNorm,
+        Pad,
+        PaddedAveragePool,
+        GlobalPooling,
+        ChannelsLastFlatten,
+    ),
+)
+_verdicts: dict[Hashable, bool] = {}  # whether a kind of network rounds alike for a size
+
+
+class Predictor:
+    """A network's way from images to outputs, the same bits for a sample in any company.
+
+    Weights are read when they are used, or compared, so that it follows any change of them.
+    On other devices than the CPU, and for a user's module, whose layers are unknown, all
+    passes have one size and run the module itself.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network, not copied.
+    sample_shape : tuple of int
+        One sample, ``(n_channels, *spatial)``.
+    device : torch.device
+        Where the network is.
+
+    Attributes
+    ----------
+    chunk : int
+        Number of samples in a full pass; smaller ones have a power of two.
+    """
+
+    def __init__(
+        self, module: nn.Module, sample_shape: tuple[int, ...], device: torch.device
+    ) -> None:
+        self.module = module
+        self.sample_shape = sample_shape
+        self.parts = list(module.modules())
+        self.inside = [tuple(part._modules.values()) for part in self.parts]
+        self.device = device
+        self.known = _is_known(self.parts, device)
+        self.folded: list[_FoldedConvolution] = []
+        self.network: Step = module
+        self.chunk = predict_chunk(device)
+        self.macs = ONE_THREAD_MACS
+        if self.known:
+            self.network = _network(cast(ConvNet, module), self.folded)
+            largest, self.macs = _measure(cast(ConvNet, module), sample_shape)
+            self.chunk = _power_of_two(MOST_BYTES // (4 * largest))
+            self.kind = (*map(_settings, self.parts), sample_shape)
+
+    def fits(self, module: nn.Module, device: torch.device) -> bool:
+        """Return whether `module` is still made as it was when this was built."""
+        return (
+            module is self.module
+            and device == self.device
+            and all(
+                tuple(part._modules.values()) == inside
+                for part, inside in zip(self.parts, self.inside, strict=True)
+            )
+            and _is_known(self.parts, device) == self.known
+        )
+
+    def outputs(self, images: Images, views: Sequence[View] = ()) -> Tensor:
+        """Return the outputs for all `images`, averaged with those for their `views`.
+
+        Many passes run side by side, each on one of torch's threads; a few large ones run
+        on all of them where that gives the same bits.
+
+        Returns
+        -------
+        Tensor of shape (n_samples, n_outputs)
+        """
+        run = partial(self._run, images, views)
+        with torch.inference_mode(), _evaluating(self.module, not self.known):
+            for convolution in self.folded:
+                convolution.refresh()
+            passes = list(self._passes(len(images), one_size=bool(views)))
+            workers, threads = self._share(passes, bool(views))
+            with torch_threads(threads, 0):
+                if workers == 1:
+                    return _joined((run(*each) for each in passes), len(images))
+                with ThreadPoolExecutor(workers, initializer=_one_thread) as pool:
+                    return _joined(pool.map(run, *zip(*passes, strict=True)), len(images))
+
+    def _share(self, passes: Sequence[tuple[int, int, int]], has_views: bool) -> tuple[int, int]:
+        """Return how many passes run at a time, and the threads of each."""
+        available = torch.get_num_threads()
+        if not self.known or available == 1:
+            return 1, available
+        if has_views:  # of which a user's may not bear company
+            return 1, available if self.macs * VIEW_ROWS >= ONE_THREAD_MACS else 1
+        if len(passes) >= FEWEST_SHARED_PASSES:
+            return available, 1
+        large = self.macs * passes[0][2] >= ONE_THREAD_MACS
+        alike = large and all(self._may_have(rows, available) for _, _, rows in passes)
+        return 1, available if alike else 1
+
+    def _passes(self, n: int, one_size: bool) -> Iterator[tuple[int, int, int]]:
+        """Yield the first sample of each pass, the one after the last, and the rows."""
+        chunk = max(self.chunk, VIEW_ROWS) if one_size else self.chunk
+        for start in range(0, n, chunk):
+            stop = min(start + chunk, n)
+            fixed = one_size or not self.known or stop - start == chunk
+            yield start, stop, chunk if fixed else self._rows_for(stop - start)
+
+    def _rows_for(self, n: int) -> int:
+        """Return the smallest size for `n` samples that rounds as the full one does."""
+        rows = 1 << (n - 1).bit_length()
+        while rows < self.chunk and not self._may_have(rows):
+            rows *= 2
+        return rows
+
+    def _may_have(self, rows: int, threads: int = 1) -> bool:
+        key = (self.kind, self.chunk, rows, threads)
+        if key not in _verdicts:
+            module = cast(ConvNet, self.module)
+            _verdicts[key] = _same_bits(module, self.sample_shape, self.chunk, rows, threads)
+        return _verdicts[key]
+
+    def _run(
+        self, images: Images, views: Sequence[View], start: int, stop: int, rows: int
+    ) -> Tensor:
+        with torch.inference_mode():  # each thread has a mode of its own
+            batch = images.as_batch(padded_rows(images.part(start, stop), rows).to(self.device))
+            total = self.network(batch)
+            for view in views:
+                total = total + self.network(view(batch))
+            return total[: stop - start] / (1 + len(views)) if views else total[: stop - start]
+
+
+def _joined(parts: Iterable[Tensor], n: int) -> Tensor:
+    """Return the `n` outputs of all `parts`, each copied as it comes.
+
+    Small tensors that are kept between large ones that go leave holes in the heap: 3 GB of
+    them for 8 GiB of images.
+    """
+    stop = 0
+    for part in parts:
+        if stop == 0:
+            outputs = part.new_empty((n, *part.shape[1:]))
+        start, stop = stop, stop + len(part)
+        outputs[start:stop] = part
+    return outputs
+
+
+class _FoldedConvolution:
+    """A convolution and the batch normalisation after it as one convolution."""
+
+    def __init__(self, conv: nn.Conv2d | nn.Conv3d, norm: BatchNorm) -> None:
+        self.conv = conv
+        self.norm = norm
+        self.state: tuple[list[Tensor], Tensor, Tensor] | None = None
+
+    def refresh(self) -> None:
+        """Fold again if any number has changed.
+
+        Comparing them takes microseconds; torch's version counters miss changes made
+        through ``.data``.
+        """
+        norm, conv = self.norm, self.conv
+        sources = [conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var]
+        sources += [] if conv.bias is None else [conv.bias]
+        if self.state is not None and all(map(torch.equal, sources, self.state[0])):
+            return
+        scale = norm.weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
+        offset = 0.0 if conv.bias is None else conv.bias.double()
+        bias = (offset - norm.running_mean.double()) * scale + norm.bias.double()
+        weight = conv.weight.double() * scale.view(-1, *(1,) * (conv.weight.dim() - 1))
+        self.state = [each.clone() for each in sources], weight.float(), bias.float()
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if self.state is None:
+            self.refresh()
+        _, weight, bias = cast(tuple[list[Tensor], Tensor, Tensor], self.state)
+        return _convolve(self.conv, x, weight, bias)
+
+
+def _convolve(
+    conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor, bias: Tensor | None
+) -> Tensor:
+    padding = cast(Any, conv.padding)
+    return torch.mkldnn_convolution(
+        x, weight, bias, padding, conv.stride, conv.dilation, conv.groups
+    )
+
+
+def _multiply(dense: nn.Linear, x: Tensor) -> Tensor:
+    """Return the layer's outputs from a product large enough, its sides whole vectors."""
+    n, n_in, n_out = len(x), dense.in_features, dense.out_features
+    weight: Tensor = dense.weight
+    bias: Tensor | None = dense.bias
+    if n_in % PRODUCT_SIDE:
+        more = -n_in % PRODUCT_SIDE
+        x, weight = F.pad(x, (0, more)), F.pad(weight, (0, more, 0, -n_out % PRODUCT_SIDE))
+        bias = None if bias is None else F.pad(bias, (0, -n_out % PRODUCT_SIDE))
+    if n < LEAST_PRODUCT_ROWS:
+        x = F.pad(x, (0, 0, 0, LEAST_PRODUCT_ROWS - n))
+    return F.linear(x, weight, bias)[:n, :n_out].contiguous()
+
+
+def _activate(function: Step, x: Tensor) -> Tensor:
+    """Return a function of every value, all computed by whole vectors."""
+    unsplit = torch.get_num_threads() == 1 or x.numel() <= UNSPLIT_VALUES
+    if unsplit and x.numel() % VECTOR_VALUES == 0:
+        return function(x)
+    inside = x if x.is_contiguous() else x.movedim(1, -1)
+    flat = F.pad(inside.reshape(-1), (0, -x.numel() % VECTOR_VALUES))
+    parts = [function(part) for part in flat.split(UNSPLIT_VALUES)]
+    values = torch.cat(parts)[: x.numel()].view(inside.shape)
+    return values if x.is_contiguous() else values.movedim(-1, 1)
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """Return x times the normal distribution function; torch's own goes by the size of x."""
+    return (x * 0.5**0.5).erf_().add_(1).mul_(x).mul_(0.5)
+
+
+def _normalize(norm: BatchNorm, x: Tensor) -> Tensor:
+    """Return the normalised `x`; torch's own code goes by the number of rows."""
+    scale = (norm.running_var + norm.eps).rsqrt_().mul_(norm.weight)
+    shift = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)
+    axes = (-1, *(1,) * (x.dim() - 2))
+    return torch.addcmul(shift.view(axes), x, scale.view(axes))
+
+
+# From modules to steps
+
+
+def _network(module: ConvNet, folded: list[_FoldedConvolution], watch: Watch | None = None) -> Step:
+    """Return the function of the network; `watch` is shown the output of every layer."""
+    steps = [*_steps(module.standardize, folded, watch), *_steps(module.layers, folded, watch)]
+
+    def run(x: Tensor) -> Tensor:
+        return _through(steps, _in_memory_order(x.unsqueeze(2) if module.is_signal else x))
+
+    return run
+
+
+def _in_memory_order(x: Tensor) -> Tensor:
+    """Return a float32 copy whose strides follow from its shape alone, as kernels do."""
+    if x.dim() == 4:
+        n, c, h, w = x.shape
+        return torch.empty((n, h, w, c), device=x.device).permute(0, 3, 1, 2).copy_(x)
+    return torch.empty(x.shape, device=x.device).copy_(x)
+
+
+def _through(steps: Sequence[Step], x: Tensor) -> Tensor:
+    for step in steps:
+        x = step(x)
+    return x
+
+
+def _steps(module: nn.Module, folded: list[_FoldedConvolution], watch: Watch | None) -> list[Step]:
+    """Return the steps of `module`; a convolution and the normalisation after it are one."""
+    leaves = _flat(module)
+    steps: list[Step] = []
+    for i, leaf in enumerate(leaves):
+        after = leaves[i + 1] if i + 1 < len(leaves) else None
+        step: Step
+        if isinstance(leaf, nn.Conv2d | nn.Conv3d) and isinstance(after, BatchNorm):
+            step = _FoldedConvolution(leaf, after)
+            folded.append(step)
+        elif i > 0 and isinstance(leaf, BatchNorm) and _convolves(leaves[i - 1]):
+            continue
+        else:
+            step = _step(leaf, folded, watch)
+        steps.append(step if watch is None else partial(_watched, step, leaf, watch))
+    return steps
+
+
+def _watched(step: Step, leaf: nn.Module, watch: Watch, x: Tensor) -> Tensor:
+    out = step(x)
+    watch(leaf, out)
+    return out
+
+
+def _flat(module: nn.Module) -> list[nn.Module]:
+    """Return the modules that run one after another, without those that do nothing."""
+    if isinstance(module, nn.Sequential):
+        return [leaf for part in module for leaf in _flat(part)]
+    return [] if isinstance(module, nn.Identity | ByteDropout) else [module]
+
+
+def _convolves(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d | nn.Conv3d)
+
+
+def _step(leaf: nn.Module, folded: list[_FoldedConvolution], watch: Watch | None) -> Step:
+    if isinstance(leaf, nn.Conv2d | nn.Conv3d):
+        return lambda x: _convolve(leaf, x, leaf.weight, leaf.bias)
+    if isinstance(leaf, nn.Linear):
+        return partial(_multiply, leaf)
+    if isinstance(leaf, BatchNorm):
+        return partial(_normalize, leaf)
+    if isinstance(leaf, _ELEMENTWISE):
+        return partial(_activate, _gelu if isinstance(leaf, nn.GELU) else leaf.forward)
+    if isinstance(leaf, ResidualBlock):
+        body, shortcut = (_steps(part, folded, watch) for part in (leaf.body, leaf.shortcut))
+        return lambda x: _through(body, x) + _through(shortcut, x)
+    if isinstance(leaf, ParallelBranches):
+        branches = [_steps(branch, folded, watch) for branch in leaf.branches]
+        return lambda x: torch.cat([_through(branch, x) for branch in branches], dim=1)
+    return leaf.forward  # no hooks to look for
+
+
+# What is known of a network
+
+
+_KNOWN = frozenset(
+    (
+        *(ConvNet, nn.Sequential, nn.ModuleList, nn.Identity, nn.Conv2d, nn.Conv3d, nn.Linear),
+        *(ByteDropout, BatchNorm, ResidualBlock, ParallelBranches, *_ELEMENTWISE, *_AS_THEY_ARE),
+    )
+)
+
+
+def _is_known(parts: Sequence[nn.Module], device: torch.device) -> bool:
+    """Return whether all modules are the package's own, as it made them."""
+    return (
+        device.type == "cpu"
+        and torch.backends.mkldnn.is_available()
+        and type(parts[0]) is ConvNet
+        and all(
+            type(part) in _KNOWN
+            and not part._forward_hooks
+            and not part._forward_pre_hooks
+            and all(p is None or p.dtype == torch.float32 for p in part._parameters.values())
+            and _is_plain(part)
+            for part in parts
+        )
+    )
+
+
+def _is_plain(part: nn.Module) -> bool:
+    """Return whether a layer, which a user may have put there, has no other settings."""
+    if isinstance(part, nn.Conv2d | nn.Conv3d):
+        return part.padding_mode == "zeros" and not isinstance(part.padding, str)
+    return not isinstance(part, nn.GELU) or part.approximate == "none"
+
+
+def _settings(part: nn.Module) -> Hashable:
+    """Return what a module is, but for its weights."""
+    plain = (bool, int, float, str, tuple)
+    settings = [(k, repr(v)) for k, v in vars(part).items() if isinstance(v, plain)]
+    weights = [(p.shape, p.stride()) for p in part.parameters(recurse=False)]
+    return type(part), *(s for s in settings if s[0] != "training"), *weights
+
+
+def _measure(module: ConvNet, sample_shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the most values in a layer's output and the multiply-accumulates of a sample."""
+    sizes, macs = [prod(sample_shape)], [0]
+
+    def watch(leaf: nn.Module, out: Tensor) -> None:
+        sizes.append(out.numel())
+        if _convolves(leaf):
+            macs.append(out.numel() * cast(Tensor, leaf.weight)[0].numel())
+        elif isinstance(leaf, nn.Linear):
+            macs.append(leaf.weight.numel())
+
+    with torch.inference_mode():
+        _network(module, [], watch)(torch.zeros(1, *sample_shape))
+    return max(sizes), sum(macs)
+
+
+def _power_of_two(most: int) -> int:
+    return 1 << (min(max(most, 1), MOST_ROWS).bit_length() - 1)
+
+
+def _same_bits(
+    module: ConvNet, sample_shape: tuple[int, ...], chunk: int, rows: int, threads: int = 1
+) -> bool:
+    """Return whether passes of `rows` round as those of `chunk` on one thread, by layer.
+
+    Kernels do the same arithmetic whatever the numbers are. Two orders of summation of
+    random numbers, in thousands of sums, do not agree by chance; weights at hand might,
+    where they are zeros, so others are drawn.
+    """
+    seen: list[Tensor] = []
+    generator = torch.Generator().manual_seed(0)
+    network = _network(_redrawn(module, generator), [], lambda _, out: seen.append(out))
+
+    def layers(batch: Tensor) -> list[Tensor]:
+        seen.clear()
+        network(batch)
+        return list(seen)
+
+    batch = torch.randn((chunk, *sample_shape), generator=generator)
+    with torch_threads(1, 0):
+        full = layers(batch)
+        backwards = [out.flip(0) for out in layers(batch.flip(0))]
+    alike = all(map(torch.equal, backwards, full))
+    with torch_threads(threads, 0):
+        for end in (slice(0, rows), slice(chunk - rows, chunk)):
+            parts = [out[end] for out in full]
+            alike = alike and all(map(torch.equal, layers(batch[end]), parts))
+    return alike
+
+
+def _redrawn(module: ConvNet, generator: torch.Generator) -> ConvNet:
+    """Return a copy with random weights."""
+    twin = copy.deepcopy(module)
+    for p in twin.parameters():
+        p.data.normal_(std=p[0].numel() ** -0.5, generator=generator)
+    for name, buffer in twin.named_buffers():
+        if name.endswith("running_var"):
+            buffer.uniform_(0.5, 2.0, generator=generator)
+        else:
+            buffer.normal_(generator=generator)
+    return twin
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@contextmanager
+def _evaluating(module: nn.Module, wanted: bool) -> Iterator[None]:
+    """Put `module` in evaluation mode inside the block, and back afterwards."""
+    if not wanted:
+        yield
+        return
+    before = module.training
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(before)
