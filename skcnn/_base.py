@@ -34,6 +34,7 @@ from skcnn._blocks import (
 )
 from skcnn._builder import NetworkBuilder
 from skcnn._device import (
+    ONE_THREAD_MACS,
     derive_seeds,
     draw_seed,
     exact_kernels,
@@ -45,6 +46,7 @@ from skcnn._device import (
 )
 from skcnn._engine import ConvNetEngine, Evaluator
 from skcnn._lazy import AugmentedArray, originals
+from skcnn._memory import kept_memory
 from skcnn._monitor import (
     CallbackHooks,
     EarlyStopping,
@@ -372,6 +374,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         name = type(self).__name__
         with (
             torch_threads(self.n_threads, self._macs * batches.largest_batch),
+            kept_memory(self._macs * batches.largest_batch >= ONE_THREAD_MACS),
             exact_kernels(torch.device(engine.device)),
             ProgressReport(self.verbose, name, n_before + 1, n_before + n_epochs) as progress,
         ):

@@ -32,6 +32,7 @@ ORDER = [
     "_search_space",
     "_summary",
     "_device",
+    "_memory",
     "_draws",
     "_image_ops",
     "_augmenter",
