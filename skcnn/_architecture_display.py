@@ -243,5 +243,11 @@ def _kind_of(type_name: str) -> str:
     """Return the kind of a layer of ours, or of a module of torch's."""
     if type_name in ("Residual", "Concatenate"):
         return "block"
-    words = {"Conv": "convolution", "Pool": "pool", "Dense": "dense", "Linear": "dense"}
+    words = {
+        "Conv": "convolution",
+        "Whiten": "convolution",
+        "Pool": "pool",
+        "Dense": "dense",
+        "Linear": "dense",
+    }
     return next((kind for word, kind in words.items() if word in type_name), "other")

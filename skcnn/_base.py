@@ -4,7 +4,7 @@ Does not know what a target means; the subclasses in ``_classifier`` and ``_regr
 """
 
 from abc import ABCMeta, abstractmethod
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self
 
 import numpy as np
@@ -307,12 +307,13 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         """Create network, loss and engine for the training samples."""
         layout = train.images.layout
         module, rows = self._make_module(layout, channel_statistics(train, self.standardize), seed)
-        if rows is not None:
-            set_whitening_kernels(module, train)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
         batch_size = resolve_batch_size(self.batch_size, len(train))
         precision_macs = 0 if rows is None else self._macs * min(batch_size, len(train))
+        if rows is not None:
+            with torch_threads(self.n_threads, precision_macs):
+                set_whitening_kernels(module, train)
         engine = ConvNetEngine(
             module,
             self._make_loss(),
@@ -335,8 +336,8 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         if str(device) != self.net_.device:
             self.net_.move_to(device)
         self.net_.change_training(
-            lr=resolve_learning_rate(self.learning_rate, self.optimizer),
-            weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
+            lr=resolve_learning_rate(self.learning_rate, self.net_.optimizer_name),
+            weight_decay=resolve_weight_decay(self.weight_decay, self.net_.optimizer_name),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
         )
@@ -374,7 +375,7 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         name = type(self).__name__
         with (
             torch_threads(self.n_threads, self._macs * batches.largest_batch),
-            kept_memory(self._macs * batches.largest_batch >= ONE_THREAD_MACS),
+            _kept_memory(engine, self._macs * batches.largest_batch),
             exact_kernels(torch.device(engine.device)),
             ProgressReport(self.verbose, name, n_before + 1, n_before + n_epochs) as progress,
         ):
@@ -464,3 +465,10 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         tags.input_tags.three_d_array = True
         tags.target_tags.required = True
         return tags
+
+
+def _kept_memory(engine: ConvNetEngine, macs_per_batch: int) -> AbstractContextManager[None]:
+    """Keep the memory of feature maps where they lie in the process's own."""
+    if not engine.device.startswith("cpu"):
+        return nullcontext()
+    return kept_memory(much=macs_per_batch >= ONE_THREAD_MACS)

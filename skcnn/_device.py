@@ -22,8 +22,8 @@ from torch import Tensor
 ONE_THREAD_MACS = 32_000_000
 # Under this, casting weights and activations costs more than bfloat16 saves.
 BFLOAT16_MACS = 50_000_000
-# Samples in one prediction chunk. Every chunk has this size, zero-padded, because a
-# kernel's rounding depends on the batch size.
+# Samples in one pass of a network whose layers are unknown or on an accelerator. Each has
+# this size, zero-padded, because a kernel's rounding depends on the batch size.
 PREDICT_CHUNK = {"cpu": 32}
 PREDICT_CHUNK_ACCELERATOR = 512
 _IMPORTED_IN = os.getpid()

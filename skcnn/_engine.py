@@ -341,6 +341,7 @@ class ConvNetEngine(NeuralNet):
         """Return an engine for prediction that further training does not change."""
         still = object.__new__(type(self))
         still.__dict__.update(vars(self))
+        still.__dict__.pop("_predictor", None)
         still.__dict__["module_"] = copy.deepcopy(self.module_).eval()
         return still
 

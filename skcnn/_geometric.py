@@ -27,8 +27,9 @@ class RandomFlip(GeometricAugmentation):
         mirrored or not by itself.
     alternate : bool, default=False
         Whether a sample that is mirrored in one epoch is not in the next and so on, the
-        first drawn at random: two epochs then show both sides of every sample. Within
-        other augmentations, such as :class:`RandomChoice`, every epoch is drawn.
+        first drawn at random: with p=0.5 two epochs of a fit show both sides of every
+        sample, with a smaller `p` of a share of 2p of them. Within other augmentations,
+        such as :class:`RandomChoice`, every epoch is drawn.
     <parameters>
 
     Attributes
@@ -84,19 +85,25 @@ class RandomFlip(GeometricAugmentation):
         if not self.alternate:
             return super()._draw_all(keys, spatial, strength)
         turn = keys % np.uint64(2)
-        params = super()._draw_all(keys - turn, spatial, strength)
-        axes = axis_numbers(self.axis, len(spatial), type(self).__name__)
-        params["flip"][:, list(axes)] ^= turn.astype(bool)[:, None]
-        return params
+        drawn = self._flips(subkeys(keys - turn, 1), spatial, strength, turn.astype(bool))
+        return {"applied": np.full(len(keys), strength > 0), "flip": drawn}
 
     def _probability(self, strength: float) -> float:
         return 1.0 if strength > 0 else 0.0  # each axis has its own
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        return {"flip": self._flips(keys, spatial, strength, np.zeros(len(keys), bool))}
+
+    def _flips(
+        self, keys: np.ndarray, spatial: tuple[int, ...], strength: float, turn: np.ndarray
+    ) -> np.ndarray:
+        """Return which axes to mirror; in its turn what else would be, as often, is."""
         axes = axis_numbers(self.axis, len(spatial), type(self).__name__)
-        flips = uniforms(keys, len(spatial)) < self.p * min(strength, 1.0)
+        shares, p = uniforms(keys, len(spatial)), self.p * min(strength, 1.0)
+        in_turn = (p <= shares) & (shares < 2 * p)
+        flips = np.where(turn[:, None], in_turn, shares < p)
         flips[:, [i for i in range(len(spatial)) if i not in axes]] = False
-        return {"flip": flips}
+        return flips
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
         matrices = identities(len(params["flip"]), spatial)

@@ -1,4 +1,4 @@
-"""Forward passes for prediction: normalisation folded, few sizes of batches, one core each.
+"""Forward passes for prediction: normalisation folded, few sizes of batches, a core for each.
 
 Knows no estimator and no engine. A sample's outputs are the same bits in any company.
 oneDNN's convolutions round alike for any number of samples, unlike what ``torch.conv2d``
@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from itertools import chain
 from math import prod
 from typing import Any, cast
 
@@ -35,6 +36,7 @@ from skcnn._network import (
     WhiteningConv2d,
     WhiteningConv3d,
 )
+from skcnn._pair_pooling import MaxPoolByPairs
 from skcnn._validation import Images, padded_rows
 
 # The largest activation of a pass stays near the second-level cache. Images a second on one
@@ -49,6 +51,9 @@ LEAST_PRODUCT_ROWS, PRODUCT_SIDE = 4, 16
 # differ in the last bit; beyond this many values it splits them among threads anywhere.
 VECTOR_VALUES, UNSPLIT_VALUES = 64, 2**15
 FEWEST_SHARED_PASSES = 4  # starting threads takes as long as a pass or two
+MOST_WAITING = 1024  # a pass that waits takes 2 KB
+
+_EXACT: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever the defaults are
 
 Step = Callable[[Tensor], Tensor]
 View = Callable[[Tensor], Tensor]
@@ -57,6 +62,7 @@ Watch = Callable[[nn.Module, Tensor], None]
 _ELEMENTWISE = (nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 _AS_THEY_ARE = (
     *(nn.ReLU, nn.LeakyReLU, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d),
+    MaxPoolByPairs,
     *(
         WhiteningConv2d,
         WhiteningConv3d,
@@ -68,7 +74,9 @@ _AS_THEY_ARE = (
         ChannelsLastFlatten,
     ),
 )
+_MODULES: Any = torch.nn.modules.module  # where hooks of all modules are
 _verdicts: dict[Hashable, bool] = {}  # whether a kind of network rounds alike for a size
+MOST_VERDICTS = 1000
 
 
 class Predictor:
@@ -110,7 +118,8 @@ class Predictor:
             self.network = _network(cast(ConvNet, module), self.folded)
             largest, self.macs = _measure(cast(ConvNet, module), sample_shape)
             self.chunk = _power_of_two(MOST_BYTES // (4 * largest))
-            self.kind = (*map(_settings, self.parts), sample_shape)
+            acting = (part for part in self.parts if not isinstance(part, ByteDropout))
+            self.kind = (*map(_settings, acting), sample_shape)
 
     def fits(self, module: nn.Module, device: torch.device) -> bool:
         """Return whether `module` is still made as it was when this was built."""
@@ -135,7 +144,7 @@ class Predictor:
         Tensor of shape (n_samples, n_outputs)
         """
         run = partial(self._run, images, views)
-        with torch.inference_mode(), _evaluating(self.module, not self.known):
+        with _plain_mode(self.device), _evaluating(self.module, not self.known):
             for convolution in self.folded:
                 convolution.refresh()
             passes = list(self._passes(len(images), one_size=bool(views)))
@@ -144,7 +153,11 @@ class Predictor:
                 if workers == 1:
                     return _joined((run(*each) for each in passes), len(images))
                 with ThreadPoolExecutor(workers, initializer=_one_thread) as pool:
-                    return _joined(pool.map(run, *zip(*passes, strict=True)), len(images))
+                    waiting = (
+                        pool.map(run, *zip(*passes[i : i + MOST_WAITING], strict=True))
+                        for i in range(0, len(passes), MOST_WAITING)
+                    )
+                    return _joined(chain.from_iterable(waiting), len(images))
 
     def _share(self, passes: Sequence[tuple[int, int, int]], has_views: bool) -> tuple[int, int]:
         """Return how many passes run at a time, and the threads of each."""
@@ -175,16 +188,21 @@ class Predictor:
         return rows
 
     def _may_have(self, rows: int, threads: int = 1) -> bool:
-        key = (self.kind, self.chunk, rows, threads)
-        if key not in _verdicts:
+        precision = torch.get_float32_matmul_precision()
+        key = (self.kind, self.chunk, rows, threads, precision)
+        verdict = _verdicts.get(key)
+        if verdict is None:
             module = cast(ConvNet, self.module)
-            _verdicts[key] = _same_bits(module, self.sample_shape, self.chunk, rows, threads)
-        return _verdicts[key]
+            verdict = _same_bits(module, self.sample_shape, self.chunk, rows, threads)
+            if len(_verdicts) >= MOST_VERDICTS:
+                _verdicts.clear()
+            _verdicts[key] = verdict
+        return verdict
 
     def _run(
         self, images: Images, views: Sequence[View], start: int, stop: int, rows: int
     ) -> Tensor:
-        with torch.inference_mode():  # each thread has a mode of its own
+        with _plain_mode(self.device):  # each thread has modes of its own
             batch = images.as_batch(padded_rows(images.part(start, stop), rows).to(self.device))
             total = self.network(batch)
             for view in views:
@@ -214,18 +232,21 @@ class _FoldedConvolution:
         self.conv = conv
         self.norm = norm
         self.state: tuple[list[Tensor], Tensor, Tensor] | None = None
+        self.eps = norm.eps
 
     def refresh(self) -> None:
         """Fold again if any number has changed.
 
-        Comparing them takes microseconds; torch's version counters miss changes made
+        Comparing them takes 0.5 ms a million; torch's version counters miss changes made
         through ``.data``.
         """
         norm, conv = self.norm, self.conv
         sources = [conv.weight, norm.weight, norm.bias, norm.running_mean, norm.running_var]
         sources += [] if conv.bias is None else [conv.bias]
-        if self.state is not None and all(map(torch.equal, sources, self.state[0])):
+        same = self.state is not None and self.eps == norm.eps
+        if same and all(map(torch.equal, sources, cast(Any, self.state)[0])):
             return
+        self.eps = norm.eps
         scale = norm.weight.double() * (norm.running_var.double() + norm.eps).rsqrt()
         offset = 0.0 if conv.bias is None else conv.bias.double()
         bias = (offset - norm.running_mean.double()) * scale + norm.bias.double()
@@ -250,6 +271,8 @@ def _convolve(
 
 def _multiply(dense: nn.Linear, x: Tensor) -> Tensor:
     """Return the layer's outputs from a product large enough, its sides whole vectors."""
+    if x.dim() != 2:  # a user's, on maps: the verdict decides
+        return dense(x)
     n, n_in, n_out = len(x), dense.in_features, dense.out_features
     weight: Tensor = dense.weight
     bias: Tensor | None = dense.bias
@@ -304,8 +327,9 @@ def _in_memory_order(x: Tensor) -> Tensor:
     """Return a float32 copy whose strides follow from its shape alone, as kernels do."""
     if x.dim() == 4:
         n, c, h, w = x.shape
-        return torch.empty((n, h, w, c), device=x.device).permute(0, 3, 1, 2).copy_(x)
-    return torch.empty(x.shape, device=x.device).copy_(x)
+        room = torch.empty((n, h, w, c), dtype=torch.float32, device=x.device)
+        return room.permute(0, 3, 1, 2).copy_(x)
+    return torch.empty(x.shape, dtype=torch.float32, device=x.device).copy_(x)
 
 
 def _through(steps: Sequence[Step], x: Tensor) -> Tensor:
@@ -380,12 +404,16 @@ _KNOWN = frozenset(
 
 def _is_known(parts: Sequence[nn.Module], device: torch.device) -> bool:
     """Return whether all modules are the package's own, as it made them."""
-    return (
+    return bool(
         device.type == "cpu"
         and torch.backends.mkldnn.is_available()
+        and torch.backends.mkldnn.enabled
         and type(parts[0]) is ConvNet
+        and not _MODULES._global_forward_hooks
+        and not _MODULES._global_forward_pre_hooks
         and all(
             type(part) in _KNOWN
+            and "forward" not in vars(part)
             and not part._forward_hooks
             and not part._forward_pre_hooks
             and all(p is None or p.dtype == torch.float32 for p in part._parameters.values())
@@ -407,7 +435,7 @@ def _settings(part: nn.Module) -> Hashable:
     plain = (bool, int, float, str, tuple)
     settings = [(k, repr(v)) for k, v in vars(part).items() if isinstance(v, plain)]
     weights = [(p.shape, p.stride()) for p in part.parameters(recurse=False)]
-    return type(part), *(s for s in settings if s[0] != "training"), *weights
+    return type(part), *(s for s in settings if s[0] not in ("training", "momentum")), *weights
 
 
 def _measure(module: ConvNet, sample_shape: tuple[int, ...]) -> tuple[int, int]:
@@ -421,8 +449,8 @@ def _measure(module: ConvNet, sample_shape: tuple[int, ...]) -> tuple[int, int]:
         elif isinstance(leaf, nn.Linear):
             macs.append(leaf.weight.numel())
 
-    with torch.inference_mode():
-        _network(module, [], watch)(torch.zeros(1, *sample_shape))
+    with _plain_mode(torch.device("cpu")):
+        _network(module, [], watch)(torch.zeros(1, *sample_shape, **_EXACT))
     return max(sizes), sum(macs)
 
 
@@ -448,7 +476,7 @@ def _same_bits(
         network(batch)
         return list(seen)
 
-    batch = torch.randn((chunk, *sample_shape), generator=generator)
+    batch = torch.randn((chunk, *sample_shape), generator=generator, **_EXACT)
     with torch_threads(1, 0):
         full = layers(batch)
         backwards = [out.flip(0) for out in layers(batch.flip(0))]
@@ -471,6 +499,13 @@ def _redrawn(module: ConvNet, generator: torch.Generator) -> ConvNet:
         else:
             buffer.normal_(generator=generator)
     return twin
+
+
+@contextmanager
+def _plain_mode(device: torch.device) -> Iterator[None]:
+    """Compute without gradients, and in float32 whatever mode the caller is in."""
+    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
+        yield
 
 
 def _one_thread() -> None:

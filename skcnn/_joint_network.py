@@ -29,6 +29,7 @@ from skcnn._network import (
     WhiteningConv2d,
     WhiteningConv3d,
 )
+from skcnn._pair_pooling import MaxPoolByPairs
 
 Step = Callable[[Tensor], Tensor]
 Updates = list[tuple[Tensor, Tensor]]  # buffers and their next values
@@ -38,8 +39,8 @@ _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_
 def joint_structure(module: nn.Module) -> Hashable:
     """Return what is equal for networks that can be computed as one, None for others.
 
-    Frozen weights and a user's hooks belong to one network: hooks are not called in a
-    joint pass, so a network that has any is computed alone.
+    Hooks are not called in a joint pass, so a network that has any is computed alone.
+    Frozen weights are left alone.
     """
     parts = list(module.modules())
     known = {ConvNet, Standardize, *_JOINTS}
@@ -241,6 +242,7 @@ _JOINTS: dict[type, Callable[[Sequence[Any], Updates], Step]] = {
             *cast(Iterable[type], _ACTIVATIONS.values()),
             nn.MaxPool2d,
             nn.MaxPool3d,
+            MaxPoolByPairs,
             nn.AvgPool2d,
             nn.AvgPool3d,
             PaddedAveragePool,

@@ -136,7 +136,10 @@ class _Member:
         if self.error is not None:
             return self.error
         self.engine.history.new_batch()  # as after a pass alone
-        return self.total.item() / self.n_samples
+        try:
+            return self.total.item() / self.n_samples
+        except Exception as error:  # of the device
+            return error
 
 
 def _of_one_size(members: Sequence[_Member]) -> list[list[_Member]]:

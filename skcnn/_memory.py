@@ -28,58 +28,73 @@ USERS_OWN = (
 )
 _LOCK = threading.Lock()
 _n_inside = 0
+_much = False
 
 
 @contextmanager
-def kept_memory(worthwhile: bool = True) -> Iterator[None]:
-    """Keep freed memory inside the block, and give it back afterwards.
+def kept_memory(much: bool) -> Iterator[None]:
+    """Keep freed memory inside the block, and give it back afterwards if it may be much.
 
     Blocks may be nested and run in several threads: the last one to end gives back. Does
     nothing where the C library is not glibc, or the environment sets its thresholds.
 
     Parameters
     ----------
-    worthwhile : bool, default=True
-        Whether anything is to be done at all.
+    much : bool
+        Whether to look for memory to give back. Else what lies at the heap's end beyond 64
+        MiB is given back.
     """
-    libc = _glibc() if worthwhile else None
+    libc = _glibc()
     if libc is None:
         yield
         return
-    _enter(libc)
+    _enter(libc, much)
     try:
         yield
     finally:
         _leave(libc)
 
 
-def _enter(libc: Any) -> None:
-    global _n_inside
+def _enter(libc: Any, much: bool) -> None:
+    global _n_inside, _much
     with _LOCK:
         _n_inside += 1
+        _much = _much or much
         if _n_inside == 1:
             libc.mallopt(M_MMAP_MAX, 0)
             libc.mallopt(M_TRIM_THRESHOLD, LARGEST_INT)
 
 
 def _leave(libc: Any) -> None:
-    global _n_inside
+    global _n_inside, _much
     with _LOCK:
-        _n_inside -= 1
+        _n_inside = max(_n_inside - 1, 0)
         if _n_inside == 0:
-            libc.mallopt(M_MMAP_MAX, MOST_MAPPED)
-            libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
-            libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_BLOCK)
-            libc.malloc_trim(0)
+            _restore(libc)
+            if _much:
+                libc.malloc_trim(0)
+            _much = False
 
 
-def _new_lock() -> None:
-    global _LOCK
-    _LOCK = threading.Lock()
+def _restore(libc: Any) -> None:
+    """Set what glibc comes to by itself; that it stops adapting cannot be undone."""
+    libc.mallopt(M_MMAP_MAX, MOST_MAPPED)
+    libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
+    libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_BLOCK)
+
+
+def _begin_anew() -> None:
+    """In a forked process: the blocks that were open are the parent's."""
+    global _LOCK, _n_inside, _much
+    _LOCK, inside = threading.Lock(), _n_inside
+    _n_inside, _much = 0, False
+    libc = _glibc() if inside else None
+    if libc is not None:
+        _restore(libc)
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_new_lock)
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 @cache

@@ -29,6 +29,7 @@ from skcnn._layers import (
     Shape,
     Whiten,
 )
+from skcnn._pair_pooling import MaxPoolByPairs, pools_by_pairs
 from skcnn._shapes import Padding
 
 Weighted = TypeVar("Weighted", bound=nn.Module)
@@ -154,6 +155,10 @@ class BatchNorm(nn.Module):
         self.momentum = momentum
         self.eps = 1e-5
 
+    def extra_repr(self) -> str:
+        """Return channels and momentum."""
+        return f"{len(self.weight)}, momentum={self.momentum!r}"
+
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised `x`."""
         one_value = x.numel() == x.shape[1]
@@ -233,6 +238,10 @@ class GlobalPooling(nn.Module):
     def __init__(self, kind: str) -> None:
         super().__init__()
         self.kind = kind
+
+    def extra_repr(self) -> str:
+        """Return the kind."""
+        return repr(self.kind)
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (n_samples, n_channels)."""
@@ -410,6 +419,8 @@ def _build_pool(spec: Pool, shape: Shape, lift: bool) -> nn.Module:
     size, stride = _lifted(window.size, lift, 1), _lifted(window.stride, lift, 1)
     padded = any(map(any, padding))
     if spec.kind == "max":
+        if not padded and pools_by_pairs(size, stride):
+            return MaxPoolByPairs(size, stride)
         pool: nn.Module = (nn.MaxPool3d if three else nn.MaxPool2d)(size, stride)
         pad = Pad(padding, "constant", float("-inf"))
         return nn.Sequential(pad, pool) if padded else pool

@@ -3,7 +3,7 @@
 Know parameters and progress, no data and no estimator.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from math import cos, pi, sqrt
 from typing import Any
 
@@ -38,36 +38,45 @@ class Muon(EagerOptimizer):
 
     The momentum of a kernel, as a matrix of one row a filter, is replaced by the nearest
     matrix with equal singular values (nearly: by three Newton-Schulz steps), and the
-    kernel is kept at a root mean square length of one a filter, so that the learning rate
-    is a share of it. The last matrix, biases and scales take Adam's steps at a rate
-    24 times smaller, the matrix with decoupled weight decay.
+    kernel is scaled to a root mean square length of one a filter before each step, so that
+    the learning rate is a share of it. Other parameters take Adam's steps at a rate 24
+    times smaller, matrices with decoupled weight decay.
 
     Parameters
     ----------
     groups : list of dict
-        As of `parameter_groups`: matrices first.
+        As of `parameter_groups`.
+    kernels : collection of int
+        The `id` of each parameter that is a kernel.
     learning_rate, momentum, nesterov
         Of the kernels' steps.
 
+    Notes
+    -----
+    The original makes five Newton-Schulz steps in bfloat16, decays kernels instead of scaling
+    them and leaves the other parameters to an optimizer of their own. The scaling is that of
+    the CIFAR-10 speed runs.
+
     References
     ----------
-    Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024.
+    Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024; Jordan,
+    "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498.
     """
 
     def __init__(
         self,
         groups: list[dict[str, Any]],
+        kernels: Collection[int],
         learning_rate: float,
         momentum: float,
         nesterov: bool,
     ) -> None:
         parted = []
         for group in groups:
-            matrices = [p for p in group["params"] if p.dim() > 1][:-1]
-            others = [p for p in group["params"] if not any(p is m for m in matrices)]
-            for params, kernels in ((matrices, True), (others, False)):
+            for are_kernels in (True, False):
+                params = [p for p in group["params"] if (id(p) in kernels) == are_kernels]
                 if params:
-                    parted.append({**group, "params": params, "kernels": kernels})
+                    parted.append({**group, "params": params, "kernels": are_kernels})
         defaults = {"lr": learning_rate, "weight_decay": 0.0}
         super().__init__(parted, {**defaults, "momentum": momentum, "nesterov": nesterov})
 
@@ -113,11 +122,18 @@ class Muon(EagerOptimizer):
         parameter.addcdiv_(mean, root, value=-rate / (1 - BETAS[0] ** state["step"]))
 
 
+def _hidden_kernels(module: nn.Module) -> set[int]:
+    """Return the `id` of each weight of convolutions and dense layers but the last."""
+    kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
+    weights = [part.weight for part in module.modules() if isinstance(part, kinds)]
+    return {id(weight) for weight in [w for w in weights if w.requires_grad][:-1]}
+
+
 def orthogonalized(matrix: Tensor) -> Tensor:
     """Return a matrix of the same singular vectors whose singular values are near one.
 
-    By an odd polynomial of the matrix, applied three times: large singular values come
-    out between 0.5 and 1.2, those under a hundredth of the norm smaller.
+    By an odd polynomial of the matrix, applied three times: singular values come out between
+    0.5 and 1.2, those under an eightieth of the norm smaller.
     """
     linear, cubic, quintic = 3.4445, -4.7750, 2.0315
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
@@ -146,7 +162,7 @@ def make_optimizer(
         nesterov = nesterov and momentum > 0
         return SGD(groups, momentum=momentum, nesterov=nesterov, fused=True, **common)
     if name == "muon":
-        return Muon(groups, learning_rate, momentum, nesterov)
+        return Muon(groups, _hidden_kernels(module), learning_rate, momentum, nesterov)
     if name == "rmsprop":
         return RMSprop(groups, momentum=momentum, **common)
     if name == "adagrad":
@@ -166,7 +182,7 @@ def _cosine(progress: float) -> float:
 def _linear(progress: float) -> float:
     if progress < LINEAR_WARM_UP:
         return 0.04 + 0.96 * progress / LINEAR_WARM_UP
-    return (1 - progress) / (1 - LINEAR_WARM_UP)
+    return max(1 - progress, 0.0) / (1 - LINEAR_WARM_UP)
 
 
 def _one_cycle(progress: float) -> float:

@@ -192,7 +192,8 @@ weight_decay : "auto" or float, default="auto"
     L2 penalty on kernels and dense matrices (not on biases and normalisation): half
     its product with the squared weights is added to the loss; with adamw weights
     shrink by ``learning_rate * weight_decay`` a step instead. "auto" is 0.05 for adamw
-    and 0.0001 for the others.
+    and muon, of which it takes the parameters that are not kernels, and 0.0001 for the
+    others.
 l1_penalty : float, default=0.0
     Factor of the sum of absolute weights that is added to the loss.
 lr_schedule : {"one_cycle", "constant", "step", "cosine", "linear", "plateau", \

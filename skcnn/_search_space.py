@@ -273,6 +273,9 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
         latents[name] = given.get(name, latents[name])
     latents["augmentation_strength"] = given.get("augmentation_strength", 1.0)
     latents["optimizer"] = _within(latents["optimizer"], "optimizer")
+    if latents["optimizer"] != given.get("optimizer", latents["optimizer"]):
+        for name in ("learning_rate", "weight_decay"):  # another optimizer's say nothing
+            given.pop(name, None)
     for name, usual in (
         ("learning_rate", _usual_rate(latents)),
         ("weight_decay", auto_weight_decay(latents["optimizer"])),

@@ -77,14 +77,16 @@ class Strand:
         self._stream = torch.cuda.current_stream() if torch.cuda.is_initialized() else None
         self._go = threading.Semaphore(0)
         self._paused = threading.Semaphore(0)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None  # until it is needed
 
     # For who holds the strands
 
     def advance(self) -> None:
         """Run to the next pause, or to the end."""
         if not self.over:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, daemon=True)
+                self._thread.start()
             self.request = None
             self._go.release()
             self._paused.acquire()
@@ -92,6 +94,9 @@ class Strand:
     def end(self) -> None:
         """Let the work end where it stands, and wait for the thread."""
         self.ending = True
+        if self._thread is None:
+            self.over = True
+            return
         self._go.release()
         self._thread.join()
 
@@ -99,6 +104,8 @@ class Strand:
 
     def pause(self) -> None:
         """Let others run until this strand is advanced again."""
+        if self.ending:
+            return
         left = time.perf_counter()
         self._paused.release()
         self._go.acquire()

@@ -525,6 +525,12 @@ def test_alternating_flips_show_both_sides_in_two_epochs():
     assert low <= (free[0] == free[1]).sum() <= high
 
 
+@pytest.mark.parametrize(("p", "strength"), [(0.5, 0.2), (0.1, 1.0), (0.0, 1.0)])
+def test_rare_alternating_flips_are_rare_in_every_epoch(p, strength):
+    shares = flips_of_epochs(RandomFlip(p=p, alternate=True), strength=strength).mean(1)
+    np.testing.assert_allclose(shares, p * strength, atol=4 * (0.25 / N) ** 0.5)
+
+
 def test_alternating_flips_change_the_given_axes_only():
     X = torch.arange(4.0).view(1, 1, 2, 2).expand(50, 1, 2, 2)
     augmenter = Augmenter([Step(RandomFlip("vertical", alternate=True), None)], (2, 2), 3.0, 7)

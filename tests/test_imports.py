@@ -25,6 +25,7 @@ ORDER = [
     "_mapped_rows",
     "_validation",
     "_targets",
+    "_pair_pooling",
     "_network",
     "_joint_network",
     "_automatic",

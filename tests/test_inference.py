@@ -275,3 +275,55 @@ def test_the_validation_score_is_the_score_of_the_predictions():
     model = ConvNetClassifier(filters=(4,), max_epochs=3, random_state=0)
     model.fit(X[:50], y[:50], X_val=X[50:], y_val=y[50:])
     assert model.history_["valid_score"].iloc[-1] == model.score(X[50:], y[50:])
+
+
+def fitted_small_net():
+    X = np.random.default_rng(0).normal(size=(80, 6, 6)).astype(np.float32)
+    model = ConvNetClassifier(
+        filters=(8, 8), hidden_units=(16,), max_epochs=1, n_threads=2, random_state=0
+    )
+    return model.fit(X, np.arange(80) % 2), X
+
+
+def test_the_callers_autocast_does_not_reach_predictions():
+    model, X = fitted_small_net()
+    plain = model.decision_function(X)
+    with torch.autocast("cpu", torch.bfloat16):
+        np.testing.assert_array_equal(model.decision_function(X), plain)
+        np.testing.assert_array_equal(model.decision_function(X[:1]), plain[:1])
+
+
+def test_the_default_dtype_does_not_reach_predictions():
+    model, X = fitted_small_net()
+    plain = model.decision_function(X)
+    for how in (model, pickle.loads(pickle.dumps(model))):  # with and without a predictor
+        torch.set_default_dtype(torch.bfloat16)
+        try:
+            np.testing.assert_array_equal(how.decision_function(X), plain)
+        finally:
+            torch.set_default_dtype(torch.float32)
+
+
+def test_a_changed_epsilon_changes_predictions():
+    model, X = fitted_small_net()
+    plain = model.decision_function(X)
+    for part in model.net_.module_.modules():
+        if hasattr(part, "running_var"):
+            part.eps = 1.0
+    assert np.abs(model.decision_function(X) - plain).max() > 1e-3
+
+
+def test_a_forward_of_ones_own_is_called():
+    model, X = fitted_small_net()
+    closing = model.net_.module_.closing
+    closing.forward = lambda x: torch.ones(len(x), closing.out_features)
+    assert (model.decision_function(X) == model.decision_function(X)[0]).all()
+
+
+def test_verdicts_are_bounded(monkeypatch):
+    monkeypatch.setattr(_inference, "MOST_VERDICTS", 2)
+    monkeypatch.setattr(_inference, "_verdicts", {})
+    model, X = fitted_small_net()
+    for n in (1, 2, 4, 8, 16):
+        model.predict(X[:n])
+        assert len(_inference._verdicts) <= 2

@@ -228,6 +228,29 @@ def test_other_networks_have_another_structure(other):
     assert structure(**other) not in (structure(), None)
 
 
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (Normalize(), Normalize(momentum=0.4)),
+        (GlobalPool(), GlobalPool(kind="max")),
+        (Pool(2), Pool(2, kind="average")),
+        (Pool(2), Pool(2, stride=1, padding=(1, 1))),
+        (Dropout(0.3), Dropout(0.4)),
+        (Dropout(0.3), Dropout(0.3, channels=True)),
+        (Activation("relu"), Activation("gelu")),
+        (Conv(4), Conv(4, padding_mode="mirror")),
+        (Conv(4), Conv(4, stride=2)),
+        (Conv(4), Conv(4, dilation=2)),
+        (Normalize(kind="group", groups=2), Normalize(kind="group", groups=1)),
+    ],
+    ids=str,
+)
+def test_settings_that_change_no_weight_change_the_structure(one, other):
+    first, second = (structure(specs=(Conv(4), layer)) for layer in (one, other))
+    assert None not in (first, second)
+    assert first != second
+
+
 class Doubled(nn.Linear):
     def forward(self, x):
         return 2 * super().forward(x)

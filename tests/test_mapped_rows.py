@@ -1,7 +1,9 @@
 """Rows of memory-mapped arrays: which are read from their file, and that they are the same."""
 
+import copy
 import gc
 import os
+import pickle
 from pathlib import Path
 
 import numpy as np
@@ -235,3 +237,10 @@ def test_changes_of_a_private_mapping_are_trained_on(tmp_path):
     mapped[:10] //= 2
     expected = tiny().fit(np.array(mapped), y).predict_proba(X)
     np.testing.assert_array_equal(tiny().fit(mapped, y).predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_open_files_are_not_copied(tmp_path, copied):
+    rows = MappedRows.of(saved(tmp_path, samples()))
+    with pytest.raises(TypeError, match="cannot be copied or pickled"):
+        copied(rows)

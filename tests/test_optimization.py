@@ -209,7 +209,9 @@ def test_muon_step_equals_the_formula():
     kernel, last = net[0].weight.detach().clone(), net[2].weight.detach().clone()
     optimizer = make("muon", net, lr=0.3, momentum=0.5, decay=0.1)
     buffer = torch.zeros_like(kernel)
-    for step in range(3):
+    adam = torch.nn.Parameter(last)
+    theirs = torch.optim.AdamW([adam], lr=0.3 * ADAM_SHARE, weight_decay=0.1)
+    for _ in range(3):
         optimizer.zero_grad()
         net(torch.randn(5, 3, 3, 3, dtype=torch.float64)).square().sum().backward()
         gradient = net[0].weight.grad.clone()
@@ -217,18 +219,21 @@ def test_muon_step_equals_the_formula():
         kernel = kernel / kernel.square().sum().sqrt() * 2  # four filters
         update = orthogonalized((gradient + 0.5 * buffer).reshape(4, 27)).reshape(4, 3, 3, 3)
         kernel = kernel - 0.3 * update
-        adam = torch.nn.Parameter(last.clone())
-        if step == 0:
-            adam.grad = net[2].weight.grad.clone()
-            torch.optim.AdamW([adam], lr=0.3 * ADAM_SHARE, weight_decay=0.1).step()
+        adam.grad = net[2].weight.grad.clone()
+        theirs.step()
         optimizer.step()
         assert torch.allclose(net[0].weight, kernel, atol=1e-12)
-        if step == 0:
-            assert torch.allclose(net[2].weight, adam, atol=1e-9)
+        assert torch.allclose(net[2].weight, adam, atol=1e-9)
 
 
 def test_muon_leaves_the_last_matrix_and_vectors_to_adam():
     net = small_net()
+    kernels = [g["params"] for g in make("muon", net).param_groups if g["kernels"]]
+    assert [[id(p) for p in group] for group in kernels] == [[id(net[0].weight)]]
+
+
+def test_muon_takes_kernels_and_matrices_of_layers_only():
+    net = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm((2, 8)), nn.Linear(8, 2))
     kernels = [g["params"] for g in make("muon", net).param_groups if g["kernels"]]
     assert [[id(p) for p in group] for group in kernels] == [[id(net[0].weight)]]
 

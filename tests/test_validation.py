@@ -636,3 +636,21 @@ def test_gate_lets_no_foreign_warning_through():
         warnings.simplefilter("always")
         Gate().fit(X).read(X)
     assert caught == []
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64, np.int16])
+def test_small_arrays_at_predict_mean_what_they_mean_to_check_array(monkeypatch, dtype):
+    X = (np.arange(10 * 6 * 6) % 200).reshape(10, 6, 6).astype(dtype)
+    model = ConvNetClassifier(filters=4, max_epochs=1, random_state=0).fit(X, np.arange(10) % 2)
+    quick = model.decision_function(X)
+    monkeypatch.setattr("skcnn._validation._is_plainly_fine", lambda X: False)
+    np.testing.assert_array_equal(model.decision_function(X), quick)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_small_array_at_predict_must_be_finite(value):
+    X = np.random.default_rng(0).normal(size=(10, 6, 6)).astype(np.float32)
+    model = ConvNetClassifier(filters=4, max_epochs=1, random_state=0).fit(X, np.arange(10) % 2)
+    X[3, 2, 1] = value
+    with pytest.raises(ValueError, match=r"contains (NaN|infinity)"):
+        model.predict(X)

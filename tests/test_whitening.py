@@ -6,8 +6,11 @@ import torch
 from sklearn.datasets import load_digits
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
+from skcnn._batches import SampleSet
+from skcnn._validation import check_images
+from skcnn._whitening import set_whitening_kernels
 from skcnn.exceptions import ArchitectureError
-from skcnn.layers import Activation, Conv, Dense, Residual, Whiten
+from skcnn.layers import Activation, Conv, Dense, Pool, Residual, Whiten
 
 
 def pictures(shape, n=40, seed=0):
@@ -135,6 +138,31 @@ def test_whitening_within_a_block_sees_what_comes_before_it():
     assert kernels.shape == (8, 4, 1, 1)
     assert torch.isfinite(kernels).all()
     assert kernels.abs().max() > 0.1
+
+
+def test_nothing_after_the_whitening_layer_is_computed():
+    X = pictures((6, 6, 1))
+    seen = []
+
+    class Loud(torch.nn.Module):
+        def forward(self, x):
+            seen.append(len(x))
+            return x
+
+    model = fitted(X, [Whiten(2), Conv(4)])
+    net = model.net_.module_
+    net.layers.append(Loud())
+    everything = SampleSet(check_images(model, X), np.arange(len(X)), np.zeros(len(X)), None)
+    set_whitening_kernels(net, everything)
+    assert seen == []
+
+
+def test_padding_counts_where_the_window_is_larger_than_the_map():
+    X = pictures((4, 4, 1), n=50)
+    layers = [Conv(2), Pool(), Whiten(3, padding=1)]
+    kernels = whitening_part(fitted(X, layers)).weight.detach()
+    assert kernels.shape == (36, 2, 3, 3)
+    assert torch.isfinite(kernels).all()
 
 
 def test_constant_channel_has_finite_kernels():

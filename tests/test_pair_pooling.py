@@ -1,0 +1,113 @@
+"""Max pooling by pairs gives torch's values, and its gradients where no values are equal."""
+
+import pytest
+import torch
+from torch import nn
+
+from skcnn import ConvNetClassifier, _pair_pooling
+from skcnn._pair_pooling import MaxPoolByPairs, pools_by_pairs
+from skcnn.layers import Conv, Pool
+
+
+@pytest.fixture(autouse=True)
+def all_sizes(monkeypatch):
+    monkeypatch.setattr(_pair_pooling, "FEWEST_VALUES", 1)
+
+
+def maps(shape, seed=0, distinct=True):
+    """Return channels-last bfloat16 maps, values of one channel all different or few."""
+    generator = torch.Generator().manual_seed(seed)
+    n, c, h, w = shape
+    values = torch.stack(
+        [torch.randperm(h * w, generator=generator) - h * w // 2 for _ in range(n * c)]
+    )
+    values = values if distinct else values // 8
+    x = values.view(shape).to(torch.bfloat16)
+    return x.contiguous(memory_format=torch.channels_last).requires_grad_()
+
+
+def results(pool, x, gradient):
+    out = pool(x)
+    (grad,) = torch.autograd.grad(out, x, gradient)
+    return out.detach(), grad
+
+
+SIDES = [(2, 2), (4, 4), (1, 2), (1, 4), (2, 1), (4, 2), (1, 1)]
+
+
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize("layout", [torch.channels_last, torch.contiguous_format])
+def test_values_and_gradients_are_torchs(sides, layout):
+    x = maps((3, 5, 8, 12))
+    pool, theirs = MaxPoolByPairs(sides, sides), nn.MaxPool2d(sides, sides)
+    assert pool._by_pairs(x)
+    gradient = torch.randn(theirs(x).shape).to(torch.bfloat16).contiguous(memory_format=layout)
+    out, grad = results(pool, x, gradient)
+    expected, expected_grad = results(theirs, x, gradient)
+    assert torch.equal(out, expected)
+    assert torch.equal(grad, expected_grad)
+    assert out.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_of_equal_values_one_gets_the_gradient():
+    x = maps((2, 3, 8, 8), distinct=False)
+    gradient = torch.ones(2, 3, 4, 4, dtype=torch.bfloat16)
+    _, grad = results(MaxPoolByPairs((2, 2), (2, 2)), x, gradient)
+    windows = grad.unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+    largest = x.detach().unfold(2, 2, 2).unfold(3, 2, 2).flatten(4)
+    assert (windows.sum(4) == 1).all()
+    assert ((windows == 1).sum(4) == 1).all()
+    chosen = largest.gather(4, windows.argmax(4, keepdim=True))[..., 0]
+    assert torch.equal(chosen, largest.amax(4))
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan")])
+def test_infinite_values_and_nan_come_out_as_from_torch(value):
+    x = maps((1, 2, 4, 4)).detach()
+    x[0, 1, 2] = value
+    x.requires_grad_()
+    out = MaxPoolByPairs((2, 2), (2, 2))(x)
+    expected = nn.MaxPool2d(2)(x)
+    torch.testing.assert_close(out, expected, equal_nan=True, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.float(),
+        lambda x: x.detach(),
+        lambda x: x.contiguous(),
+        lambda x: x[:, :, :7],
+        lambda x: x[:, :, :, :9],
+    ],
+    ids=["float32", "no gradient", "memory", "height", "width"],
+)
+def test_other_maps_go_torchs_way(change):
+    x = change(maps((2, 3, 8, 10)))
+    pool = MaxPoolByPairs((2, 2), (2, 2))
+    assert not pool._by_pairs(x)
+    assert torch.equal(pool(x), nn.MaxPool2d(2)(x))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "expected"),
+    [((2, 2), (2, 2), True), ((2, 2), (1, 1), False), ((3, 3), (3, 3), False),
+     ((1, 4), (1, 4), True), ((2, 2, 2), (2, 2, 2), False)],
+)  # fmt: skip
+def test_which_windows(size, stride, expected):
+    assert pools_by_pairs(size, stride) is expected
+
+
+def test_a_network_trains_by_pairs_as_by_torch(monkeypatch):
+    X = torch.randint(0, 256, (64, 8, 8), generator=torch.Generator().manual_seed(0)).byte()
+    y = [0, 1] * 32
+    layers = [Conv(8), Pool(2), Conv(8), Pool(4)]
+    model = ConvNetClassifier(
+        architecture=layers, max_epochs=2, precision="bfloat16", random_state=0
+    )
+    pairs = model.fit(X, y).predict_proba(X)
+    used = [p for p in model.net_.module_.modules() if isinstance(p, MaxPoolByPairs)]
+    assert len(used) == 2
+    monkeypatch.setattr(_pair_pooling, "FEWEST_VALUES", 2**60)
+    # equal values, of which there are some in bfloat16, may pass their gradient on otherwise
+    assert abs(model.fit(X, y).predict_proba(X) - pairs).max() < 0.05
