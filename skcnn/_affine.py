@@ -20,7 +20,7 @@ from skcnn._augmentation import (
 )
 from skcnn._augmenter import GeometricOperation, Motion, Params
 from skcnn._draws import uniforms
-from skcnn._validation import InputLayout
+from skcnn._images import InputLayout
 
 GEOMETRIC_CONSTRAINTS = COMMON_CONSTRAINTS | FILL_CONSTRAINTS
 _SHARE = Range(0.0, True, -1.0, 1.0)

@@ -20,9 +20,10 @@ from skcnn._device import draw_seed
 from skcnn._draws import row_keys
 from skcnn._errors import InputShapeError
 from skcnn._image_ops import FILLS
+from skcnn._images import InputLayout
 from skcnn._lazy import AugmentedArray, check_axes, originals, span_of, values_as
 from skcnn._parameters import check_parameters
-from skcnn._validation import InputLayout, check_sample_array
+from skcnn._validation import check_sample_array
 
 T = TypeVar("T", bound=type)
 

@@ -17,9 +17,10 @@ from skcnn._augmented import Augmented
 from skcnn._augmenter import Augmenter, Step
 from skcnn._base import BaseConvNet
 from skcnn._device import draw_seed
+from skcnn._images import InputLayout
 from skcnn._lazy import check_axes, originals, span_of
 from skcnn._pictures import PictureGrid, channels_first, value_limits
-from skcnn._validation import InputLayout, read_samples
+from skcnn._validation import read_samples
 from skcnn._views import training_steps
 
 

@@ -31,9 +31,10 @@ from skcnn._augmenter import MixingOperation, Step
 from skcnn._batches import row_hashes
 from skcnn._device import derive_seeds, draw_seed
 from skcnn._errors import LeakageWarning, warn_caller
+from skcnn._images import InputLayout
 from skcnn._lazy import AugmentedArray, draw_values, originals, span_of
 from skcnn._parameters import check_parameters
-from skcnn._validation import InputLayout, check_sample_array
+from skcnn._validation import check_sample_array
 from skcnn._views import check_steps, training_steps
 
 

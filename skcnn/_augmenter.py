@@ -17,7 +17,7 @@ from skcnn._device import private_random_state
 from skcnn._draws import row_keys, subkeys, uniforms
 from skcnn._errors import InputShapeError
 from skcnn._image_ops import spread_control_points, warp
-from skcnn._validation import InputLayout
+from skcnn._images import InputLayout
 
 Target = tuple[Tensor, Tensor | None]  # targets and weights
 Params = dict[str, Any]  # arrays with one row a sample, lists and dicts of them

@@ -45,6 +45,7 @@ from skcnn._device import (
     torch_threads,
 )
 from skcnn._engine import ConvNetEngine, Evaluator
+from skcnn._images import ValueRange
 from skcnn._lazy import AugmentedArray, originals
 from skcnn._memory import kept_memory
 from skcnn._monitor import (
@@ -56,11 +57,7 @@ from skcnn._optimization import Schedule
 from skcnn._parameters import SHARED_CONSTRAINTS, check_parameters
 from skcnn._progress import ProgressReport
 from skcnn._targets import check_weights
-from skcnn._validation import (
-    ValueRange,
-    check_images,
-    check_training_images,
-)
+from skcnn._validation import check_images, check_training_images
 from skcnn._views import check_steps, check_views, make_views, training_steps
 from skcnn._whitening import set_whitening_kernels
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from skcnn._augmenter import Augmenter
 from skcnn._errors import RareClassWarning, warn_caller
-from skcnn._validation import Images, InputLayout, chunk_rows
+from skcnn._images import Images, InputLayout, chunk_rows
 
 # What stays in the cache between two steps of arithmetic: hashes take half the time.
 CACHED_BYTES = 2**17

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from skcnn._architectures import KNOBS, from_knobs, named_architecture
 from skcnn._blocks import TracedLayer, trace, with_output
 from skcnn._device import private_random_state
+from skcnn._images import InputLayout
 from skcnn._layers import LayerSpec, Shape
 from skcnn._network import (
     ConvNet,
@@ -22,7 +23,7 @@ from skcnn._network import (
     wrap_callable,
 )
 from skcnn._summary import summarize_layers, summarize_module
-from skcnn._validation import InputLayout, layout_of_shape, layout_with_channels
+from skcnn._validation import layout_of_shape, layout_with_channels
 
 
 class NetworkBuilder:

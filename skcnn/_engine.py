@@ -20,13 +20,13 @@ from torch import Tensor, nn
 
 from skcnn._batches import BatchIterator, SampleSet
 from skcnn._errors import TrainingDivergedError
+from skcnn._images import Images, chunk_rows
 from skcnn._inference import Predictor
 from skcnn._joint_network import joint_structure
 from skcnn._monitor import NO_VALIDATION, TrainingMonitor
 from skcnn._network import ByteDropout
 from skcnn._optimization import Schedule, make_optimizer
 from skcnn._strands import current_strand, own_seconds
-from skcnn._validation import Images, chunk_rows
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 

@@ -23,13 +23,8 @@ from skcnn._errors import (
     InputShapeError,
     warn_caller,
 )
-from skcnn._validation import (
-    Images,
-    InputLayout,
-    chunk_rows,
-    layout_of_shape,
-    warn_of_swapped_channels,
-)
+from skcnn._images import Images, InputLayout, chunk_rows
+from skcnn._validation import layout_of_shape, warn_of_swapped_channels
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -10,10 +10,11 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skcnn._folds import CrossValidation
+from skcnn._images import InputLayout
 from skcnn._lazy import originals
 from skcnn._parameters import check_parameters
 from skcnn._pipelines import convnet_of
-from skcnn._validation import InputLayout, check_sample_array
+from skcnn._validation import check_sample_array
 
 SIZES = ("n_parameters", "multiply_accumulates")
 COSTS = (*SIZES, "predict_seconds", "fit_seconds", "n_epochs")  # what objectives can be

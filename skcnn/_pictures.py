@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from skcnn._displays import new_axes
-from skcnn._validation import Images, InputLayout, read_samples
+from skcnn._images import Images, InputLayout
+from skcnn._validation import read_samples
 
 GAP = 0.06  # between pictures, in their widths
 CELL_INCHES = 1.0

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._augmented import Augmented
 from skcnn._base import BaseConvNet
+from skcnn._images import Images
 from skcnn._lazy import originals
-from skcnn._validation import Images, check_images
+from skcnn._validation import check_images
 
 
 def final_step(estimator: Any) -> Any:

@@ -30,8 +30,8 @@ from skcnn._augmenter import (
     take_params,
 )
 from skcnn._draws import subkeys, uniforms
+from skcnn._images import InputLayout
 from skcnn._intensity import RandomBlur, RandomBrightness, RandomContrast, RandomNoise
-from skcnn._validation import InputLayout
 
 
 class Policy(Augmentation):

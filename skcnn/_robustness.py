@@ -22,9 +22,10 @@ from skcnn._augmenter import Params
 from skcnn._errors import InputShapeError, check_option
 from skcnn._geometric import RandomCrop
 from skcnn._image_ops import FILLS
+from skcnn._images import InputLayout
 from skcnn._lazy import originals, values_as
 from skcnn._pipelines import best_of_search, convnet_of
-from skcnn._validation import InputLayout, read_samples
+from skcnn._validation import read_samples
 
 AUGMENTATIONS: dict[str, Any] = {
     "translation": RandomCrop,  # by whole pixels, exactly

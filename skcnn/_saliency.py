@@ -18,10 +18,10 @@ from torch import Tensor
 from skcnn._base import BaseConvNet
 from skcnn._device import safe_after_fork
 from skcnn._errors import check_option, did_you_mean
+from skcnn._images import Images, InputLayout
 from skcnn._inspection import NetworkProbe, Tap, computing, with_channels
 from skcnn._pipelines import network_samples
 from skcnn._shapes import per_axis
-from skcnn._validation import Images, InputLayout
 
 METHODS = ("gradient", "integrated_gradients", "grad_cam", "occlusion")
 OWN_PARAMETERS = {"layer": "grad_cam", "window": "occlusion"}

@@ -15,11 +15,12 @@ from sklearn.utils.validation import _num_samples
 
 from skcnn._displays import ORANGE
 from skcnn._errors import check_option
+from skcnn._images import Images
 from skcnn._lazy import originals
 from skcnn._pictures import CELL_INCHES, PictureGrid, drawn_samples, value_limits
 from skcnn._pipelines import before_final, best_of_search, fitted_convnet
 from skcnn._saliency import METHODS, OWN_PARAMETERS, check_own_parameters, saliency_of, target_codes
-from skcnn._validation import Images, check_images
+from skcnn._validation import check_images
 
 CURVE_INCHES = 1.6
 DIM = 2.2  # how much darker a sample is under its map

@@ -18,6 +18,7 @@ from skcnn._augmentation import Augmentation
 from skcnn._automatic import resolve_epochs
 from skcnn._errors import ArchitectureError, did_you_mean, warn_caller
 from skcnn._folds import CrossValidation
+from skcnn._images import InputLayout
 from skcnn._lazy import AugmentedArray
 from skcnn._network_size import (
     COSTS,
@@ -32,7 +33,6 @@ from skcnn._parameters import check_parameters
 from skcnn._pipelines import convnet_of, final_step
 from skcnn._samplers import needs_lockstep, pruner_for, sampler_for
 from skcnn._study import SearchPlan
-from skcnn._validation import InputLayout
 
 BOUNDS = (*SIZES, "seconds")  # what constraints can be
 MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own

@@ -14,11 +14,12 @@ from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing, check_array, check_consistent_length, check_scalar
 
 from skcnn._displays import ALARM, GREY
+from skcnn._images import Images
 from skcnn._lazy import originals
 from skcnn._pictures import PictureGrid, channels_first, drawn_samples, value_limits
 from skcnn._pipelines import best_of_search, network_samples
 from skcnn._targets import ClassTargets, check_labels, check_numbers
-from skcnn._validation import Images, read_samples
+from skcnn._validation import read_samples
 
 FEWEST_COLUMNS = 4  # where there are as many samples
 GAPS = (0.18, 0.36)  # the lower one has room for two lines of text

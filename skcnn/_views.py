@@ -17,8 +17,8 @@ from skcnn._augmentation import Augmentation
 from skcnn._augmenter import Augmenter, MixingOperation, Step
 from skcnn._errors import InputShapeError, did_you_mean
 from skcnn._geometric import RandomFlip
+from skcnn._images import InputLayout
 from skcnn._lazy import AugmentedArray, check_axes
-from skcnn._validation import InputLayout
 
 View = Callable[[Tensor], Tensor]
 

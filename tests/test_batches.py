@@ -19,7 +19,7 @@ from skcnn._batches import (
     split_validation,
 )
 from skcnn._errors import RareClassWarning
-from skcnn._validation import MOST_CHUNK_ROWS, Images, InputLayout
+from skcnn._images import MOST_CHUNK_ROWS, Images, InputLayout
 
 CPU = torch.device("cpu")
 

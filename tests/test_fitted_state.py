@@ -108,7 +108,7 @@ def test_divergence_with_a_validation_set_is_named(cls):
 
 
 def test_large_samples_are_worked_on_in_small_chunks():
-    from skcnn._validation import chunk_rows
+    from skcnn._images import chunk_rows
 
     assert chunk_rows(64) == 4096
     assert chunk_rows(224 * 224 * 3) == 55

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from skcnn import ConvNetClassifier, _inference
+from skcnn import ConvNetClassifier, _inference, _inference_steps
 from skcnn._blocks import trace
+from skcnn._images import Images, InputLayout
 from skcnn._inference import MOST_BYTES, MOST_ROWS, Predictor
 from skcnn._network import ConvNet, Standardize
-from skcnn._validation import Images, InputLayout, check_images
+from skcnn._validation import check_images
 from skcnn.layers import (
     Activation,
     Concatenate,
@@ -175,7 +176,7 @@ def test_different_rounding_is_found(monkeypatch, what):
         extra = len(x) / 2**24 if what == "company" else torch.arange(len(x))[:, None] / 2**24
         return nn.functional.linear(x, dense.weight, dense.bias) * (1 + extra)
 
-    monkeypatch.setattr(_inference, "_multiply", multiply)
+    monkeypatch.setattr(_inference_steps, "_multiply", multiply)
     assert not _inference._same_bits(net, shape, 16, 2)
 
 

@@ -11,8 +11,8 @@ from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
+from skcnn._images import Images, InputLayout
 from skcnn._pictures import PictureGrid, channels_first, draw_sample, drawn_samples, value_limits
-from skcnn._validation import Images, InputLayout
 from skcnn.exceptions import MissingDependencyError
 
 

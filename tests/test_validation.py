@@ -14,14 +14,8 @@ from sklearn.preprocessing import MinMaxScaler
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._errors import InputLayoutWarning, InputScaleWarning, InputShapeError
-from skcnn._validation import (
-    MOST_CHUNK_ROWS,
-    Images,
-    InputLayout,
-    ValueRange,
-    check_images,
-    check_training_images,
-)
+from skcnn._images import MOST_CHUNK_ROWS, Images, InputLayout, ValueRange
+from skcnn._validation import check_images, check_training_images
 
 N = 6
 
