@@ -15,8 +15,8 @@ import torch
 from _peers import OURS, SCRIPTS, Contender, PeerError, interpreter
 
 # glibc gives memory back and takes it again at every step, or does not, by chance of the
-# heap's layout; a float32 run is then 5,500 or 9,600 images a second. With both thresholds
-# raised it keeps it.
+# heap's layout. With both thresholds raised it keeps it: whoever tunes a loop by hand does
+# that; the others run as they come.
 KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**31))
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 ANSWER_SECONDS = 3600
@@ -27,7 +27,7 @@ IDLE_SHARE = 0.02
 class Worker:
     """A process that does one task at a time and answers in JSON."""
 
-    def __init__(self, contender, python, log, keep_memory=True):
+    def __init__(self, contender, python, log):
         settings = {"threads": torch.get_num_threads(), **contender.settings}
         self._log = Path(log)
         with open(log, "w") as errors:
@@ -37,7 +37,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, **NO_GPU, **(KEEP_MEMORY if keep_memory else {})},
+                env={**os.environ, **NO_GPU, **(KEEP_MEMORY if "tuned" in settings else {})},
                 start_new_session=True,  # Ctrl-C is the command's to handle
             )
         try:
@@ -162,15 +162,15 @@ class Bench:
             self.versions[contender.name] = worker.versions
         return self._workers[contender.name]
 
-    def fresh(self, contender, keep_memory=True):
+    def fresh(self, contender):
         """Start a process of the contender that the caller closes."""
         python = interpreter(contender.peer, self.options.environments)
         log = self.path(f"{contender.name.replace(' ', '-')}.log")
-        return Worker(contender, python, log, keep_memory)
+        return Worker(contender, python, log)
 
-    def once(self, contender, task, keep_memory=True, **args):
+    def once(self, contender, task, **args):
         """Return the answer of a process that does this one task."""
-        worker = self.fresh(contender, keep_memory)
+        worker = self.fresh(contender)
         try:
             return worker.ask(task, **args)
         finally:

@@ -29,8 +29,7 @@ def memory(bench):
     for label, path, args in cases:
         fits = 1 if bench.quick or args["mapped"] else FITS
         readings[label] = [
-            bench.once(SKCNN_MEMORY, "fit_file", keep_memory=False, file=path, **args)
-            for _ in range(fits)
+            bench.once(SKCNN_MEMORY, "fit_file", file=path, **args) for _ in range(fits)
         ]
         os.remove(path)
     yield _table(readings, gib)
@@ -64,8 +63,8 @@ def _table(readings, gib):
     return Table(
         "Memory of a fit of one epoch, MiB",
         "Resident memory after the imports, after a small fit of the same network (which imports "
-        "what is imported late), the data, the peak, and the peak over the second. glibc's "
-        "defaults. Pages of the mapped file that the kernel keeps for this process count. "
+        "what is imported late), the data, the peak, and the peak over the second. "
+        "Pages of the mapped file that the kernel keeps for this process count. "
         f"The array's network is conv 32, pool, conv 64, pool, dense 10; the file holds "
         f"{SIDE}x{SIDE}x{CHANNELS} images, its network is small.",
         ["data", "imports", "small fit", "data", "peak", "peak - small fit", "seconds"],
