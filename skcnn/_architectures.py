@@ -10,18 +10,9 @@ from typing import Any
 from skcnn._automatic import auto_filters
 from skcnn._blocks import follow, trace
 from skcnn._errors import ArchitectureError, did_you_mean
-from skcnn._layers import (
-    Activation,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    LayerSpec,
-    Normalize,
-    Pool,
-    Shape,
-)
+from skcnn._layers import Activation, Dense, Dropout, Flatten, LayerSpec, Normalize, Shape
 from skcnn._shapes import per_axis
+from skcnn._window_layers import Conv, Pool
 
 # The estimators' parameters that describe a network.
 KNOBS = (

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skcnn._errors import ArchitectureError
-from skcnn._layers import Conv, Dense, Flatten, GlobalPool, LayerSpec, Shape
+from skcnn._layers import Dense, Flatten, GlobalPool, LayerSpec, Shape
+from skcnn._window_layers import Conv
 
 
 def _as_layers(value: object, owner: str) -> tuple[LayerSpec, ...]:

@@ -15,13 +15,8 @@ from skcnn._blocks import TracedLayer, trace, with_output
 from skcnn._device import private_random_state
 from skcnn._images import InputLayout
 from skcnn._layers import LayerSpec, Shape
-from skcnn._network import (
-    ConvNet,
-    Standardize,
-    call_architecture,
-    initialize_weights,
-    wrap_callable,
-)
+from skcnn._modules import Standardize
+from skcnn._network import ConvNet, call_architecture, initialize_weights, wrap_callable
 from skcnn._summary import summarize_layers, summarize_module
 from skcnn._validation import layout_of_shape, layout_with_channels
 

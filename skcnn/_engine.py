@@ -23,8 +23,8 @@ from skcnn._errors import TrainingDivergedError
 from skcnn._images import Images, chunk_rows
 from skcnn._inference import Predictor
 from skcnn._joint_network import joint_structure
+from skcnn._modules import ByteDropout
 from skcnn._monitor import NO_VALIDATION, TrainingMonitor
-from skcnn._network import ByteDropout
 from skcnn._optimization import Schedule, make_optimizer
 from skcnn._strands import current_strand, own_seconds
 

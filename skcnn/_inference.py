@@ -28,11 +28,10 @@ from skcnn._inference_steps import (
     convolves,
     prediction_network,
 )
-from skcnn._network import (
+from skcnn._modules import (
     BatchNorm,
     ByteDropout,
     ChannelsLastFlatten,
-    ConvNet,
     GlobalPooling,
     GroupNorm,
     Pad,
@@ -43,6 +42,7 @@ from skcnn._network import (
     WhiteningConv2d,
     WhiteningConv3d,
 )
+from skcnn._network import ConvNet
 from skcnn._pair_pooling import MaxPoolByPairs
 
 # The largest activation of a pass stays near the second-level cache. Images a second on one

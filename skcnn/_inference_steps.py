@@ -11,7 +11,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
-from skcnn._network import BatchNorm, ByteDropout, ConvNet, ParallelBranches, ResidualBlock
+from skcnn._modules import BatchNorm, ByteDropout, ParallelBranches, ResidualBlock
+from skcnn._network import ConvNet
 
 # MKL's products round differently for fewer rows, and by the row where rows of another
 # length, not of whole vectors, meet few outputs.

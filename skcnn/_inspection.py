@@ -21,10 +21,12 @@ from skcnn._blocks import Concatenate, Residual, TracedLayer
 from skcnn._device import exact_kernels, predict_chunk, safe_after_fork, torch_threads
 from skcnn._errors import did_you_mean
 from skcnn._images import Images, InputLayout, padded_rows
-from skcnn._layers import Activation, Conv, LayerSpec, Shape, Whiten
-from skcnn._network import ConvNet, Pad
+from skcnn._layers import Activation, LayerSpec, Shape
+from skcnn._modules import Pad
+from skcnn._network import ConvNet
 from skcnn._pipelines import fitted_convnet, network_samples
 from skcnn._summary import summarize_module
+from skcnn._window_layers import Conv, Whiten
 
 CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 # Takes the output of a layer and returns what goes on from there.

@@ -13,12 +13,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
-from skcnn._network import (
-    _ACTIVATIONS,
+from skcnn._modules import (
     BatchNorm,
     ByteDropout,
     ChannelsLastFlatten,
-    ConvNet,
     GlobalPooling,
     GroupNorm,
     Pad,
@@ -29,6 +27,7 @@ from skcnn._network import (
     WhiteningConv2d,
     WhiteningConv3d,
 )
+from skcnn._network import _ACTIVATIONS, ConvNet
 from skcnn._pair_pooling import MaxPoolByPairs
 
 Step = Callable[[Tensor], Tensor]

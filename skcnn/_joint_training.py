@@ -16,7 +16,7 @@ from skcnn._batches import BatchIterator
 from skcnn._device import torch_threads
 from skcnn._engine import ConvNetEngine
 from skcnn._joint_network import JointNetwork
-from skcnn._network import ByteDropout
+from skcnn._modules import ByteDropout
 from skcnn._strands import Strand
 
 # Data and weights of all fits that run side by side lie in memory together.

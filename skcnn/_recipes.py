@@ -9,7 +9,8 @@ from typing import Any
 from skcnn._affine import RandomAffine, RandomTranslation
 from skcnn._errors import check_option
 from skcnn._geometric import RandomCrop, RandomElastic, RandomFlip
-from skcnn._layers import Activation, Conv, GlobalPool, LayerSpec, Normalize, Pool, Whiten
+from skcnn._layers import Activation, GlobalPool, LayerSpec, Normalize
+from skcnn._window_layers import Conv, Pool, Whiten
 
 
 def _normalized_conv(filters: int, *, pool: bool = False) -> list[LayerSpec]:
@@ -18,8 +19,12 @@ def _normalized_conv(filters: int, *, pool: bool = False) -> list[LayerSpec]:
     return [Conv(filters, bias=False), *pools, Normalize(momentum=0.4), Activation("gelu")]
 
 
-def _block(filters: int) -> list[LayerSpec]:
-    return [*_normalized_conv(filters, pool=True), *_normalized_conv(filters)]
+def _whitened_network(*filters: int) -> list[LayerSpec]:
+    """Return a whitening layer, two convolutions and a pool a block, and a global maximum."""
+    blocks = [
+        layer for n in filters for layer in (*_normalized_conv(n, pool=True), *_normalized_conv(n))
+    ]
+    return [Whiten(2, activation="gelu"), *blocks, GlobalPool(kind="max")]
 
 
 def _shift(fraction: float) -> RandomTranslation:
@@ -29,13 +34,7 @@ def _shift(fraction: float) -> RandomTranslation:
 def _cifar_fast() -> dict[str, Any]:
     views = [_shift(1 / 32), _shift(-1 / 32)]
     return {
-        "architecture": [
-            Whiten(2, activation="gelu"),
-            *_block(64),
-            *_block(256),
-            *_block(256),
-            GlobalPool(kind="max"),
-        ],
+        "architecture": _whitened_network(64, 256, 256),
         "weight_init": "dirac",
         "label_smoothing": 0.2,
         "optimizer": "muon",
@@ -55,13 +54,7 @@ def _cifar_fast() -> dict[str, Any]:
 
 def _small_images() -> dict[str, Any]:
     return {
-        "architecture": [
-            Whiten(2, activation="gelu"),
-            *_block(32),
-            *_block(64),
-            *_block(128),
-            GlobalPool(kind="max"),
-        ],
+        "architecture": _whitened_network(32, 64, 128),
         "weight_init": "dirac",
         "label_smoothing": 0.1,
         "optimizer": "muon",

@@ -11,7 +11,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
 from skcnn._batches import SampleSet
-from skcnn._network import WhiteningConv2d, WhiteningConv3d
+from skcnn._modules import WhiteningConv2d, WhiteningConv3d
 
 MOST_SAMPLES = 5000
 MOST_PATCH_VALUES = 2**23  # in memory at a time

@@ -15,18 +15,8 @@ Examples
 """
 
 from skcnn._blocks import Concatenate, Residual
-from skcnn._layers import (
-    Activation,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    LayerSpec,
-    Normalize,
-    Pool,
-    Whiten,
-)
+from skcnn._layers import Activation, Dense, Dropout, Flatten, GlobalPool, LayerSpec, Normalize
+from skcnn._window_layers import Conv, Pool, Whiten
 
 __all__ = [
     "Activation",

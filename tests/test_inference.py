@@ -13,7 +13,8 @@ from skcnn import ConvNetClassifier, _inference, _inference_steps
 from skcnn._blocks import trace
 from skcnn._images import Images, InputLayout
 from skcnn._inference import MOST_BYTES, MOST_ROWS, Predictor
-from skcnn._network import ConvNet, Standardize
+from skcnn._modules import Standardize
+from skcnn._network import ConvNet
 from skcnn._validation import check_images
 from skcnn.layers import (
     Activation,

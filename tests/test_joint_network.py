@@ -11,7 +11,8 @@ import skcnn.layers
 from skcnn._blocks import trace, with_output
 from skcnn._joint_network import JointNetwork, joint_structure
 from skcnn._layers import ACTIVATIONS, PADDING_MODES
-from skcnn._network import ByteDropout, ConvNet, Standardize, initialize_weights, wrap_callable
+from skcnn._modules import ByteDropout, Standardize
+from skcnn._network import ConvNet, initialize_weights, wrap_callable
 from skcnn.layers import (
     Activation,
     Concatenate,

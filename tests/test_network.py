@@ -13,12 +13,11 @@ from torch import nn
 from skcnn._blocks import trace, with_output
 from skcnn._errors import ArchitectureError
 from skcnn._layers import ACTIVATIONS, PADDING_MODES
+from skcnn._modules import ByteDropout, Standardize
 from skcnn._network import (
     MONOTONE,
     WEIGHT_INITS,
-    ByteDropout,
     ConvNet,
-    Standardize,
     WrappedNet,
     _sequence,
     initialize_weights,

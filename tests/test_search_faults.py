@@ -700,6 +700,8 @@ def test_two_jobs_of_which_one_is_killed(path, tmp_path):
 def search_in_two_jobs(storage, path):
     """Search in a process group of its own; tell the parent when a worker trains."""
     os.setpgid(0, 0)
+    # a shell's background jobs, such as a whole run of the tests, are deaf to it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def watch():
         until(lambda: len(trainings(path)[1]) > 3 * N_FOLDS)

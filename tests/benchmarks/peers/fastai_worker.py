@@ -5,6 +5,7 @@ import sys
 
 import torch
 from _protocol import SETTINGS, clocked, load, serve
+from torch import library as operators
 
 torch.set_num_threads(SETTINGS["threads"])
 _MISSING = re.compile(r"operator torchvision::(\w+) does not exist")
@@ -15,7 +16,7 @@ def import_torchvision():
 
     fastai imports it; nothing here calls its operators, so that any schema will do.
     """
-    library = torch.library.Library("torchvision", "FRAGMENT")
+    library = operators.Library("torchvision", "FRAGMENT")
     while True:
         try:
             import torchvision  # noqa: F401
