@@ -68,9 +68,8 @@ METHODS = [
     for method in dict.fromkeys(m for cls in CLASSES for m in public_methods(cls))
 ]
 # The shape methods of layers share their meaning, told once by LayerSpec.
-METHODS_WITH_SECTIONS = [
-    p for p in METHODS if p.values[0].__module__ not in ("skcnn._layers", "skcnn._blocks")
-]
+SPECIFICATIONS = ("skcnn._layers", "skcnn._window_layers", "skcnn._blocks")
+METHODS_WITH_SECTIONS = [p for p in METHODS if p.values[0].__module__ not in SPECIFICATIONS]
 
 
 def signature_parameters(function):
