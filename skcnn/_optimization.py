@@ -151,7 +151,7 @@ def make_optimizer(
     momentum: float,
     nesterov: bool,
     weight_decay: float,
-) -> torch.optim.Optimizer:
+) -> EagerOptimizer:
     """Return the optimizer `name` for the trainable parameters of `module`.
 
     `momentum` and `nesterov` act in "sgd", "muon" and, without Nesterov, "rmsprop".

@@ -3,6 +3,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from skcnn import _eager_optimizers as eager
 
@@ -71,3 +72,88 @@ def test_zero_grad_forgets():
     weight.sum().backward()
     optimizer.zero_grad()
     assert weight.grad is None
+
+
+def small_net():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+
+
+def groups_of(net):
+    return [
+        {"params": [p for p in net.parameters() if p.dim() > 1], "weight_decay": 0.1},
+        {"params": [p for p in net.parameters() if p.dim() == 1]},
+    ]
+
+
+def train(net, optimizer, step, n_steps=5):
+    generator = torch.Generator().manual_seed(1)
+    for number in range(n_steps):
+        for group in optimizer.param_groups:
+            group["lr"] = 0.01 / (1 + number)
+        optimizer.zero_grad()
+        net(torch.randn(6, 4, generator=generator)).square().sum().backward()
+        step()
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_repeated_steps_are_the_bits_of_single_ones(name):
+    nets = small_net(), small_net()
+    options = {"lr": 0.01, "weight_decay": 0.0, "fused": True}
+    ours, theirs = (getattr(m, name)(groups_of(net), **options)
+                    for m, net in zip((eager, torch.optim), nets, strict=True))  # fmt: skip
+    step = ours.repeated_step()
+    assert step != ours.step
+    train(nets[0], ours, step)
+    train(nets[1], theirs, theirs.step)
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+    train(nets[0], ours, ours.repeated_step())  # goes on from the state, in a next epoch
+    train(nets[1], theirs, theirs.step)
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert torch.equal(ours.state[a]["step"], theirs.state[b]["step"])
+
+
+@pytest.mark.parametrize("name", ["Adam", "AdamW"])
+def test_repeated_steps_pass_over_parameters_without_gradient(name):
+    nets = small_net(), small_net()
+    optimizers = []
+    for m, net in zip((eager, torch.optim), nets, strict=True):
+        optimizer = getattr(m, name)(groups_of(net), lr=0.01, fused=True)
+        step = optimizer.repeated_step() if m is eager else optimizer.step
+        net[2].weight.requires_grad_(False)
+        train(net, optimizer, step, 2)
+        net[2].weight.requires_grad_(True)
+        train(net, optimizer, step, 2)
+        net[0].weight.requires_grad_(False)
+        train(net, optimizer, step, 2)
+        optimizers.append(optimizer)
+    for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.parametrize(
+    "prepare",
+    [
+        lambda o: o.register_step_pre_hook(lambda *args: None),
+        lambda o: o.register_step_post_hook(lambda *args: None),
+        lambda o: o.param_groups[0].update(amsgrad=True),
+        lambda o: o.param_groups[0].update(maximize=True),
+        lambda o: o.param_groups[0].update(fused=None),
+        lambda o: o.add_param_group({"params": [nn.Parameter(torch.ones(2).double())]}),
+    ],
+)
+def test_what_repeated_steps_do_not_do_is_done_by_single_ones(prepare):
+    optimizer = eager.AdamW([nn.Parameter(torch.ones(2))], lr=0.1, fused=True)
+    prepare(optimizer)
+    assert optimizer.repeated_step() == optimizer.step
+
+
+def test_global_hooks_are_called():
+    optimizer = eager.AdamW([nn.Parameter(torch.ones(2))], lr=0.1, fused=True)
+    handle = register_optimizer_step_post_hook(lambda *args: None)
+    try:
+        assert optimizer.repeated_step() == optimizer.step
+    finally:
+        handle.remove()
