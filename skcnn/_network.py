@@ -136,6 +136,9 @@ def _sequence(rows: Sequence[TracedLayer], lift: bool) -> nn.Sequential:
     for i in range(len(named) - 1):
         if _commute(named[i][2], named[i + 1][2]):
             named[i], named[i + 1] = named[i + 1], named[i]
+        module, follower = named[i][1], named[i + 1][1]
+        if isinstance(module, MaxPoolByPairs):
+            module.rectified = isinstance(follower, nn.ReLU)
     sequence = nn.Sequential()
     for name, module, _ in named:
         sequence.add_module(name, module)

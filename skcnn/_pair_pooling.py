@@ -2,8 +2,9 @@
 
 torch's max pool writes the place of every maximum as a 64-bit integer, and its backward
 pass fills the gradient with zeros before it adds to single values. Pairs need neither: one
-subtraction says which of the two is larger, and the gradient is written once. Knows no
-layer specification.
+comparison says which of the two is larger, and the gradient is written once. torch computes
+bfloat16 by way of float32; what moves bits only is done on them as 16-bit integers, in half
+the time. Knows no layer specification.
 """
 
 from typing import Any, cast
@@ -14,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 # Below, torch's single call costs less than several.
 FEWEST_VALUES = 2**18
-_PASS_ON = torch.ops.aten.threshold_backward.grad_input
+SIGN_PLACE = 15
 
 
 class MaxPoolByPairs(nn.MaxPool2d):
@@ -23,17 +24,28 @@ class MaxPoolByPairs(nn.MaxPool2d):
     In bfloat16, for large channels-last feature maps whose sides the window divides and of
     which a gradient is wanted; otherwise torch's own, which is faster in float32. Of equal
     values one gets the gradient, which may be another one than torch's.
+
+    Attributes
+    ----------
+    rectified : bool
+        Whether a ReLU comes next, so that windows without a value above zero may give any
+        value that is not, and gradient to any place.
     """
+
+    rectified = False
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the largest value of each window."""
         if not self._by_pairs(x):
             return super().forward(x)
         maps = x.permute(0, 2, 3, 1)  # (n_samples, height, width, n_channels) in memory
-        for axis, side in enumerate(cast(tuple[int, int], self.kernel_size), 1):
-            for _ in range(side.bit_length() - 1):
-                maps = cast(Tensor, _LargerOfPairs.apply(maps, axis))
-        return maps.permute(0, 3, 1, 2)
+        axes = tuple(
+            axis
+            for axis, side in enumerate(cast(tuple[int, int], self.kernel_size), 1)
+            for _ in range(side.bit_length() - 1)
+        )
+        largest = cast(Tensor, _LargestByPairs.apply(maps, axes, self.rectified))
+        return largest.permute(0, 3, 1, 2)
 
     def _by_pairs(self, x: Tensor) -> bool:
         sides = cast(tuple[int, int], self.kernel_size)
@@ -53,31 +65,52 @@ def pools_by_pairs(size: tuple[int, ...], stride: tuple[int, ...]) -> bool:
     return len(size) == 2 and size == stride and set(size) <= {1, 2, 4}
 
 
-class _LargerOfPairs(torch.autograd.Function):
-    """The larger value of each pair of neighbours along one axis."""
+class _LargestByPairs(torch.autograd.Function):
+    """The larger value of each pair of neighbours along one axis after the other.
+
+    Notes
+    -----
+    The bits of two bfloat16 numbers, as integers, are in the numbers' order where one of
+    them is positive; among negative ones the order is reversed. What is no number counts as
+    larger than all or, with the sign set, than the negative ones.
+    """
 
     @staticmethod
-    def forward(ctx: Any, maps: Tensor, axis: int) -> Tensor:
-        first, second = _pairs(maps, axis)
-        ctx.axis = axis
-        ctx.save_for_backward(second - first)
-        shape = list(maps.shape)
-        shape[axis] //= 2
-        return torch.maximum(first, second).view(shape)
+    def forward(ctx: Any, maps: Tensor, axes: tuple[int, ...], rectified: bool) -> Tensor:
+        values = maps.view(torch.int16) if rectified else maps
+        seconds = []  # 1 where the second of a pair is larger, else 0
+        for axis in axes:
+            first, second = _pairs(values, axis)
+            if rectified:
+                larger = torch.empty(first.shape, dtype=torch.int16)
+                torch.lt(first, second, out=larger)
+            else:
+                larger = (first - second).view(torch.int16)
+                larger.bitwise_right_shift_(SIGN_PLACE).neg_()
+            seconds.append(larger)
+            values = torch.maximum(first, second).view(
+                _resized(values, axis, values.shape[axis] // 2)
+            )
+        ctx.axes = axes
+        ctx.save_for_backward(*seconds)
+        return values.view(maps.dtype)
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (difference,) = ctx.saved_tensors
-        gradient = gradient.contiguous()
-        shape = list(gradient.shape)
-        shape[ctx.axis] *= 2
-        whole = gradient.new_empty(shape)
-        first, second = _pairs(whole, ctx.axis)
-        # the gradient where the difference is above zero, else zero
-        _PASS_ON(gradient.view(first.shape), difference, 0, grad_input=second)
-        torch.sub(gradient.view(first.shape), second, out=first)
-        return whole, None
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        bits = gradient.contiguous().view(torch.int16)
+        for axis, larger in zip(reversed(ctx.axes), reversed(ctx.saved_tensors), strict=True):
+            whole = bits.new_empty(_resized(bits, axis, 2 * bits.shape[axis]))
+            first, second = _pairs(whole, axis)
+            part = bits.view(first.shape)
+            torch.mul(part, larger, out=second)
+            torch.sub(part, second, out=first)
+            bits = whole
+        return bits.view(gradient.dtype), None, None
+
+
+def _resized(maps: Tensor, axis: int, length: int) -> list[int]:
+    return [*maps.shape[:axis], length, *maps.shape[axis + 1 :]]
 
 
 def _pairs(maps: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -85,6 +118,6 @@ def _pairs(maps: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     n, h, w, c = maps.shape
     if axis == 1:
         rows = maps.view(n, h // 2, 2, w * c)
-        return rows[:, :, 0], rows[:, :, 1]
-    columns = maps.view(n, h, w // 2, 2, c)
-    return columns[:, :, :, 0], columns[:, :, :, 1]
+        return rows.select(2, 0), rows.select(2, 1)
+    columns = maps.view(n * h, w // 2, 2, c)
+    return columns.select(2, 0), columns.select(2, 1)

@@ -6,7 +6,7 @@ from torch import nn
 
 from skcnn import ConvNetClassifier, _pair_pooling
 from skcnn._pair_pooling import MaxPoolByPairs, pools_by_pairs
-from skcnn.layers import Conv, Pool
+from skcnn.layers import Activation, Conv, Dropout, Pool, Residual
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +61,61 @@ def test_of_equal_values_one_gets_the_gradient():
     assert torch.equal(chosen, largest.amax(4))
 
 
+def rectifying(sides):
+    """Return a pool by pairs that counts on a ReLU, and the ReLU."""
+    pool = MaxPoolByPairs(sides, sides)
+    pool.rectified = True
+    return nn.Sequential(pool, nn.ReLU())
+
+
+@pytest.mark.parametrize("sides", SIDES)
+@pytest.mark.parametrize("offset", [-40, 0, 40])
+def test_before_a_relu_values_and_gradients_are_torchs(sides, offset):
+    x = (maps((3, 5, 8, 12)) + offset).detach().requires_grad_()
+    theirs = nn.Sequential(nn.MaxPool2d(sides, sides), nn.ReLU())
+    gradient = torch.randn(theirs(x).shape).to(torch.bfloat16)
+    out, grad = results(rectifying(sides), x, gradient)
+    expected, expected_grad = results(theirs, x, gradient)
+    assert torch.equal(out, expected)
+    assert torch.equal(grad, expected_grad)
+
+
+def test_before_a_relu_zeros_of_both_signs_are_zero():
+    x = torch.tensor([-0.0, 0.0, -1.0, -0.0, 0.0, -0.0, -2.0, -1e-38]).to(torch.bfloat16)
+    x = x.view(1, 1, 2, 4).contiguous(memory_format=torch.channels_last).requires_grad_()
+    out, grad = results(rectifying((2, 2)), x, torch.ones(1, 1, 1, 2, dtype=torch.bfloat16))
+    assert torch.equal(out, torch.zeros_like(out))
+    assert torch.equal(grad, torch.zeros_like(grad))
+
+
+@pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), -float("nan")])
+def test_before_a_relu_infinite_values_and_nan_in_whole_windows_come_out(value):
+    x = maps((1, 2, 4, 4)).detach()
+    x[0, 1, 2:] = value
+    x.requires_grad_()
+    out = rectifying((2, 2))(x)
+    expected = nn.MaxPool2d(2)(x).relu()
+    torch.testing.assert_close(out, expected, equal_nan=True, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        ([Conv(8, activation="relu"), Pool(2)], [True]),
+        ([Conv(8), Pool(2), Activation("relu")], [True]),
+        ([Conv(8, activation="tanh"), Pool(2)], [False]),
+        ([Conv(8, activation="relu"), Dropout(0.1), Pool(2)], [False]),
+        ([Conv(8, activation="relu"), Pool(2), Conv(8), Pool(2)], [True, False]),
+        ([Residual([Conv(8, activation="relu"), Pool(2)]), Pool(2)], [True, False]),
+    ],
+)
+def test_which_pools_count_on_a_relu(layers, expected):
+    X, y = torch.zeros(4, 8, 8).byte(), [0, 1] * 2
+    model = ConvNetClassifier(architecture=layers, max_epochs=1).fit(X, y)
+    pools = [p for p in model.net_.module_.modules() if isinstance(p, MaxPoolByPairs)]
+    assert [p.rectified for p in pools] == expected
+
+
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan")])
 def test_infinite_values_and_nan_come_out_as_from_torch(value):
     x = maps((1, 2, 4, 4)).detach()
@@ -101,7 +156,7 @@ def test_which_windows(size, stride, expected):
 def test_a_network_trains_by_pairs_as_by_torch(monkeypatch):
     X = torch.randint(0, 256, (64, 8, 8), generator=torch.Generator().manual_seed(0)).byte()
     y = [0, 1] * 32
-    layers = [Conv(8), Pool(2), Conv(8), Pool(4)]
+    layers = [Conv(8, activation="relu"), Pool(2), Conv(8), Pool(4)]
     model = ConvNetClassifier(
         architecture=layers, max_epochs=2, precision="bfloat16", random_state=0
     )
