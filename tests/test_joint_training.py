@@ -12,12 +12,12 @@ from skorch.callbacks import Callback, EarlyStopping, Freezer
 from small_nets import small
 from torch import nn
 
-from skcnn import ConvNetClassifier, ConvNetRegressor, MixUp, RandomRotation
+from skcnn import ConvNetClassifier, ConvNetRegressor, MixUp, RandomFlip, RandomRotation
 from skcnn import _joint_training as joint_training
 from skcnn._joint_network import JointNetwork
 from skcnn._strands import Strand
 from skcnn.exceptions import TrainingDivergedError
-from skcnn.layers import Concatenate, Conv, GlobalPool, Normalize, Pool, Residual
+from skcnn.layers import Concatenate, Conv, GlobalPool, Normalize, Pool, Residual, Whiten
 
 SIZES = (61, 62, 60)  # of the folds: 8, 8 and 7.5 samples a batch
 CLOSE = {"rtol": 1e-3, "atol": 2e-4}
@@ -110,6 +110,10 @@ CASES = {
     "smooth": {"label_smoothing": 0.1, "loss": "squared_error"},
     "balanced": {"class_weight": "balanced"},
     "whole": {"batch_size": None, "seeds": (0, 3, 6)},  # of one size
+    "muon": {"optimizer": "muon", "learning_rate": 0.02},
+    "linear": {"lr_schedule": "linear", "weight_init": "dirac"},
+    "whitened": {"architecture": [Whiten(activation="gelu"), Conv(4, bias=False), Normalize()]},
+    "flips": {"augmentation": [RandomFlip(alternate=True)]},
     "one": {"batch_size": 1, "max_epochs": 1, "learning_rate": 1e-4},
 }
 

@@ -1,12 +1,13 @@
 """Work in turns: the order of the parts, answers and errors, each strand's own clock."""
 
 import threading
-import time
+from types import SimpleNamespace
 
 import pytest
 import torch
 from sklearn import config_context, get_config
 
+from skcnn import _strands
 from skcnn._strands import Strand, StrandEnded, current_strand, own_seconds
 
 
@@ -121,17 +122,28 @@ def test_gradients_are_computed():
     assert advance(Strand(torch.is_grad_enabled)).result
 
 
-def test_own_seconds_stand_still_while_others_run():
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until it is moved."""
+    moved = SimpleNamespace(now=100.0)
+    monkeypatch.setattr(_strands, "time", SimpleNamespace(perf_counter=lambda: moved.now))
+    return moved
+
+
+def test_own_seconds_stand_still_while_others_run(clock):
     def work():
         first = own_seconds()
+        clock.now += 2.0
         current_strand().pause()
+        clock.now += 0.5
         return own_seconds() - first
 
     strand = advance(Strand(work))
-    time.sleep(0.2)
-    assert advance(strand).result < 0.15
+    clock.now += 60.0
+    assert advance(strand).result == 2.5
 
 
+@pytest.mark.usefixtures("clock")
 def test_own_seconds_count_a_share_of_what_others_did():
     def work():
         first = own_seconds()
@@ -140,8 +152,8 @@ def test_own_seconds_count_a_share_of_what_others_did():
 
     strand = advance(Strand(work))
     strand.seconds_away -= 3.0
-    assert 3.0 <= advance(strand).result < 4.0
+    assert advance(strand).result == 3.0
 
 
-def test_own_seconds_outside_of_strands_are_the_clock():
-    assert own_seconds() == pytest.approx(time.perf_counter(), abs=1.0)
+def test_own_seconds_outside_of_strands_are_the_clock(clock):
+    assert own_seconds() == clock.now
