@@ -3,7 +3,7 @@
 Know parameters and progress, no data and no estimator.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from math import cos, pi, sqrt
 from typing import Any
 
@@ -37,17 +37,18 @@ class Muon(EagerOptimizer):
     """Steps of orthogonal matrices for kernels, Adam's for all other parameters.
 
     The momentum of a kernel, as a matrix of one row a filter, is replaced by the nearest
-    matrix with equal singular values (nearly: by three Newton-Schulz steps), and the
-    kernel is scaled to a root mean square length of one a filter before each step, so that
-    the learning rate is a share of it. Other parameters take Adam's steps at a rate 24
-    times smaller, matrices with decoupled weight decay.
+    matrix with equal singular values (nearly: by three Newton-Schulz steps; each group of
+    a grouped convolution by itself), and the kernel is scaled to a root mean square length
+    of one a filter before each step, so that the learning rate is a share of it. Other
+    parameters take Adam's steps at a rate 24 times smaller, matrices with decoupled weight
+    decay.
 
     Parameters
     ----------
     groups : list of dict
         As of `parameter_groups`.
-    kernels : collection of int
-        The `id` of each parameter that is a kernel.
+    kernels : dict of int to int
+        The `id` of each parameter that is a kernel, and in how many groups its filters are.
     learning_rate, momentum, nesterov
         Of the kernels' steps.
 
@@ -66,17 +67,17 @@ class Muon(EagerOptimizer):
     def __init__(
         self,
         groups: list[dict[str, Any]],
-        kernels: Collection[int],
+        kernels: Mapping[int, int],
         learning_rate: float,
         momentum: float,
         nesterov: bool,
     ) -> None:
         parted = []
         for group in groups:
-            for are_kernels in (True, False):
-                params = [p for p in group["params"] if (id(p) in kernels) == are_kernels]
+            for n_groups in (*sorted(set(kernels.values())), 0):  # 0: no kernels
+                params = [p for p in group["params"] if kernels.get(id(p), 0) == n_groups]
                 if params:
-                    parted.append({**group, "params": params, "kernels": are_kernels})
+                    parted.append({**group, "params": params, "kernel_groups": n_groups})
         defaults = {"lr": learning_rate, "weight_decay": 0.0}
         super().__init__(parted, {**defaults, "momentum": momentum, "nesterov": nesterov})
 
@@ -88,7 +89,7 @@ class Muon(EagerOptimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            step = self._orthogonal_step if group["kernels"] else self._adam_step
+            step = self._orthogonal_step if group["kernel_groups"] else self._adam_step
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     step(parameter, parameter.grad, self.state[parameter], group)
@@ -103,7 +104,8 @@ class Muon(EagerOptimizer):
         if group["nesterov"]:
             momentum = gradient.add(momentum, alpha=group["momentum"])
         kernel.mul_(len(kernel) ** 0.5 / kernel.norm().clamp_min(1e-12))
-        update = orthogonalized(momentum.reshape(len(momentum), -1))
+        n_groups = group["kernel_groups"]
+        update = orthogonalized(momentum.reshape(n_groups, len(momentum) // n_groups, -1))
         kernel.add_(update.view(kernel.shape), alpha=-group["lr"])
 
     def _adam_step(
@@ -122,26 +124,31 @@ class Muon(EagerOptimizer):
         parameter.addcdiv_(mean, root, value=-rate / (1 - BETAS[0] ** state["step"]))
 
 
-def _hidden_kernels(module: nn.Module) -> set[int]:
-    """Return the `id` of each weight of convolutions and dense layers but the last."""
+def _hidden_kernels(module: nn.Module) -> dict[int, int]:
+    """Return the `id` and groups of each weight of convolutions and dense layers but the last."""
     kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
-    weights = [part.weight for part in module.modules() if isinstance(part, kinds)]
-    return {id(weight) for weight in [w for w in weights if w.requires_grad][:-1]}
+    parts = [p for p in module.modules() if isinstance(p, kinds) and p.weight.requires_grad]
+    return {id(part.weight): getattr(part, "groups", 1) for part in parts[:-1]}
 
 
-def orthogonalized(matrix: Tensor) -> Tensor:
-    """Return a matrix of the same singular vectors whose singular values are near one.
+def orthogonalized(matrices: Tensor) -> Tensor:
+    """Return matrices of the same singular vectors whose singular values are near one.
 
-    By an odd polynomial of the matrix, applied three times: singular values come out between
-    0.5 and 1.2, those under an eightieth of the norm smaller.
+    By an odd polynomial of each matrix, applied three times: singular values come out
+    between 0.5 and 1.2, those under an eightieth of the norm smaller.
+
+    Parameters
+    ----------
+    matrices : Tensor of shape (..., n_rows, n_columns)
     """
     linear, cubic, quintic = 3.4445, -4.7750, 2.0315
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else matrix.T
-    result = wide / wide.norm().clamp_min(1e-12)
+    is_wide = matrices.shape[-2] <= matrices.shape[-1]
+    wide = matrices if is_wide else matrices.mT
+    result = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp_min(1e-12)
     for _ in range(3):
-        gram = result @ result.T
+        gram = result @ result.mT
         result = linear * result + (cubic * gram + quintic * gram @ gram) @ result
-    return result if wide is matrix else result.T
+    return result if is_wide else result.mT
 
 
 def make_optimizer(

@@ -226,15 +226,28 @@ def test_muon_step_equals_the_formula():
         assert torch.allclose(net[2].weight, adam, atol=1e-9)
 
 
+def test_muon_takes_each_group_of_filters_as_a_matrix():
+    torch.manual_seed(1)
+    net = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.Flatten(), nn.Linear(6, 2)).double()
+    kernel = net[0].weight.detach().clone()
+    optimizer = make("muon", net, lr=0.3, momentum=0.0)
+    net(torch.randn(5, 4, 3, 3, dtype=torch.float64)).square().sum().backward()
+    optimizer.step()
+    halves = [orthogonalized(half.reshape(3, 18)) for half in net[0].weight.grad.split(3)]
+    kernel = kernel / kernel.square().sum().sqrt() * 6**0.5
+    expected = kernel - 0.3 * torch.cat(halves).view(kernel.shape)
+    assert torch.allclose(net[0].weight, expected, atol=1e-12)
+
+
 def test_muon_leaves_the_last_matrix_and_vectors_to_adam():
     net = small_net()
-    kernels = [g["params"] for g in make("muon", net).param_groups if g["kernels"]]
+    kernels = [g["params"] for g in make("muon", net).param_groups if g["kernel_groups"]]
     assert [[id(p) for p in group] for group in kernels] == [[id(net[0].weight)]]
 
 
 def test_muon_takes_kernels_and_matrices_of_layers_only():
     net = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm((2, 8)), nn.Linear(8, 2))
-    kernels = [g["params"] for g in make("muon", net).param_groups if g["kernels"]]
+    kernels = [g["params"] for g in make("muon", net).param_groups if g["kernel_groups"]]
     assert [[id(p) for p in group] for group in kernels] == [[id(net[0].weight)]]
 
 
