@@ -8,8 +8,8 @@ the same weights.
 """
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
@@ -361,13 +361,15 @@ class ConvNetEngine(NeuralNet):
             state |= {"module": module, "module_": module, "device": "cpu"}
             optimizer = state.pop("optimizer_")
             state["_optimizer_state"] = _to_cpu(optimizer.state_dict())
+            state["_optimized"] = _names_of(optimizer, self.module_)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         optimizer_state = state.pop("_optimizer_state", None)
+        optimized = state.pop("_optimized", ())
         self.__dict__.update(state)
         if optimizer_state is not None:
-            with self._current_init_context("optimizer"):
+            with self._current_init_context("optimizer"), _training_only(self.module_, optimized):
                 self.initialize_optimizer()
             self.optimizer_.load_state_dict(optimizer_state)
 
@@ -377,6 +379,25 @@ class ConvNetEngine(NeuralNet):
         self.module_.to(device)
         self.criterion_.to(device)
         self.optimizer_.load_state_dict(self.optimizer_.state_dict())
+
+
+def _names_of(optimizer: torch.optim.Optimizer, module: nn.Module) -> set[str]:
+    """Return the names of the parameters that `optimizer` was made for."""
+    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return {name for name, p in module.named_parameters() if id(p) in known}
+
+
+@contextmanager
+def _training_only(module: nn.Module, names: Collection[str]) -> Iterator[None]:
+    """Let the parameters `names` train and no others, whatever a callback has frozen since."""
+    before = [(name, p, p.requires_grad) for name, p in module.named_parameters()]
+    for name, parameter, _ in before:
+        parameter.requires_grad_(name in names)
+    try:
+        yield
+    finally:
+        for _, parameter, trains in before:
+            parameter.requires_grad_(trains)
 
 
 def _refuse_callbacks(callbacks: Iterable[Any]) -> None:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from sklearn.exceptions import NotFittedError
 from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, GradientNormClipping
+from skorch.callbacks import Callback, Checkpoint, EarlyStopping, Freezer, GradientNormClipping
 from torch import nn
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
@@ -603,6 +603,20 @@ def test_copy_goes_on_by_warm_start(cls, duplicate):
     other = duplicate(model).fit(X, y)
     model.fit(X, y)
     assert_same_weights(other, model)
+
+
+@copied
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_copy_of_a_model_with_frozen_layers_goes_on(optimizer, duplicate):
+    X, y = data()
+    freezer = Freezer("layers.conv*")
+    model = tiny(callbacks=[freezer], optimizer=optimizer, warm_start=True).fit(X, y)
+    trains = {n: p.requires_grad for n, p in model.net_.module_.named_parameters()}
+    assert len(set(trains.values())) == 2
+    other = duplicate(model)
+    assert {n: p.requires_grad for n, p in other.net_.module_.named_parameters()} == trains
+    np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
+    assert_same_weights(other.fit(X, y), model.fit(X, y))
 
 
 def test_unfitted_estimator_pickles():
