@@ -37,13 +37,6 @@ class EagerOptimizer(Optimizer):
             for parameter in group["params"]:
                 parameter.grad = None
 
-    def repeated_step(self) -> Callable[[], Any]:
-        """Return what does one step, for many of them in a row.
-
-        Valid while groups, state and hooks stay what they are.
-        """
-        return self.step
-
     def state_dict(self) -> dict[str, Any]:
         """Return the state as a dict."""
         return _STATE_DICT(self)
@@ -65,7 +58,7 @@ class _FusedSteps:
     step of a network for 8x8 images.
     """
 
-    def __init__(self, optimizer: EagerOptimizer, kernel: Callable[..., Any]) -> None:
+    def __init__(self, optimizer: Optimizer, kernel: Callable[..., Any]) -> None:
         self._optimizer = optimizer
         self._kernel = kernel
         self._state: list[tuple[list[Tensor], ...]] = []
@@ -110,32 +103,10 @@ class _FusedSteps:
         return True
 
 
-def _quick_step(optimizer: EagerOptimizer, kernel: str) -> Callable[[], Any]:
-    """Return `_FusedSteps` where they do what `step` does, else `step`."""
-    hooks = (
-        torchs._global_optimizer_pre_hooks,
-        torchs._global_optimizer_post_hooks,
-        optimizer._optimizer_step_pre_hooks,
-        optimizer._optimizer_step_post_hooks,
-    )
-    kinds = {(p.device, p.dtype) for group in optimizer.param_groups for p in group["params"]}
-    plain = all(
-        group["fused"] and not group["amsgrad"] and not group["maximize"]
-        for group in optimizer.param_groups
-    )
-    if any(hooks) or len(kinds) > 1 or not plain or not hasattr(torch, kernel):
-        return optimizer.step
-    return _FusedSteps(optimizer, getattr(torch, kernel))
-
-
 class Adam(EagerOptimizer, torch.optim.Adam):
     """Adam."""
 
     step = _eager_step(torch.optim.Adam)
-
-    def repeated_step(self) -> Callable[[], Any]:
-        """Return what does one step, for many of them in a row."""
-        return _quick_step(self, "_fused_adam_")
 
 
 class AdamW(EagerOptimizer, torch.optim.AdamW):
@@ -143,9 +114,37 @@ class AdamW(EagerOptimizer, torch.optim.AdamW):
 
     step = _eager_step(torch.optim.AdamW)
 
-    def repeated_step(self) -> Callable[[], Any]:
-        """Return what does one step, for many of them in a row."""
-        return _quick_step(self, "_fused_adamw_")
+
+_FUSED = {Adam: "_fused_adam_", AdamW: "_fused_adamw_"}
+
+
+def repeated_step(optimizer: Optimizer) -> Callable[[], Any]:
+    """Return what does one step of any `optimizer`, for many of them in a row.
+
+    Valid while parameters, groups, hooks and state stay what they are.
+    """
+    kernel = getattr(torch, _FUSED.get(type(optimizer), ""), None)
+    changed = "step" in vars(optimizer) or any(
+        (
+            torchs._global_optimizer_pre_hooks,
+            torchs._global_optimizer_post_hooks,
+            optimizer._optimizer_step_pre_hooks,
+            optimizer._optimizer_step_post_hooks,
+        )
+    )
+    kinds = {(p.device, p.dtype) for group in optimizer.param_groups for p in group["params"]}
+    if kernel is None or changed or len(kinds) != 1:
+        return optimizer.step
+    decoupled = isinstance(optimizer, AdamW)
+    plain = all(
+        group["params"]
+        and group["fused"]
+        and not group["amsgrad"]
+        and not group["maximize"]
+        and group.get("decoupled_weight_decay", decoupled) == decoupled
+        for group in optimizer.param_groups
+    )
+    return _FusedSteps(optimizer, kernel) if plain else optimizer.step
 
 
 class SGD(EagerOptimizer, torch.optim.SGD):

@@ -19,6 +19,7 @@ from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
 from torch import Tensor, nn
 
 from skcnn._batches import BatchIterator, SampleSet
+from skcnn._eager_optimizers import repeated_step
 from skcnn._errors import TrainingDivergedError
 from skcnn._images import Images, chunk_rows
 from skcnn._inference import Predictor
@@ -109,6 +110,8 @@ class ConvNetEngine(NeuralNet):
             self.nesterov,
             self.weight_decay,
         )
+        trained = {name for name, p in self.module_.named_parameters() if p.requires_grad}
+        self.__dict__["_optimized"] = trained
         return self
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
@@ -177,7 +180,7 @@ class ConvNetEngine(NeuralNet):
 
     def _run_fast(self, iterator: BatchIterator) -> float:
         """Train over `iterator` once and return the mean loss."""
-        step = self.optimizer_.repeated_step()
+        step = repeated_step(self.optimizer_)
         zero = self.optimizer_.zero_grad
         total = torch.zeros((), device=self.device)
         for batch in iterator:
@@ -361,15 +364,14 @@ class ConvNetEngine(NeuralNet):
             state |= {"module": module, "module_": module, "device": "cpu"}
             optimizer = state.pop("optimizer_")
             state["_optimizer_state"] = _to_cpu(optimizer.state_dict())
-            state["_optimized"] = _names_of(optimizer, self.module_)
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         optimizer_state = state.pop("_optimizer_state", None)
-        optimized = state.pop("_optimized", ())
         self.__dict__.update(state)
         if optimizer_state is not None:
-            with self._current_init_context("optimizer"), _training_only(self.module_, optimized):
+            trained = _training_only(self.module_, state["_optimized"])
+            with self._current_init_context("optimizer"), trained:
                 self.initialize_optimizer()
             self.optimizer_.load_state_dict(optimizer_state)
 
@@ -381,18 +383,16 @@ class ConvNetEngine(NeuralNet):
         self.optimizer_.load_state_dict(self.optimizer_.state_dict())
 
 
-def _names_of(optimizer: torch.optim.Optimizer, module: nn.Module) -> set[str]:
-    """Return the names of the parameters that `optimizer` was made for."""
-    known = {id(p) for group in optimizer.param_groups for p in group["params"]}
-    return {name for name, p in module.named_parameters() if id(p) in known}
-
-
 @contextmanager
 def _training_only(module: nn.Module, names: Collection[str]) -> Iterator[None]:
-    """Let the parameters `names` train and no others, whatever a callback has frozen since."""
+    """Let the parameters `names` train and no others, whatever a callback has frozen since.
+
+    Does nothing where no parameter has such a name.
+    """
     before = [(name, p, p.requires_grad) for name, p in module.named_parameters()]
-    for name, parameter, _ in before:
-        parameter.requires_grad_(name in names)
+    if any(name in names for name, _, _ in before):
+        for name, parameter, _ in before:
+            parameter.requires_grad_(name in names)
     try:
         yield
     finally:

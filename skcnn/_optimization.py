@@ -106,7 +106,7 @@ class Muon(EagerOptimizer):
         kernel.mul_(len(kernel) ** 0.5 / kernel.norm().clamp_min(1e-12))
         n_groups = group["kernel_groups"]
         update = orthogonalized(momentum.reshape(n_groups, len(momentum) // n_groups, -1))
-        kernel.add_(update.view(kernel.shape), alpha=-group["lr"])
+        kernel.add_(update.reshape(kernel.shape), alpha=-group["lr"])
 
     def _adam_step(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]

@@ -29,7 +29,8 @@ class MaxPoolByPairs(nn.MaxPool2d):
     ----------
     rectified : bool
         Whether a ReLU comes next, so that windows without a value above zero may give any
-        value that is not, and gradient to any place.
+        value that is not, and gradient to any place. A NaN beside a value above zero may get
+        lost then; a training that diverges is found out by its loss or its weights.
     """
 
     rectified = False
@@ -71,8 +72,8 @@ class _LargestByPairs(torch.autograd.Function):
     Notes
     -----
     The bits of two bfloat16 numbers, as integers, are in the numbers' order where one of
-    them is positive; among negative ones the order is reversed. What is no number counts as
-    larger than all or, with the sign set, than the negative ones.
+    them is positive; among negative ones the order is reversed. A NaN counts as larger than
+    all or, with the sign set, than the negative ones only.
     """
 
     @staticmethod
@@ -82,7 +83,7 @@ class _LargestByPairs(torch.autograd.Function):
         for axis in axes:
             first, second = _pairs(values, axis)
             if rectified:
-                larger = torch.empty(first.shape, dtype=torch.int16)
+                larger = first.new_empty(first.shape)
                 torch.lt(first, second, out=larger)
             else:
                 larger = (first - second).view(torch.int16)

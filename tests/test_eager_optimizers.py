@@ -3,9 +3,13 @@
 import pytest
 import torch
 from torch import nn
-from torch.optim.optimizer import register_optimizer_step_post_hook
+from torch.optim.optimizer import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+)
 
 from skcnn import _eager_optimizers as eager
+from skcnn._eager_optimizers import repeated_step
 
 OPTIONS = [
     ("Adam", {"lr": 0.01, "weight_decay": 0.1, "fused": True}),
@@ -99,16 +103,16 @@ def train(net, optimizer, step, n_steps=5):
 @pytest.mark.parametrize("name", ["Adam", "AdamW"])
 def test_repeated_steps_are_the_bits_of_single_ones(name):
     nets = small_net(), small_net()
-    options = {"lr": 0.01, "weight_decay": 0.0, "fused": True}
+    options = {"lr": 0.01, "weight_decay": 0.0, "fused": True, "betas": (0.8, 0.95), "eps": 1e-3}
     ours, theirs = (getattr(m, name)(groups_of(net), **options)
                     for m, net in zip((eager, torch.optim), nets, strict=True))  # fmt: skip
-    step = ours.repeated_step()
+    step = repeated_step(ours)
     assert step != ours.step
     train(nets[0], ours, step)
     train(nets[1], theirs, theirs.step)
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(a, b)
-    train(nets[0], ours, ours.repeated_step())  # goes on from the state, in a next epoch
+    train(nets[0], ours, repeated_step(ours))  # goes on from the state, in a next epoch
     train(nets[1], theirs, theirs.step)
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(a, b)
@@ -121,7 +125,7 @@ def test_repeated_steps_pass_over_parameters_without_gradient(name):
     optimizers = []
     for m, net in zip((eager, torch.optim), nets, strict=True):
         optimizer = getattr(m, name)(groups_of(net), lr=0.01, fused=True)
-        step = optimizer.repeated_step() if m is eager else optimizer.step
+        step = repeated_step(optimizer) if m is eager else optimizer.step
         net[2].weight.requires_grad_(False)
         train(net, optimizer, step, 2)
         net[2].weight.requires_grad_(True)
@@ -141,19 +145,32 @@ def test_repeated_steps_pass_over_parameters_without_gradient(name):
         lambda o: o.param_groups[0].update(amsgrad=True),
         lambda o: o.param_groups[0].update(maximize=True),
         lambda o: o.param_groups[0].update(fused=None),
+        lambda o: o.param_groups[0].update(decoupled_weight_decay=False),
+        lambda o: o.param_groups[0]["params"].clear(),
+        lambda o: setattr(o, "step", lambda: None),
         lambda o: o.add_param_group({"params": [nn.Parameter(torch.ones(2).double())]}),
     ],
 )
 def test_what_repeated_steps_do_not_do_is_done_by_single_ones(prepare):
     optimizer = eager.AdamW([nn.Parameter(torch.ones(2))], lr=0.1, fused=True)
     prepare(optimizer)
-    assert optimizer.repeated_step() == optimizer.step
+    assert repeated_step(optimizer) == optimizer.step
 
 
-def test_global_hooks_are_called():
+@pytest.mark.parametrize(
+    "register", [register_optimizer_step_pre_hook, register_optimizer_step_post_hook]
+)
+def test_global_hooks_are_called(register):
     optimizer = eager.AdamW([nn.Parameter(torch.ones(2))], lr=0.1, fused=True)
-    handle = register_optimizer_step_post_hook(lambda *args: None)
+    handle = register(lambda *args: None)
     try:
-        assert optimizer.repeated_step() == optimizer.step
+        assert repeated_step(optimizer) == optimizer.step
     finally:
         handle.remove()
+    assert repeated_step(optimizer) != optimizer.step
+
+
+@pytest.mark.parametrize("cls", [torch.optim.Adam, torch.optim.SGD, eager.SGD])
+def test_steps_of_other_optimizers_are_their_own(cls):
+    optimizer = cls([nn.Parameter(torch.ones(2))], lr=0.1)
+    assert repeated_step(optimizer) == optimizer.step

@@ -20,7 +20,7 @@ from skcnn._batches import BatchIterator, SampleSet, canonical_order
 from skcnn._device import derive_seeds, torch_threads
 from skcnn._errors import TrainingDivergedError
 from skcnn._validation import check_images
-from skcnn.layers import Conv, Dense, GlobalPool, Residual
+from skcnn.layers import Conv, Dense, GlobalPool, Residual, Whiten
 
 N = 40
 
@@ -617,6 +617,69 @@ def test_copy_of_a_model_with_frozen_layers_goes_on(optimizer, duplicate):
     assert {n: p.requires_grad for n, p in other.net_.module_.named_parameters()} == trains
     np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
     assert_same_weights(other.fit(X, y), model.fit(X, y))
+
+
+@copied
+def test_copy_of_a_model_with_fixed_kernels_goes_on(duplicate):
+    X, y = data()
+    model = tiny(architecture=[Whiten(), Conv(4, activation="relu")], warm_start=True).fit(X, y)
+    other = duplicate(model)
+    trains = [p.requires_grad for p in other.net_.module_.parameters()]
+    assert trains == [p.requires_grad for p in model.net_.module_.parameters()]
+    assert not all(trains)
+    assert_same_weights(other.fit(X, y), model.fit(X, y))
+
+
+@copied
+def test_copy_of_a_snapshot_predicts(duplicate):
+    X, y = data()
+    model = tiny().fit(X, y)
+    images = check_images(model, X)
+    expected = model.net_.outputs(images)
+    np.testing.assert_array_equal(duplicate(model.net_.snapshot()).outputs(images), expected)
+
+
+class ExchangesModule(Callback):
+    def on_train_end(self, net, **kwargs):
+        net.module_ = copy.deepcopy(net.module_)
+
+
+@copied
+def test_copy_of_a_model_whose_module_a_callback_exchanged(duplicate):
+    X, y = data()
+    model = tiny(callbacks=[ExchangesModule()]).fit(X, y)
+    np.testing.assert_array_equal(duplicate(model).predict_proba(X), model.predict_proba(X))
+
+
+class OwnOptimizer(Callback):
+    def on_train_begin(self, net, **kwargs):
+        net.optimizer_ = torch.optim.SGD(net.module_.parameters(), lr=0.1)
+
+
+def test_a_callback_may_put_an_optimizer_in_place():
+    X, y = data()
+    model = tiny(callbacks=[OwnOptimizer()], max_epochs=1).fit(X, y)
+    assert type(model.net_.optimizer_) is torch.optim.SGD
+    assert len(model.net_.optimizer_.state) == 0  # no momentum: steps were its own
+    assert not np.array_equal(model.predict_proba(X), tiny(max_epochs=1).fit(X, y).predict_proba(X))
+
+
+class CountsSteps(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.n_steps, step = 0, net.optimizer_.step
+
+        def counting(*args):
+            self.n_steps += 1
+            return step(*args)
+
+        net.optimizer_.step = counting
+
+
+def test_a_callback_may_wrap_the_optimizers_step():
+    X, y = data()
+    counter = CountsSteps()
+    tiny(callbacks=[counter], max_epochs=2, batch_size=8).fit(X, y)
+    assert counter.n_steps == 2 * -(-len(X) // 8)
 
 
 def test_unfitted_estimator_pickles():

@@ -88,6 +88,15 @@ def test_before_a_relu_zeros_of_both_signs_are_zero():
     assert torch.equal(grad, torch.zeros_like(grad))
 
 
+@pytest.mark.parametrize(("bits", "lost"), [(0x7FC0, False), (0x7FC0 - 0x8000, True)])
+def test_before_a_relu_a_nan_with_its_sign_set_gets_lost_beside_positive_values(bits, lost):
+    x = torch.ones(1, 1, 2, 2, dtype=torch.bfloat16)
+    x.view(torch.int16)[0, 0, 0, 1] = bits
+    assert x.isnan().sum() == 1
+    x = x.contiguous(memory_format=torch.channels_last).requires_grad_()
+    assert bool(rectifying((2, 2))(x).isnan()) is not lost
+
+
 @pytest.mark.parametrize("value", [float("inf"), -float("inf"), float("nan"), -float("nan")])
 def test_before_a_relu_infinite_values_and_nan_in_whole_windows_come_out(value):
     x = maps((1, 2, 4, 4)).detach()
