@@ -434,7 +434,8 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
     @safe_after_fork()
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the network's outputs for validated `X`, float64."""
-        check_is_fitted(self)
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises; it asks for all tags first
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
         name, span = type(self).__name__, self._value_range.span
@@ -442,8 +443,9 @@ class BaseConvNet(CallbackSupportMixin, NetworkBuilder, BaseEstimator, metaclass
         device = torch.device(self.net_.device)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
             outputs = self.net_.outputs(images, views).astype(np.float64)
-        lost = np.flatnonzero(~np.isfinite(outputs).all(axis=1))
-        if len(lost):
+        finite = np.isfinite(outputs)
+        if not finite.all():
+            lost = np.flatnonzero(~finite.all(axis=1))
             raise ValueError(
                 f"The network's outputs for {len(lost)} of {len(outputs)} samples, the first "
                 f"at index {lost[0]}, are infinite or NaN: their values are far beyond "

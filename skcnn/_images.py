@@ -152,6 +152,9 @@ class ValueRange:
 
     def warn_if_rescaled(self, images: Images) -> None:
         """Warn where bytes at fit meet fractions of one at predict, or the reverse."""
+        may_shrink = self.high > 10 and images.rows.is_floating_point()
+        if self.low < 0 or not (may_shrink or self.high <= 1):
+            return
         seen = ValueRange.of(images)
         fractions = images.rows.is_floating_point() and seen.low >= 0 and 0 < seen.high <= 1
         shrunk = (fractions and self.low >= 0 and self.high > 10) and any(

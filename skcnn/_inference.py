@@ -8,11 +8,12 @@ a size that differs is never used.
 """
 
 import copy
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from math import prod
 from typing import Any, cast
 
@@ -45,13 +46,13 @@ from skcnn._modules import (
 from skcnn._network import ConvNet
 from skcnn._pair_pooling import MaxPoolByPairs
 
-# The largest activation of a pass stays near the second-level cache. Images a second on one
-# thread, for 8, 16, 32 and 128 samples a pass: 28x28 17,800, 19,100, 14,000, 6,800; 32x32x3
-# with 64 filters 2,600, 1,540, 1,330, 1,240; 8x8 69,000, 107,000, 145,000, 202,000.
-MOST_BYTES, MOST_ROWS = 2**21, 256
+# The largest activation of a pass stays near the second-level cache. Images a second on two
+# threads, for 8, 16, 32, 64 and 128 samples a pass: 28x28 with 32 filters 16,700, 23,900,
+# 24,700, 24,200, 23,600; 32x32x3 with 64 filters 9,100, 10,000, 9,500, 9,200, 6,800; 8x8
+# 48,000, 81,000, 125,000, 191,000, 240,000.
+MOST_BYTES, MOST_ROWS = 2**22, 256
 VIEW_ROWS = 32  # a view's own rounding may follow the number of rows: one size
 FEWEST_SHARED_PASSES = 4  # starting threads takes as long as a pass or two
-MOST_WAITING = 1024  # a pass that waits takes 2 KB
 
 View = Callable[[Tensor], Tensor]
 _EXACT: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever the defaults are
@@ -103,7 +104,7 @@ class Predictor:
         self.module = module
         self.sample_shape = sample_shape
         self.parts = list(module.modules())
-        self.inside = [tuple(part._modules.values()) for part in self.parts]
+        self.inside = [[*part._modules.values()] for part in self.parts]
         self.device = device
         self.known = _is_known(self.parts, device)
         self.folded: list[FoldedConvolution] = []
@@ -122,10 +123,7 @@ class Predictor:
         return (
             module is self.module
             and device == self.device
-            and all(
-                tuple(part._modules.values()) == inside
-                for part, inside in zip(self.parts, self.inside, strict=True)
-            )
+            and [[*part._modules.values()] for part in self.parts] == self.inside
             and _is_known(self.parts, device) == self.known
         )
 
@@ -139,23 +137,51 @@ class Predictor:
         -------
         Tensor of shape (n_samples, n_outputs)
         """
-        run = partial(self._run, images, views)
         with _plain_mode(self.device), _evaluating(self.module, not self.known):
             for convolution in self.folded:
                 convolution.refresh()
-            passes = list(self._passes(len(images), one_size=bool(views)))
+            passes = self._passes(len(images), bool(views))
             workers, threads = self._share(passes, bool(views))
+            run = partial(self._run, images, views, passes)
             with torch_threads(threads, 0):
-                if workers == 1:
-                    return _joined((run(*each) for each in passes), len(images))
-                with ThreadPoolExecutor(workers, initializer=_one_thread) as pool:
-                    waiting = (
-                        pool.map(run, *zip(*passes[i : i + MOST_WAITING], strict=True))
-                        for i in range(0, len(passes), MOST_WAITING)
-                    )
-                    return _joined(chain.from_iterable(waiting), len(images))
+                first = run(0)
+                if len(passes) == 1:
+                    return first
+                # written to as they come: small tensors kept between large ones that go
+                # leave holes in the heap, 3 GB of them for 8 GiB of images
+                outputs = first.new_empty((len(images), *first.shape[1:]))
+                outputs[: len(first)] = first
+                self._work(run, outputs, iter(passes.starts[1:]), workers)
+            return outputs
 
-    def _share(self, passes: Sequence[tuple[int, int, int]], has_views: bool) -> tuple[int, int]:
+    def _work(
+        self, run: Callable[[int], Tensor], outputs: Tensor, starts: Iterator[int], workers: int
+    ) -> None:
+        """Write the outputs of the passes at `starts`; each worker takes the next one left."""
+
+        def work() -> None:
+            try:
+                for start in starts:
+                    part = run(start)
+                    outputs[start : start + len(part)] = part
+            finally:
+                deque(starts, maxlen=0)  # after an error no other goes on
+
+        def work_beside() -> None:
+            torch.set_num_threads(1)
+            with _plain_mode(self.device):  # each thread has modes of its own
+                work()
+
+        if workers == 1:
+            work()
+            return
+        with ThreadPoolExecutor(workers - 1) as pool:
+            others = [pool.submit(work_beside) for _ in range(workers - 1)]
+            work()
+        for other in others:
+            other.result()
+
+    def _share(self, passes: "_Passes", has_views: bool) -> tuple[int, int]:
         """Return how many passes run at a time, and the threads of each."""
         available = torch.get_num_threads()
         if not self.known or available == 1:
@@ -164,17 +190,17 @@ class Predictor:
             return 1, available if self.macs * VIEW_ROWS >= ONE_THREAD_MACS else 1
         if len(passes) >= FEWEST_SHARED_PASSES:
             return available, 1
-        large = self.macs * passes[0][2] >= ONE_THREAD_MACS
-        alike = large and all(self._may_have(rows, available) for _, _, rows in passes)
+        large = self.macs * passes.rows_at(0) >= ONE_THREAD_MACS
+        sizes = {passes.rows_at(start) for start in passes.starts} if large else ()
+        alike = large and all(self._may_have(rows, available) for rows in sizes)
         return 1, available if alike else 1
 
-    def _passes(self, n: int, one_size: bool) -> Iterator[tuple[int, int, int]]:
-        """Yield the first sample of each pass, the one after the last, and the rows."""
+    def _passes(self, n: int, one_size: bool) -> "_Passes":
+        """Return how `n` samples are divided; where sizes may not differ, with `one_size`."""
         chunk = max(self.chunk, VIEW_ROWS) if one_size else self.chunk
-        for start in range(0, n, chunk):
-            stop = min(start + chunk, n)
-            fixed = one_size or not self.known or stop - start == chunk
-            yield start, stop, chunk if fixed else self._rows_for(stop - start)
+        left = n % chunk
+        fixed = one_size or not self.known or left == 0
+        return _Passes(n, chunk, chunk if fixed else self._rows_for(left))
 
     def _rows_for(self, n: int) -> int:
         """Return the smallest size for `n` samples that rounds as the full one does."""
@@ -195,35 +221,41 @@ class Predictor:
             _verdicts[key] = verdict
         return verdict
 
-    def _run(
-        self, images: Images, views: Sequence[View], start: int, stop: int, rows: int
-    ) -> Tensor:
-        with _plain_mode(self.device):  # each thread has modes of its own
-            batch = images.as_batch(padded_rows(images.part(start, stop), rows).to(self.device))
-            total = self.network(batch)
-            for view in views:
-                total = total + self.network(view(batch))
-            return total[: stop - start] / (1 + len(views)) if views else total[: stop - start]
+    def _run(self, images: Images, views: Sequence[View], passes: "_Passes", start: int) -> Tensor:
+        n = min(passes.chunk, passes.n - start)
+        rows = padded_rows(images.part(start, start + n), passes.rows_at(start))
+        batch = images.as_batch(rows.to(self.device))
+        total = self.network(batch)
+        for view in views:
+            total = total + self.network(view(batch))
+        return total[:n] / (1 + len(views)) if views else total[:n]
 
 
-def _joined(parts: Iterable[Tensor], n: int) -> Tensor:
-    """Return the `n` outputs of all `parts`, each copied as it comes.
+@dataclass(frozen=True)
+class _Passes:
+    """How `n` samples are divided: `chunk` rows a pass, `last` in one that is not full."""
 
-    Small tensors that are kept between large ones that go leave holes in the heap: 3 GB of
-    them for 8 GiB of images.
-    """
-    stop = 0
-    for part in parts:
-        if stop == 0:
-            outputs = part.new_empty((n, *part.shape[1:]))
-        start, stop = stop, stop + len(part)
-        outputs[start:stop] = part
-    return outputs
+    n: int
+    chunk: int
+    last: int
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def starts(self) -> range:
+        """The first sample of each pass."""
+        return range(0, self.n, self.chunk)
+
+    def rows_at(self, start: int) -> int:
+        """Return the rows of the pass that begins at sample `start`."""
+        return self.chunk if start + self.chunk <= self.n else self.last
 
 
 # What is known of a network
 
 
+_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 _KNOWN = frozenset(
     (
         *(ConvNet, nn.Sequential, nn.ModuleList, nn.Identity, nn.Conv2d, nn.Conv3d, nn.Linear),
@@ -241,23 +273,29 @@ def _is_known(parts: Sequence[nn.Module], device: torch.device) -> bool:
         and type(parts[0]) is ConvNet
         and not _MODULES._global_forward_hooks
         and not _MODULES._global_forward_pre_hooks
-        and all(
-            type(part) in _KNOWN
-            and "forward" not in vars(part)
-            and not part._forward_hooks
-            and not part._forward_pre_hooks
-            and all(p is None or p.dtype == torch.float32 for p in part._parameters.values())
-            and _is_plain(part)
-            for part in parts
-        )
+        and all(map(_is_plain, parts))
     )
 
 
 def _is_plain(part: nn.Module) -> bool:
-    """Return whether a layer, which a user may have put there, has no other settings."""
-    if isinstance(part, nn.Conv2d | nn.Conv3d):
-        return part.padding_mode == "zeros" and not isinstance(part.padding, str)
-    return not isinstance(part, nn.GELU) or part.approximate == "none"
+    """Return whether a module is as the package makes it; a user may have put it there.
+
+    Asked of all at every prediction: written for speed.
+    """
+    kind = type(part)
+    if (
+        kind not in _KNOWN
+        or part._forward_hooks
+        or part._forward_pre_hooks
+        or "forward" in part.__dict__
+    ):
+        return False
+    for p in part._parameters.values():
+        if p is not None and p.dtype != torch.float32:
+            return False
+    if kind in _CONVOLUTIONS:
+        return part.padding_mode == "zeros" and type(part.padding) is not str
+    return kind is not nn.GELU or part.approximate == "none"
 
 
 def _settings(part: nn.Module) -> Hashable:
@@ -336,10 +374,6 @@ def _plain_mode(device: torch.device) -> Iterator[None]:
     """Compute without gradients, and in float32 whatever mode the caller is in."""
     with torch.inference_mode(), torch.autocast(device.type, enabled=False):
         yield
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @contextmanager

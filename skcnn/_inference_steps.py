@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
+from torch.nn.modules.utils import _pair
 
 from skcnn._modules import BatchNorm, ByteDropout, ParallelBranches, ResidualBlock
 from skcnn._network import ConvNet
@@ -20,6 +21,10 @@ LEAST_PRODUCT_ROWS, PRODUCT_SIDE = 4, 16
 # What is left over after whole vectors torch computes by other code, whose exp and tanh
 # differ in the last bit; beyond this many values it splits them among threads anywhere.
 VECTOR_VALUES, UNSPLIT_VALUES = 64, 2**15
+
+# A pass of separate maxima costs as much as a few hundred values each; torch's own pool
+# takes 2 to 3 times as long from these sizes on, by the values left to a window's side.
+FEWEST_POOLED, LEAST_SIDE = 2**16, 14
 
 Step = Callable[[Tensor], Tensor]
 Watch = Callable[[nn.Module, Tensor], None]
@@ -85,6 +90,30 @@ def _multiply(dense: nn.Linear, x: Tensor) -> Tensor:
     if n < LEAST_PRODUCT_ROWS:
         x = F.pad(x, (0, 0, 0, LEAST_PRODUCT_ROWS - n))
     return F.linear(x, weight, bias)[:n, :n_out].contiguous()
+
+
+def _max_pool(pool: nn.MaxPool2d, x: Tensor) -> Tensor:
+    """Return the largest value of each window: of its rows, then of its columns."""
+    padding, dilation = _pair(pool.padding), _pair(pool.dilation)
+    sides, strides = _pair(pool.kernel_size), _pair(pool.stride)
+    plain = padding == (0, 0) and dilation == (1, 1) and not pool.ceil_mode
+    large = x.numel() >= FEWEST_POOLED and all(
+        n >= LEAST_SIDE * (side - 1) and stride <= side
+        for n, side, stride in zip(x.shape[2:], sides, strides, strict=True)
+    )
+    if not (plain and large and x.is_contiguous(memory_format=torch.channels_last)):
+        return pool.forward(x)
+    maps = x.permute(0, 2, 3, 1)  # (n_samples, height, width, n_channels) in memory
+    for axis, side, stride in zip((1, 2), sides, strides, strict=True):
+        length = maps.shape[axis] - side + 1  # where windows can begin
+        parts = [maps.narrow(axis, i, length) for i in range(side)]
+        if stride > 1:
+            every = (*(slice(None),) * axis, slice(None, None, stride))
+            parts = [part[every] for part in parts]
+        maps = parts[0]
+        for i, part in enumerate(parts[1:]):
+            maps = torch.maximum(maps, part, out=None if i == 0 else maps)
+    return maps.permute(0, 3, 1, 2)
 
 
 def _activate(function: Step, x: Tensor) -> Tensor:
@@ -182,6 +211,8 @@ def _step(leaf: nn.Module, folded: list[FoldedConvolution], watch: Watch | None)
         return lambda x: _convolve(leaf, x, leaf.weight, leaf.bias)
     if isinstance(leaf, nn.Linear):
         return partial(_multiply, leaf)
+    if isinstance(leaf, nn.MaxPool2d):
+        return partial(_max_pool, leaf)
     if isinstance(leaf, BatchNorm):
         return partial(_normalize, leaf)
     if isinstance(leaf, ELEMENTWISE):

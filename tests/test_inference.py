@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -142,10 +143,10 @@ def test_a_few_large_passes_use_all_threads(n, expected, monkeypatch):
     images = samples(n, shape)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
     monkeypatch.setattr(predictor, "_may_have", lambda rows, threads=1: True)
-    assert predictor._share(list(predictor._passes(n, one_size=False)), False) == expected
+    assert predictor._share(predictor._passes(n, one_size=False), False) == expected
     monkeypatch.setattr(predictor, "_may_have", lambda rows, threads=1: threads == 1)
     if expected == (1, 2):
-        passes = list(predictor._passes(len(images), one_size=False))
+        passes = predictor._passes(len(images), one_size=False)
         assert predictor._share(passes, False) == (1, 1)
 
 
@@ -158,6 +159,88 @@ def test_predictions_at_once_do_not_disturb_each_other():
     with ThreadPoolExecutor(4) as pool:
         got = list(pool.map(fresh.outputs, sets))
     assert all(map(torch.equal, got, expected))
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+def test_after_an_error_no_other_pass_is_begun(workers, error, monkeypatch):
+    predictor = Predictor(drawn([FLAT], (1, 4, 4)), (1, 4, 4), CPU)
+    predictor.chunk = 2
+    monkeypatch.setattr(predictor, "_share", lambda *_: (workers, 1))
+    begun, run = [], predictor._run
+
+    def failing(images, views, passes, start):
+        begun.append(start)
+        if start >= 10:
+            raise error(f"at {start}")
+        return run(images, views, passes, start)
+
+    monkeypatch.setattr(predictor, "_run", failing)
+    with pytest.raises(error, match="at 1"):
+        predictor.outputs(samples(20_000, (1, 4, 4)))
+    assert len(begun) <= 10 // 2 + 2 * workers
+
+
+def test_all_workers_take_passes_and_leave_the_callers_modes(monkeypatch):
+    shape = (1, 28, 28)
+    predictor = Predictor(drawn([Conv(32), Pool(), FLAT], shape), shape, CPU)
+    images = samples(40 * predictor.chunk, shape)
+    expected = predictor.outputs(images)
+    monkeypatch.setattr(predictor, "_share", lambda *_: (3, 1))
+    seen, run = set(), predictor._run
+
+    def watched(*args):
+        seen.add((threading.get_ident(), torch.is_inference_mode_enabled()))
+        return run(*args)
+
+    monkeypatch.setattr(predictor, "_run", watched)
+    assert torch.equal(predictor.outputs(images), expected)
+    assert 2 <= len(seen) <= 3
+    assert all(mode for _, mode in seen)
+    assert not torch.is_inference_mode_enabled()
+
+
+POOLS = [
+    *({"kernel_size": size} for size in (2, 3, 4, 5, (1, 2), (2, 1), (3, 2), (1, 4))),
+    *({"kernel_size": 3, "stride": stride} for stride in (1, 2, 4, (2, 1))),
+    *({"kernel_size": 3, "padding": 1}, {"kernel_size": 2, "dilation": 2}),
+    {"kernel_size": 2, "stride": 3, "ceil_mode": True},
+]
+
+
+@pytest.mark.parametrize("settings", POOLS, ids=str)
+@pytest.mark.parametrize("shape", [(2, 8, 61, 64), (5, 3, 57, 85), (20, 16, 28, 29)])
+def test_maxima_of_windows_are_torchs(settings, shape):
+    pool = nn.MaxPool2d(**settings)
+    x = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    x[0, 0, 5, 5], x[0, 1, 7, 6], x[-1, -1, -2] = torch.nan, torch.inf, -torch.inf
+    x = x.contiguous(memory_format=torch.channels_last)
+    before = x.clone()
+    got = _inference_steps._max_pool(pool, x)
+    assert torch.equal(got.nan_to_num(7), pool(x).nan_to_num(7))
+    assert torch.equal(got.isnan(), pool(x).isnan())
+    assert torch.equal(x.nan_to_num(7), before.nan_to_num(7))
+    assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_window_of_one_value_gives_the_values():
+    x = torch.randn(2, 8, 64, 64).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(_inference_steps._max_pool(nn.MaxPool2d(1), x), x)
+    strided = nn.MaxPool2d(1, stride=2)
+    got = _inference_steps._max_pool(strided, x)
+    assert torch.equal(got, strided(x))
+    assert got.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_only_large_maps_are_pooled_by_axes(monkeypatch):
+    used = []
+    monkeypatch.setattr(torch, "maximum", lambda a, b, out: used.append(a.shape) or a)
+    pool = nn.MaxPool2d(2)
+    for shape in [(1, 32, 28, 28), (100, 64, 8, 8), (16, 32, 28, 28)]:
+        _inference_steps._max_pool(pool, torch.zeros(shape).to(memory_format=torch.channels_last))
+    assert used == [(16, 14, 28, 32), (16, 14, 14, 32)]
+    _inference_steps._max_pool(pool, torch.zeros(16, 32, 28, 28))  # another order in memory
+    assert len(used) == 2
 
 
 def test_a_size_that_rounds_differently_is_not_used(monkeypatch):
@@ -187,7 +270,7 @@ def test_chunks_are_small_for_large_activations():
         shape = (1, side, side)
         chunks[side] = Predictor(drawn([Conv(32), FLAT], shape), shape, CPU).chunk
         assert chunks[side] == 1 or chunks[side] * 32 * side**2 * 4 <= MOST_BYTES
-    assert chunks == {2: MOST_ROWS, 28: 16, 224: 1}
+    assert chunks == {2: MOST_ROWS, 28: 32, 224: 1}
 
 
 # Changes of the network

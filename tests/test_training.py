@@ -3,8 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.special import expit
+from scipy.special import expit, softmax
 from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV, train_test_split
@@ -152,6 +153,17 @@ def test_multilabel_predicts_each_label():
     assert_allclose(expit(model.decision_function(X)), proba)
     assert_allclose(np.exp(model.predict_log_proba(X)), proba, rtol=1e-12)
     assert (model.predict(X) == target).mean() > 0.9
+
+
+def test_probabilities_are_the_softmax_of_the_decision_function():
+    model = small().fit(X, y)
+    for scale in (1, 1000):  # exponentials that overflow
+        with torch.no_grad():
+            for weight in model.net_.module_.parameters():
+                weight *= scale
+        proba = model.predict_proba(X)
+        assert_array_equal(proba, softmax(model.decision_function(X), axis=1))
+        assert_allclose(proba.sum(axis=1), 1)
 
 
 def test_binary_decision_function_is_the_log_odds():
