@@ -39,8 +39,11 @@ def fit(data, net, batch, epochs, samples=None):
     X, y = load(data, samples)
     model = classifier(net, batch_size=batch, max_epochs=epochs)
     seconds = clocked(model.fit, X, y)
-    rate = statistics.median(model.history_["samples_per_second"])
-    return {"seconds": seconds, "samples": len(X), "epoch_rate": rate}
+    rates = model.history_["samples_per_second"]
+    return {
+        "seconds": seconds, "samples": len(X),
+        "epoch_rate": statistics.median(rates), "best_epoch_rate": max(rates),
+    }  # fmt: skip
 
 
 @functools.cache
