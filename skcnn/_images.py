@@ -153,14 +153,13 @@ class ValueRange:
     def warn_if_rescaled(self, images: Images) -> None:
         """Warn where bytes at fit meet fractions of one at predict, or the reverse."""
         may_shrink = self.high > 10 and images.rows.is_floating_point()
-        if self.low < 0 or not (may_shrink or self.high <= 1):
+        may_grow = self.high <= 1
+        if self.low < 0 or not (may_shrink or may_grow):
             return
         seen = ValueRange.of(images)
-        fractions = images.rows.is_floating_point() and seen.low >= 0 and 0 < seen.high <= 1
-        shrunk = (fractions and self.low >= 0 and self.high > 10) and any(
-            bool((rows % 1 != 0).any()) for rows in images.parts()
-        )
-        grown = self.low >= 0 and self.high <= 1 and seen.low >= 0 and seen.high > 10
+        fractions = may_shrink and seen.low >= 0 and 0 < seen.high <= 1
+        shrunk = fractions and any(bool((rows % 1 != 0).any()) for rows in images.parts())
+        grown = may_grow and seen.low >= 0 and seen.high > 10
         if shrunk or grown:
             warn_caller(
                 f"X lies in [{seen.low:g}, {seen.high:g}], but at fit it lay in "

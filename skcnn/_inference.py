@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from skcnn._device import ONE_THREAD_MACS, predict_chunk, torch_threads
 from skcnn._images import Images, padded_rows
 from skcnn._inference_steps import (
+    CONVOLUTIONS,
     ELEMENTWISE,
     FoldedConvolution,
     Step,
-    convolves,
     prediction_network,
 )
 from skcnn._modules import (
@@ -145,41 +145,46 @@ class Predictor:
             run = partial(self._run, images, views, passes)
             with torch_threads(threads, 0):
                 first = run(0)
-                if len(passes) == 1:
-                    return first
+                if len(passes) == 1:  # a user's module may give what is its own
+                    return first if self.known else first.clone()
                 # written to as they come: small tensors kept between large ones that go
                 # leave holes in the heap, 3 GB of them for 8 GiB of images
                 outputs = first.new_empty((len(images), *first.shape[1:]))
                 outputs[: len(first)] = first
-                self._work(run, outputs, iter(passes.starts[1:]), workers)
+                self._work(run, outputs, passes.starts[1:], workers)
             return outputs
 
     def _work(
-        self, run: Callable[[int], Tensor], outputs: Tensor, starts: Iterator[int], workers: int
+        self, run: Callable[[int], Tensor], outputs: Tensor, starts: range, workers: int
     ) -> None:
         """Write the outputs of the passes at `starts`; each worker takes the next one left."""
+        workers = min(workers, len(starts))
+        left = iter(starts)  # all workers': next() is one step under the interpreter's lock
 
         def work() -> None:
-            try:
-                for start in starts:
-                    part = run(start)
-                    outputs[start : start + len(part)] = part
-            finally:
-                deque(starts, maxlen=0)  # after an error no other goes on
+            for start in left:
+                part = run(start)
+                outputs[start : start + len(part)] = part
 
         def work_beside() -> None:
             torch.set_num_threads(1)
-            with _plain_mode(self.device):  # each thread has modes of its own
-                work()
+            try:
+                with _plain_mode(self.device):  # each thread has modes of its own
+                    work()
+            finally:
+                deque(left, maxlen=0)  # after an error no worker begins another pass
 
         if workers == 1:
             work()
             return
         with ThreadPoolExecutor(workers - 1) as pool:
-            others = [pool.submit(work_beside) for _ in range(workers - 1)]
-            work()
-        for other in others:
-            other.result()
+            try:
+                others = [pool.submit(work_beside) for _ in range(workers - 1)]
+                work()
+            finally:
+                deque(left, maxlen=0)
+        while others:  # taken out: an error that is kept keeps this frame
+            others.pop().result()
 
     def _share(self, passes: "_Passes", has_views: bool) -> tuple[int, int]:
         """Return how many passes run at a time, and the threads of each."""
@@ -233,7 +238,7 @@ class Predictor:
 
 @dataclass(frozen=True)
 class _Passes:
-    """How `n` samples are divided: `chunk` rows a pass, `last` in one that is not full."""
+    """How `n` samples are divided: `chunk` a pass; what is left is padded to `last` rows."""
 
     n: int
     chunk: int
@@ -255,7 +260,6 @@ class _Passes:
 # What is known of a network
 
 
-_CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 _KNOWN = frozenset(
     (
         *(ConvNet, nn.Sequential, nn.ModuleList, nn.Identity, nn.Conv2d, nn.Conv3d, nn.Linear),
@@ -293,8 +297,8 @@ def _is_plain(part: nn.Module) -> bool:
     for p in part._parameters.values():
         if p is not None and p.dtype != torch.float32:
             return False
-    if kind in _CONVOLUTIONS:
-        return part.padding_mode == "zeros" and type(part.padding) is not str
+    if isinstance(part, CONVOLUTIONS):
+        return part.padding_mode == "zeros" and not isinstance(part.padding, str)
     return kind is not nn.GELU or part.approximate == "none"
 
 
@@ -312,8 +316,8 @@ def _measure(module: ConvNet, sample_shape: tuple[int, ...]) -> tuple[int, int]:
 
     def watch(leaf: nn.Module, out: Tensor) -> None:
         sizes.append(out.numel())
-        if convolves(leaf):
-            macs.append(out.numel() * cast(Tensor, leaf.weight)[0].numel())
+        if isinstance(leaf, CONVOLUTIONS):
+            macs.append(out.numel() * leaf.weight[0].numel())
         elif isinstance(leaf, nn.Linear):
             macs.append(leaf.weight.numel())
 

@@ -10,7 +10,6 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
-from torch.nn.modules.utils import _pair
 
 from skcnn._modules import BatchNorm, ByteDropout, ParallelBranches, ResidualBlock
 from skcnn._network import ConvNet
@@ -22,14 +21,15 @@ LEAST_PRODUCT_ROWS, PRODUCT_SIDE = 4, 16
 # differ in the last bit; beyond this many values it splits them among threads anywhere.
 VECTOR_VALUES, UNSPLIT_VALUES = 64, 2**15
 
-# Separate maxima, by rows and then by columns, cost calls and strides of their own. From
-# these sizes on torch's pool takes longer: 1.1 to 7 times, windows of 2, 16 images; the side
-# is of a map, by the values beside the first in a window's side.
+# Maxima by rows and then by columns take several calls and read with strides. For maps of so many
+# values, and sides of 14 for windows of 2, 28 for 3 and so on, torch's pool takes longer: 1.1 to 7
+# times for windows of 2 and 16 images.
 FEWEST_POOLED, LEAST_SIDE = 2**16, 14
 
 Step = Callable[[Tensor], Tensor]
 Watch = Callable[[nn.Module, Tensor], None]
 
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)  # and their subclasses
 ELEMENTWISE = (nn.ELU, nn.GELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
 
 
@@ -94,18 +94,11 @@ def _multiply(dense: nn.Linear, x: Tensor) -> Tensor:
 
 
 def _max_pool(pool: nn.MaxPool2d, x: Tensor) -> Tensor:
-    """Return the largest value of each window: of its rows, then of its columns."""
-    padding, dilation = _pair(pool.padding), _pair(pool.dilation)
-    sides, strides = _pair(pool.kernel_size), _pair(pool.stride)
-    plain = padding == (0, 0) and dilation == (1, 1) and not pool.ceil_mode
-    large = x.numel() >= FEWEST_POOLED and all(
-        n >= LEAST_SIDE * (side - 1) and stride <= side
-        for n, side, stride in zip(x.shape[2:], sides, strides, strict=True)
-    )
-    if not (plain and large and x.is_contiguous(memory_format=torch.channels_last)):
+    """Return the largest value of each window, in large maps by rows and then by columns."""
+    if not _pools_by_axes(pool, x):
         return pool.forward(x)
     maps = x.permute(0, 2, 3, 1)  # (n_samples, height, width, n_channels) in memory
-    for axis, side, stride in zip((1, 2), sides, strides, strict=True):
+    for axis, side, stride in zip((1, 2), _pair(pool.kernel_size), _pair(pool.stride), strict=True):
         length = maps.shape[axis] - side + 1  # where windows can begin
         parts = [maps.narrow(axis, i, length) for i in range(side)]
         if stride > 1:
@@ -115,6 +108,30 @@ def _max_pool(pool: nn.MaxPool2d, x: Tensor) -> Tensor:
         for i, part in enumerate(parts[1:]):
             maps = torch.maximum(maps, part, out=None if i == 0 else maps)
     return maps.permute(0, 3, 1, 2)
+
+
+def _pools_by_axes(pool: nn.MaxPool2d, x: Tensor) -> bool:
+    sides, strides = _pair(pool.kernel_size), _pair(pool.stride)
+    return (
+        len(sides) == len(strides) == 2
+        and _pair(pool.padding) == (0, 0)
+        and _pair(pool.dilation) == (1, 1)
+        and not pool.ceil_mode
+        and sides != (1, 1)
+        and x.numel() >= FEWEST_POOLED
+        and x.is_contiguous(memory_format=torch.channels_last)
+        and all(
+            n >= LEAST_SIDE * (side - 1) and stride <= side
+            for n, side, stride in zip(x.shape[2:], sides, strides, strict=True)
+        )
+    )
+
+
+def _pair(setting: Any) -> tuple[int, ...]:
+    """Return a setting of a pool for both axes; none where torch has another way to read it."""
+    if isinstance(setting, int):
+        return setting, setting
+    return tuple(setting) if setting is not None and len(setting) == 2 else ()
 
 
 def _activate(function: Step, x: Tensor) -> Tensor:
@@ -179,10 +196,10 @@ def _steps(module: nn.Module, folded: list[FoldedConvolution], watch: Watch | No
     for i, leaf in enumerate(leaves):
         after = leaves[i + 1] if i + 1 < len(leaves) else None
         step: Step
-        if isinstance(leaf, nn.Conv2d | nn.Conv3d) and isinstance(after, BatchNorm):
+        if isinstance(leaf, CONVOLUTIONS) and isinstance(after, BatchNorm):
             step = FoldedConvolution(leaf, after)
             folded.append(step)
-        elif i > 0 and isinstance(leaf, BatchNorm) and convolves(leaves[i - 1]):
+        elif i > 0 and isinstance(leaf, BatchNorm) and isinstance(leaves[i - 1], CONVOLUTIONS):
             continue
         else:
             step = _step(leaf, folded, watch)
@@ -203,12 +220,8 @@ def _flat(module: nn.Module) -> list[nn.Module]:
     return [] if isinstance(module, nn.Identity | ByteDropout) else [module]
 
 
-def convolves(module: nn.Module) -> bool:
-    return isinstance(module, nn.Conv2d | nn.Conv3d)
-
-
 def _step(leaf: nn.Module, folded: list[FoldedConvolution], watch: Watch | None) -> Step:
-    if isinstance(leaf, nn.Conv2d | nn.Conv3d):
+    if isinstance(leaf, CONVOLUTIONS):
         return lambda x: _convolve(leaf, x, leaf.weight, leaf.bias)
     if isinstance(leaf, nn.Linear):
         return partial(_multiply, leaf)

@@ -1,8 +1,12 @@
 """Tests of ``_inference``: the same bits in any company, folding, changes that are followed."""
 
+import contextlib
 import copy
+import gc
 import pickle
 import threading
+import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -14,7 +18,7 @@ from skcnn import ConvNetClassifier, _inference, _inference_steps
 from skcnn._blocks import trace
 from skcnn._images import Images, InputLayout
 from skcnn._inference import MOST_BYTES, MOST_ROWS, Predictor
-from skcnn._modules import Standardize
+from skcnn._modules import Standardize, WhiteningConv2d
 from skcnn._network import ConvNet
 from skcnn._validation import check_images
 from skcnn.layers import (
@@ -181,6 +185,92 @@ def test_after_an_error_no_other_pass_is_begun(workers, error, monkeypatch):
     assert len(begun) <= 10 // 2 + 2 * workers
 
 
+def test_no_more_workers_than_passes(monkeypatch):
+    predictor = Predictor(drawn([FLAT], (1, 4, 4)), (1, 4, 4), CPU)
+    images = samples(3 * predictor.chunk + 1, (1, 4, 4))
+    begun, executor = [], _inference.ThreadPoolExecutor
+    monkeypatch.setattr(_inference, "ThreadPoolExecutor", lambda n: begun.append(n) or executor(n))
+    for n_workers, n_threads in ((64, 2), (3, 2), (2, 1), (1, 0)):
+        begun.clear()
+        monkeypatch.setattr(predictor, "_share", lambda *_, n=n_workers: (n, 1))
+        predictor.outputs(images)
+        assert begun == [n_threads] * (n_threads > 0)
+
+
+def test_a_thread_that_cannot_start_ends_the_others(monkeypatch):
+    predictor = Predictor(drawn([FLAT], (1, 4, 4)), (1, 4, 4), CPU)
+    predictor.chunk = 2
+    monkeypatch.setattr(predictor, "_share", lambda *_: (3, 1))
+    start, run, begun, threads = threading.Thread.start, predictor._run, [], []
+
+    def start_one(thread):
+        threads.append(thread)
+        if len(threads) > 1:
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def watched(*args):
+        begun.append(1)
+        time.sleep(0.001)
+        return run(*args)
+
+    monkeypatch.setattr(predictor, "_run", watched)
+    monkeypatch.setattr(threading.Thread, "start", start_one)
+    with pytest.raises(RuntimeError, match="can't start"):
+        predictor.outputs(samples(10_000, (1, 4, 4)))
+    assert len(begun) < 1000
+
+
+def test_an_error_does_not_keep_the_samples(monkeypatch):
+    predictor = Predictor(drawn([FLAT], (1, 4, 4)), (1, 4, 4), CPU)
+    monkeypatch.setattr(predictor, "_share", lambda *_: (2, 1))
+    main = threading.get_ident()
+
+    def failing(images, views, passes, start, run=predictor._run):
+        if threading.get_ident() != main:
+            raise ValueError("in a worker")
+        time.sleep(0.001)  # or this thread takes all passes
+        return run(images, views, passes, start)
+
+    monkeypatch.setattr(predictor, "_run", failing)
+    images = samples(500 * predictor.chunk, (1, 4, 4))
+    rows = weakref.ref(images)
+    gc.disable()
+    try:
+        with contextlib.suppress(ValueError):
+            predictor.outputs(images)
+            pytest.fail("the worker took no pass")
+        del images
+        assert rows() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("n", [5, 600])
+def test_what_a_users_module_keeps_is_not_given_away(n):
+    class Constant(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.w = nn.Parameter(torch.arange(4.0))
+            self.buffer = torch.zeros(1024, 4)
+
+        def forward(self, x):
+            return (
+                self.buffer[: len(x)].copy_(x[:, :1, 0]) if self.keeps else self.w.expand(len(x), 4)
+            )
+
+    for keeps in (False, True):
+        module = Constant()
+        module.keeps = keeps
+        predictor = Predictor(module, (2, 4), CPU)
+        images = samples(n, (2, 4))
+        outputs = predictor.outputs(images)
+        assert not outputs.requires_grad
+        first = outputs.numpy().copy()
+        predictor.outputs(samples(n, (2, 4), seed=1))
+        np.testing.assert_array_equal(outputs.numpy(), first)
+
+
 def test_all_workers_take_passes_and_leave_the_callers_modes(monkeypatch):
     shape = (1, 28, 28)
     predictor = Predictor(drawn([Conv(32), Pool(), FLAT], shape), shape, CPU)
@@ -223,9 +313,24 @@ def test_maxima_of_windows_are_torchs(settings, shape):
     assert got.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_a_window_of_one_value_gives_the_values():
+@pytest.mark.parametrize(
+    "pool",
+    [nn.MaxPool2d((2,)), nn.MaxPool2d(2, stride=(2,)), nn.MaxPool2d([2, 2], [2, 2], [0, 0])],
+    ids=str,
+)
+@pytest.mark.parametrize("stride", ["own", None, ()])
+def test_other_ways_to_write_a_pool(pool, stride):
+    if stride != "own":
+        pool.stride = stride
+    x = torch.randn(4, 8, 64, 64).contiguous(memory_format=torch.channels_last)
+    assert torch.equal(_inference_steps._max_pool(pool, x), pool(x))
+
+
+def test_a_window_of_one_value_gives_a_copy():
     x = torch.randn(2, 8, 64, 64).contiguous(memory_format=torch.channels_last)
-    assert torch.equal(_inference_steps._max_pool(nn.MaxPool2d(1), x), x)
+    got = _inference_steps._max_pool(nn.MaxPool2d(1), x)
+    assert torch.equal(got, x)
+    assert got.data_ptr() != x.data_ptr()
     strided = nn.MaxPool2d(1, stride=2)
     got = _inference_steps._max_pool(strided, x)
     assert torch.equal(got, strided(x))
@@ -288,6 +393,11 @@ def expected_outputs(model, X):
     return Predictor(model.net_.module_, (1, 6, 6), CPU).outputs(images).double().numpy()
 
 
+def whitening(**how):
+    layer = WhiteningConv2d(1, 4, 3, **{"padding": 1, **how})
+    return layer.requires_grad_(False)
+
+
 CHANGES = {
     "weight.data": lambda m: m.layers.conv_1.weight.data.mul_(2),
     "numpy": lambda m: np.negative(
@@ -302,6 +412,10 @@ CHANGES = {
     "a user's layer": lambda m: setattr(m.layers, "activation_1", nn.Softplus()),
     "padding": lambda m: setattr(
         m.layers, "conv_1", nn.Conv2d(1, 4, 3, padding=1, padding_mode="circular")
+    ),
+    "a whitening layer": lambda m: setattr(m.layers, "conv_1", whitening(padding_mode="reflect")),
+    "a whitening layer of the same size": lambda m: setattr(
+        m.layers, "conv_1", whitening(padding="same")
     ),
     "gelu": lambda m: setattr(m.layers, "activation_1", nn.GELU("tanh")),
     "state_dict": lambda m: m.load_state_dict({k: v + 1 for k, v in m.state_dict().items()}),
