@@ -4,10 +4,13 @@ import contextlib
 import functools
 import time
 
+import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812
 from _nets import N_CLASSES, NETS, n_values, shapes
 from _protocol import SETTINGS, clocked, load, median_seconds, serve
+from sklearn.datasets import load_digits
+from sklearn.model_selection import StratifiedKFold
 from torch import nn
 
 torch.set_num_threads(SETTINGS["threads"])
@@ -92,6 +95,17 @@ def fit(data, net, batch, epochs, samples=None):
     return {"seconds": clocked(train, X, y, net, batch, epochs), "samples": len(X)}
 
 
+def cross_validate(net, batch, epochs, folds):
+    """Time the training of all folds alone: no estimator, no scaling, no scores."""
+    X, y = load_digits(return_X_y=True)
+    X = X.astype(np.uint8).reshape(len(X), *NETS[net]["shape"])
+    parts = [(X[train], y[train]) for train, _ in StratifiedKFold(folds).split(X, y)]
+    start = time.perf_counter()
+    for images, labels in parts:
+        train_tuned(images, labels, net, batch, epochs)
+    return {"seconds": time.perf_counter() - start}
+
+
 @functools.cache
 def module_of(net):
     return plain_module(net).eval()
@@ -128,8 +142,10 @@ def peak(sizes):
     return {"macs": max(best.values()), "sizes": best}
 
 
+TASKS = {
+    "fit": fit, "predict": predict, "predict_one": predict_one, "peak": peak,
+    "cross_validate": cross_validate,
+}  # fmt: skip
+
 if __name__ == "__main__":
-    serve(
-        {"fit": fit, "predict": predict, "predict_one": predict_one, "peak": peak},
-        ("torch", "numpy"),
-    )
+    serve(TASKS, ("torch", "numpy"))
