@@ -6,7 +6,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.svm import SVC
 
-from skcnn import Augmented, ConvNetClassifier, RandomRotation, RandomTranslation, RandomZoom
+from skcnn import ConvNetClassifier
+from skcnn.augmentation import Augmented, RandomRotation, RandomTranslation, RandomZoom
 
 SHAPE = {"input_shape": (8, 8)}
 

@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import SVC
 
-from skcnn import ConvNetClassifier, ModelComparisonDisplay, compare_models
+from skcnn import ConvNetClassifier
+from skcnn.comparison import ModelComparisonDisplay, compare_models
 
 
 def make_models() -> dict[str, BaseEstimator]:

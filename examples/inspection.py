@@ -14,15 +14,10 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
 
-from skcnn import (
-    ConvNetClassifier,
-    FeatureMapsDisplay,
-    RandomAffine,
-    RobustnessDisplay,
-    SaliencyDisplay,
-    make_noughts_and_crosses,
-    saliency,
-)
+from skcnn import ConvNetClassifier
+from skcnn.augmentation import RandomAffine
+from skcnn.datasets import make_noughts_and_crosses
+from skcnn.inspection import FeatureMapsDisplay, RobustnessDisplay, SaliencyDisplay, saliency
 
 METHODS = ("gradient", "integrated_gradients", "grad_cam", "occlusion")
 LETTERS = {"size": 24, "translation": 0.1, "rotation": 30, "scaling": 0.2, "noise": 0.2}

@@ -7,7 +7,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 
-from skcnn import ConvNetClassifier, ConvNetSearchCV, RandomRotation
+from skcnn import ConvNetClassifier
+from skcnn.augmentation import RandomRotation
+from skcnn.model_selection import ConvNetSearchCV
 
 SMALL = {"multiply_accumulates": 400_000}  # of one sample; each trial takes a second
 

@@ -22,17 +22,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
-from skcnn._classifier import ConvNetClassifier
-from skcnn._comparison import compare_models
-from skcnn._comparison_display import ModelComparisonDisplay
-from skcnn._displays import TrainingHistoryDisplay
-from skcnn._errors import MissingDependencyError
-from skcnn._inspection_display import FeatureMapsDisplay, FiltersDisplay
-from skcnn._model_comparison import ModelComparison
-from skcnn._saliency_display import SaliencyDisplay
-from skcnn._search import ConvNetSearchCV
-from skcnn._search_display import SearchDisplay
-from skcnn._top_losses_display import TopLossesDisplay
+from skcnn._convnet.classifier import ConvNetClassifier
+from skcnn.comparison._compare import compare_models
+from skcnn.comparison._model_comparison import ModelComparison
+from skcnn.comparison._plot import ModelComparisonDisplay
+from skcnn.exceptions import MissingDependencyError
+from skcnn.inspection._plot.feature_maps import FeatureMapsDisplay, FiltersDisplay
+from skcnn.inspection._plot.history import TrainingHistoryDisplay
+from skcnn.inspection._plot.saliency import SaliencyDisplay
+from skcnn.inspection._plot.top_losses import TopLossesDisplay
+from skcnn.model_selection._plot import SearchDisplay
+from skcnn.model_selection._search import ConvNetSearchCV
 
 # Of the search: few and small, for it to last seconds. The net itself has 347,392 of these.
 N_SEARCHED, SEARCH_EPOCHS = 600, 4

@@ -14,19 +14,50 @@ Examples
 Layer 'conv_1' (number 1
 """
 
-from skcnn._errors import (
-    ArchitectureError,
-    ComparisonWarning,
-    FrozenAugmentationWarning,
-    InputLayoutWarning,
-    InputScaleWarning,
-    InputShapeError,
-    LeakageWarning,
-    MissingDependencyError,
-    RareClassWarning,
-    SkcnnError,
-    TrainingDivergedError,
-)
+
+class SkcnnError(Exception):
+    """Base class of every exception that skcnn defines."""
+
+
+class ArchitectureError(SkcnnError, ValueError):
+    """A network description is invalid or does not fit its input."""
+
+
+class InputShapeError(SkcnnError, ValueError):
+    """``X`` has a shape that cannot be read as the expected images or signals."""
+
+
+class TrainingDivergedError(SkcnnError, ValueError):
+    """The training loss became infinite or NaN."""
+
+
+class MissingDependencyError(SkcnnError, ImportError):
+    """An optional dependency is needed and not installed."""
+
+
+class InputLayoutWarning(UserWarning):
+    """The axes of ``X`` look as if they were meant in another order."""
+
+
+class InputScaleWarning(UserWarning):
+    """``X`` at predict lies on another scale than ``X`` at fit."""
+
+
+class RareClassWarning(UserWarning):
+    """A class is too small to be represented in the validation set."""
+
+
+class LeakageWarning(UserWarning):
+    """Copies of a sample may be on both sides of a split, and scores be too good."""
+
+
+class FrozenAugmentationWarning(UserWarning):
+    """An augmented array was turned into one draw, the same for all epochs."""
+
+
+class ComparisonWarning(UserWarning):
+    """The design of a comparison cannot decide what it is asked."""
+
 
 __all__ = [
     "ArchitectureError",

@@ -1,18 +1,27 @@
 """Settings that must be in place before scikit-learn and scipy are imported; shared fixtures."""
 
 import os
+import sys
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or one of scikit-learn's checks is skipped
 os.environ.setdefault("MPLBACKEND", "Agg")
 
-import postgres
 import pytest
+
+from tests.helpers import postgres
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture
 def children():
     """Start children by ``children(function, *args)``; they are gone after the test."""
-    from test_study_storage import Child
+    from tests.helpers.processes import Child
 
     started = []
 

@@ -17,7 +17,8 @@ from sklearn.utils._param_validation import StrOptions
 
 import skcnn
 from skcnn import layers
-from skcnn._augmentation import Augmentation
+from skcnn.augmentation._base import Augmentation
+from tests.helpers.public import BY_NAME, FUNCTIONS, MODULES, PUBLIC, PUBLIC_CLASSES
 
 ROOT = Path(skcnn.__file__).parents[1]
 PAGES = sorted(
@@ -27,30 +28,33 @@ PAGES = sorted(
     ]
 )
 LAYERS = [getattr(layers, name) for name in layers.__all__]
-CLASSES = [
-    *(thing for name in skcnn.__all__ if inspect.isclass(thing := getattr(skcnn, name))),
-    *LAYERS,
-]
+CLASSES = [cls for cls in PUBLIC_CLASSES if not issubclass(cls, Exception)]
 ESTIMATORS = [cls for cls in CLASSES if issubclass(cls, BaseEstimator)]
 AUGMENTATIONS = [cls for cls in ESTIMATORS if issubclass(cls, Augmentation)]
-FUNCTIONS = [thing for name in skcnn.__all__ if inspect.isfunction(thing := getattr(skcnn, name))]
 FEW = {"filters": 2, "hidden_units": (), "max_epochs": 1}
 # What an estimator is made with where its defaults do not do.
 ARGUMENTS = {
     skcnn.ConvNetClassifier: FEW,
     skcnn.ConvNetRegressor: FEW,
-    skcnn.Augmented: {"estimator": GaussianNB(), "augmentation": skcnn.RandomFlip()},
-    skcnn.RandomChoice: {"augmentations": [skcnn.RandomFlip()]},
-    skcnn.ConvNetSearchCV: {"estimator": skcnn.ConvNetClassifier(**FEW), "n_trials": 1, "cv": 2},
+    skcnn.augmentation.Augmented: {
+        "estimator": GaussianNB(),
+        "augmentation": skcnn.augmentation.RandomFlip(),
+    },
+    skcnn.augmentation.RandomChoice: {"augmentations": [skcnn.augmentation.RandomFlip()]},
+    skcnn.model_selection.ConvNetSearchCV: {
+        "estimator": skcnn.ConvNetClassifier(**FEW),
+        "n_trials": 1,
+        "cv": 2,
+    },
 }
 # Parameters whose constraints are scikit-learn's own entries, which tell less.
 SKLEARNS_OWN = ("random_state", "scoring", "cv")
 # Parameters that are in no table of constraints: code of their own checks them.
 CHECKED_BY_CODE = [
-    (skcnn.RandomTranslation, "axis"),
-    (skcnn.RandomShear, "axis"),
-    (skcnn.RandomFlip, "axis"),
-    (skcnn.RandomChoice, "augmentations"),
+    (skcnn.augmentation.RandomTranslation, "axis"),
+    (skcnn.augmentation.RandomShear, "axis"),
+    (skcnn.augmentation.RandomFlip, "axis"),
+    (skcnn.augmentation.RandomChoice, "augmentations"),
 ]
 
 
@@ -68,7 +72,9 @@ METHODS = [
     for method in dict.fromkeys(m for cls in CLASSES for m in public_methods(cls))
 ]
 # The shape methods of layers share their meaning, told once by LayerSpec.
-SPECIFICATIONS = ("skcnn._layers", "skcnn._window_layers", "skcnn._blocks")
+SPECIFICATIONS = tuple(
+    f"skcnn.layers.{name}" for name in ("_base", "_basic", "_windows", "_blocks")
+)
 METHODS_WITH_SECTIONS = [p for p in METHODS if p.values[0].__module__ not in SPECIFICATIONS]
 
 
@@ -289,18 +295,13 @@ def read(page):
     return page.read_text(encoding="utf-8")
 
 
-def public_module(name):
-    return {"skcnn": skcnn, "skcnn.layers": layers}.get(name)
-
-
 PAGE_IDS = [str(page.relative_to(ROOT)) for page in PAGES]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=PAGE_IDS)
 def test_pages_import_public_names_only(page):
     for module, names in re.findall(r"from (skcnn[\w.]*) import ([\w, ]+)", read(page)):
-        assert public_module(module) is not None, module
-        unknown = {name.strip() for name in names.split(",")} - {*public_module(module).__all__}
+        unknown = {name.strip() for name in names.split(",")} - {*MODULES[module].__all__}
         assert not unknown, module
 
 
@@ -313,11 +314,15 @@ def test_pages_mention_existing_public_names_only(page):
             thing = getattr(thing, name)
 
 
+def by_address(address):
+    package, _, name = address.rpartition(".")
+    return getattr(MODULES[package], name)
+
+
 def test_the_index_lists_every_public_name():
-    text = read(ROOT / "docs" / "index.md")
-    assert set(skcnn.__all__) <= set(re.findall(r"`skcnn\.(\w+)`", text))
-    line = next(line for line in text.splitlines() if "`skcnn.layers`" in line)
-    assert {*layers.__all__} - {"LayerSpec"} <= set(re.findall(r"`(\w+)`", line))
+    listed = set(re.findall(r"`(skcnn(?:\.\w+)+)`", read(ROOT / "docs" / "index.md")))
+    assert {*MODULES} - {"skcnn"} <= listed
+    assert {by_address(name) for name in listed - {*MODULES}} == {*PUBLIC.values()}
 
 
 def anchors(text):
@@ -346,7 +351,7 @@ def test_examples_end_with_a_blank_line_before_the_fence(page):
 def table_of_augmentations():
     """Return {class: (cell of parameters, cell of what it takes)} of the page's table."""
     rows = re.findall(r"^\| `(\w+)` \| (.+) \| (.+) \|$", read(ROOT / "docs/augmentation.md"), re.M)
-    return {getattr(skcnn, name): cells for name, *cells in rows if hasattr(skcnn, name)}
+    return {BY_NAME[name]: cells for name, *cells in rows if name in BY_NAME}
 
 
 def test_the_table_of_augmentations_has_all_of_them():
@@ -366,7 +371,9 @@ def test_the_table_of_augmentations_has_the_defaults(cls):
     assert set(parameters) - set(told) <= shared
 
 
-@pytest.mark.parametrize("cls", [c for c in AUGMENTATIONS if c is not skcnn.RandomChoice])
+@pytest.mark.parametrize(
+    "cls", [c for c in AUGMENTATIONS if c is not skcnn.augmentation.RandomChoice]
+)
 def test_the_table_of_augmentations_tells_what_they_take(cls):
     augmentation = cls(**ARGUMENTS.get(cls, {}))
     _, cell = table_of_augmentations()[cls]
@@ -386,7 +393,7 @@ EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 def test_example_scripts_import_public_names_only(path):
     for node in ast.walk(ast.parse(read(path))):
         if isinstance(node, ast.ImportFrom) and node.module.startswith("skcnn"):
-            assert {a.name for a in node.names} <= {*public_module(node.module).__all__}
+            assert {a.name for a in node.names} <= {*MODULES[node.module].__all__}
 
 
 @pytest.mark.slow

@@ -1,9 +1,10 @@
-"""Who may import whom, and what `import skcnn` must not bring along."""
+"""The order of the packages, no cycles, sizes; what `import skcnn` must not bring along."""
 
 import ast
 import re
 import subprocess
 import sys
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -13,191 +14,137 @@ import skcnn
 PACKAGE = Path(skcnn.__file__).parent
 ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 
-# A module imports only from modules before its own.
+# A package imports only from packages before its own.
 ORDER = [
-    "_errors",
     "exceptions",
-    "_shapes",
-    "_fields",
-    "_layers",
-    "_window_layers",
-    "_blocks",
+    "_utils",
     "layers",
-    "_mapped_rows",
-    "_images",
-    "_validation",
-    "_targets",
-    "_modules",
-    "_pair_pooling",
+    "_data",
     "_network",
-    "_joint_network",
-    "_automatic",
-    "_architectures",
-    "_search_space",
-    "_summary",
-    "_device",
-    "_memory",
-    "_draws",
-    "_image_ops",
-    "_augmenter",
-    "_batches",
-    "_whitening",
-    "_losses",
-    "_eager_optimizers",
-    "_optimization",
-    "_progress",
-    "_monitor",
-    "_strands",
-    "_inference_steps",
-    "_inference",
-    "_engine",
-    "_joint_training",
-    "_parameters",
-    "_kernels",
-    "_kernel_filter",
-    "_lazy",
-    "_augmentation",
-    "_affine",
-    "_geometric",
-    "_intensity",
-    "_mixing",
-    "_policies",
-    "_views",
-    "_builder",
-    "_base",
-    "_recipes",
-    "_classifier",
-    "_regressor",
-    "_augmented",
-    "_pipelines",
-    "_search_callbacks",
-    "_folds",
-    "_lockstep",
-    "_evaluation",
-    "_network_size",
-    "_param_space",
-    "_study_storage",
-    "_samplers",
-    "_search_results",
-    "_study",
-    "_trials",
-    "_search_plan",
-    "_search_workers",
-    "_search",
-    "_paired_tests",
-    "_comparison_runs",
-    "_comparison_report",
-    "_model_comparison",
-    "_comparison",
-    "_dataset_comparison",
-    "_inspection",
-    "_saliency",
-    "_rate_range",
-    "_robustness",
-    "_datasets",
-    "_displays",
-    "_pictures",
-    "_inspection_display",
-    "_saliency_display",
-    "_augmentation_display",
-    "_top_losses_display",
-    "_architecture_display",
-    "_learning_rate_display",
-    "_robustness_display",
-    "_search_display",
-    "_comparison_display",
+    "augmentation",
+    "_training",
+    "_convnet",
+    "_plotting",
+    "preprocessing",
+    "datasets",
+    "model_selection",
+    "comparison",
+    "inspection",
     "__init__",
     "__main__",
 ]
-# Imported in one room only, inside a function.
-ROOMS = {"matplotlib": "_displays", "rich": "_progress", "tqdm": "_progress"}
-# The wing of the studies: it imports Optuna, others import it inside functions.
-OPTUNA_WING = [
-    "_search_plan",
-    "_param_space",
-    "_study_storage",
-    "_samplers",
-    "_study",
-    "_trials",
-    "_search_workers",
+# Imported in one module only, inside a function.
+IMPORTED_ONCE = {
+    "matplotlib": "skcnn._plotting.axes",
+    "rich": "skcnn._utils.progress",
+    "tqdm": "skcnn._utils.progress",
+}
+# The modules that import Optuna; others import these inside functions.
+WITH_OPTUNA = [
+    "skcnn.model_selection._param_space",
+    "skcnn.model_selection._pruners",
+    "skcnn.model_selection._samplers",
+    "skcnn.model_selection._running.",
 ]
 NEVER_AT_IMPORT = ["matplotlib", "optuna", "torchvision", "timm"]
+MOST_MODULES, MOST_LINES = 20, 500
+
+
+def name_of(path):
+    parts = ["skcnn", *path.relative_to(PACKAGE).with_suffix("").parts]
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+MODULES = pytest.mark.parametrize("module", FILES)
+
+
+def package_of(module):
+    return [*module.split("."), "__init__"][1]
 
 
 def parse(module):
-    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+    return ast.parse(FILES[module].read_text(encoding="utf-8"))
 
 
-def imports_of(tree):
-    """Return (dotted name, imported names) of all import statements, also nested ones."""
-    found = []
-    for node in ast.walk(tree):
+def is_for_types(node):
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+
+
+def statements(node, inside_functions):
+    """Yield all nodes that run, those inside of functions only where asked for."""
+    for child in ast.iter_child_nodes(node):
+        is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        if not is_for_types(child) and (inside_functions or not is_function):
+            yield child
+            yield from statements(child, inside_functions)
+
+
+def imports_of(module, inside_functions=True):
+    """Return the dotted names that a module imports, as precisely as the files tell."""
+    found = set()
+    for node in statements(parse(module), inside_functions):
         if isinstance(node, ast.Import):
-            found += [(alias.name, ()) for alias in node.names]
+            found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"line {node.lineno}: relative import"
-            found.append((node.module, tuple(alias.name for alias in node.names)))
+            inside = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in FILES else node.module for name in inside}
     return found
 
 
-def own_imports(module):
-    """Return the package's modules that `module` imports."""
-    found = set()
-    for name, names in imports_of(parse(module)):
-        root, _, rest = name.partition(".")
-        if root == "skcnn":
-            inside = {rest} if rest else {n if n in ORDER else "__init__" for n in names}
-            found |= inside or {"__init__"}
-    return found
+def top_level(names):
+    return {name.partition(".")[0] for name in names}
 
 
-def top_level_packages(tree):
-    return {name.partition(".")[0] for name, _ in imports_of(tree)}
+def test_every_package_has_its_place():
+    assert {package_of(module) for module in FILES} == {*ORDER}
 
 
-def test_every_file_has_its_place():
-    assert sorted(ORDER) == sorted(path.stem for path in PACKAGE.glob("*.py"))
-    assert not list(PACKAGE.glob("*/*.py")), "the package is flat"
+@MODULES
+def test_imports_follow_the_order_of_packages(module):
+    own = package_of(module)
+    allowed = {*ORDER[: ORDER.index(own) + 1]}
+    imported = {package_of(name) for name in imports_of(module) if name in FILES}
+    assert imported <= allowed
 
 
-@pytest.mark.parametrize("module", ORDER)
-def test_imports_point_upward(module):
-    above = set(ORDER[: ORDER.index(module)])
-    assert own_imports(module) <= above
+def test_no_module_imports_itself_by_way_of_others():
+    graph = {module: imports_of(module) & {*FILES} for module in FILES}
+    assert [*TopologicalSorter(graph).static_order()]  # raises CycleError
+
+
+@MODULES
+def test_a_package_does_not_import_its_own_public_names(module):
+    folder = FILES[module].parent
+    if folder != PACKAGE and FILES[module].name != "__init__.py":
+        assert name_of(folder) not in imports_of(module)
 
 
 def test_the_documented_order_is_the_enforced_one():
     text = ARCHITECTURE.read_text(encoding="utf-8")
-    section = text.split("## Files, in dependency order")[1].split("\n## ")[0]
+    section = text.split("## Packages, in the order of imports")[1].split("\n## ")[0]
     assert re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE) == ORDER
 
 
-@pytest.mark.parametrize("library", ROOMS)
-def test_optional_libraries_are_imported_in_one_room(library):
-    rooms = [module for module in ORDER if library in top_level_packages(parse(module))]
-    assert rooms == [ROOMS[library]]
+def test_no_folder_is_crowded_and_no_module_is_long():
+    folders = [path.parent for path in FILES.values()]
+    assert {name_of(f): n for f in {*folders} if (n := folders.count(f)) > MOST_MODULES} == {}
+    lengths = {m: len(path.read_text(encoding="utf-8").splitlines()) for m, path in FILES.items()}
+    assert {module: n for module, n in lengths.items() if n > MOST_LINES} == {}
 
 
-def outside_functions(node):
-    """Yield all nodes that run when the module is imported."""
-    for child in ast.iter_child_nodes(node):
-        for_types_only = isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"
-        inside = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
-        if not inside and not for_types_only:
-            yield child
-            yield from outside_functions(child)
+@pytest.mark.parametrize("library", IMPORTED_ONCE)
+def test_optional_libraries_are_imported_in_one_module(library):
+    importing = [module for module in FILES if library in top_level(imports_of(module))]
+    assert importing == [IMPORTED_ONCE[library]]
 
 
-@pytest.mark.parametrize("module", ORDER)
+@MODULES
 def test_optional_libraries_are_imported_inside_functions(module):
-    statements = [
-        node
-        for node in outside_functions(parse(module))
-        if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
-    allowed = {"optuna"} if module in OPTUNA_WING else set()
-    tree = ast.Module(body=statements, type_ignores=[])
-    assert top_level_packages(tree) & {*ROOMS, *NEVER_AT_IMPORT} <= allowed
+    at_import = top_level(imports_of(module, inside_functions=False))
+    allowed = {"optuna"} if module.startswith((*WITH_OPTUNA,)) else set()
+    assert at_import & {*IMPORTED_ONCE, *NEVER_AT_IMPORT} <= allowed
 
 
 def modules_after(code):
@@ -211,7 +158,7 @@ def modules_after(code):
 
 def test_importing_the_package_brings_no_optional_library():
     after = modules_after("import skcnn")
-    assert "skcnn._classifier" in after
+    assert "skcnn._convnet.classifier" in after
     assert not after & set(NEVER_AT_IMPORT)
     assert "skcnn.__main__" not in after
 

@@ -5,7 +5,6 @@ import sys
 from functools import partial
 
 import pytest
-from matplotlib import pyplot
 
 from skcnn import ConvNetClassifier
 from skcnn import __main__ as command_line
@@ -21,12 +20,6 @@ PLOTS = (
     "search_history",
 )
 PNG = b"\x89PNG\r\n\x1a\n"
-
-
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    pyplot.close("all")
 
 
 @pytest.fixture

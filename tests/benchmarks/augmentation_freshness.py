@@ -14,7 +14,8 @@ import pandas as pd
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from skcnn import Augmented, ConvNetClassifier, RandomAffine
+from skcnn import ConvNetClassifier
+from skcnn.augmentation import Augmented, RandomAffine
 
 
 def warp(random_state=None):

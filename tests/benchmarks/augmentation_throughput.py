@@ -19,8 +19,9 @@ import torch
 from scipy.ndimage import affine_transform
 from torch import library
 
-from skcnn import ConvNetClassifier, RandomAffine, RandomElastic, RandomFlip
-from skcnn._augmenter import Augmenter, Step
+from skcnn import ConvNetClassifier
+from skcnn.augmentation import RandomAffine, RandomElastic, RandomFlip
+from skcnn.augmentation._augmenter import Augmenter, Step
 
 DEGREES, SHIFT, ZOOM = 15, 0.1, 0.1
 N, SIDE, CHANNELS = 256, 32, 3

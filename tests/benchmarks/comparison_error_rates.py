@@ -18,7 +18,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from skcnn import compare_models
+from skcnn.comparison import compare_models
 
 N_SAMPLES, N_FEATURES, N_SEEN, SHIFT = 200, 25, 10, 0.35
 LEVEL = 0.05

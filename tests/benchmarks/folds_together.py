@@ -20,9 +20,9 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold
 
 from skcnn import ConvNetClassifier
-from skcnn._device import exact_kernels, resolve_device
-from skcnn._joint_training import advance_together
-from skcnn._strands import Strand
+from skcnn._training.joint_training import advance_together
+from skcnn._utils.device import exact_kernels, resolve_device
+from skcnn._utils.worker_threads import Strand
 
 CASES = {
     "digits, 4 filters": ((8, 8), {"filters": (4,), "hidden_units": (8,), "max_epochs": 4}),

@@ -22,13 +22,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.svm import SVC
 
-from skcnn import (
-    ConvNetClassifier,
-    ModelComparisonDisplay,
-    RandomAffine,
-    RandomElastic,
-    compare_models,
-)
+from skcnn import ConvNetClassifier
+from skcnn.augmentation import RandomAffine, RandomElastic
+from skcnn.comparison import ModelComparisonDisplay, compare_models
 
 N_MNIST = 10_000
 KINDS = ("differences", "fit_seconds")

@@ -15,7 +15,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 
-from skcnn import ConvNetClassifier, RandomAffine, RandomStroke, make_noughts_and_crosses
+from skcnn import ConvNetClassifier
+from skcnn.augmentation import RandomAffine, RandomStroke
+from skcnn.datasets import make_noughts_and_crosses
 
 NOISE = 0.05
 # Ranges that keep whole letters in the picture, except that "all at once" cuts off a few.

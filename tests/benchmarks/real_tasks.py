@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from skcnn import ConvNetClassifier, ConvNetRegressor, RandomAffine, RandomElastic
+from skcnn import ConvNetClassifier, ConvNetRegressor
+from skcnn.augmentation import RandomAffine, RandomElastic
 
 
 def timed(model, X_train, y_train, X_test, y_test):

@@ -31,7 +31,8 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from skcnn import ConvNetClassifier, ConvNetSearchCV
+from skcnn import ConvNetClassifier
+from skcnn.model_selection import ConvNetSearchCV
 
 CHOICES = {
     "filters": [(16,), (32,), (16, 32), (32, 64), ((32, 32), (64, 64)), (16, 32, 64)],

@@ -24,8 +24,8 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold
 
 from skcnn import ConvNetClassifier
-from skcnn._param_space import AutoSpace
-from skcnn._samplers import RacingPruner
+from skcnn.model_selection._param_space import AutoSpace
+from skcnn.model_selection._pruners import RacingPruner
 
 N_FOLDS, N_EPOCHS, N_TRIALS = 5, 15, 50
 PRUNERS = {

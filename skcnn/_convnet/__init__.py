@@ -1,0 +1,1 @@
+"""ConvNetClassifier and ConvNetRegressor."""

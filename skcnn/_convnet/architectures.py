@@ -1,0 +1,193 @@
+"""From constructor knobs or an architecture's name to layer specifications.
+
+Builds no module; the specifications are followed and built elsewhere.
+"""
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any
+
+from skcnn._convnet.automatic import auto_filters
+from skcnn._utils.validation import did_you_mean
+from skcnn.exceptions import ArchitectureError
+from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._basic import Activation, Dense, Dropout, Flatten, Normalize
+from skcnn.layers._blocks import follow, trace
+from skcnn.layers._shapes import per_axis
+from skcnn.layers._windows import Conv, Pool
+
+# The estimators' parameters that describe a network.
+KNOBS = (
+    "filters",
+    "kernel_size",
+    "stride",
+    "padding",
+    "padding_mode",
+    "pooling",
+    "pool_size",
+    "pool_stride",
+    "hidden_units",
+    "activation",
+    "normalization",
+    "dropout",
+    "conv_dropout",
+)
+
+
+def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:
+    """Return the convolutions' filters, one tuple for each block."""
+    if isinstance(filters, str) and filters == "auto":
+        filters = auto_filters(spatial)
+    blocks = filters if isinstance(filters, Iterable) else (filters,)
+    listed = [tuple(b) if isinstance(b, list | tuple) else (b,) for b in blocks]
+    for block in listed:
+        if not block or not all(_is_count(f) for f in block):
+            raise ArchitectureError(
+                "The 'filters' parameter must be 'auto', an integer >= 1 or a tuple with "
+                "one entry a block, an integer for one convolution or a tuple of "
+                f"integers for several, such as (32, (64, 64)). Got {filters!r}."
+            )
+    return listed
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+
+
+def _units_of_layers(hidden_units: object) -> tuple[int, ...]:
+    units = tuple(hidden_units) if isinstance(hidden_units, Iterable) else (hidden_units,)
+    if not all(_is_count(u) for u in units):
+        raise ArchitectureError(
+            "The 'hidden_units' parameter must be an integer >= 1 or a tuple of them, "
+            f"one for each hidden dense layer, () for none. Got {hidden_units!r}."
+        )
+    return units
+
+
+def _pool_where_there_is_room(
+    spatial: Shape, size: object, stride: object, kind: str
+) -> Pool | None:
+    """Return a pool that leaves axes of length one alone, None if all are."""
+    sizes = per_axis(size, len(spatial), "pool_size")
+    strides = sizes if stride is None else per_axis(stride, len(spatial), "pool_stride")
+    if max(spatial) == 1:
+        return None
+    return Pool(
+        tuple(k if n > 1 else 1 for k, n in zip(sizes, spatial, strict=True)),
+        stride=tuple(s if n > 1 else 1 for s, n in zip(strides, spatial, strict=True)),
+        kind=kind,
+    )
+
+
+def from_knobs(
+    input_shape: Shape,
+    *,
+    filters: object,
+    kernel_size: int | tuple[int, ...],
+    stride: int | tuple[int, ...],
+    padding: str | int | tuple[int, ...],
+    padding_mode: str,
+    pooling: str | None,
+    pool_size: int | tuple[int, ...],
+    pool_stride: int | tuple[int, ...] | None,
+    hidden_units: object,
+    activation: str,
+    normalization: str | None,
+    dropout: float,
+    conv_dropout: float,
+) -> tuple[LayerSpec, ...]:
+    """Return the layers that the estimators' architecture knobs describe.
+
+    A block is one or several convolutions, a pool and channel dropout; after the blocks
+    come the hidden dense layers. Convolutions and hidden dense layers are each followed
+    by normalisation and activation. Dropout
+    acts on the input of every dense layer, the closing one included.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(n_channels, *spatial)``.
+
+    Returns
+    -------
+    tuple of LayerSpec
+        Without the closing dense layer.
+    """
+    shape = input_shape
+    layers: list[LayerSpec] = []
+
+    def add(*new: LayerSpec) -> None:
+        nonlocal shape
+        layers.extend(new)
+        try:
+            shape = follow(new, shape)
+        except ArchitectureError:
+            trace((*layers, Flatten()), input_shape)  # raises it with the layer's name
+
+    def normalized(kind: type[Conv | Dense], size: int, **how: Any) -> tuple[LayerSpec, ...]:
+        if normalization is None:
+            return (kind(size, activation=activation, **how),)
+        # the normalisation brings its own offset
+        return (
+            kind(size, bias=False, **how),
+            Normalize(kind=normalization),
+            Activation(activation),
+        )
+
+    window = {
+        "kernel_size": kernel_size,
+        "stride": stride,
+        "padding": padding,
+        "padding_mode": padding_mode,
+    }
+    for block in _filters_of_blocks(filters, input_shape[1:]):
+        for n_filters in block:
+            add(*normalized(Conv, n_filters, **window))
+        if pooling is not None:
+            pool = _pool_where_there_is_room(shape[1:], pool_size, pool_stride, pooling)
+            if pool is not None:
+                add(pool)
+        if conv_dropout > 0:
+            add(Dropout(conv_dropout, channels=True))
+    units = _units_of_layers(hidden_units)
+    before_dense = (Dropout(dropout),) if dropout > 0 else ()
+    add(*before_dense, Flatten())
+    for n_units in units:
+        add(*normalized(Dense, n_units), *before_dense)
+    return tuple(layers)
+
+
+def lenet5(input_shape: Shape) -> tuple[LayerSpec, ...]:
+    """Return LeNet-5's layers: two convolutions, average pools, 120 and 84 neurons.
+
+    The first convolution keeps the size of inputs under 32 pixels, as the original's
+    padded 28x28 digits had it.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
+    recognition", Proceedings of the IEEE 86(11), 1998.
+    """
+    first = "same" if max(input_shape[1:]) < 32 else "valid"
+    return (
+        Conv(6, 5, padding=first, activation="tanh"),
+        Pool(2, kind="average"),
+        Conv(16, 5, padding="valid", activation="tanh"),
+        Pool(2, kind="average"),
+        Flatten(),
+        Dense(120, activation="tanh"),
+        Dense(84, activation="tanh"),
+    )
+
+
+NAMED = {"lenet5": lenet5}
+
+
+def named_architecture(name: str, input_shape: Shape) -> tuple[LayerSpec, ...]:
+    """Return the layers of a named architecture, without the closing dense layer."""
+    if name not in NAMED:
+        raise ArchitectureError(
+            f"The 'architecture' parameter must be one of {sorted(NAMED)}, a sequence of "
+            f"skcnn.layers or a callable. Got {name!r}.{did_you_mean(name, NAMED)}"
+        )
+    return NAMED[name](input_shape)

@@ -1,0 +1,122 @@
+"""From an estimator's parameters to its network, and the network as a table.
+
+Trains nothing; the parameters belong to the class that inherits from this one.
+"""
+
+from typing import Any
+
+import pandas as pd
+import torch
+from sklearn.exceptions import NotFittedError
+from torch import Tensor, nn
+
+from skcnn._convnet.architectures import KNOBS, from_knobs, named_architecture
+from skcnn._data.images import InputLayout
+from skcnn._data.validation import layout_of_shape, layout_with_channels
+from skcnn._network.modules import Standardize
+from skcnn._network.network import ConvNet, call_architecture, initialize_weights, wrap_callable
+from skcnn._network.summary import summarize_layers, summarize_module
+from skcnn._utils.random_state import private_random_state
+from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._blocks import TracedLayer, trace, with_output
+
+
+class NetworkBuilder:
+    """What the ConvNet estimators know of networks."""
+
+    architecture: Any
+    channels: str
+    input_shape: tuple[int, ...] | None
+    weight_init: str
+    n_outputs_: int
+    net_: Any
+    _layout: InputLayout
+    _rows: list[TracedLayer] | None
+
+    def _check_parameters(self) -> None:
+        raise NotImplementedError  # the estimator's
+
+    def __sklearn_is_fitted__(self) -> bool:
+        raise NotImplementedError  # the estimator's
+
+    def _layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
+        """Return the specifications from name, sequence or knobs."""
+        if isinstance(self.architecture, str):
+            return named_architecture(self.architecture, input_shape)
+        if self.architecture is not None:
+            return tuple(self.architecture)
+        return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
+
+    def _trace(self, input_shape: Shape, n_outputs: int) -> list[TracedLayer]:
+        return trace(with_output(self._layers(input_shape), n_outputs), input_shape)
+
+    def _make_module(
+        self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
+    ) -> tuple[nn.Module, list[TracedLayer] | None]:
+        """Return the module and, unless a callable made it, its traced layers."""
+        shape = layout.network_shape
+        if callable(self.architecture):
+            standardize = Standardize(*statistics, n_axes=len(layout.spatial))
+            module = wrap_callable(self.architecture, shape, self.n_outputs_, standardize)
+            return module, None
+        rows = self._trace(shape, self.n_outputs_)
+        net = ConvNet(rows, Standardize(*statistics, n_axes=max(len(layout.spatial), 2)))
+        generator = torch.Generator().manual_seed(seed)
+        initialize_weights(net, self.weight_init, generator)
+        return net, rows
+
+    def summary(
+        self, input_shape: tuple[int, ...] | None = None, n_outputs: int | None = None
+    ) -> pd.DataFrame:
+        """Return the network as a table.
+
+        Parameters
+        ----------
+        input_shape : tuple of int or None, default=None
+            Shape of a sample with its channel axis, placed as `channels` says: (28, 28,
+            1), or (100, 3) for signals. None takes the fitted shape, before fitting the
+            parameter `input_shape`, read as for flat rows.
+        n_outputs : int or None, default=None
+            Number of outputs. None takes the fitted number.
+
+        Returns
+        -------
+        DataFrame
+            Indexed by layer, with the columns type, output_shape (``(*spatial,
+            n_channels)``), output_size (values of a sample), kernel, parameters
+            (trainable ones) and multiply_accumulates (of one sample).
+
+        Raises
+        ------
+        NotFittedError
+            If the estimator is not fitted and a figure is missing.
+        """
+        self._check_parameters()
+        fitted = self.__sklearn_is_fitted__()
+        layout = self._summary_layout(input_shape)
+        n_outputs = n_outputs or (self.n_outputs_ if fitted else None)
+        if layout is None or n_outputs is None:
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet: summary needs "
+                "input_shape, with the channel axis, and n_outputs."
+            )
+        network_shape = layout.network_shape
+        if fitted and input_shape is None and n_outputs == self.n_outputs_:
+            if self._rows is not None:
+                return summarize_layers(self._rows)
+            return summarize_module(self.net_.module_.module, network_shape)
+        if not callable(self.architecture):
+            return summarize_layers(self._trace(network_shape, n_outputs))
+        with private_random_state(0, torch.device("cpu")):
+            module = call_architecture(self.architecture, network_shape, n_outputs)
+        return summarize_module(module, network_shape)
+
+    def _summary_layout(self, input_shape: tuple[int, ...] | None) -> InputLayout | None:
+        """Return the layout of the samples that `summary` describes, None without any."""
+        if input_shape is not None:
+            return layout_with_channels(input_shape, self.channels)
+        if self.__sklearn_is_fitted__():
+            return self._layout
+        if self.input_shape is not None:
+            return layout_of_shape(self.input_shape, self.channels)
+        return None

@@ -1,0 +1,382 @@
+"""ConvNetClassifier: labels to codes, outputs to probabilities.
+
+The training itself is in ``_base`` and ``_engine``.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+from scipy.special import expit, log_softmax
+from sklearn.base import ClassifierMixin
+from sklearn.callback import with_callbacks
+from sklearn.metrics import accuracy_score
+from sklearn.utils.multiclass import unique_labels
+from torch import nn
+
+from skcnn._convnet.base import BaseConvNet
+from skcnn._convnet.parameters import CLASSIFIER_CONSTRAINTS, CLASSIFIER_PARAMETERS, documented
+from skcnn._data.samples import SampleSet
+from skcnn._data.targets import ClassTargets, check_labels, class_weight_per_code
+from skcnn._training.losses import classification_loss
+
+
+@documented(CLASSIFIER_PARAMETERS)
+class ConvNetClassifier(ClassifierMixin, BaseConvNet):
+    """Convolutional network classifier for images, signals and volumes.
+
+    Blocks of convolution, normalisation, activation and pooling, then dense layers,
+    trained by mini-batch gradient descent on softmax (multilabel: sigmoid) outputs.
+
+    Parameters
+    ----------
+    <parameters>
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (n_classes,)
+        The class labels in sorted order; 0 to n_outputs - 1 for multilabel targets.
+    <attributes>
+
+    See Also
+    --------
+    ConvNetRegressor : The same network for numbers.
+    skcnn.layers : Layers for explicit architectures.
+
+    Notes
+    -----
+    Without augmentation a sample's weight means its repetition exactly: repeated samples
+    are merged and their weights summed. With it each repeated sample has draws of its
+    own. The order of the samples does not change the result.
+    Predictions for a sample are the same bits in any batch.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
+    recognition", Proceedings of the IEEE 86(11), 1998.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from sklearn.model_selection import train_test_split
+    >>> from skcnn import ConvNetClassifier
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X_train, X_test, y_train, y_test = train_test_split(X, y, random_state=0)
+    >>> model = ConvNetClassifier(input_shape=(8, 8), max_epochs=10, random_state=0)
+    >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.97
+    True
+    """
+
+    _parameter_constraints = CLASSIFIER_CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str = "last",
+        filters: Any = "auto",
+        kernel_size: int | tuple[int, ...] = 3,
+        stride: int | tuple[int, ...] = 1,
+        padding: str | int | tuple[int, ...] = "same",
+        padding_mode: str = "zeros",
+        pooling: str | None = "max",
+        pool_size: int | tuple[int, ...] = 2,
+        pool_stride: int | tuple[int, ...] | None = None,
+        hidden_units: int | tuple[int, ...] = (128,),
+        activation: str = "relu",
+        normalization: str | None = "batch",
+        dropout: float = 0.25,
+        conv_dropout: float = 0.0,
+        weight_init: str = "he_normal",
+        architecture: Any = None,
+        loss: str = "cross_entropy",
+        label_smoothing: float = 0.0,
+        optimizer: str = "adamw",
+        learning_rate: str | float = "auto",
+        momentum: float = 0.9,
+        nesterov: bool = True,
+        weight_decay: str | float = "auto",
+        l1_penalty: float = 0.0,
+        lr_schedule: str = "one_cycle",
+        batch_size: str | int | None = "auto",
+        max_epochs: str | int = "auto",
+        class_weight: Any = None,
+        augmentation: Any = None,
+        augmentation_strength: float = 1.0,
+        test_time_augmentation: Any = None,
+        standardize: bool = True,
+        gradient_clip: float | None = None,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        callbacks: Any = None,
+        device: str = "auto",
+        precision: str = "auto",
+        n_threads: int | None = None,
+        compile: bool = False,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        super().__init__(
+            input_shape=input_shape,
+            channels=channels,
+            filters=filters,
+            kernel_size=kernel_size,
+            stride=stride,
+            padding=padding,
+            padding_mode=padding_mode,
+            pooling=pooling,
+            pool_size=pool_size,
+            pool_stride=pool_stride,
+            hidden_units=hidden_units,
+            activation=activation,
+            normalization=normalization,
+            dropout=dropout,
+            conv_dropout=conv_dropout,
+            weight_init=weight_init,
+            architecture=architecture,
+            loss=loss,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            momentum=momentum,
+            nesterov=nesterov,
+            weight_decay=weight_decay,
+            l1_penalty=l1_penalty,
+            lr_schedule=lr_schedule,
+            batch_size=batch_size,
+            max_epochs=max_epochs,
+            augmentation=augmentation,
+            augmentation_strength=augmentation_strength,
+            test_time_augmentation=test_time_augmentation,
+            standardize=standardize,
+            gradient_clip=gradient_clip,
+            early_stopping=early_stopping,
+            validation_fraction=validation_fraction,
+            n_iter_no_change=n_iter_no_change,
+            tol=tol,
+            warm_start=warm_start,
+            callbacks=callbacks,
+            device=device,
+            precision=precision,
+            n_threads=n_threads,
+            compile=compile,
+            random_state=random_state,
+            verbose=verbose,
+        )
+        self.label_smoothing = label_smoothing
+        self.class_weight = class_weight
+
+    @with_callbacks
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Images, signals or volumes: NumPy array, DataFrame, tensor or memory map of
+            bytes, integers or floats.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            Class labels of any kind, or a 0/1 matrix for multilabel targets.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the samples; zero leaves a sample out. They also weigh the score of
+            a validation set that is split off.
+        X_val, y_val : array-like or None, default=None
+            Validation samples, for `history_` and early stopping. None splits off
+            `validation_fraction` if `early_stopping` is set.
+
+        Returns
+        -------
+        self : ConvNetClassifier
+            The fitted estimator.
+
+        Raises
+        ------
+        ArchitectureError
+            If the network does not fit its input.
+        TrainingDivergedError
+            If the loss becomes infinite or NaN.
+        """
+        return self._train(X, y, sample_weight, X_val, y_val)
+
+    @with_callbacks
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Train for one epoch on this part of the data, at a constant learning rate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            As for `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_labels)
+            As for `fit`.
+        classes : array-like of shape (n_classes,) or None, default=None
+            All labels that will ever come; needed in the first call unless the targets
+            are multilabel.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the samples, relative to each other within this call.
+
+        Returns
+        -------
+        self : ConvNetClassifier
+            The estimator, one epoch further.
+        """
+        self._check_parameters()
+        one_column = np.ndim(y) < 2 or np.shape(y)[1] == 1
+        if classes is None and not self.__sklearn_is_fitted__() and one_column:
+            raise ValueError("classes must be passed on the first call to partial_fit.")
+        return self._train(X, y, sample_weight, classes=classes, incremental=True)
+
+    def _read_targets(
+        self, y: Any, weights: np.ndarray | None, n_samples: int, classes: Any, fresh: bool
+    ) -> np.ndarray:
+        labels, multilabel = check_labels(y, n_samples)
+        if fresh:
+            self._targets = self._learn_classes(labels, multilabel, weights, classes)
+            self.classes_ = self._targets.classes
+            self.n_outputs_ = len(self.classes_)
+        elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
+            raise ValueError(
+                f"classes={classes!r} is not the same as on the last call to partial_fit, "
+                f"{self.classes_}."
+            )
+        if multilabel != self._targets.multilabel:
+            kinds = ("single labels", "a multilabel indicator matrix")
+            raise ValueError(
+                f"y is {kinds[multilabel]}, but the classifier was fitted on "
+                f"{kinds[self._targets.multilabel]}."
+            )
+        if multilabel and labels.shape[1] != self.n_outputs_:
+            raise ValueError(
+                f"y has {labels.shape[1]} labels, but the classifier was fitted on "
+                f"{self.n_outputs_}."
+            )
+        return self._targets.encode(labels, weights)
+
+    def _learn_classes(
+        self, labels: np.ndarray, multilabel: bool, weights: np.ndarray | None, classes: Any
+    ) -> ClassTargets:
+        if multilabel:
+            return ClassTargets(np.arange(labels.shape[1]), multilabel=True)
+        if classes is not None:
+            present = unique_labels(classes)
+        else:
+            present = np.unique(labels if weights is None else labels[weights > 0])
+        if len(present) < 2:
+            raise ValueError(
+                f"{type(self).__name__} needs samples of at least 2 classes in the data, "
+                f"but the data contains only one class: {present.tolist()[0]!r}."
+            )
+        return ClassTargets(present, multilabel=False)
+
+    def _finish_targets(self, samples: SampleSet, *, fresh: bool, training: bool) -> SampleSet:
+        factors = class_weight_per_code(
+            self.class_weight if training else None,
+            self._targets,
+            samples.targets,
+            samples.weights,
+        )
+        weights = samples.weights
+        if factors is not None:
+            each = factors[samples.targets]
+            weights = each if weights is None else weights * each
+            if not weights.all():  # a class of weight zero is left out
+                kept = np.flatnonzero(weights)
+                samples, weights = samples.select(kept), weights[kept]
+        return samples.with_weights(weights)
+
+    @property
+    def _stratified(self) -> bool:
+        return not self._targets.multilabel
+
+    def _make_loss(self) -> nn.Module:
+        return classification_loss(self.loss, self._targets.multilabel, self.label_smoothing)
+
+    def _score_outputs(self, outputs: np.ndarray, samples: SampleSet) -> float:
+        predicted = outputs > 0 if self._targets.multilabel else outputs.argmax(1)
+        return float(accuracy_score(samples.targets, predicted, sample_weight=samples.weights))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the most probable label of each sample.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Samples of the shape seen at fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_labels)
+            Labels, or for multilabel targets 1 where the probability exceeds a half.
+        """
+        outputs = self._outputs(X)
+        if self._targets.multilabel:
+            return (outputs > 0).astype(int)
+        return self.classes_[outputs.argmax(1)]
+
+    def decision_function(self, X: Any) -> np.ndarray:
+        """Return the logits.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Samples of the shape seen at fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes) or (n_samples,)
+            For two classes the log-odds of the second.
+        """
+        outputs = self._outputs(X)
+        if len(self.classes_) == 2 and not self._targets.multilabel:
+            return outputs[:, 1] - outputs[:, 0]
+        return outputs
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """Return the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Samples of the shape seen at fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Columns in the order of `classes_`; rows sum to one, except for multilabel
+            targets, where each label has its own probability.
+        """
+        outputs = self._outputs(X)
+        return expit(outputs) if self._targets.multilabel else _softmax(outputs)
+
+    def predict_log_proba(self, X: Any) -> np.ndarray:
+        """Return the logarithm of the probability of each class.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Samples of the shape seen at fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_classes)
+            Natural logarithms.
+        """
+        outputs = self._outputs(X)
+        if self._targets.multilabel:
+            return -np.logaddexp(0, -outputs)
+        return log_softmax(outputs, axis=1)
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the estimator's tags."""
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+def _softmax(outputs: np.ndarray) -> np.ndarray:
+    """Return scipy's softmax of each row, bit for bit, without its way there: 20 us."""
+    powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
+    powers /= powers.sum(axis=1, keepdims=True)
+    return powers

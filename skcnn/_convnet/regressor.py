@@ -1,0 +1,165 @@
+"""ConvNetRegressor: numbers to standardised targets and back.
+
+The training itself is in ``_base`` and ``_engine``.
+"""
+
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.callback import with_callbacks
+from sklearn.metrics import r2_score
+from torch import nn
+
+from skcnn._convnet.base import BaseConvNet
+from skcnn._convnet.parameters import REGRESSOR_PARAMETERS, documented
+from skcnn._data.samples import SampleSet
+from skcnn._data.targets import check_numbers
+from skcnn._training.losses import RegressionLoss
+
+
+@documented(REGRESSOR_PARAMETERS)
+class ConvNetRegressor(RegressorMixin, BaseConvNet):
+    """Convolutional network regressor for images, signals and volumes.
+
+    The network of :class:`ConvNetClassifier` with linear outputs, one or several.
+
+    Parameters
+    ----------
+    <parameters>
+
+    Attributes
+    ----------
+    <attributes>
+
+    See Also
+    --------
+    ConvNetClassifier : The same network for classes.
+
+    Notes
+    -----
+    Targets are standardised for training, each output to mean 0 and standard deviation
+    1; losses in `history_` are in these units, predictions in the units of `y`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn import ConvNetRegressor
+    >>> rng = np.random.default_rng(0)
+    >>> column = rng.integers(0, 8, size=400)
+    >>> X = rng.normal(scale=0.1, size=(400, 8, 8))
+    >>> X[np.arange(400), :, column] += 1.0
+    >>> model = ConvNetRegressor(max_epochs=20, random_state=0).fit(X[:300], column[:300])
+    >>> model.score(X[300:], column[300:]) > 0.9
+    True
+    """
+
+    @with_callbacks
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+    ) -> Self:
+        """Train the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Images, signals or volumes: NumPy array, DataFrame, tensor or memory map of
+            bytes, integers or floats.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            Numbers.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the samples; zero leaves a sample out. They also weigh the score of
+            a validation set that is split off.
+        X_val, y_val : array-like or None, default=None
+            Validation samples, for `history_` and early stopping. None splits off
+            `validation_fraction` if `early_stopping` is set.
+
+        Returns
+        -------
+        self : ConvNetRegressor
+            The fitted estimator.
+
+        Raises
+        ------
+        ArchitectureError
+            If the network does not fit its input.
+        TrainingDivergedError
+            If the loss becomes infinite or NaN.
+        """
+        return self._train(X, y, sample_weight, X_val, y_val)
+
+    @with_callbacks
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Train for one epoch on this part of the data, at a constant learning rate.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            As for `fit`.
+        y : array-like of shape (n_samples,) or (n_samples, n_outputs)
+            As for `fit`; the first call settles how targets are standardised.
+        sample_weight : array-like of shape (n_samples,) or None, default=None
+            Weights of the samples, relative to each other within this call.
+
+        Returns
+        -------
+        self : ConvNetRegressor
+            The estimator, one epoch further.
+        """
+        return self._train(X, y, sample_weight, incremental=True)
+
+    def _read_targets(
+        self, y: Any, weights: np.ndarray | None, n_samples: int, classes: Any, fresh: bool
+    ) -> np.ndarray:
+        numbers = check_numbers(y, n_samples)
+        shape = numbers.shape[1:]
+        if fresh:
+            self._target_shape = shape
+            self.n_outputs_ = shape[0] if shape else 1
+        elif shape != self._target_shape:
+            raise ValueError(
+                f"y has shape {numbers.shape}, but {type(self).__name__} was fitted on "
+                f"targets of shape {('n_samples', *self._target_shape)}."
+            )
+        return numbers
+
+    def _finish_targets(self, samples: SampleSet, *, fresh: bool, training: bool) -> SampleSet:
+        if fresh:
+            mean = np.average(samples.targets, axis=0, weights=samples.weights)
+            variance = np.average((samples.targets - mean) ** 2, axis=0, weights=samples.weights)
+            std = np.sqrt(variance)
+            self._target_mean = mean
+            self._target_scale = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
+        scaled = (samples.targets - self._target_mean) / self._target_scale
+        return samples.with_targets(scaled.astype(np.float32)).with_weights(samples.weights)
+
+    def _make_loss(self) -> nn.Module:
+        return RegressionLoss(self.loss)
+
+    def _score_outputs(self, outputs: np.ndarray, samples: SampleSet) -> float:
+        if len(samples) < 2:
+            return float("nan")
+        expected = samples.targets.reshape(outputs.shape)
+        return float(r2_score(expected, outputs, sample_weight=samples.weights))
+
+    def predict(self, X: Any) -> np.ndarray:
+        """Return the predicted numbers, in the units of the training targets.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Samples of the shape seen at fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples,) or (n_samples, n_outputs)
+            As `y` was at fit.
+        """
+        outputs = self._outputs(X).reshape(-1, *self._target_shape)
+        return outputs * self._target_scale + self._target_mean
+
+    def __sklearn_tags__(self) -> Any:
+        """Return the estimator's tags."""
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags

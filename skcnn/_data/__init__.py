@@ -1,0 +1,1 @@
+"""From X and y to samples: the input gates."""

@@ -1,0 +1,1 @@
+"""From layer specifications to torch modules and their predictions."""

@@ -1,0 +1,1 @@
+"""Axes, legends and grids of pictures for the displays."""

@@ -1,0 +1,186 @@
+"""Grids of pictures and curves inside one matplotlib Axes.
+
+A grid's cells are one unit wide; the y axis points down. Imports no matplotlib: it is
+given axes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skcnn._data.images import Images, InputLayout
+from skcnn._data.validation import read_samples
+from skcnn._plotting.axes import new_axes
+
+GAP = 0.06  # between pictures, in their widths
+CELL_INCHES = 1.0
+CURVE_HEIGHT = 0.6  # of a signal's cell, in its width
+MOST_STRETCHED = 4.0  # of a cell, either way
+
+
+class PictureGrid:
+    """Rows and columns of equal cells in one Axes.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Number of cells.
+    sample_shape : tuple of int
+        ``(n_channels, *spatial)`` of what is drawn; the cells have its aspect.
+    ax : matplotlib Axes or None
+        Where to draw. None makes a figure of the grid's size.
+    gaps : (float, float), default=(0.06, 0.06)
+        Room between columns and between rows, in the width of a cell; more for titles.
+    cell_inches : float, default=1.0
+        Width of a cell in a new figure.
+    label_inches : float, default=0.0
+        Room for labels beside the rows in a new figure.
+
+    Attributes
+    ----------
+    ax : matplotlib Axes
+        The axes.
+    height : float
+        Of a cell, in its width.
+
+    Raises
+    ------
+    MissingDependencyError
+        If `ax` is None and matplotlib is not installed.
+    """
+
+    def __init__(
+        self,
+        n_rows: int,
+        n_columns: int,
+        sample_shape: Sequence[int],
+        ax: Any = None,
+        *,
+        gaps: tuple[float, float] = (GAP, GAP),
+        cell_inches: float = CELL_INCHES,
+        label_inches: float = 0.0,
+    ) -> None:
+        is_signal = len(sample_shape) == 2
+        aspect = CURVE_HEIGHT if is_signal else sample_shape[-2] / sample_shape[-1]
+        self.height = float(np.clip(aspect, 1 / MOST_STRETCHED, MOST_STRETCHED))
+        self.n_rows, self.n_columns, self.gaps = n_rows, n_columns, gaps
+        width, depth = n_columns * (1 + gaps[0]), n_rows * (self.height + gaps[1])
+        if ax is None:
+            ax = new_axes(figsize=(cell_inches * width + label_inches, cell_inches * depth + 0.4))
+            if label_inches:  # at the edge, where the layout knows how wide the labels are
+                ax.set_anchor("NW")
+        self.ax = ax
+        ax.set_xlim(-gaps[0], width)
+        ax.set_ylim(depth, -gaps[1])
+        ax.set_aspect("equal")
+        ax.xaxis.tick_top()
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.tick_params(length=0)
+        for side in ax.spines.values():
+            side.set_visible(False)
+
+    def corner(self, row: int, column: int) -> tuple[float, float]:
+        """Return the upper left of a cell as x, y."""
+        return column * (1 + self.gaps[0]), row * (self.height + self.gaps[1])
+
+    def draw(
+        self, row: int, column: int, sample: np.ndarray, limits: tuple[float, float], **style: Any
+    ) -> None:
+        """Draw a sample in a cell, as `draw_sample` does."""
+        draw_sample(self.ax, sample, self.corner(row, column), self.height, limits, **style)
+
+    def title(self, row: int, column: int, text: str, **style: Any) -> None:
+        """Write above a cell, in its middle; the gap between rows must have the room."""
+        left, top = self.corner(row, column)
+        style = {"ha": "center", "va": "bottom", "fontsize": "small", **style}
+        self.ax.text(left + 0.5, top - 0.03, text, **style)
+
+    def set_labels(self, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> None:
+        """Label rows on the left and columns above; none for an empty sequence."""
+        x = [self.corner(0, i)[0] + 0.5 for i in range(len(columns))]
+        y = [self.corner(i, 0)[1] + self.height / 2 for i in range(len(rows))]
+        self.ax.set_xticks(x, columns)
+        self.ax.set_yticks(y, rows)
+
+
+def draw_sample(
+    ax: Any,
+    sample: np.ndarray,
+    corner: tuple[float, float],
+    height: float,
+    limits: tuple[float, float],
+    *,
+    cmap: str = "gray",
+    **style: Any,
+) -> None:
+    """Draw one sample one unit wide.
+
+    Parameters
+    ----------
+    ax : matplotlib Axes
+        With the y axis pointing down.
+    sample : ndarray of shape (n_channels, *spatial)
+        Three channels are drawn as colours, another number as its first channel; a signal
+        as curves, one colour a channel; of a volume the middle slice.
+    corner : (float, float)
+        The upper left.
+    height : float
+        Of the cell.
+    limits : (float, float)
+        The values of black and white, or of the lower and upper end of a curve.
+    cmap : str, default="gray"
+        Colours of a single channel.
+    **style
+        Of the image, or of the curves.
+    """
+    left, top = corner
+    low, high = limits
+    share = (sample - low) / ((high - low) or 1)
+    if sample.ndim == 2:
+        box = [top, top, top + height, top + height, top]
+        ax.plot([left, left + 1, left + 1, left, left], box, color="0.8", lw=0.5)
+        places = left + (np.arange(sample.shape[1]) + 0.5) / sample.shape[1]
+        for i, curve in enumerate(share):
+            line = {"color": f"C{i}", "lw": 1, **style}
+            ax.plot(places, top + height * (0.95 - 0.9 * curve), **line)
+        return
+    if sample.ndim == 4:
+        share = share[:, share.shape[1] // 2]
+    share = np.clip(share, 0, 1)
+    shown = np.moveaxis(share, 0, -1) if len(share) == 3 else share[0]
+    extent = (left, left + 1, top + height, top)
+    ax.imshow(shown, cmap=cmap, vmin=0, vmax=1, extent=extent, **style)
+
+
+def value_limits(samples: np.ndarray) -> tuple[float, float]:
+    """Return the smallest and largest value, the common scale of several pictures."""
+    return float(samples.min()), float(samples.max())
+
+
+def drawn_samples(X: Any, images: Images) -> np.ndarray:
+    """Return samples as they are drawn, (n_samples, n_channels, *spatial).
+
+    Parameters
+    ----------
+    X : array-like of shape (n_samples, ...)
+        As the estimator was given them: drawn where they have the shape that the network
+        reads. Numbers behind a scaler make no picture.
+    images : Images
+        The same as the network is given them, drawn otherwise.
+    """
+    layout = images.layout
+    try:
+        values, _ = read_samples(X, None, layout.channels, "drawn_samples", doubt=False)
+    except (TypeError, ValueError):  # words, missing or sparse values: earlier steps take them
+        values = None
+    if values is None or not layout.accepts(values.shape[1:]):
+        return images.as_batch(images.rows).numpy()
+    return channels_first(values, layout)
+
+
+def channels_first(values: np.ndarray, layout: InputLayout) -> np.ndarray:
+    """Return samples of any accepted shape as (n_samples, n_channels, *spatial)."""
+    images = values.reshape(len(values), *layout.shape)
+    return np.moveaxis(images, -1, 1) if layout.channels == "last" else images

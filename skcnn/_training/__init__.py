@@ -1,0 +1,1 @@
+"""Batches, losses, optimizers and the training loop."""

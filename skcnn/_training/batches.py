@@ -1,0 +1,103 @@
+"""From validated arrays to training batches: order, repetition, validation split, batches.
+
+Knows no network. Rows are put into an order that depends on their content alone and
+repeated rows are merged into one with their summed weight. So a sample's weight means
+exactly its repetition, and the order of the rows does not change the result.
+"""
+
+from collections.abc import Iterator
+from math import ceil
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from skcnn._data.samples import SampleSet
+from skcnn.augmentation._augmenter import Augmenter
+
+
+class BatchIterator:
+    """Batches of nearly equal size, selected by index on the training device.
+
+    Parameters
+    ----------
+    samples : SampleSet
+        What to iterate over.
+    batch_size : int
+        Largest number of samples in a batch; an epoch's samples are spread evenly over
+        ``ceil(n_samples / batch_size)`` batches.
+    device : torch.device
+        Where batches are wanted. Data lie there as a whole if they fit.
+    generator : torch.Generator or None, default=None
+        Shuffles every epoch anew; None keeps the order.
+    augmenter : Augmenter or None, default=None
+        Augments every batch, with other draws in every epoch. A sample's draws follow
+        from its place in `samples`, whatever batch it is in.
+    first_epoch : int, default=0
+        Number of the first pass, for the augmenter: one that goes on must not repeat its
+        draws.
+
+    Yields
+    ------
+    images : Tensor of shape (n_batch, n_channels, *spatial)
+    (targets, weights) : Tensor, Tensor or None
+    """
+
+    def __init__(
+        self,
+        samples: SampleSet,
+        batch_size: int,
+        device: torch.device,
+        generator: torch.Generator | None = None,
+        augmenter: Augmenter | None = None,
+        first_epoch: int = 0,
+    ) -> None:
+        self.next_epoch = first_epoch
+        self.augmenter = augmenter
+        self.n_samples = len(samples)
+        self.n_batches = ceil(len(samples) / batch_size)
+        self.largest_batch = ceil(len(samples) / self.n_batches)
+        self.device = device
+        self.generator = generator
+        self.images = samples.images.to(device) if _fits(samples, device) else samples.images
+        self.index = torch.from_numpy(samples.index).to(self.images.rows.device)
+        self.targets = torch.from_numpy(samples.targets).to(device)
+        self.weights = (
+            None
+            if samples.weights is None
+            else torch.from_numpy(samples.weights.astype(np.float32)).to(device)
+        )
+
+    def __len__(self) -> int:
+        return self.n_batches
+
+    def __iter__(self) -> Iterator[tuple[Tensor, tuple[Tensor, Tensor | None]]]:
+        if self.generator is None:
+            order = torch.arange(self.n_samples)
+        else:
+            order = torch.randperm(self.n_samples, generator=self.generator)
+        epoch, self.next_epoch = self.next_epoch, self.next_epoch + 1
+        on_device = order.to(self.device)
+        size, n_larger = divmod(self.n_samples, self.n_batches)
+        stop = 0
+        for number in range(self.n_batches):
+            start, stop = stop, stop + size + (number < n_larger)
+            places, part = order[start:stop], on_device[start:stop]
+            rows = self.index.index_select(0, part.to(self.index.device))
+            images = self.images.take(rows).to(self.device, non_blocking=True)
+            if self.images.mapped is not None:  # fetched while this batch trains
+                self.images.expect(self.index[order[stop : stop + size + 1]])
+            targets = self.targets.index_select(0, part)
+            weights = None if self.weights is None else self.weights.index_select(0, part)
+            if self.augmenter is None:
+                yield images, (targets, weights)
+            else:
+                yield self.augmenter.batch(images, targets, weights, places.numpy(), epoch)
+
+
+def _fits(samples: SampleSet, device: torch.device) -> bool:
+    """Return whether all images may lie on the device at once (half its free memory)."""
+    if device.type != "cuda":
+        return device.type == "cpu"
+    rows = samples.images.rows
+    return rows.numel() * rows.element_size() < torch.cuda.mem_get_info(device)[0] // 2

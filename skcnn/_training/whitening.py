@@ -1,0 +1,109 @@
+"""Kernels of whitening layers, from the training samples.
+
+Knows no estimator and trains nothing.
+"""
+
+from math import prod
+from typing import cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
+from torch import Tensor, nn
+
+from skcnn._data.samples import SampleSet
+from skcnn._network.modules import WhiteningConv2d, WhiteningConv3d
+
+MOST_SAMPLES = 5000
+MOST_PATCH_VALUES = 2**23  # in memory at a time
+EPSILON = 5e-4  # of the mean eigenvalue, added to each
+
+
+def set_whitening_kernels(module: nn.Module, train: SampleSet) -> None:
+    """Set the kernels of all whitening layers in `module`, in the order of its parts.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The network; layers before a whitening layer have their final initial weights.
+    train : SampleSet
+        The training samples, in content order: the first of them are as good as drawn.
+    """
+    for part in module.modules():
+        if isinstance(part, WhiteningConv2d | WhiteningConv3d):
+            _set_kernels(module, part, train)
+
+
+def _set_kernels(
+    module: nn.Module, part: WhiteningConv2d | WhiteningConv3d, train: SampleSet
+) -> None:
+    n_values = train.images.layout.n_values * prod(part.kernel_size)
+    n_samples, step = min(len(train), MOST_SAMPLES), max(MOST_PATCH_VALUES // n_values, 1)
+    index = torch.from_numpy(train.index[:n_samples])
+    weights = None if train.weights is None else torch.from_numpy(train.weights[:n_samples])
+    size = part.weight[0].numel()
+    moments = torch.zeros((size, size), dtype=torch.float64)
+    was_training = module.training
+    module.eval()
+    try:
+        for start in range(0, n_samples, step):
+            inputs = _inputs_of(part, module, train.images.take(index[start : start + step]))
+            moments += _second_moments(
+                inputs, part, None if weights is None else weights[start : start + step]
+            )
+    finally:
+        module.train(was_training)
+    total = n_samples if weights is None else float(weights.sum())
+    with torch.no_grad():
+        part.weight.copy_(_kernels(moments / total).reshape(part.weight.shape))
+
+
+class _ReachedError(Exception):
+    """The part has been reached: what comes after it is not computed."""
+
+
+def _inputs_of(part: nn.Module, module: nn.Module, images: Tensor) -> Tensor:
+    """Return what comes to `part` when `module` is applied to `images`."""
+    seen: list[Tensor] = []
+
+    def stop(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        seen.append(inputs[0])
+        raise _ReachedError
+
+    handle = part.register_forward_pre_hook(stop)
+    try:
+        with torch.inference_mode():
+            module(images)
+    except _ReachedError:
+        pass
+    finally:
+        handle.remove()
+    return seen[0]
+
+
+def _second_moments(
+    inputs: Tensor, part: WhiteningConv2d | WhiteningConv3d, weights: Tensor | None
+) -> Tensor:
+    """Return the weighted sum over samples of the mean products of the values of a patch."""
+    sides = cast(tuple[int, ...], part.padding)
+    padding = [p for side in reversed(sides) for p in (side, side)]
+    patches = F.pad(inputs, padding) if any(padding) else inputs
+    for axis, side in enumerate(part.kernel_size):
+        patches = patches.unfold(2 + axis, side, 1)
+    n_axes = len(part.kernel_size)
+    # (n_samples, n_channels, *positions, *window) -> (n_samples, n_positions, n_values)
+    patches = patches.movedim(1, 1 + n_axes).flatten(1, n_axes).flatten(2)
+    if weights is not None:
+        patches = patches * weights.sqrt().to(patches.dtype).view(-1, 1, 1)
+    flat = patches.reshape(-1, patches.shape[2])
+    return (flat.T @ flat).double() / patches.shape[1]
+
+
+def _kernels(moments: Tensor) -> Tensor:
+    """Return scaled principal components and their negatives, the largest first."""
+    values, vectors = torch.linalg.eigh(moments)
+    scales = (values.clamp_min(0) + EPSILON * values.mean().clamp_min(1e-12)).rsqrt()
+    kernels = (vectors * scales).T.flip(0)
+    # an eigenvector's sign is the library's choice: the largest value is to be positive
+    largest = kernels.gather(1, kernels.abs().argmax(1, keepdim=True))
+    kernels = kernels * largest.sign()
+    return torch.cat([kernels, -kernels])

@@ -1,0 +1,67 @@
+"""The package's own exceptions and warnings, "did you mean", and the check of an option.
+
+Does not decide when to raise otherwise: the module that sees the bad value does.
+"""
+
+import difflib
+import sys
+import warnings
+from collections.abc import Iterable
+from typing import Any
+
+from sklearn.utils._param_validation import InvalidParameterError, StrOptions
+
+
+def did_you_mean(value: object, options: Iterable[str]) -> str:
+    """Return `` Did you mean 'x'?`` for a near miss of one of `options`, else ``""``."""
+    if not isinstance(value, str):
+        return ""
+    near = difflib.get_close_matches(value.lower(), sorted(options), n=1, cutoff=0.6)
+    return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_option(name: str, value: object, options: Iterable[str]) -> None:
+    """Refuse a value of the parameter `name` that is none of its `options`."""
+    options = list(options)
+    if not isinstance(value, str) or value not in options:
+        raise ValueError(
+            f"The {name!r} parameter must be one of {options}. Got {value!r} instead."
+            f"{did_you_mean(value, options)}"
+        )
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line that called into skcnn, however deep the call is by now."""
+    level, frame = 1, sys._getframe(0)
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+        level += 1
+    warnings.warn(message, category, stacklevel=level)
+
+
+def _is_ours(module: str) -> bool:
+    return module.split(".")[0] in ("skcnn", "sklearn", "joblib", "contextlib")
+
+
+def check_parameters(estimator: Any) -> None:
+    """Check the parameters against the estimator's table of constraints.
+
+    Raises
+    ------
+    InvalidParameterError
+        With scikit-learn's message, and "did you mean" after an unknown name.
+    """
+    try:
+        estimator._validate_params()
+    except InvalidParameterError as error:
+        message = str(error)
+        for name, value in estimator.get_params(deep=False).items():
+            if message.startswith(f"The {name!r} parameter"):
+                options = {
+                    option
+                    for constraint in estimator._parameter_constraints[name]
+                    if isinstance(constraint, StrOptions)
+                    for option in constraint.options
+                }
+                error.args = (message + did_you_mean(value, options),)
+        raise

@@ -1,0 +1,46 @@
+"""Random changes of training samples, for networks and other estimators."""
+
+from skcnn.augmentation._affine import (
+    RandomAffine,
+    RandomRotation,
+    RandomShear,
+    RandomTranslation,
+    RandomZoom,
+)
+from skcnn.augmentation._augmented import Augmented
+from skcnn.augmentation._base import expected_failed_checks
+from skcnn.augmentation._geometric import RandomCrop, RandomElastic, RandomFlip
+from skcnn.augmentation._intensity import (
+    RandomBlur,
+    RandomBrightness,
+    RandomContrast,
+    RandomErasing,
+    RandomNoise,
+    RandomStroke,
+)
+from skcnn.augmentation._mixing import CutMix, MixUp
+from skcnn.augmentation._policies import RandAugment, RandomChoice, TrivialAugment
+
+__all__ = [
+    "Augmented",
+    "CutMix",
+    "MixUp",
+    "RandAugment",
+    "RandomAffine",
+    "RandomBlur",
+    "RandomBrightness",
+    "RandomChoice",
+    "RandomContrast",
+    "RandomCrop",
+    "RandomElastic",
+    "RandomErasing",
+    "RandomFlip",
+    "RandomNoise",
+    "RandomRotation",
+    "RandomShear",
+    "RandomStroke",
+    "RandomTranslation",
+    "RandomZoom",
+    "TrivialAugment",
+    "expected_failed_checks",
+]

@@ -1,0 +1,402 @@
+"""Augmentations that change values: brightness, contrast, noise, blur, erasing, strokes.
+
+Nothing is moved here; that is ``_geometric``.
+"""
+
+from math import ceil
+from numbers import Real
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import Tensor
+
+from skcnn.augmentation._augmenter import Params
+from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, Range, documented
+from skcnn.augmentation._draws import noise_field, subkeys, uniforms
+from skcnn.augmentation._image_ops import blur, dilate, inside_boxes, per_sample, sample_sums
+
+_FACTOR = Range(1.0, True, 0.0, 1000.0)
+_MOST_PIXELS = 100.0
+_TRUNCATE = 3  # standard deviations of a Gaussian kernel on each side
+
+
+@documented
+class RandomBrightness(Augmentation):
+    """Multiply all values of a sample by a random factor; for signals this is gain.
+
+    Parameters
+    ----------
+    factor : float or (low, high), default=0.2
+        Factor; a number `r` means 1 - r to 1 + r.
+    gain_db : float, (low, high) or None, default=None
+        The factor in decibels instead, ``10 ** (gain_db / 20)``; a number `r` means -r
+        to r.
+    <parameters>
+
+    Attributes
+    ----------
+    <attributes>
+
+    Notes
+    -----
+    Values are not clipped in training; arrays of whole numbers stay within their type.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn.augmentation import RandomBrightness
+    >>> X = np.array([[100, 200]], dtype=np.uint8)
+    >>> RandomBrightness((1.5, 1.5)).fit_transform(X).to_numpy()
+    array([[150, 255]], dtype=uint8)
+    >>> RandomBrightness(gain_db=(20, 20)).fit_transform(X / 255).to_numpy().round(2)
+    array([[3.92, 7.84]])
+    """
+
+    _ranges = {"factor": _FACTOR, "gain_db": Range(0.0, True, -120.0, 120.0, optional=True)}
+
+    def __init__(
+        self,
+        factor: float | tuple[float, float] = 0.2,
+        *,
+        gain_db: float | tuple[float, float] | None = None,
+        p: float = 1.0,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str = "last",
+        random_state: Any = None,
+    ) -> None:
+        self.factor = factor
+        self.gain_db = gain_db
+        self.p = p
+        self.input_shape = input_shape
+        self.channels = channels
+        self.random_state = random_state
+
+    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        shares = uniforms(keys, 1)[:, 0]
+        if self.gain_db is not None:
+            return {"factor": 10 ** (self._scaled("gain_db", shares, strength) / 20)}
+        return {"factor": self._scaled_factor("factor", shares, strength)}
+
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        return images * per_sample(params["factor"], images)
+
+
+@documented
+class RandomContrast(Augmentation):
+    """Spread or squeeze the values of a sample about its mean by a random factor.
+
+    Parameters
+    ----------
+    factor : float or (low, high), default=0.2
+        Factor of the distance from the sample's mean over all pixels and channels; a
+        number `r` means 1 - r to 1 + r.
+    <parameters>
+
+    Attributes
+    ----------
+    <attributes>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn.augmentation import RandomContrast
+    >>> X = np.array([[1.0, 2.0, 3.0]])
+    >>> RandomContrast((2, 2)).fit_transform(X).to_numpy()
+    array([[0., 2., 4.]])
+    """
+
+    _ranges = {"factor": _FACTOR}
+
+    def __init__(
+        self,
+        factor: float | tuple[float, float] = 0.2,
+        *,
+        p: float = 1.0,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str = "last",
+        random_state: Any = None,
+    ) -> None:
+        self.factor = factor
+        self.p = p
+        self.input_shape = input_shape
+        self.channels = channels
+        self.random_state = random_state
+
+    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        shares = uniforms(keys, 1)[:, 0]
+        return {"factor": self._scaled_factor("factor", shares, strength)}
+
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        means = sample_sums(images) / images[0].numel()
+        shift = means.view(-1, *(1,) * (images.dim() - 1))
+        # x + (f - 1)(x - mean), so that a factor of one changes no bit
+        return images + (images - shift) * per_sample(params["factor"] - 1, images)
+
+
+@documented
+class RandomNoise(Augmentation):
+    """Add Gaussian white noise.
+
+    Parameters
+    ----------
+    std : float or (low, high), default=0.1
+        Standard deviation as a fraction of the range of values of the training data
+        (largest minus smallest); a number `r` means 0 to r.
+    snr_db : float, (low, high) or None, default=None
+        Signal-to-noise ratio in decibels instead, relative to the mean square of the
+        sample, as usual for sound; a number means exactly that.
+    <parameters>
+
+    Attributes
+    ----------
+    <attributes>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn.augmentation import RandomNoise
+    >>> tone = np.sin(np.arange(10_000.0))[None]
+    >>> noisy = RandomNoise(snr_db=20, random_state=0).fit_transform(tone).to_numpy()
+    >>> power = np.mean(tone**2) / np.mean((noisy - tone) ** 2)
+    >>> print(f"{10 * np.log10(power):.0f} dB")
+    20 dB
+    """
+
+    _ranges = {
+        "std": Range(0.0, False, 0.0, 100.0),
+        "snr_db": Range(None, False, -200.0, 200.0, optional=True),
+    }
+
+    def __init__(
+        self,
+        std: float | tuple[float, float] = 0.1,
+        *,
+        snr_db: float | tuple[float, float] | None = None,
+        p: float = 1.0,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str = "last",
+        random_state: Any = None,
+    ) -> None:
+        self.std = std
+        self.snr_db = snr_db
+        self.p = p
+        self.input_shape = input_shape
+        self.channels = channels
+        self.random_state = random_state
+
+    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        shares = uniforms(subkeys(keys, 0), 1)[:, 0]
+        noise_keys = subkeys(keys, 1)
+        if self.snr_db is None:
+            return {"std": self._scaled("std", shares, strength), "noise_key": noise_keys}
+        low, high = self._limits("snr_db")
+        with np.errstate(divide="ignore"):  # no strength, no noise: an infinite ratio
+            snr_db = low + (high - low) * shares - 20 * np.log10(strength)
+        return {"snr_db": snr_db, "noise_key": noise_keys}
+
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        if "std" in params:
+            scale = per_sample(params["std"] * span, images)
+        else:
+            power = sample_sums(images.square()) / images[0].numel()
+            ratio = per_sample(10 ** (-params["snr_db"] / 20), images)
+            scale = power.sqrt().view(ratio.shape) * ratio
+        shape = tuple(images.shape[1:])
+        noise = noise_field(params["noise_key"], shape, images.device).to(images.dtype)
+        return images + noise.mul_(scale)
+
+
+@documented
+class RandomBlur(Augmentation):
+    """Blur by a Gaussian of random width.
+
+    Parameters
+    ----------
+    sigma : float or (low, high), default=1.0
+        Standard deviation in pixels (samples of a signal); a number `r` means 0 to r.
+    <parameters>
+
+    Attributes
+    ----------
+    <attributes>
+
+    Notes
+    -----
+    The Gaussian is cut off at three standard deviations of the widest; beyond the edge
+    the nearest value goes on.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn.augmentation import RandomBlur
+    >>> X = np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])
+    >>> RandomBlur((0.5, 0.5)).fit_transform(X).to_numpy().round(3)
+    array([[0.   , 0.106, 0.787, 0.106, 0.   ]])
+    """
+
+    _ranges = {"sigma": Range(0.0, False, 0.0, _MOST_PIXELS)}
+
+    def __init__(
+        self,
+        sigma: float | tuple[float, float] = 1.0,
+        *,
+        p: float = 1.0,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str = "last",
+        random_state: Any = None,
+    ) -> None:
+        self.sigma = sigma
+        self.p = p
+        self.input_shape = input_shape
+        self.channels = channels
+        self.random_state = random_state
+
+    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        sigmas = self._scaled("sigma", uniforms(keys, 1)[:, 0], strength)
+        widest = min(self._limits("sigma")[1] * strength, _MOST_PIXELS)
+        radius = np.full(len(keys), ceil(_TRUNCATE * widest))
+        return {"sigma": np.minimum(sigmas, _MOST_PIXELS), "radius": radius}
+
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        return blur(images, params["sigma"], int(params["radius"].max()))
+
+
+@documented
+class RandomErasing(Augmentation):
+    """Fill a random box of the sample, all channels (cutout).
+
+    Parameters
+    ----------
+    area : float or (low, high), default=(0.02, 0.2)
+        Share of the sample that is erased; a number `r` means 0 to r.
+    aspect : float or (low, high), default=(0.5, 2.0)
+        Height of the box over its width, relative to the picture's own; a number `r`
+        means 1 to r. Drawn on a logarithmic scale. No meaning for signals and volumes,
+        whose boxes have the same share of every side.
+    fill_value : float or "mean", default=0.0
+        What is filled in: a number in the units of the data, or the sample's mean.
+    <parameters>
+
+    Attributes
+    ----------
+    <attributes>
+
+    References
+    ----------
+    DeVries and Taylor, arXiv:1708.04552 (cutout); Zhong et al., arXiv:1708.04896 (random
+    erasing).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn.augmentation import RandomErasing
+    >>> X = np.ones((1, 8, 8))
+    >>> a_quarter = RandomErasing((0.25, 0.25), aspect=(1, 1), p=1.0)
+    >>> erased = a_quarter.fit_transform(X).to_numpy()
+    >>> int(np.sum(erased == 0))
+    16
+    """
+
+    _parameter_constraints = {
+        **COMMON_CONSTRAINTS,
+        "fill_value": [Interval(Real, None, None, closed="neither"), StrOptions({"mean"})],
+    }
+    _ranges = {"area": Range(0.0, False, 0.0, 1.0), "aspect": Range(1.0, False, 0.01, 100.0)}
+
+    def __init__(
+        self,
+        area: float | tuple[float, float] = (0.02, 0.2),
+        *,
+        aspect: float | tuple[float, float] = (0.5, 2.0),
+        fill_value: float | str = 0.0,
+        p: float = 0.5,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str = "last",
+        random_state: Any = None,
+    ) -> None:
+        self.area = area
+        self.aspect = aspect
+        self.fill_value = fill_value
+        self.p = p
+        self.input_shape = input_shape
+        self.channels = channels
+        self.random_state = random_state
+
+    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        n_axes = len(spatial)
+        shares = uniforms(keys, 2 + n_axes)
+        areas = np.minimum(self._scaled("area", shares[:, 0], strength), 1.0)
+        sides = np.repeat(areas[:, None] ** (1 / n_axes), n_axes, axis=1)
+        if n_axes == 2:
+            low, high = np.log(self._limits("aspect"))
+            stretch = np.exp((low + (high - low) * shares[:, 1]) / 2)
+            # a box that would be higher or wider than the picture keeps its area instead
+            most = 1 / np.sqrt(np.maximum(areas, 1e-12))
+            stretch = np.clip(stretch, 1 / most, most)
+            sides *= np.column_stack([stretch, 1 / stretch])
+        sizes = np.minimum(np.rint(sides * spatial).astype(int), spatial)
+        lows = np.floor(shares[:, 2:] * (np.array(spatial) - sizes + 1)).astype(int)
+        return {"low": lows, "high": lows + sizes}
+
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        inside = inside_boxes(params["low"], params["high"], images)
+        if self.fill_value == "mean":
+            means = sample_sums(images) / images[0].numel()
+            fill = means.view(-1, *(1,) * (images.dim() - 1))
+        else:
+            fill = torch.tensor(float(self.fill_value), dtype=images.dtype, device=images.device)
+        return torch.where(inside, fill, images)
+
+
+@documented
+class RandomStroke(Augmentation):
+    """Make bright strokes thicker (dilation) or thinner (erosion) by a random amount.
+
+    Parameters
+    ----------
+    pixels : float or (low, high), default=1.0
+        Growth of the bright parts on each side in pixels; a number `r` means -r to r.
+        Positive makes bright strokes on a dark ground thicker and dark ones thinner.
+        Fractions are blends.
+    <parameters>
+
+    Attributes
+    ----------
+    <attributes>
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from skcnn.augmentation import RandomStroke
+    >>> X = np.zeros((1, 3, 5))
+    >>> X[0, :, 2] = 1
+    >>> RandomStroke((1, 1)).fit_transform(X).to_numpy()[0, 1]
+    array([0., 1., 1., 1., 0.])
+    """
+
+    _ranges = {"pixels": Range(0.0, True, -_MOST_PIXELS, _MOST_PIXELS)}
+
+    def __init__(
+        self,
+        pixels: float | tuple[float, float] = 1.0,
+        *,
+        p: float = 1.0,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str = "last",
+        random_state: Any = None,
+    ) -> None:
+        self.pixels = pixels
+        self.p = p
+        self.input_shape = input_shape
+        self.channels = channels
+        self.random_state = random_state
+
+    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
+        pixels = self._scaled("pixels", uniforms(keys, 1)[:, 0], strength)
+        return {"pixels": np.clip(pixels, -_MOST_PIXELS, _MOST_PIXELS)}
+
+    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
+        amounts = params["pixels"]
+        return dilate(images, amounts, ceil(np.abs(amounts).max()))

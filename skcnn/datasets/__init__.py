@@ -1,0 +1,5 @@
+"""Data sets made for tests, examples and demonstrations."""
+
+from skcnn.datasets._noughts_and_crosses import make_noughts_and_crosses
+
+__all__ = ["make_noughts_and_crosses"]

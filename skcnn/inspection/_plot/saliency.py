@@ -1,0 +1,318 @@
+"""SaliencyDisplay: samples beside what their predictions come from.
+
+matplotlib itself is imported in ``_displays``; the numbers come from ``_saliency``.
+"""
+
+from collections.abc import Iterable, Sequence
+from numbers import Integral
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.base import is_classifier
+from sklearn.utils import _safe_indexing, check_scalar
+from sklearn.utils.validation import _num_samples
+
+from skcnn._convnet.pipelines import before_final, best_of_search, fitted_convnet
+from skcnn._data.images import Images
+from skcnn._data.validation import check_images
+from skcnn._plotting.axes import ORANGE
+from skcnn._plotting.pictures import CELL_INCHES, PictureGrid, drawn_samples, value_limits
+from skcnn._utils.validation import check_option
+from skcnn.augmentation._augmented_array import originals
+from skcnn.inspection._saliency import (
+    METHODS,
+    OWN_PARAMETERS,
+    check_own_parameters,
+    saliency_of,
+    target_codes,
+)
+
+CURVE_INCHES = 1.6
+DIM = 2.2  # how much darker a sample is under its map
+HEAT = "inferno"
+AREA = {"color": ORANGE, "alpha": 0.8, "linewidth": 0}
+CURVE = {"color": "0.3", "lw": 0.7}
+TITLES = {
+    "gradient": "|gradient|",
+    "integrated_gradients": "|integrated\ngradients|",
+    "grad_cam": "Grad-CAM",  # has no sign
+    "occlusion": "|occlusion|",
+}
+
+
+class SaliencyDisplay:
+    """Samples, one a row, each followed by where the network's answer comes from.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n_samples, n_channels, *spatial)
+        The samples.
+    maps : ndarray of shape (n_methods, n_samples, *spatial)
+        Absolute saliency of each place.
+    methods : sequence of str
+        Names of the methods.
+    labels : sequence of str, default=()
+        What is written beside each sample; nothing if empty.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes with all pictures.
+    figure_ : matplotlib Figure
+        The figure.
+
+    See Also
+    --------
+    saliency : The same as an array, with signs, and what it does not mean.
+    FeatureMapsDisplay : What the layers give.
+
+    Notes
+    -----
+    A map is drawn over its darkened sample, from black, nothing, to yellow, the largest
+    value of this map: maps are not comparable with each other. Of several channels the
+    largest absolute value counts. For signals the map is an area below the curve; of volumes
+    the middle slice is drawn.
+
+    Of a Pipeline the samples of `X` themselves are drawn where they have the shape that the
+    network reads, otherwise what the steps before it make of them. The maps are always those of
+    what the network is given: they belong to the picture if the steps leave values where they
+    are, as a scaler does and a PCA does not.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn import ConvNetClassifier
+    >>> from skcnn.inspection import SaliencyDisplay
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = ConvNetClassifier(input_shape=(8, 8), max_epochs=2, random_state=0)
+    >>> display = SaliencyDisplay.from_estimator(model.fit(X[:300], y[:300]), X[300:])
+    >>> display.maps.shape
+    (3, 4, 8, 8)
+    """
+
+    def __init__(
+        self,
+        *,
+        samples: np.ndarray,
+        maps: np.ndarray,
+        methods: Sequence[str],
+        labels: Sequence[str] = (),
+    ) -> None:
+        self.samples = samples
+        self.maps = maps
+        self.methods = methods
+        self.labels = labels
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        methods: Sequence[str] | str = ("gradient", "integrated_gradients", "grad_cam"),
+        target: Any = None,
+        layer: str | int | None = None,
+        baseline: Any = 0.0,
+        n_steps: int = 64,
+        window: int | Sequence[int] | None = None,
+        n_samples: int = 4,
+        ax: Any = None,
+    ) -> Self:
+        """Draw where a fitted network's answers for the first samples come from.
+
+        Parameters
+        ----------
+        estimator : ConvNetClassifier, ConvNetRegressor, Pipeline or search
+            A fitted ConvNet, a fitted Pipeline that ends in one, or a fitted search for one.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Samples, as for the estimator's `predict`.
+        methods : sequence of str or str, \
+default=("gradient", "integrated_gradients", "grad_cam")
+            Methods of :func:`saliency`, one a column.
+        target : label, int, array-like of shape (n_samples,) or None, default=None
+            Whose output is explained, as for :func:`saliency`. None takes the predicted
+            class of each sample, and a regressor's only output.
+        layer : str, int or None, default=None
+            For "grad_cam": a layer with feature maps, as for :func:`saliency`. None means the
+            last convolution.
+        baseline : float or array-like, default=0.0
+            For "integrated_gradients" and "occlusion": what stands for no information, in the
+            units of what the network is given: behind a scaler 0 is the mean.
+        n_steps : int, default=64
+            For "integrated_gradients": the number of points on the way.
+        window : int, tuple of int or None, default=None
+            For "occlusion": the sides of the covered window, in pixels or samples. None means
+            a quarter of each side of the sample.
+        n_samples : int, default=4
+            Rows of the grid.
+        ax : matplotlib Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        display : SaliencyDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If there is no ConvNet in `estimator`.
+        NotFittedError
+            If it is not fitted.
+        ValueError
+            If there is no method or an unknown one, the network has no such class, output or
+            layer, a parameter has no legal value, or `layer` or `window` is given and none of
+            the methods is theirs (`baseline` and `n_steps` are ignored then).
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        methods = _chosen_methods(methods)
+        own: dict[str, Any] = {"layer": layer, "window": window}
+        check_own_parameters(methods, **own)
+        net, X = fitted_convnet(estimator), originals(X)
+        few = np.arange(min(n_samples, _num_samples(X)))
+        if np.ndim(target) == 1 and len(target) == _num_samples(X):
+            target = np.asarray(target, dtype=object)[few]
+        X = _safe_indexing(X, few)
+        images = check_images(net, originals(before_final(best_of_search(estimator), X)))
+        codes = target_codes(net, target, len(few))
+        labels, target = _answers(net, _as_at_fit(net, images), codes)
+        axis = -1 if net._layout.channels == "last" else 1
+        maps = []
+        for method in methods:
+            params = {name: own[name] for name in own if OWN_PARAMETERS[name] == method}
+            signed = saliency_of(
+                net, images, method, target, baseline=baseline, n_steps=n_steps, **params
+            )
+            maps.append(np.abs(signed).max(axis))
+        display = cls(
+            samples=drawn_samples(X, images),
+            maps=np.array(maps),
+            methods=methods,
+            labels=labels,
+        )
+        return display.plot(ax=ax)
+
+    def plot(self, ax: Any = None) -> Self:
+        """Draw the grid.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        self : SaliencyDisplay
+            The display, with `ax_` and `figure_` set.
+
+        Raises
+        ------
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        shape = self.samples.shape
+        grid = PictureGrid(
+            shape[0],
+            1 + len(self.maps),
+            shape[1:],
+            ax,
+            cell_inches=CURVE_INCHES if len(shape) == 3 else CELL_INCHES,
+            label_inches=1.5 if len(self.labels) else 0.0,
+        )
+        self.ax_, self.figure_ = grid.ax, grid.ax.figure
+        limits = value_limits(self.samples)
+        draw = _draw_area if self.samples.ndim == 3 else _draw_heat
+        for row, sample in enumerate(self.samples):
+            grid.draw(row, 0, sample, limits)
+            for column, maps in enumerate(self.maps, start=1):
+                share = maps[row] / (maps[row].max() or 1.0)
+                draw(grid, row, column, sample, share, limits)
+        columns = ["sample", *(TITLES.get(method, method) for method in self.methods)]
+        grid.set_labels(self.labels, columns)
+        return self
+
+
+def _chosen_methods(methods: Any) -> list[str]:
+    """Return the names of the methods that are drawn."""
+    several = isinstance(methods, Iterable) and not isinstance(methods, str)
+    chosen = list(methods) if several else [methods]
+    if not chosen:
+        raise ValueError(
+            f"The 'methods' parameter must have one or more of {list(METHODS)}. Got {methods!r} "
+            "instead."
+        )
+    for method in chosen:
+        check_option("methods", method, METHODS)
+    return chosen
+
+
+def _as_at_fit(net: Any, images: Images) -> Any:
+    """Return samples with the names of columns seen at fit: reading `X` has warned of its own."""
+    names = getattr(net, "feature_names_in_", None)
+    rows = images.rows.numpy()
+    return rows if names is None else pd.DataFrame(rows, columns=names)
+
+
+def _answers(net: Any, X: Any, codes: Any) -> tuple[list[str], Any]:
+    """Return what is written beside samples, and the targets that are explained.
+
+    `codes` are the numbers of the targets' outputs, None for those of the predicted classes.
+    """
+    if is_classifier(net) and not net._targets.multilabel:
+        shares = net.predict_proba(X)
+        predicted = shares.argmax(1)
+        labels = _told("predicted", net.classes_, shares, predicted)
+        if codes is None:
+            return labels, net.classes_[predicted]
+        explained = _told("explained", net.classes_, shares, codes.numpy())
+        labels = [f"{a}\n{b}" for a, b in zip(labels, explained, strict=True)]
+        return labels, net.classes_[codes.numpy()]
+    values = net.predict_proba(X) if is_classifier(net) else net.predict(X)
+    values = values.reshape(len(codes), -1)
+    several = values.shape[1] > 1
+    labels = [
+        (f"output {code}\n" if several else "") + f"predicted {values[i, code]:.3g}"
+        for i, code in enumerate(codes.tolist())
+    ]
+    return labels, codes.numpy()
+
+
+def _told(verb: str, classes: np.ndarray, shares: np.ndarray, codes: np.ndarray) -> list[str]:
+    return [f"{verb} {classes[c]} ({shares[i, c]:.0%})" for i, c in enumerate(codes)]
+
+
+def _draw_heat(
+    grid: PictureGrid,
+    row: int,
+    column: int,
+    sample: np.ndarray,
+    share: np.ndarray,
+    limits: tuple[float, float],
+) -> None:
+    """Draw a map (*spatial) over its sample."""
+    low, high = limits
+    grid.draw(row, column, sample.mean(0, keepdims=True), (low, low + DIM * (high - low)))
+    heat = share[len(share) // 2] if share.ndim == 3 else share
+    grid.draw(row, column, share[np.newaxis], (0.0, 1.0), cmap=HEAT, alpha=heat)
+
+
+def _draw_area(
+    grid: PictureGrid,
+    row: int,
+    column: int,
+    sample: np.ndarray,
+    share: np.ndarray,
+    limits: tuple[float, float],
+) -> None:
+    """Draw a map (length,) as an area below the curves of its signal."""
+    left, top = grid.corner(row, column)
+    places = left + (np.arange(len(share)) + 0.5) / len(share)
+    bottom = top + 0.95 * grid.height
+    heights = bottom - 0.9 * grid.height * share
+    grid.ax.fill_between(places, bottom, heights, step="mid", **AREA)
+    grid.draw(row, column, sample, limits, **CURVE)

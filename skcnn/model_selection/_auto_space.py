@@ -1,0 +1,339 @@
+"""The automatic search space: latents of fixed ranges, decoded to networks that fit.
+
+Knows no sampler and no data but their shape. Samplers and pruners learn most where
+every trial has the same few parameters with the same ranges; so what is sampled are the
+latents below, and what they mean for an input of some shape is decided by :func:`decode`.
+Spaces of plain kernel sizes, strides and pools are more than half invalid.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from math import floor, log2
+from numbers import Integral, Real
+from typing import Any
+
+from skcnn._convnet.automatic import (
+    AUTO_LEARNING_RATES,
+    auto_batch_size,
+    auto_filters,
+    auto_weight_decay,
+)
+from skcnn.layers._shapes import window_output_size
+
+MOST_BLOCKS = 6
+MOST_FILTERS = 512
+LARGEST_KERNEL = 7
+SMALLEST_BATCH, LARGEST_BATCH = 8, 256
+FILTERS_STEP = 4  # channels come in multiples of it
+FEWEST_UNITS = 8
+# Without normalization, plain gradient descent diverges at the rates it takes with it.
+UNNORMALIZED_SGD = 0.2
+SHRINKAGE = 0.8
+
+
+@dataclass(frozen=True)
+class Latent:
+    """A range of numbers, or a choice.
+
+    Attributes
+    ----------
+    low, high : float or None
+        Ends of the range; None for a choice.
+    log : bool
+        Whether the logarithm is uniform.
+    whole : bool
+        Whether the number is an integer.
+    options : tuple
+        What is chosen from.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    whole: bool = False
+    options: tuple[Any, ...] = ()
+
+
+LATENTS: dict[str, Latent] = {
+    "depth": Latent(0.0, 1.0),
+    "n_convolutions": Latent(1, 3, whole=True),
+    "width": Latent(8, 128, log=True, whole=True),
+    "growth": Latent(1.0, 2.0),
+    "kernel": Latent(0.0, 1.0),
+    "shrinking": Latent(options=("max", "average", "stride")),
+    "pool_size": Latent(2, 3, whole=True),
+    "overlap": Latent(options=(False, True)),
+    "n_hidden": Latent(0, 2, whole=True),
+    "n_units": Latent(16, 512, log=True, whole=True),
+    "normalization": Latent(options=("batch", "group", None)),
+    "activation": Latent(options=("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")),
+    "dropout": Latent(0.0, 0.6),
+    "conv_dropout": Latent(0.0, 0.3),
+    "optimizer": Latent(options=("adamw", "adam", "sgd")),
+    "learning_rate": Latent(0.1, 10.0, log=True),
+    "weight_decay": Latent(0.01, 10.0, log=True),
+    "batch_size": Latent(0.0, 1.0),
+    "augmentation_strength": Latent(0.0, 1.5),
+}
+
+# Where a network is given whole, these are what remains to be searched.
+TRAINING_LATENTS = (
+    "optimizer",
+    "learning_rate",
+    "weight_decay",
+    "batch_size",
+    "augmentation_strength",
+)
+# The latents of the estimators' own defaults, as far as the input does not decide.
+DEFAULTS: dict[str, Any] = {
+    "depth": 0.0,
+    "n_convolutions": 1,
+    "width": 32,
+    "growth": 2.0,
+    "kernel": 0.0,
+    "shrinking": "max",
+    "pool_size": 2,
+    "overlap": False,
+    "n_hidden": 1,
+    "n_units": 128,
+    "normalization": "batch",
+    "activation": "relu",
+    "dropout": 0.25,
+    "conv_dropout": 0.0,
+    "optimizer": "adamw",
+    "learning_rate": 1.0,
+    "weight_decay": 1.0,
+    "batch_size": 0.0,
+    "augmentation_strength": 1.0,
+}
+
+
+def decode(
+    latents: Mapping[str, Any], spatial: Sequence[int], n_samples: int, augmented: bool = False
+) -> dict[str, Any]:
+    """Return parameters of a ConvNet that fits an input of this shape.
+
+    Parameters
+    ----------
+    latents : mapping
+        A value for every name in `LATENTS`, within its range.
+    spatial : sequence of int
+        Sides of the input, one to three.
+    n_samples : int
+        Number of training samples, for the batch size.
+    augmented : bool, default=False
+        Whether there is an augmentation whose strength counts.
+
+    Returns
+    -------
+    dict
+        Keyword arguments of the estimators' constructors.
+    """
+    optimizer = latents["optimizer"]
+    params = {
+        **_shrinking(latents, spatial),
+        "kernel_size": _kernel_size(latents["kernel"], spatial),
+        "hidden_units": tuple(
+            max(latents["n_units"] // 2**i, FEWEST_UNITS) for i in range(latents["n_hidden"])
+        ),
+        "normalization": latents["normalization"],
+        "activation": latents["activation"],
+        "dropout": float(latents["dropout"]),
+        "conv_dropout": float(latents["conv_dropout"]),
+        "optimizer": optimizer,
+        "learning_rate": _usual_rate(latents) * latents["learning_rate"],
+        "weight_decay": auto_weight_decay(optimizer) * latents["weight_decay"],
+        "batch_size": _batch_size(latents["batch_size"], n_samples),
+    }
+    if augmented:
+        params["augmentation_strength"] = float(latents["augmentation_strength"])
+    return params
+
+
+def _usual_rate(latents: Mapping[str, Any]) -> float:
+    """Return what a learning rate is relative to."""
+    plain = latents["optimizer"] == "sgd" and latents["normalization"] is None
+    return AUTO_LEARNING_RATES[latents["optimizer"]] * (UNNORMALIZED_SGD if plain else 1.0)
+
+
+def smaller(latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the latents of ever smaller networks of the same kind.
+
+    First filters and hidden units shrink together, then hidden layers and the blocks'
+    further convolutions go, then the blocks.
+    """
+    narrow = dict(latents)
+    while narrow["width"] > FILTERS_STEP or narrow["n_units"] > FEWEST_UNITS:
+        narrow["width"] = max(narrow["width"] * SHRINKAGE, FILTERS_STEP)
+        narrow["n_units"] = max(int(narrow["n_units"] * SHRINKAGE), FEWEST_UNITS)
+        yield dict(narrow)
+    for plain in ({"n_hidden": 0}, {"n_convolutions": 1}, {"growth": 1.0}, {"kernel": 0.0}):
+        narrow |= plain
+        yield dict(narrow)
+    for depth in (0.5, 0.0, 1.0):  # more pools leave fewer values for the last layer
+        yield {**narrow, "depth": depth}
+
+
+def _at_share(share: float, n_steps: int) -> int:
+    """Return which of `n_steps` equal parts of [0, 1] a number lies in, from zero."""
+    return min(floor(share * n_steps), n_steps - 1)
+
+
+def _shrinking(latents: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, Any]:
+    """Return the blocks: as many as leave at least one position, and how they shrink."""
+    by_stride = latents["shrinking"] == "stride"
+    size = 2 if by_stride else latents["pool_size"]
+    stride = 2 if latents["overlap"] or by_stride else size
+    deepest = n_fitting_blocks(spatial, 1 if by_stride else size, stride)
+    if deepest == 0:  # no pool has room: the shortest side is two, the window three
+        size = stride = 2
+        deepest = n_fitting_blocks(spatial, size, stride)
+    n_blocks = 1 + _at_share(latents["depth"], min(max(deepest, 1), MOST_BLOCKS))
+    return {
+        "filters": _filters(latents, n_blocks, 1 if by_stride else latents["n_convolutions"]),
+        "stride": 2 if by_stride and deepest else 1,
+        "pooling": None if by_stride or deepest == 0 else latents["shrinking"],
+        "pool_size": size,
+        "pool_stride": None if stride == size else stride,
+    }
+
+
+def n_fitting_blocks(spatial: Sequence[int], window: int, stride: int) -> int:
+    """Return how many times a window can shrink the input; axes of length one are left alone.
+
+    Parameters
+    ----------
+    spatial : sequence of int
+        Sides of the input.
+    window : int
+        Length of the pool's window; 1 for a strided convolution, which always fits.
+    stride : int
+        Distance between its positions.
+
+    Returns
+    -------
+    int
+        Zero where some side is longer than one and shorter than the window, or where all
+        sides are one.
+    """
+    sides, n_blocks = list(spatial), 0
+    while max(sides) > 1 and all(side == 1 or side >= window for side in sides):
+        sides = [1 if side == 1 else window_output_size(side, window, stride) for side in sides]
+        n_blocks += 1
+    return n_blocks
+
+
+def _filters(latents: Mapping[str, Any], n_blocks: int, n_convolutions: int) -> tuple[Any, ...]:
+    """Return one entry a block, growing by a factor, in multiples of `FILTERS_STEP`."""
+    blocks: list[Any] = []
+    for i in range(n_blocks):
+        exact = latents["width"] * latents["growth"] ** i
+        filters = min(max(round(exact / FILTERS_STEP), 1) * FILTERS_STEP, MOST_FILTERS)
+        blocks.append(filters if n_convolutions == 1 else (filters,) * n_convolutions)
+    return tuple(blocks)
+
+
+def _kernel_size(share: float, spatial: Sequence[int]) -> int:
+    """Return an odd kernel size from 3, none that sees mostly padding."""
+    largest = max(min(LARGEST_KERNEL, max(spatial)), 3)
+    return 3 + 2 * _at_share(share, (largest - 3) // 2 + 1)
+
+
+def _batch_size(share: float, n_samples: int) -> int:
+    """Return a power of two, at most an eighth of the samples where there are enough."""
+    most = min(max(n_samples // 8, auto_batch_size(n_samples)), LARGEST_BATCH)
+    first, last = int(log2(SMALLEST_BATCH)), int(log2(max(most, SMALLEST_BATCH)))
+    return int(2 ** (first + _at_share(share, last - first + 1)))
+
+
+def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) -> dict[str, Any]:
+    """Return the latents whose decoding is nearest to `params`.
+
+    For samplers to learn from networks that the space did not draw: what has no latent,
+    such as a tuple of kernel sizes, counts as the default.
+
+    Parameters
+    ----------
+    params : mapping
+        Keyword arguments of the estimators' constructors, any of those that `decode`
+        returns. What is missing or "auto" counts as the default.
+    spatial : sequence of int
+        Sides of the input, one to three.
+    n_samples : int
+        Number of training samples.
+
+    Returns
+    -------
+    dict
+        A value for every name in `LATENTS`, within its range.
+    """
+    given = {name: value for name, value in params.items() if value != "auto"}
+    latents = {**DEFAULTS, **_encode_blocks(given, spatial), **_encode_dense(given)}
+    for name in ("normalization", "activation", "optimizer", "dropout", "conv_dropout"):
+        latents[name] = given.get(name, latents[name])
+    latents["augmentation_strength"] = given.get("augmentation_strength", 1.0)
+    latents["optimizer"] = _within(latents["optimizer"], "optimizer")
+    if latents["optimizer"] != given.get("optimizer", latents["optimizer"]):
+        for name in ("learning_rate", "weight_decay"):  # another optimizer's say nothing
+            given.pop(name, None)
+    for name, usual in (
+        ("learning_rate", _usual_rate(latents)),
+        ("weight_decay", auto_weight_decay(latents["optimizer"])),
+    ):
+        latents[name] = given.get(name, usual) / usual
+    batch_size = given.get("batch_size", auto_batch_size(n_samples)) or n_samples
+    sizes = [_batch_size((i + 0.5) / 16, n_samples) for i in range(16)]
+    latents["batch_size"] = _nearest_share([log2(size / batch_size) for size in sizes])
+    if isinstance(given.get("kernel_size"), Integral):
+        sizes = [_kernel_size((i + 0.5) / 12, spatial) for i in range(12)]
+        latents["kernel"] = _nearest_share([size - given["kernel_size"] for size in sizes])
+    return {name: _within(latents[name], name) for name in LATENTS}
+
+
+def _nearest_share(differences: Sequence[float]) -> float:
+    """Return the middle of the parts of [0, 1] that differ least, the parts being equal."""
+    least = min(abs(d) for d in differences)
+    best = [i for i, d in enumerate(differences) if abs(d) == least]
+    return (best[0] + best[-1] + 1) / (2 * len(differences))
+
+
+def _encode_blocks(given: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, Any]:
+    filters: Any = given.get("filters", auto_filters(spatial))
+    filters = (filters,) if isinstance(filters, Integral) else tuple(filters)
+    filters = filters or auto_filters(spatial)
+    blocks = [(b,) if isinstance(b, Integral) else tuple(b) for b in filters]
+    by_stride = given.get("pooling", "max") is None and given.get("stride", 1) != 1
+    given_size: Any = given.get("pool_size", 2)
+    size = min(max(int(given_size), 2), 3) if isinstance(given_size, Integral) else 2
+    stride = given.get("pool_stride", None) or size
+    window, distance = (1, 2) if by_stride else (size, 2 if stride != size else size)
+    deepest = n_fitting_blocks(spatial, window, distance) or n_fitting_blocks(spatial, 2, 2)
+    deepest = min(max(deepest, 1), MOST_BLOCKS)
+    first, last = max(blocks[0][0], 1), max(blocks[-1][0], 1)
+    growth = (last / first) ** (1 / (len(blocks) - 1)) if len(blocks) > 1 else 2.0
+    return {
+        "depth": min((len(blocks) - 0.5) / deepest, 1.0),
+        "n_convolutions": max(len(block) for block in blocks),
+        "width": first,
+        "growth": growth,
+        "shrinking": "stride" if by_stride else given.get("pooling") or "max",
+        "pool_size": size,
+        "overlap": stride != size,
+    }
+
+
+def _encode_dense(given: Mapping[str, Any]) -> dict[str, Any]:
+    units = given.get("hidden_units", (128,))
+    units = (units,) if isinstance(units, Integral) else tuple(units)
+    return {"n_hidden": len(units), "n_units": units[0] if units else DEFAULTS["n_units"]}
+
+
+def _within(value: Any, name: str) -> Any:
+    """Return the value of a latent that is nearest to `value`."""
+    latent = LATENTS[name]
+    if latent.low is None or latent.high is None:
+        return value if value in latent.options else DEFAULTS[name]
+    if not isinstance(value, Real):
+        return DEFAULTS[name]
+    clipped: Any = min(max(value, latent.low), latent.high)
+    return round(clipped) if latent.whole else float(clipped)

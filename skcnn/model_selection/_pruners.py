@@ -1,0 +1,133 @@
+"""Which sampler and which pruner a search runs with.
+
+Knows no data; what a candidate costs is asked of functions.
+"""
+
+import copy
+from typing import Any
+
+import numpy as np
+from optuna.pruners import (
+    BasePruner,
+    HyperbandPruner,
+    MedianPruner,
+    NopPruner,
+    SuccessiveHalvingPruner,
+    WilcoxonPruner,
+)
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from sklearn.utils._param_validation import InvalidParameterError
+
+# Complete trials that the racing pruner needs: for the noise of a fold, for its curves.
+RACERS, CURVES = 3, 5
+LATE_SHARE = 2 / 3  # of a training: before, curves of good and bad trials cross
+
+
+class RacingPruner(BasePruner):
+    """Compares trials fold by fold with the best one, and late in a training by its curve.
+
+    All trials are scored on the same folds, so the difference of two trials on one fold has
+    far less noise than a score. At the end of a fold a trial is pruned if its mean is behind
+    the best trial's mean of the same folds by more than one standard error, ``s /
+    sqrt(n_folds)``, with s the median over the complete trials of the standard deviation of
+    their differences to the best. In the last third of a training it is pruned if it is
+    behind every one of the better half of the complete trials at the same step, by more
+    than the same standard error.
+
+    Parameters
+    ----------
+    epochs_per_fold : int
+        Steps of a fold.
+    """
+
+    def __init__(self, epochs_per_fold: int) -> None:
+        self.epochs_per_fold = epochs_per_fold
+
+    def prune(self, study: Study, trial: FrozenTrial) -> bool:
+        """Return whether to end `trial`, by its latest step."""
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        step = trial.last_step
+        if step is None or len(complete) < RACERS:
+            return False
+        complete.sort(key=lambda other: (-other.values[0], other.number))
+        value = trial.intermediate_values[step]
+        if (step + 1) % self.epochs_per_fold == 0:
+            best = complete[0].intermediate_values.get(step, -np.inf)
+            return value < best - self._standard_error(complete, step)
+        late = step % self.epochs_per_fold >= LATE_SHARE * self.epochs_per_fold
+        if not late or len(complete) < CURVES:
+            return False
+        better = complete[: (len(complete) + 1) // 2]
+        curves = [other.intermediate_values.get(step, np.inf) for other in better]
+        return value < min(curves) - self._standard_error(complete, step) < np.inf
+
+    def _standard_error(self, complete: list[FrozenTrial], step: int) -> float:
+        """Return the standard error of a difference to the best trial, infinite if unknown."""
+        best, *others = (self._fold_scores(other) for other in complete)
+        spreads = [
+            np.std(scores - best, ddof=1)
+            for scores in others
+            if len(scores) == len(best) > 1 and np.any(scores != best)  # no copy of the best
+        ]
+        n_folds = step // self.epochs_per_fold + 1
+        return float(np.median(spreads)) / n_folds**0.5 if spreads else np.inf
+
+    def _fold_scores(self, trial: FrozenTrial) -> np.ndarray:
+        """Return the score of each fold, from the means of the first one, two and so on."""
+        ends = [s for s in sorted(trial.intermediate_values) if (s + 1) % self.epochs_per_fold == 0]
+        sums = [trial.intermediate_values[s] * (i + 1) for i, s in enumerate(ends)]
+        return np.diff(sums, prepend=0.0)
+
+
+def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:
+    """Return the pruner that the parameter names.
+
+    Parameters
+    ----------
+    pruner : str, BasePruner or None
+        A name, what the user made, or none.
+    n_epochs : int
+        Of a fold.
+    one_score : bool
+        Whether the search is for a score alone; else nothing is pruned.
+
+    Raises
+    ------
+    InvalidParameterError
+        If it is none that a search can run with.
+    """
+    if pruner is None:
+        return NopPruner()
+    if not one_score:
+        if pruner == "auto":
+            return NopPruner()
+        raise InvalidParameterError(
+            "The 'pruner' parameter must be 'auto' or None unless the only objective is a "
+            f"score, by which trials are pruned. Got {pruner!r} instead."
+        )
+    if isinstance(pruner, WilcoxonPruner):
+        raise InvalidParameterError(
+            "The 'pruner' parameter must not be a WilcoxonPruner, which compares folds, not "
+            "means of folds."
+        )
+    if isinstance(pruner, BasePruner):
+        return copy.deepcopy(pruner)
+    if not isinstance(pruner, str):
+        raise InvalidParameterError(
+            "The 'pruner' parameter must be 'auto', 'racing', 'median', 'hyperband', 'asha', an "
+            f"instance of one of Optuna's pruners or None. Got {pruner!r} instead."
+        )
+    if pruner == "hyperband":
+        return HyperbandPruner(1, max(n_epochs, 2), reduction_factor=3)
+    if pruner == "asha":
+        return SuccessiveHalvingPruner(1, reduction_factor=3)
+    if pruner == "median":
+        return MedianPruner(n_startup_trials=5)
+    return RacingPruner(n_epochs)
+
+
+def needs_lockstep(pruner: BasePruner) -> bool:
+    """Return whether a pruner compares trials after few epochs of all folds."""
+    inner = getattr(pruner, "_wrapped_pruner", pruner)
+    return isinstance(inner, HyperbandPruner | SuccessiveHalvingPruner)

@@ -1,0 +1,266 @@
+"""From the trials of a study to ``cv_results_``, in the form of GridSearchCV's.
+
+Evaluates nothing.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import rankdata
+
+from skcnn.model_selection._evaluation import error_line
+
+MOST_CAUSES = 3  # told of
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A finished trial.
+
+    Attributes
+    ----------
+    number : int
+        Of the study's trial.
+    params : dict
+        What it set on the estimator.
+    result : dict
+        An Outcome's fields.
+    values : sequence of float or None
+        Of the objectives.
+    """
+
+    number: int
+    params: dict[str, Any]
+    result: dict[str, Any]
+    values: Sequence[float] | None
+
+    @property
+    def complete(self) -> bool:
+        """Return whether all folds are scored."""
+        return self.result["state"] == "COMPLETE"
+
+    @property
+    def error(self) -> str:
+        """Return what a fold failed with, "" if none did."""
+        if self.result["state"] == "FAIL":
+            return self.result["reason"]
+        return next((fold["error"] for fold in self.result["folds"] if fold["error"]), "")
+
+    @property
+    def scored(self) -> bool:
+        """Return whether all folds are scored, and not all by `error_score`."""
+        return self.complete and any(not fold["error"] for fold in self.result["folds"])
+
+
+def format_results(
+    records: Sequence[TrialRecord], n_splits: int, error_score: Any, with_train: bool
+) -> dict[str, Any]:
+    """Return one row a trial; what was not computed is NaN.
+
+    Parameters
+    ----------
+    records : sequence of TrialRecord
+        In the order of the rows.
+    n_splits : int
+        Number of folds.
+    error_score : float or "raise"
+        Score of a failed fold.
+    with_train : bool
+        Whether training samples were scored.
+
+    Returns
+    -------
+    dict of str -> array
+        The columns of GridSearchCV and the state, n_epochs, n_parameters, pruned and trial.
+    """
+    results: dict[str, Any] = {}
+    for name in ("fit_time", "score_time"):
+        times = _by_fold(records, n_splits, lambda fold, name=name: fold[name])
+        results[f"mean_{name}"], results[f"std_{name}"] = _mean_and_std(times)
+    results |= _masked_params(records)
+    results["params"] = [record.params for record in records]
+    for metric in _metrics(records):
+        for kind in ("test", "train") if with_train else ("test",):
+            scores = _by_fold(
+                records, n_splits, lambda fold, k=kind, m=metric: _score(fold, k, m, error_score)
+            )
+            results |= _score_columns(f"{kind}_{metric}", scores, ranked=kind == "test")
+    results["state"] = np.array([record.result["state"] for record in records], dtype=object)
+    results["pruned"] = results["state"] == "PRUNED"
+    for name in ("n_epochs", "n_parameters"):
+        counts = [record.result[name] for record in records]
+        results[name] = np.ma.MaskedArray(
+            [count or 0 for count in counts], [count is None for count in counts], dtype=np.int64
+        )
+    results["trial"] = np.array([record.number for record in records], dtype=np.int64)
+    return results
+
+
+def _mean_and_std(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and standard deviation of each row's finished folds, else NaN."""
+    n_folds = np.sum(~np.isnan(times), axis=1)
+    with np.errstate(invalid="ignore"):
+        mean = np.nansum(times, axis=1) / n_folds
+        variance = np.nansum((times - mean[:, np.newaxis]) ** 2, axis=1) / n_folds
+    return mean, np.sqrt(variance)
+
+
+def _by_fold(records: Sequence[TrialRecord], n_splits: int, read: Any) -> np.ndarray:
+    """Return an array of (trials, folds), NaN where a fold was not finished."""
+    table = np.full((len(records), n_splits), np.nan)
+    for row, record in zip(table, records, strict=True):
+        folds = record.result["folds"]
+        row[: len(folds)] = [read(fold) for fold in folds]
+    return table
+
+
+def _metrics(records: Sequence[TrialRecord]) -> list[str]:
+    folds = [fold for record in records for fold in record.result["folds"]]
+    names = [name for fold in folds for name in fold["test_scores"]]
+    return list(dict.fromkeys(names)) or ["score"]
+
+
+def _score(fold: Mapping[str, Any], kind: str, metric: str, error_score: Any) -> float:
+    scores = fold[f"{kind}_scores"]
+    if metric in scores or not fold["error"] or error_score == "raise":
+        return scores.get(metric, np.nan)
+    return error_score
+
+
+def _score_columns(name: str, scores: np.ndarray, ranked: bool) -> dict[str, np.ndarray]:
+    columns = {f"split{i}_{name}": scores[:, i] for i in range(scores.shape[1])}
+    columns[f"mean_{name}"] = mean = scores.mean(axis=1)
+    with np.errstate(invalid="ignore"):
+        columns[f"std_{name}"] = scores.std(axis=1)
+    if ranked:
+        lost = np.isnan(mean)
+        floor = mean[~lost].min() - 1 if not lost.all() else 0.0
+        ranks = rankdata(-np.where(lost, floor, mean), method="min")
+        columns[f"rank_{name}"] = ranks.astype(np.int32)
+    return columns
+
+
+def _masked_params(records: Sequence[TrialRecord]) -> dict[str, np.ma.MaskedArray]:
+    """Return a column a parameter, masked in the rows of trials that did not set it."""
+    names = sorted({name for record in records for name in record.params})
+    columns = {}
+    for name in names:
+        given = {i: r.params[name] for i, r in enumerate(records) if name in r.params}
+        column = np.ma.MaskedArray(
+            np.empty(len(records), dtype=_dtype_of(list(given.values()))), mask=True
+        )
+        for i, value in given.items():
+            column[i] = value
+        columns[f"param_{name}"] = column
+    return columns
+
+
+def _dtype_of(values: list[Any]) -> np.dtype:
+    """Return the numbers' or bools' own dtype, object for anything else."""
+    try:
+        array = np.array(values)
+    except ValueError:  # tuples of several lengths
+        return np.dtype(object)
+    return array.dtype if array.ndim == 1 and array.dtype.kind in "biuf" else np.dtype(object)
+
+
+def pareto_front(
+    records: Sequence[TrialRecord], objectives: Sequence[str], minimized: Sequence[bool]
+) -> pd.DataFrame:
+    """Return the complete trials that no other beats in all objectives.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by the row of ``cv_results_``, with a column an objective and a column a
+        parameter, by the first objective, best first.
+    """
+    rows = [i for i, record in enumerate(records) if record.complete]
+    signs = np.array([1.0 if small else -1.0 for small in minimized])
+    costs = np.array([records[i].values for i in rows], dtype=float)
+    costs = costs.reshape(len(rows), len(objectives)) * signs
+    front = [
+        i
+        for i, cost in zip(rows, costs, strict=True)
+        if not ((costs <= cost).all(axis=1) & (costs < cost).any(axis=1)).any()
+    ]
+    table = pd.DataFrame(
+        [
+            {**dict(zip(objectives, records[i].values or (), strict=True)), **records[i].params}
+            for i in front
+        ],
+        index=pd.Index(front, name="index", dtype=int),
+        columns=None if front else list(objectives),
+    )
+    order = table[objectives[0]] * signs[0]
+    return table.loc[order.sort_values(kind="stable").index]
+
+
+def trials_table(
+    records: Sequence[TrialRecord], objectives: Sequence[str], times: Mapping[int, Any]
+) -> pd.DataFrame:
+    """Return one row a trial: state, objectives, cost, times and parameters.
+
+    Parameters
+    ----------
+    records : sequence of TrialRecord
+        In the order of the rows.
+    objectives : sequence of str
+        Names of the values.
+    times : mapping
+        Of a trial's number to its begin and its end.
+    """
+    rows = []
+    for record in records:
+        values = record.values or [np.nan] * len(objectives)
+        begin, end = times[record.number]
+        rows.append(
+            {
+                "trial": record.number,
+                "state": record.result["state"],
+                **dict(zip(objectives, values, strict=True)),
+                "n_epochs": record.result["n_epochs"],
+                "n_parameters": record.result["n_parameters"],
+                "copy_of": record.result.get("copy_of"),
+                "begin": begin,
+                "seconds": (end - begin).total_seconds(),
+                "reason": error_line(record.error or record.result["reason"]),
+                **{f"param_{name}": value for name, value in record.params.items()},
+            }
+        )
+    table = pd.DataFrame(rows).set_index("trial")
+    counts = ["n_epochs", "n_parameters", "copy_of"]
+    table[counts] = table[counts].astype("Int64")
+    return table
+
+
+def causes(records: Sequence[TrialRecord]) -> str:
+    """Return what trials failed by, the most frequent first."""
+    counts = Counter(error_line(record.error) for record in records if record.error)
+    return "; ".join(
+        text if n == 1 else f"{text} ({n} times)" for text, n in counts.most_common(MOST_CAUSES)
+    )
+
+
+def why_none_is_complete(records: list[TrialRecord], timeout: float | None) -> str:
+    """Return why there is no complete trial."""
+    failed = [record for record in records if record.error]
+    if failed:
+        return (
+            f"All the {len(records)} trials failed: {causes(failed)}. It is very likely that your "
+            "model is misconfigured. You can try to debug the error by setting "
+            f"error_score='raise'. The first failure:\n{failed[0].error}"
+        )
+    infeasible = [record for record in records if record.result["state"] == "INFEASIBLE"]
+    if infeasible:
+        return (
+            f"None of {len(records)} trials satisfies the constraints. The first: "
+            f"{infeasible[0].result['reason']}."
+        )
+    if timeout is not None:
+        return f"timeout={timeout} seconds were over before a trial was complete."
+    return "No trial was completed."

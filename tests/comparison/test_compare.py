@@ -1,0 +1,385 @@
+"""compare_models against scikit-learn's cross_validate: scores, splits, groups, weights."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.datasets import load_iris
+from sklearn.dummy import DummyRegressor
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LinearRegression, Ridge
+from sklearn.metrics import accuracy_score, make_scorer
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    LeaveOneOut,
+    RepeatedStratifiedKFold,
+    ShuffleSplit,
+    StratifiedKFold,
+    cross_validate,
+)
+from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.svm import SVC
+from sklearn.tree import DecisionTreeClassifier
+
+from skcnn import ConvNetRegressor
+from skcnn.augmentation import RandomNoise
+from skcnn.comparison import compare_models
+from skcnn.exceptions import ComparisonWarning, LeakageWarning
+from tests.helpers.small_nets import small
+
+# on so few samples models often agree
+pytestmark = pytest.mark.filterwarnings("ignore:.*by the same number on all:UserWarning")
+
+X, Y = load_iris(return_X_y=True)
+MODELS = {"Bayes": GaussianNB(), "SVC": SVC()}
+TREE = DecisionTreeClassifier(random_state=0)
+GRID = GridSearchCV(make_pipeline(StandardScaler(), SVC()), {"svc__C": [0.1, 10]}, cv=2)
+FEW = pytest.mark.filterwarnings("ignore::skcnn.exceptions.ComparisonWarning")
+
+
+def scores_of(comparison, model, metric=None):
+    long = comparison.fold_scores
+    metric = comparison.metrics[0] if metric is None else metric
+    return long.loc[(long["model"] == model) & (long["metric"] == metric), "score"].to_numpy()
+
+
+def assert_as_cross_validate(models, X, y, scoring=None, **options):
+    comparison = compare_models(models, X, y, scoring=scoring, random_state=0, **options)
+    for name, model in models.items():
+        told = cross_validate(model, X, y, scoring=scoring, **options)
+        for metric in comparison.metrics:
+            key = "test_score" if scoring is None or callable(scoring) else f"test_{metric}"
+            key = f"test_{metric}" if f"test_{metric}" in told else key
+            assert_array_equal(scores_of(comparison, name, metric), told[key])
+    return comparison
+
+
+# The same scores as cross_validate
+
+
+def test_scores_of_classifiers():
+    models = {"svc": SVC(), "pipeline": make_pipeline(StandardScaler(), SVC()), "tree": TREE}
+    assert_as_cross_validate({**models, "search": GRID}, X, Y)
+
+
+@FEW
+def test_scores_of_networks(digits):
+    assert_as_cross_validate({"net": small(), "flat": SVC()}, *digits, cv=3)
+
+
+def test_scores_of_regressors():
+    models = {"ridge": Ridge(), "mean": DummyRegressor()}
+    comparison = assert_as_cross_validate(models, X[:, :3], X[:, 3])
+    assert comparison.metrics == ["r2"]
+    assert comparison.fold_scores["n_test"].unique() == [30]
+
+
+@FEW
+def test_scores_of_several_outputs():
+    net = small(ConvNetRegressor, input_shape=(2,), filters=(2,))
+    assert_as_cross_validate({"net": net, "ridge": Ridge()}, X[:60, :2], X[:60, 2:], cv=2)
+
+
+def test_scores_of_several_labels():
+    labels = np.column_stack([Y == 0, Y < 2]).astype(int)
+    comparison = assert_as_cross_validate(
+        {"near": KNeighborsClassifier(3), "tree": TREE}, X, labels
+    )
+    assert comparison.metrics == ["accuracy"]
+
+
+def test_labels_and_samples_of_any_type():
+    names = np.array(["setosa", "versicolor", "virginica"])[Y]
+    frame = pd.DataFrame(X, columns=list("abcd"), index=np.arange(150) + 1000)
+    plain = compare_models(MODELS, X, Y)
+    for samples, labels in [(frame, names), (frame, pd.Series(names, index=frame.index))]:
+        comparison = compare_models(MODELS, samples, labels)
+        assert_array_equal(comparison.fold_scores["score"], plain.fold_scores["score"])
+    listed = compare_models(MODELS, X.tolist(), names.tolist())
+    assert_array_equal(listed.fold_scores["score"], plain.fold_scores["score"])
+
+
+@FEW
+def test_images_with_peers_that_flatten_them(digits):
+    flat, y = digits
+    images = flat.reshape(-1, 8, 8)
+    flatten = FunctionTransformer(lambda X: X.reshape(len(X), -1))
+    models = {"net": small(input_shape=None), "svc": make_pipeline(flatten, SVC())}
+    comparison = compare_models(models, images, y, cv=2)
+    told = compare_models({"net": small(input_shape=(8, 8, 1)), "svc": SVC()}, flat, y, cv=2)
+    assert_array_equal(comparison.fold_scores["score"], told.fold_scores["score"])
+
+
+@FEW
+def test_augmented_samples_are_the_original_ones(digits):
+    flat, y = digits
+    models = {"net": small(), "svc": SVC()}
+    augmented = RandomNoise(0.5).fit_transform(flat)
+    comparison = compare_models(models, augmented, y, cv=2)
+    told = compare_models(models, flat, y, cv=2)
+    assert_array_equal(comparison.fold_scores["score"], told.fold_scores["score"])
+
+
+# Scores
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        "balanced_accuracy",
+        ["accuracy", "f1_macro"],
+        ("f1_macro", "recall_macro"),
+        {"right": "accuracy", "own": make_scorer(accuracy_score, normalize=False)},
+    ],
+    ids=["str", "list", "tuple", "dict"],
+)
+@pytest.mark.filterwarnings("ignore:rope=:UserWarning")
+def test_named_scores(scoring):
+    many = [scoring] if isinstance(scoring, str) else scoring
+    comparison = compare_models({"a": GaussianNB(), "tree": TREE}, X, Y, scoring=scoring)
+    assert comparison.metrics == list(many)
+    told = cross_validate(TREE, X, Y, scoring=many)
+    for metric in comparison.metrics:
+        assert_array_equal(scores_of(comparison, "tree", metric), told[f"test_{metric}"])
+
+
+@pytest.mark.parametrize(
+    "scoring",
+    [
+        lambda model, X, y: (model.predict(X) == y).mean(),
+        make_scorer(accuracy_score),
+        lambda model, X, y: {"right": model.score(X, y), "wrong": -1 + model.score(X, y)},
+    ],
+    ids=["number", "scorer", "dict"],
+)
+def test_callable_scores(scoring):
+    comparison = assert_as_cross_validate({"a": GaussianNB(), "tree": TREE}, X, Y, scoring)
+    assert comparison.metrics in (["score"], ["right", "wrong"])
+
+
+def test_a_search_is_scored_by_accuracy_whatever_it_searches_by():
+    search = GridSearchCV(SVC(), {"C": [1]}, scoring="neg_log_loss", error_score=0.0, cv=2)
+    comparison = compare_models(
+        {"svc": SVC(), "search": search.set_params(scoring="f1_macro")}, X, Y
+    )
+    assert_array_equal(scores_of(comparison, "search"), scores_of(comparison, "svc"))
+
+
+# Splits
+
+
+@pytest.mark.parametrize(
+    "make_cv",
+    [
+        lambda: None,
+        lambda: 6,
+        lambda: RepeatedStratifiedKFold(n_splits=2, n_repeats=3, random_state=0),
+        lambda: ShuffleSplit(5, test_size=0.2, random_state=1),
+        lambda: list(KFold(5, shuffle=True, random_state=0).split(X)),
+        lambda: (split for split in StratifiedKFold(5).split(X, Y)),
+        lambda: [(np.arange(150) % 5 != k, np.arange(150) % 5 == k) for k in range(5)],
+        lambda: [(train.tolist(), test.tolist()) for train, test in KFold(5).split(X[::-1])],
+    ],
+    ids=["None", "int", "repeated", "shuffled", "list", "generator", "masks", "lists"],
+)
+def test_splits_are_those_of_cross_validate(make_cv):
+    comparison = compare_models(MODELS, X, Y, cv=make_cv())
+    told = cross_validate(SVC(), X, Y, cv=make_cv(), return_indices=True)
+    assert_array_equal(scores_of(comparison, "SVC"), told["test_score"])
+    sizes = [(150 - len(_rows(test)), len(_rows(test))) for test in told["indices"]["test"]]
+    table = comparison.fold_scores[comparison.fold_scores["model"] == "Bayes"]
+    assert_array_equal(table[["n_train", "n_test"]], sizes)
+
+
+def _rows(side):
+    side = np.asarray(side)
+    return np.flatnonzero(side) if side.dtype == bool else side
+
+
+def test_splits_are_made_once():
+    class Counted(ShuffleSplit):
+        n_calls = 0
+
+        def split(self, X, y=None, groups=None):
+            Counted.n_calls += 1
+            yield from super().split(X, y, groups)
+
+    cv = Counted(5, random_state=np.random.RandomState(0))
+    comparison = compare_models({"a": GaussianNB(), "b": GaussianNB()}, X, Y, cv=cv)
+    assert Counted.n_calls == 1
+    assert_array_equal(scores_of(comparison, "a"), scores_of(comparison, "b"))
+    assert "Counted of 150 samples, 5 splits" in repr(comparison)
+
+
+def test_leaving_one_out():
+    models = {"line": LinearRegression(), "mean": DummyRegressor()}
+    scoring = "neg_mean_squared_error"
+    comparison = compare_models(models, X[:25, :3], X[:25, 3], cv=LeaveOneOut(), scoring=scoring)
+    assert comparison.n_splits == 25
+    assert comparison.test_share == pytest.approx(1 / 24)
+    with (
+        pytest.warns(sklearn.exceptions.UndefinedMetricWarning, match="less than two samples"),
+        pytest.raises(ValueError, match="The score 'r2' is NaN"),
+    ):
+        compare_models(models, X[:6, :3], X[:6, 3], cv=LeaveOneOut())
+
+
+def test_one_split_of_a_comparison():
+    with pytest.warns(ComparisonWarning, match="One split"):
+        comparison = compare_models(MODELS, X, Y, cv=ShuffleSplit(1, random_state=0))
+    assert comparison.table["p_value"].isna().all()
+    assert comparison.table["mean"].notna().all()
+
+
+@pytest.mark.parametrize("splits", [[], [(np.arange(150), [])], [([], np.arange(5))]])
+def test_empty_splits_are_refused(splits):
+    with pytest.raises(ValueError, match="must give splits with training and test samples"):
+        compare_models(MODELS, X, Y, cv=splits)
+
+
+# Groups
+
+GROUPS = np.arange(150) % 30
+
+
+class Checked(ClassifierMixin, BaseEstimator):
+    """Fails where a training sample's group is among the test samples."""
+
+    def fit(self, X, y):
+        self.classes_, self.groups_ = np.unique(y), set(X[:, -1])
+        return self
+
+    def predict(self, X):
+        assert not self.groups_ & set(X[:, -1])
+        return np.repeat(self.classes_[:1], len(X))
+
+
+@pytest.mark.parametrize("cv", [None, 6, GroupKFold(6), GroupKFold(5, shuffle=True)])
+@pytest.mark.parametrize("labels", ["classes", "several"])
+def test_groups_are_never_on_both_sides(cv, labels):
+    y = Y if labels == "classes" else np.column_stack([Y == 0, Y < 2]).astype(int)
+    known = np.column_stack([X, GROUPS])
+    peer = KNeighborsClassifier()
+    comparison = compare_models(
+        {"checked": Checked(), "peer": peer}, known, y, cv=cv, groups=pd.Series(GROUPS),
+        scoring=lambda model, X, y: float(len(model.predict(X)) / 100),
+    )  # fmt: skip
+    assert (comparison.table["n_failed"] == 0).all()
+
+
+def test_groups_of_regressors():
+    models = {"ridge": Ridge(), "mean": DummyRegressor()}
+    comparison = compare_models(models, X[:, :3], X[:, 3], groups=GROUPS)
+    told = cross_validate(Ridge(), X[:, :3], X[:, 3], groups=GROUPS, cv=GroupKFold(5))
+    assert_array_equal(scores_of(comparison, "ridge"), told["test_score"])
+
+
+@pytest.mark.parametrize("kind", [int, str, object])
+def test_splits_that_part_groups_warn(kind):
+    groups = GROUPS.astype(kind)
+    with pytest.warns(LeakageWarning, match="Some groups are on both sides"):
+        compare_models(MODELS, X, Y, groups=groups, cv=list(StratifiedKFold(5).split(X, Y)))
+
+
+# Weights
+
+WEIGHTS = np.random.default_rng(0).integers(1, 4, 150)
+PIPES = {
+    "plain": SVC(),
+    "pipeline": make_pipeline(FunctionTransformer(), SVC()),
+    "nested": make_pipeline(FunctionTransformer(), make_pipeline(FunctionTransformer(), SVC())),
+    "search": GridSearchCV(SVC(), {"C": [1]}, cv=2),
+    "search of a pipeline": GridSearchCV(
+        make_pipeline(FunctionTransformer(), SVC()), {"svc__C": [1]}, cv=2
+    ),
+    "pipeline of a search": make_pipeline(
+        FunctionTransformer(), GridSearchCV(SVC(), {"C": [1]}, cv=2)
+    ),
+    "vote": VotingClassifier([("svc", SVC())]),
+}
+
+
+def repeated_scores(model, scoring):
+    """Return scores where a sample of weight 3 is there three times."""
+    scores = []
+    for train, test in StratifiedKFold(5).split(X, Y):
+        fitted = sklearn.base.clone(model).fit(
+            *(np.repeat(a[train], WEIGHTS[train], 0) for a in (X, Y))
+        )
+        right = fitted.predict(X[test]) == Y[test]
+        scores.append(np.average(right, weights=WEIGHTS[test]))
+    return scores
+
+
+@pytest.mark.parametrize(
+    "scoring", [None, ["accuracy"], {"a": "accuracy"}, make_scorer(accuracy_score)]
+)
+def test_weights_mean_repetition(scoring):
+    comparison = compare_models(PIPES, X, Y, sample_weight=WEIGHTS, scoring=scoring)
+    expected = repeated_scores(SVC(), scoring)
+    for name in PIPES:
+        assert_allclose(scores_of(comparison, name), expected)
+    assert_allclose(comparison.table["difference"].dropna(), 0, atol=1e-12)
+    plain = compare_models({"a": SVC(), "b": SVC()}, X, Y)
+    assert not np.allclose(scores_of(plain, "a"), expected)
+
+
+def test_weights_with_metadata_routing():
+    with sklearn.config_context(enable_metadata_routing=True):
+        asks = SVC().set_fit_request(sample_weight=True)
+        scaler = StandardScaler().set_fit_request(sample_weight=False)
+        models = {
+            "plain": SVC(),
+            "pipeline": make_pipeline(FunctionTransformer(), asks),
+            "search": GridSearchCV(asks, {"C": [1]}, cv=2, scoring=make_scorer(accuracy_score).set_score_request(sample_weight=False)),
+            "scaled": make_pipeline(scaler, asks),
+        }  # fmt: skip
+        comparison = compare_models(models, X, Y, sample_weight=WEIGHTS)
+        with pytest.raises(ValueError, match=r"'near' .* takes no weights in fit"):
+            compare_models(
+                {"svc": SVC(), "near": KNeighborsClassifier()}, X, Y, sample_weight=WEIGHTS
+            )
+    for name in ("plain", "pipeline", "search"):
+        assert_allclose(scores_of(comparison, name), repeated_scores(SVC(), None))
+
+
+@FEW
+def test_weights_of_a_network(digits):
+    X, y = digits
+    weights = np.where(np.arange(90) < 30, 0.0, 1.0)
+    models = {"net": small(), "pipeline": make_pipeline(FunctionTransformer(), small())}
+    splits = [(np.arange(60), np.arange(60, 90)), (np.arange(15, 75), np.arange(75, 90))]
+    comparison = compare_models(models, X, y, cv=splits, sample_weight=weights)
+    without = [(np.arange(30, 60), splits[0][1]), (np.arange(30, 75), splits[1][1])]
+    told = compare_models(models, X, y, cv=without)
+    assert_array_equal(comparison.fold_scores["score"], told.fold_scores["score"])
+
+
+def test_a_function_with_weights_is_given_them():
+    def weight(model, X, y, sample_weight):
+        return sample_weight.sum()
+
+    comparison = compare_models(MODELS, X, Y, scoring=weight, sample_weight=WEIGHTS, rope=1.0)
+    assert comparison.fold_scores["score"].sum() == 2 * WEIGHTS.sum()
+
+
+def test_searches_are_given_the_groups():
+    groups = np.arange(len(X)) // 5
+    models = {
+        "plain": SVC(),
+        "search": GridSearchCV(SVC(), {"C": [1]}, cv=GroupKFold(3)),
+        "in a pipeline": make_pipeline(
+            StandardScaler(), GridSearchCV(SVC(), {"C": [1]}, cv=GroupKFold(3))
+        ),
+    }
+    for routing in (False, True):
+        with sklearn.config_context(enable_metadata_routing=routing):
+            comparison = compare_models(models, X, Y, groups=groups)
+        assert comparison.table["n_failed"].sum() == 0

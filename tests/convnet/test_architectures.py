@@ -1,0 +1,421 @@
+"""Knobs and names to specifications, what "auto" means, and the errors of bad values."""
+
+from itertools import product
+from math import ceil, sqrt
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from skcnn import ConvNetClassifier, ConvNetRegressor
+from skcnn._convnet.architectures import from_knobs, named_architecture
+from skcnn._convnet.automatic import auto_batch_size, auto_epochs, auto_filters
+from skcnn.exceptions import ArchitectureError
+from skcnn.layers import Activation, Conv, Dense, Dropout, Flatten, Normalize, Pool
+from skcnn.layers._blocks import follow, trace, with_output
+
+KNOBS = (
+    "filters",
+    "kernel_size",
+    "stride",
+    "padding",
+    "padding_mode",
+    "pooling",
+    "pool_size",
+    "pool_stride",
+    "hidden_units",
+    "activation",
+    "normalization",
+    "dropout",
+    "conv_dropout",
+)
+DEFAULTS = {name: ConvNetClassifier().get_params()[name] for name in KNOBS}
+PLAIN = {**DEFAULTS, "normalization": None, "dropout": 0.0, "hidden_units": ()}
+
+
+def conv(filters, kernel_size=3, **how):
+    return Conv(filters, kernel_size, activation="relu", **how)
+
+
+def pool(*size, kind="max", stride=None):
+    return Pool(size, stride=stride or size, kind=kind)
+
+
+# knobs other than the plain ones, input shape, layers
+BLOCKS = [
+    ({"filters": 8}, (1, 8, 8), [conv(8), pool(2, 2)]),
+    ({"filters": (8,)}, (1, 8, 8), [conv(8), pool(2, 2)]),
+    ({"filters": (8, 16)}, (1, 8, 8), [conv(8), pool(2, 2), conv(16), pool(2, 2)]),
+    ({"filters": [8, 16]}, (1, 8, 8), [conv(8), pool(2, 2), conv(16), pool(2, 2)]),
+    ({"filters": ((8, 16),)}, (1, 8, 8), [conv(8), conv(16), pool(2, 2)]),
+    ({"filters": (8, (4, 6))}, (1, 8, 8), [conv(8), pool(2, 2), conv(4), conv(6), pool(2, 2)]),
+    ({"filters": [8, [4, 6]]}, (1, 8, 8), [conv(8), pool(2, 2), conv(4), conv(6), pool(2, 2)]),
+    ({"filters": np.array([8, 4])}, (1, 8, 8), [conv(8), pool(2, 2), conv(4), pool(2, 2)]),
+    ({"filters": "auto"}, (1, 8, 8), [conv(32), pool(2, 2), conv(64), pool(2, 2)]),
+    ({"filters": ()}, (1, 8, 8), []),
+    ({"filters": 8}, (1, 9), [conv(8), pool(2)]),
+    ({"filters": 8}, (1, 4, 4, 4), [conv(8), pool(2, 2, 2)]),
+    ({"filters": 8, "kernel_size": 5}, (1, 8, 8), [conv(8, 5), pool(2, 2)]),
+    (
+        {"filters": 8, "kernel_size": (3, 5), "stride": (1, 2), "padding": (0, 1)},
+        (1, 8, 9),
+        [conv(8, (3, 5), stride=(1, 2), padding=(0, 1)), pool(2, 2)],
+    ),
+    (
+        {"filters": 8, "padding": "valid", "padding_mode": "edge", "stride": 2},
+        (1, 9, 9),
+        [conv(8, padding="valid", padding_mode="edge", stride=2), pool(2, 2)],
+    ),
+    (
+        {"filters": 8, "pool_size": 3, "pool_stride": 2},
+        (1, 8, 8),
+        [conv(8), pool(3, 3, stride=(2, 2))],
+    ),
+    ({"filters": 8, "pool_size": (2, 4)}, (1, 8, 8), [conv(8), pool(2, 4)]),
+    (
+        {"filters": 8, "pool_size": [3, 2], "pool_stride": (1, 2)},
+        (1, 8, 8),
+        [conv(8), pool(3, 2, stride=(1, 2))],
+    ),
+    ({"filters": 8, "pooling": "average"}, (1, 8), [conv(8), pool(2, kind="average")]),
+    ({"filters": (8, 8), "pooling": None}, (1, 8), [conv(8), conv(8)]),
+    ({"filters": 8}, (1, 1, 8), [conv(8), pool(1, 2)]),
+    ({"filters": 8}, (1, 8, 1), [conv(8), pool(2, 1)]),
+    ({"filters": 8, "pool_stride": 3}, (1, 8, 1), [conv(8), pool(2, 1, stride=(3, 1))]),
+    ({"filters": (8, 8)}, (1, 2, 5), [conv(8), pool(2, 2), conv(8), pool(1, 2)]),
+    ({"filters": (8, 8)}, (1, 3), [conv(8), pool(2), conv(8)]),
+    ({"filters": (8, 8)}, (1, 1), [conv(8), conv(8)]),
+    ({"filters": 8}, (1, 1, 1), [conv(8)]),
+    ({"filters": 8}, (1, 1, 4, 1), [conv(8), pool(1, 2, 1)]),
+    (
+        {"filters": (8, 4), "conv_dropout": 0.1},
+        (1, 8, 8),
+        [
+            conv(8),
+            pool(2, 2),
+            Dropout(0.1, channels=True),
+            conv(4),
+            pool(2, 2),
+            Dropout(0.1, channels=True),
+        ],
+    ),
+    (
+        {"filters": ((8, 4),), "conv_dropout": 0.1, "pooling": None},
+        (1, 8),
+        [conv(8), conv(4), Dropout(0.1, channels=True)],
+    ),
+]
+
+# knobs other than the plain ones, layers after one block of 8 filters
+HEADS = [
+    ({}, [Flatten()]),
+    ({"hidden_units": 5}, [Flatten(), Dense(5, activation="relu")]),
+    ({"hidden_units": (5,)}, [Flatten(), Dense(5, activation="relu")]),
+    (
+        {"hidden_units": [5, 4]},
+        [Flatten(), Dense(5, activation="relu"), Dense(4, activation="relu")],
+    ),
+    ({"dropout": 0.5}, [Dropout(0.5), Flatten()]),
+    (
+        {"hidden_units": (5, 4), "dropout": 0.5},
+        [
+            Dropout(0.5),
+            Flatten(),
+            Dense(5, activation="relu"),
+            Dropout(0.5),
+            Dense(4, activation="relu"),
+            Dropout(0.5),
+        ],
+    ),
+]
+
+BAD_FILTERS = r"^The 'filters' parameter must be 'auto', an integer >= 1 or a tuple .* Got {}\.$"
+BAD_UNITS = r"^The 'hidden_units' parameter must be an integer >= 1 or a tuple .* Got {}\.$"
+# knobs other than the defaults, message, for an input of 8x8
+BAD_KNOBS = [
+    ({"filters": 0}, BAD_FILTERS.format("0")),
+    ({"filters": "autos"}, BAD_FILTERS.format("'autos'")),
+    ({"filters": None}, BAD_FILTERS.format("None")),
+    ({"filters": 2.5}, BAD_FILTERS.format(r"2\.5")),
+    ({"filters": True}, BAD_FILTERS.format("True")),
+    ({"filters": (8, 0)}, BAD_FILTERS.format(r"\(8, 0\)")),
+    ({"filters": (8, ())}, BAD_FILTERS.format(r"\(8, \(\)\)")),
+    ({"filters": (8, (8, -1))}, BAD_FILTERS.format(r"\(8, \(8, -1\)\)")),
+    ({"filters": (8, "8")}, BAD_FILTERS.format(r"\(8, '8'\)")),
+    ({"filters": (8, ((8,),))}, BAD_FILTERS.format(r"\(8, \(\(8,\),\)\)")),
+    ({"hidden_units": 0}, BAD_UNITS.format("0")),
+    ({"hidden_units": None}, BAD_UNITS.format("None")),
+    ({"hidden_units": (5, 1.5)}, BAD_UNITS.format(r"\(5, 1\.5\)")),
+    ({"hidden_units": "128"}, BAD_UNITS.format("'128'")),
+    ({"hidden_units": (True,)}, BAD_UNITS.format(r"\(True,\)")),
+    ({"kernel_size": 0}, r"'kernel_size' of Conv must be an integer >= 1"),
+    ({"kernel_size": (3,)}, r"kernel_size must be .* the 2 spatial axes .* Got \(3,\)"),
+    ({"stride": (1, 1, 1)}, r"stride must be .* the 2 spatial axes"),
+    ({"padding": (1,)}, r"padding must be .* the 2 spatial axes"),
+    ({"padding": "full"}, r"'padding' of Conv must be one of"),
+    ({"padding_mode": "reflect"}, r"'padding_mode' of Conv must be one of"),
+    ({"pooling": "avg"}, r"'kind' of Pool must be one of"),
+    ({"pool_size": (2,)}, r"pool_size must be .* the 2 spatial axes .* Got \(2,\)"),
+    ({"pool_stride": (2, 2, 2)}, r"pool_stride must be .* the 2 spatial axes"),
+    ({"pool_size": (2.5, 2)}, r"^pool_size must be .* Got \(2\.5, 2\)"),
+    ({"pool_size": ("a", "b")}, r"^pool_size must be .* Got \('a', 'b'\)"),
+    ({"pool_stride": (1.5, 1)}, r"^pool_stride must be .* Got \(1\.5, 1\)"),
+    ({"activation": "rellu"}, r"'kind' of Activation .* Did you mean 'relu'\?"),
+    ({"activation": "rellu", "normalization": None}, r"'activation' of Conv .* mean 'relu'\?"),
+    ({"normalization": "bach"}, r"'kind' of Normalize .* Did you mean 'batch'\?"),
+    ({"dropout": 1.0}, r"'rate' of Dropout must be a float in \[0, 1\)\. Got 1\.0"),
+    ({"conv_dropout": 1.5}, r"'rate' of Dropout must be a float in \[0, 1\)\. Got 1\.5"),
+]
+
+# knobs other than the defaults, input shape, message
+KNOBS_THAT_DO_NOT_FIT = [
+    (
+        {"filters": (8, 8), "padding": "valid"},
+        (1, 5, 5),
+        r"^Layer 'conv_2' \(number 5\): .* does not fit its input of spatial size \(1, 1\): "
+        r"window \(3, 3\), .* would fit, or an input of at least \(3, 3\)\.$",
+    ),
+    ({"pool_size": 9}, (1, 8, 8), r"^Layer 'pool_1' \(number 4\): .* spatial size \(8, 8\)"),
+    (
+        {"padding_mode": "mirror", "kernel_size": 5},
+        (1, 8, 2),
+        r"^Layer 'conv_1' \(number 1\): .*padding_mode='mirror' repeats at most",
+    ),
+]
+
+
+@pytest.mark.parametrize(("knobs", "shape", "layers"), BLOCKS)
+def test_knobs_give_these_blocks(knobs, shape, layers):
+    assert from_knobs(shape, **PLAIN | knobs) == (*layers, Flatten())
+
+
+@pytest.mark.parametrize(("knobs", "layers"), HEADS)
+def test_knobs_give_these_dense_layers(knobs, layers):
+    block = [conv(8), pool(2, 2)]
+    assert from_knobs((1, 8, 8), **PLAIN | {"filters": 8} | knobs) == (*block, *layers)
+
+
+@pytest.mark.parametrize("kind", ["batch", "group"])
+@pytest.mark.parametrize("activation", ["relu", "gelu", "identity"])
+def test_normalization_comes_between_a_layer_and_its_activation(kind, activation):
+    knobs = {"filters": 8, "hidden_units": 5, "normalization": kind, "activation": activation}
+    middle = (Normalize(kind=kind), Activation(activation))
+    assert from_knobs((1, 8, 8), **PLAIN | knobs) == (
+        Conv(8, bias=False),
+        *middle,
+        pool(2, 2),
+        Flatten(),
+        Dense(5, bias=False),
+        *middle,
+    )
+
+
+@pytest.mark.parametrize("activation", ["tanh", "identity", None])
+def test_without_normalization_layers_keep_bias_and_activation(activation):
+    knobs = {"filters": 8, "hidden_units": 5, "activation": activation}
+    assert from_knobs((1, 8, 8), **PLAIN | knobs) == (
+        Conv(8, activation=activation),
+        pool(2, 2),
+        Flatten(),
+        Dense(5, activation=activation),
+    )
+
+
+@pytest.mark.parametrize("estimator", [ConvNetClassifier(), ConvNetRegressor()])
+def test_default_knobs_on_digits(estimator):
+    knobs = {name: estimator.get_params()[name] for name in KNOBS}
+    assert from_knobs((1, 8, 8), **knobs) == (
+        Conv(32, bias=False),
+        Normalize(),
+        Activation("relu"),
+        pool(2, 2),
+        Conv(64, bias=False),
+        Normalize(),
+        Activation("relu"),
+        pool(2, 2),
+        Dropout(0.25),
+        Flatten(),
+        Dense(128, bias=False),
+        Normalize(),
+        Activation("relu"),
+        Dropout(0.25),
+    )
+
+
+SMALL_SHAPES = {
+    "signals": [(length,) for length in range(1, 21)],
+    "images": list(product(range(1, 13), repeat=2)),
+    "thin images": [(1, 200), (200, 1), (2, 300), (3, 97)],
+    "volumes": list(product(range(1, 6), repeat=3)),
+}
+
+
+@pytest.mark.parametrize("spatial", SMALL_SHAPES.values(), ids=SMALL_SHAPES)
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {},
+        {"pooling": "average"},
+        {"normalization": "group"},
+        {"filters": (8, 8, 8, 8)},
+        {"kernel_size": 5},
+        {"stride": 2},
+        {"padding_mode": "edge"},
+    ],
+    ids=repr,
+)
+def test_no_input_is_too_small(knobs, spatial):
+    for n_channels, size in product((1, 3), spatial):
+        shape = (n_channels, *size)
+        layers = with_output(from_knobs(shape, **DEFAULTS | knobs), 2)
+        assert follow(layers, shape) == (2,)
+
+
+@pytest.mark.parametrize("spatial", SMALL_SHAPES.values(), ids=SMALL_SHAPES)
+def test_no_pool_touches_an_axis_of_length_one(spatial):
+    for size in spatial:
+        layers = with_output(from_knobs((1, *size), **DEFAULTS), 2)
+        for row in trace(layers, (1, *size)):
+            if isinstance(row.spec, Pool):
+                before, after = row.input_shape[1:], row.output_shape[1:]
+                assert all(k == 1 for k, n in zip(row.spec.size, before, strict=True) if n == 1)
+                assert after == tuple(max(n // 2, 1) for n in before)
+                assert max(before) > 1
+
+
+@pytest.mark.parametrize(("knobs", "message"), BAD_KNOBS)
+def test_bad_knob_raises_an_architecture_error(knobs, message):
+    with pytest.raises(ArchitectureError, match=message):
+        from_knobs((1, 8, 8), **DEFAULTS | knobs)
+
+
+@pytest.mark.parametrize(("knobs", "shape", "message"), KNOBS_THAT_DO_NOT_FIT)
+def test_knobs_that_do_not_fit_name_the_layer(knobs, shape, message):
+    with pytest.raises(ArchitectureError, match=message):
+        from_knobs(shape, **DEFAULTS | knobs)
+
+
+@pytest.mark.parametrize(
+    ("spatial", "filters"),
+    [
+        ((1,), (32, 64)),
+        ((8, 8), (32, 64)),
+        ((14, 14), (32, 64)),
+        ((28, 28), (32, 64)),
+        ((29, 29), (32, 64, 128)),
+        ((3, 29), (32, 64, 128)),
+        ((56, 56), (32, 64, 128)),
+        ((57, 1), (32, 64, 128, 128)),
+        ((64, 64), (32, 64, 128, 128)),
+        ((224, 224), (32, 64, 128, 128, 128)),
+        ((1792,), (32, 64, 128, 128, 128, 128, 128, 128)),
+        ((10**6,), (32, 64, 128, 128, 128, 128, 128, 128)),
+        ((10, 20, 30), (32, 64, 128)),
+    ],
+)
+def test_auto_filters_depend_on_the_longest_side(spatial, filters):
+    assert auto_filters(spatial) == filters
+
+
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=3))
+def test_auto_filters_leave_at_most_seven_values_a_side(spatial):
+    filters = auto_filters(spatial)
+    assert 2 <= len(filters) <= 8
+    assert filters == tuple(min(32 * 2**i, 128) for i in range(len(filters)))
+    assert max(spatial) / 2 ** len(filters) <= 7 or len(filters) == 8
+    assert max(spatial) / 2 ** (len(filters) - 1) > 7 or len(filters) == 2
+
+
+@pytest.mark.parametrize(
+    ("n_samples", "batch_size", "epochs"),
+    [
+        (1, 8, 24),
+        (8, 8, 60),
+        (30, 8, 33),
+        (191, 8, 14),
+        (192, 8, 14),
+        (383, 8, 10),
+        (384, 16, 20),
+        (1437, 32, 21),
+        (2_000, 64, 34),
+        (3_071, 64, 28),
+        (3_072, 128, 56),
+        (60_000, 128, 13),
+        (1_000_000, 128, 10),
+    ],
+)
+def test_auto_batch_size_and_epochs_at_these_sizes(n_samples, batch_size, epochs):
+    assert auto_batch_size(n_samples) == batch_size
+    assert auto_epochs(n_samples) == epochs
+
+
+@given(st.integers(1, 10**7))
+def test_auto_batch_size_is_the_power_of_two_below_a_24th(n_samples):
+    size = auto_batch_size(n_samples)
+    assert size in (8, 16, 32, 64, 128)
+    assert size <= n_samples / 24 or size == 8
+    assert 2 * size > n_samples / 24 or size == 128
+
+
+@given(st.integers(1, 10**7))
+def test_auto_epochs_hold_24_roots_of_steps_within_bounds(n_samples):
+    epochs = auto_epochs(n_samples)
+    n_batches = ceil(n_samples / auto_batch_size(n_samples))
+    steps = 24 * sqrt(n_samples)
+    assert 10 <= epochs <= 60
+    assert epochs * n_batches >= steps or epochs == 60
+    assert (epochs - 1) * n_batches < steps or epochs == 10
+
+
+@pytest.mark.parametrize(
+    ("shape", "first"), [((1, 28, 28), "same"), ((1, 31, 31), "same"), ((1, 32, 32), "valid")]
+)
+def test_lenet5_keeps_the_size_of_inputs_under_32_pixels(shape, first):
+    assert named_architecture("lenet5", shape) == (
+        Conv(6, 5, padding=first, activation="tanh"),
+        Pool(2, kind="average"),
+        Conv(16, 5, padding="valid", activation="tanh"),
+        Pool(2, kind="average"),
+        Flatten(),
+        Dense(120, activation="tanh"),
+        Dense(84, activation="tanh"),
+    )
+
+
+@pytest.mark.parametrize("side", [28, 32])
+def test_lenet5_has_the_61_706_parameters_of_the_classic_network(side):
+    rows = trace(with_output(named_architecture("lenet5", (1, side, side)), 10), (1, side, side))
+    parameters = [row.spec.n_parameters(row.input_shape) for row in rows]
+    assert parameters == [156, 0, 2_416, 0, 0, 48_120, 10_164, 850]
+    assert sum(parameters) == 61_706
+    assert [row.output_shape for row in rows[:5]] == [
+        (6, 28, 28),
+        (6, 14, 14),
+        (16, 10, 10),
+        (16, 5, 5),
+        (400,),
+    ]
+
+
+def test_lenet5_says_when_the_input_is_too_small():
+    with pytest.raises(ArchitectureError, match=r"^Layer 'conv_2' \(number 3\): .* at least"):
+        trace(with_output(named_architecture("lenet5", (1, 8, 8)), 10), (1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [
+        ("lenet", r" Did you mean 'lenet5'\?"),
+        ("LeNet5", r" Did you mean 'lenet5'\?"),
+        ("lenet-5", r" Did you mean 'lenet5'\?"),
+        ("transformer", ""),
+    ],
+)
+def test_unknown_architecture_suggests_a_near_name(name, suggestion):
+    message = (
+        r"^The 'architecture' parameter must be one of \['lenet5'\], a sequence of "
+        rf"skcnn\.layers or a callable\. Got '{name}'\.{suggestion}$"
+    )
+    with pytest.raises(ArchitectureError, match=message):
+        named_architecture(name, (1, 28, 28))

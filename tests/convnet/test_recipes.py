@@ -1,0 +1,69 @@
+"""Recipes: ordinary parameters that fit ConvNetClassifier, data and each other."""
+
+import inspect
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+
+from skcnn import ConvNetClassifier, recipe
+from skcnn._convnet.recipes import RECIPES
+
+SIZES = {
+    "cifar-fast": [(32, 32, 3), (28, 28, 1), (24, 40, 3)],
+    "small-images": [(16, 16, 3), (32, 32, 1), (64, 48, 3)],
+    "digits": [(8, 8, 1), (28, 28, 1), (32, 32, 1)],
+}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_is_made_of_parameters_and_made_anew(name):
+    known = inspect.signature(ConvNetClassifier).parameters
+    first, second = recipe(name), recipe(name)
+    assert first.keys() <= known.keys()
+    first["max_epochs"] = -1
+    for value in first.values():
+        if isinstance(value, list):
+            value.clear()
+    assert recipe(name).keys() == second.keys()
+    assert recipe(name)["augmentation"] != []
+    assert "random_state" not in second  # the user's
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_is_cloned_and_pickled(name):
+    model = ConvNetClassifier(**recipe(name))
+    assert repr(clone(model)) == repr(pickle.loads(pickle.dumps(model))) == repr(model)
+
+
+@pytest.mark.parametrize(("name", "shape"), [(n, s) for n, shapes in SIZES.items() for s in shapes])
+def test_recipe_trains_on_the_sizes_it_names(name, shape):
+    rng = np.random.default_rng(0)
+    y = np.arange(24) % 3
+    X = (rng.integers(0, 100, (24, *shape)) + 60 * y[:, None, None, None]).astype(np.uint8)
+    model = ConvNetClassifier(**recipe(name), random_state=0).set_params(max_epochs=1)
+    probabilities = model.fit(X, y).predict_proba(X)
+    assert probabilities.shape == (24, 3)
+    assert np.isfinite(model.history_["train_loss"]).all()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipe_learns(name):
+    X, y = load_digits(return_X_y=True)
+    X, y = X[y < 3], y[y < 3]  # told apart also when mirrored
+    X = np.kron(X.reshape(-1, 8, 8), np.ones((2, 2)))  # 16x16
+    model = ConvNetClassifier(**recipe(name), random_state=0)
+    # steps as small as the batches: its own are for batches of 2,000
+    model.set_params(max_epochs=6, batch_size=60, learning_rate=0.05)
+    if name == "digits":
+        model.set_params(learning_rate="auto")
+    assert model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.9
+
+
+@pytest.mark.parametrize("name", ["cifar_fast", "CIFAR-fast", None, 3])
+def test_unknown_recipe_is_refused(name):
+    with pytest.raises(ValueError, match=r"'name' parameter must be one of .*cifar-fast"):
+        recipe(name)

@@ -1,0 +1,100 @@
+"""Processes that tests start, hear and kill."""
+
+import multiprocessing
+import time
+from multiprocessing.connection import wait
+from types import SimpleNamespace
+
+import torch
+
+LONGEST = 120  # seconds until a test gives up; none takes so long
+PROCESSES = multiprocessing.get_context("forkserver")  # imports torch once for all
+PROCESSES.set_forkserver_preload(
+    [
+        *(
+            "skcnn.model_selection._search",
+            "skcnn.model_selection._running.trials",
+            "skcnn._training.engine",
+            "skcnn._convnet.classifier",
+        ),
+        *("optuna.storages._rdb.storage", "psycopg2", "alembic.command", "torch._dynamo"),
+        *("sqlalchemy.dialects.sqlite", "sqlalchemy.dialects.postgresql"),
+        *("sklearn.datasets", "sklearn.linear_model", "pandas", "pytest"),
+    ]
+)
+THIS_CHILD = SimpleNamespace(connection=None)  # set in a child
+
+
+class Child:
+    """A function in a process of its own that says where it is.
+
+    Parameters
+    ----------
+    function : callable
+        Of a module; may call `tell_parent` and `hear_parent`. What it returns is told last.
+    *args : object
+        Its arguments.
+    """
+
+    def __init__(self, function, *args):
+        self.connection, there = PROCESSES.Pipe()
+        self.process = PROCESSES.Process(target=_child, args=(there, function, args))
+        self.process.start()
+        there.close()
+
+    def hear(self):
+        """Wait for what the child tells next."""
+        ready = wait([self.connection, self.process.sentinel], timeout=LONGEST)
+        assert ready, "the child says nothing"
+        assert self.connection.poll(), f"the child died with {self.process.exitcode}"
+        kind, told = self.connection.recv()
+        assert kind != "error", told
+        return told
+
+    def tell(self, what):
+        self.connection.send(what)
+
+    def kill(self):
+        """End it as ``kill -9`` does, and wait until it is gone."""
+        self.process.kill()
+        self.join()
+
+    def join(self):
+        self.process.join(LONGEST)
+        assert self.process.exitcode is not None
+
+    def close(self):
+        self.kill()
+        self.connection.close()
+
+
+def _child(connection, function, args):
+    THIS_CHILD.connection = connection
+    torch.set_num_threads(1)
+    try:
+        told = function(*args)
+    except BaseException as error:
+        connection.send(("error", f"{type(error).__name__}: {error}"))
+        raise
+    connection.send(("result", told))
+
+
+def tell_parent(what):
+    THIS_CHILD.connection.send(("told", what))
+
+
+def hear_parent():
+    """Wait for the parent: for ever, if it never says anything."""
+    return THIS_CHILD.connection.recv()
+
+
+def until(condition, longest=LONGEST):
+    """Wait for what nothing tells of."""
+    end = time.monotonic() + longest
+    while not condition():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())

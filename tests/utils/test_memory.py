@@ -1,0 +1,166 @@
+"""Freed memory stays while a network trains and is given back afterwards."""
+
+import os
+import subprocess
+import sys
+import textwrap
+import threading
+
+import numpy as np
+import pytest
+from skorch.callbacks import Callback
+
+from skcnn import ConvNetClassifier
+from skcnn._utils import memory as _memory
+from skcnn._utils.memory import kept_memory
+
+GLIBC = _memory._glibc.__wrapped__() is not None
+only_glibc = pytest.mark.skipif(not GLIBC, reason="the C library is not glibc")
+
+
+class Library:
+    """A C library of before 2.33 that writes down what is asked of it."""
+
+    def __init__(self):
+        self.calls = []
+
+    def mallopt(self, name, value):
+        self.calls.append((name, value))
+
+    def malloc_trim(self, pad):
+        self.calls.append("trim")
+
+
+@pytest.fixture
+def library(monkeypatch):
+    library = Library()
+    monkeypatch.setattr(_memory, "_glibc", lambda: library)
+    return library
+
+
+ENTERING = [(-4, 0), (-1, 2**31 - 1)]
+LEAVING = [(-4, 65536), (-3, 2**25), (-1, 2**26), "trim"]
+
+
+def test_thresholds_are_raised_inside_and_memory_is_given_back(library):
+    with kept_memory(much=True):
+        assert library.calls == ENTERING
+    assert library.calls == ENTERING + LEAVING
+
+
+def test_memory_is_given_back_after_an_error(library):
+    with pytest.raises(KeyError), kept_memory(much=True):
+        raise KeyError
+    assert library.calls == ENTERING + LEAVING
+
+
+def test_only_the_last_of_several_blocks_gives_back(library):
+    inside, done = threading.Event(), threading.Event()
+
+    def other():
+        with kept_memory(much=True):
+            inside.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=other)
+    with kept_memory(much=True):
+        thread.start()
+        assert inside.wait(10)
+        with kept_memory(much=True):
+            pass
+    assert library.calls == ENTERING
+    done.set()
+    thread.join(10)
+    assert library.calls == ENTERING + LEAVING
+
+
+def test_little_memory_is_not_looked_for(library):
+    with kept_memory(much=False):
+        pass
+    assert library.calls == ENTERING + LEAVING[:-1]
+    with kept_memory(much=False), kept_memory(much=True):
+        pass
+    assert library.calls[-1] == "trim"
+
+
+@pytest.mark.parametrize(("free", "given_back"), [(2**27, False), (2**27 + 1, True)])
+def test_what_the_next_fit_will_need_is_kept(library, free, given_back):
+    usage = _memory._Usage(fordblks=free)
+    library.mallinfo2 = lambda: usage
+    with kept_memory(much=True):
+        pass
+    assert (library.calls[-1] == "trim") is given_back
+
+
+@pytest.mark.parametrize("name", _memory.USERS_OWN)
+def test_thresholds_of_the_environment_are_left_alone(monkeypatch, name):
+    monkeypatch.setenv(name, "1000")
+    assert _memory._glibc.__wrapped__() is None
+
+
+@pytest.mark.parametrize("error", [OSError, TypeError])
+def test_other_systems_are_left_alone(monkeypatch, error):
+    def refuse(name):
+        raise error
+
+    monkeypatch.setattr(_memory.ctypes, "CDLL", refuse)
+    assert _memory._glibc.__wrapped__() is None
+
+
+@only_glibc
+def test_large_blocks_are_not_faulted_in_again_and_leave_nothing_behind():
+    code = """
+        import resource, sys
+        import torch
+        from skcnn._utils.memory import kept_memory
+
+        def resident():
+            return int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+
+        def faults(n):
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+            for _ in range(n):
+                torch.zeros(2**26)  # 256 MiB, freed at once
+            return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+        torch.set_num_threads(1)
+        faults(1)
+        before, plain = resident(), faults(4)
+        with kept_memory(much=True):
+            faults(1)
+            kept = faults(4)
+            inside = resident()
+        print(plain > 3 * kept, inside - before > 2**27, resident() - before < 2**25)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120
+    )
+    assert run.stdout.split() == ["True"] * 3, run.stdout + run.stderr
+
+
+def test_a_fit_leaves_no_block_open():
+    X, y = np.random.default_rng(0).normal(size=(20, 6, 6)), np.arange(20) % 2
+    inside = []
+
+    class Look(Callback):
+        def on_epoch_end(self, net, **kwargs):
+            inside.append(_memory._n_inside)
+            if len(inside) > 1:
+                raise RuntimeError("stop")
+
+    model = ConvNetClassifier(filters=4, max_epochs=1, callbacks=[Look()], random_state=0)
+    model.fit(X, y)
+    with pytest.raises(RuntimeError, match="stop"):
+        model.fit(X, y)
+    assert inside == [int(GLIBC)] * 2
+    assert _memory._n_inside == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_process_begins_outside(library):
+    with kept_memory(much=True):
+        child = os.fork()
+        if child == 0:
+            os._exit(10 * _memory._n_inside + (library.calls == ENTERING + LEAVING[:-1]))
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
