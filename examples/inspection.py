@@ -1,6 +1,6 @@
-"""What a network really learned, what its maps do not say, and what it does not survive.
+"""A network that learned a shortcut, the limits of saliency maps, and robustness to shifts.
 
-Writes its pictures to a new temporary folder, and prints where that is.
+Writes its pictures to a new temporary folder and prints its path.
 """
 
 import tempfile
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot
 from scipy.stats import spearmanr
 from sklearn.datasets import load_digits
@@ -22,11 +23,11 @@ from skcnn.inspection import FeatureMapsDisplay, RobustnessDisplay, SaliencyDisp
 METHODS = ("gradient", "integrated_gradients", "grad_cam", "occlusion")
 LETTERS = {"size": 24, "translation": 0.1, "rotation": 30, "scaling": 0.2, "noise": 0.2}
 MARK = (slice(None), slice(1, 4), slice(1, 4))
-CORNER = (slice(None), slice(5), slice(5))  # the mark, and what a 3x3 kernel sees of it
+CORNER = (slice(None), slice(5), slice(5))  # the mark, and the pixels around it
 
 
 def make_letters(seed: int, *, marked: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return letters X and O; where `marked`, each X has a bright mark in its corner."""
+    """Return images of the letters X and O; if `marked`, each X has a bright mark."""
     images, letters = make_noughts_and_crosses(300, random_state=seed, **LETTERS)
     if marked:
         images[MARK] += (letters == "X")[:, None, None]
@@ -34,7 +35,7 @@ def make_letters(seed: int, *, marked: bool) -> tuple[np.ndarray, np.ndarray]:
 
 
 def find_the_shortcut(folder: Path) -> None:
-    """Score and explain a network whose training pictures give the answer away."""
+    """Score and explain a network whose training images contain a mark for one class."""
     model = ConvNetClassifier(filters=(8, 16), max_epochs=10, random_state=0)
     model.fit(*make_letters(0, marked=True))
     images, letters = make_letters(1, marked=True)
@@ -43,7 +44,7 @@ def find_the_shortcut(folder: Path) -> None:
 
     crosses = images[letters == "X"][:50]
     share = crosses[CORNER].size / crosses.size
-    print(f"\nof the map of a cross, in the corner that is {share:.0%} of it:")
+    print(f"\nshare of an X's map in the corner, which is {share:.0%} of the image:")
     for method in METHODS:
         maps = np.abs(saliency(model, crosses, method=method, target="X"))[..., 0]
         print(f"  {method:<20} {maps[CORNER].sum() / maps.sum():.0%}")
@@ -59,31 +60,31 @@ def make_net(seed: int, max_epochs: int = 8, **parameters: Any) -> ConvNetClassi
 
 
 def check_the_maps(model: ConvNetClassifier, X: Any, y: Any, samples: Any) -> None:
-    """Compare a network's maps with those of others, one of which learned nothing true."""
-    twin = make_net(1).fit(X, y)
-    fooled = make_net(1).fit(X, np.random.default_rng(0).permutation(y))
+    """Compare a network's maps with those of two other networks, one with shuffled labels."""
+    other_seed = make_net(1).fit(X, y)
+    shuffled = make_net(1).fit(X, np.random.default_rng(0).permutation(y))
     target = model.predict(samples)
-    print("\nrank correlation of a network's maps of digits with")
-    print(f"{'':<22}another seed's  shuffled labels'  the digits")
+    rows = {}
     for method in METHODS:
         first, *others = (
             np.abs(saliency(each, samples, method=method, target=target)).reshape(samples.shape)
-            for each in (model, twin, fooled)
+            for each in (model, other_seed, shuffled)
         )
-        means = [np.mean(rank_correlations(first, other)) for other in (*others, samples)]
-        print(f"  {method:<20}{means[0]:>12.2f}{means[1]:>15.2f}{means[2]:>15.2f}")
+        rows[method] = [np.mean(rank_correlations(first, other)) for other in (*others, samples)]
+    columns = ["another seed", "shuffled labels", "the digit"]
+    print("\nrank correlation of a network's maps of digits with those of")
+    print(pd.DataFrame.from_dict(rows, "index", columns=columns).round(2).to_string())
 
 
 def rank_correlations(first: np.ndarray, second: np.ndarray) -> list[float]:
     """Return Spearman's correlation of each row with the other's, without rows of zeros."""
-    told = first.any(axis=1) & second.any(axis=1)  # Grad-CAM may find nothing
-    return [spearmanr(a, b).statistic for a, b in zip(first[told], second[told], strict=True)]
+    kept = first.any(axis=1) & second.any(axis=1)  # maps of Grad-CAM can be zero
+    return [spearmanr(a, b).statistic for a, b in zip(first[kept], second[kept], strict=True)]
 
 
 def check_the_robustness(models: dict[str, Any], X_test: Any, y_test: Any, folder: Path) -> None:
-    """Score models on digits that are moved as they never were in training."""
-    print("\naccuracy for digits that are")
-    print(f"{'':<12}unchanged  shifted by one pixel  turned by 20 degrees")
+    """Score models on shifted and rotated digits."""
+    rows = {}
     maps, axes = pyplot.subplots(1, 3, figsize=(12, 3.6), layout="constrained")
     curves, curves_ax = pyplot.subplots(layout="constrained")
     for ax, (name, model) in zip(axes, models.items(), strict=True):
@@ -95,8 +96,11 @@ def check_the_robustness(models: dict[str, Any], X_test: Any, y_test: Any, folde
             model, X_test, y_test, kind="rotation", ax=curves_ax, **settings
         )
         shifted = shifts.scores[[0, 1, 1, 2], [1, 0, 2, 1]].mean()
-        turned = turns.scores[np.abs(turns.values) == 20].mean()
-        print(f"  {name:<10}{shifts.baseline:>9.3f}{shifted:>22.3f}{turned:>22.3f}")
+        rotated = turns.scores[np.abs(turns.values) == 20].mean()
+        rows[name] = [shifts.baseline, shifted, rotated]
+    columns = ["unchanged", "shifted by one pixel", "rotated by 20 degrees"]
+    print("\naccuracy for digits that are")
+    print(pd.DataFrame.from_dict(rows, "index", columns=columns).round(3).to_string())
     maps.savefig(folder / "shifts.png")
     curves.savefig(folder / "rotations.png")
 

@@ -1,8 +1,4 @@
-"""The command line: ``python -m skcnn demo``.
-
-Parses arguments, prints and writes files; computes nothing that the package does not
-offer to a program.
-"""
+"""The command line: ``python -m skcnn demo``."""
 
 import argparse
 import sys
@@ -22,19 +18,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
-from skcnn._convnet.classifier import ConvNetClassifier
-from skcnn.comparison._compare import compare_models
-from skcnn.comparison._model_comparison import ModelComparison
-from skcnn.comparison._plot import ModelComparisonDisplay
+from skcnn import ConvNetClassifier
+from skcnn.comparison import ModelComparison, ModelComparisonDisplay, compare_models
 from skcnn.exceptions import MissingDependencyError
-from skcnn.inspection._plot.feature_maps import FeatureMapsDisplay, FiltersDisplay
-from skcnn.inspection._plot.history import TrainingHistoryDisplay
-from skcnn.inspection._plot.saliency import SaliencyDisplay
-from skcnn.inspection._plot.top_losses import TopLossesDisplay
-from skcnn.model_selection._plot import SearchDisplay
-from skcnn.model_selection._search import ConvNetSearchCV
+from skcnn.inspection import (
+    FeatureMapsDisplay,
+    FiltersDisplay,
+    SaliencyDisplay,
+    TopLossesDisplay,
+    TrainingHistoryDisplay,
+)
+from skcnn.model_selection import ConvNetSearchCV, SearchDisplay
 
-# Of the search: few and small, for it to last seconds. The net itself has 347,392 of these.
+# Few samples, short trainings and small networks, so that the search lasts seconds.
 N_SEARCHED, SEARCH_EPOCHS = 600, 4
 LARGEST_NETWORK: dict[str, float] = {"multiply_accumulates": 500_000}
 
@@ -45,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str or None, default=None
-        What follows the program's name. None takes the command line's.
+        Arguments after the program's name. None takes those of the command line.
 
     Returns
     -------
@@ -87,18 +83,18 @@ def run_demo(
     Parameters
     ----------
     output : Path
-        The folder of the plots; it is made if it does not exist.
+        Folder for the plots. It is created if it does not exist.
     max_epochs : "auto" or int, default="auto"
-        Epochs of every network.
+        Number of epochs of every network.
     n_splits : int, default=5
-        Folds of the comparison.
+        Number of folds of the comparison.
     n_trials : int, default=12
-        Trials of the search.
+        Number of trials of the search.
 
     Raises
     ------
     MissingDependencyError
-        If matplotlib is not installed; everything but the plots is done by then.
+        If matplotlib is not installed, after everything but the plots is done.
     """
     output.mkdir(parents=True, exist_ok=True)
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=max_epochs, random_state=0)
@@ -125,7 +121,7 @@ def run_demo(
 
 
 def _train_and_report(net: ConvNetClassifier) -> tuple[ConvNetClassifier, Any, Any]:
-    """Train on 60 % of the digits, validate on 20 %; return the model and the test samples."""
+    """Train and validate on parts of the digits; return the model, test samples and labels."""
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.2, stratify=y, random_state=0)
     X, X_val, y, y_val = train_test_split(X, y, test_size=0.25, stratify=y, random_state=0)
@@ -139,10 +135,10 @@ def _train_and_report(net: ConvNetClassifier) -> tuple[ConvNetClassifier, Any, A
 
 
 def _summary_text(model: ConvNetClassifier) -> str:
-    """Return the network's table and its number of parameters."""
+    """Return the network's summary and its number of parameters as text."""
     table = model.summary()
     table["kernel"] = ["" if kernel is None else str(kernel) for kernel in table["kernel"]]
-    return f"{table.to_string()}\n\nParameters in all: {model.n_parameters_:,}"
+    return f"{table.to_string()}\n\nTotal parameters: {model.n_parameters_:,}"
 
 
 def compare_with_peers(net: ConvNetClassifier, n_splits: int) -> ModelComparison:
@@ -158,7 +154,7 @@ def compare_with_peers(net: ConvNetClassifier, n_splits: int) -> ModelComparison
     Returns
     -------
     ModelComparison
-        The others against support vectors.
+        The comparison, with support vectors as the baseline.
     """
     X, y = load_digits(return_X_y=True)
     folds = StratifiedKFold(n_splits, shuffle=True, random_state=0)
@@ -168,9 +164,8 @@ def compare_with_peers(net: ConvNetClassifier, n_splits: int) -> ModelComparison
 def _models(net: ConvNetClassifier) -> dict[str, BaseEstimator]:
     """Return the models of the comparison, each peer with the scaler that suits it.
 
-    StandardScaler blows up border pixels that are nearly always zero: with it SVC
-    reaches 0.9805 instead of 0.9866 and MLPClassifier 0.9772 instead of 0.9783.
-    LogisticRegression reaches 0.9694 with either and converges faster with it.
+    StandardScaler enlarges border pixels that are nearly always zero, which harms SVC and
+    MLPClassifier. LogisticRegression converges faster with it.
     """
     return {
         "ConvNetClassifier": net,
@@ -181,7 +176,7 @@ def _models(net: ConvNetClassifier) -> dict[str, BaseEstimator]:
 
 
 def _search_and_report(net: ConvNetClassifier, n_trials: int) -> ConvNetSearchCV:
-    """Search with short trainings on some of the digits, report; return the search."""
+    """Search with short trainings on some of the digits and report; return the search."""
     X, y = load_digits(return_X_y=True)
     X, _, y, _ = train_test_split(X, y, train_size=N_SEARCHED, stratify=y, random_state=0)
     _print_title(f"A search of {n_trials} trials: {len(X)} digits, 3 folds, {SEARCH_EPOCHS} epochs")
@@ -194,12 +189,10 @@ def _search_and_report(net: ConvNetClassifier, n_trials: int) -> ConvNetSearchCV
         verbose=1,
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FitFailedWarning)  # told below
+        warnings.simplefilter("ignore", FitFailedWarning)  # counted below
         search.fit(X, y)
     table = search.trials_dataframe()
-    print(
-        f"Best score: {search.best_score_:.4f}, the network as it is: {table['score'].iloc[0]:.4f}"
-    )
+    print(f"Best score: {search.best_score_:.4f}, default parameters: {table['score'].iloc[0]:.4f}")
     print("Best parameters:")
     for name, value in search.best_params_.items():
         print(f"  {name} = {value:.4g}" if isinstance(value, float) else f"  {name} = {value!r}")

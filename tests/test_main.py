@@ -1,4 +1,4 @@
-"""The command line: what the demo prints and writes, and what wrong arguments do."""
+"""The command line: the output and the files of the demo, and wrong arguments."""
 
 import runpy
 import sys
@@ -24,7 +24,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 
 @pytest.fixture
 def small(monkeypatch):
-    """Make the demo small: one epoch, five folds, two trials, peers that need no time."""
+    """Make the demo small: one epoch, five folds, two trials, and the fast peers only."""
     run_demo = partial(command_line.run_demo, max_epochs=1, n_splits=5, n_trials=2)
     monkeypatch.setattr(command_line, "run_demo", run_demo)
     monkeypatch.setattr(command_line, "N_SEARCHED", 90)
@@ -49,7 +49,7 @@ def test_demo_prints_its_tables_and_writes_the_plots(tmp_path, capsys, monkeypat
     out, err = capsys.readouterr()
     assert "1/1" in out + err  # the progress bar
     assert "conv_1" in out
-    assert "Parameters in all: 53,226" in out
+    assert "Total parameters: 53,226" in out
     assert "macro avg" in out
     assert "accuracy [95 %]" in out
     assert "support vectors" in out
@@ -57,14 +57,12 @@ def test_demo_prints_its_tables_and_writes_the_plots(tmp_path, capsys, monkeypat
     assert "Best score: 0." in out
     assert "  learning_rate = " in out
     assert "Trials pruned: 0, failed: 0" in out
-    told = [f"{name.replace('_', ' ').capitalize()}: {path}" for name, path in plots.items()]
-    assert out.rstrip().splitlines()[-len(told) :] == told
+    lines = [f"{name.replace('_', ' ').capitalize()}: {path}" for name, path in plots.items()]
+    assert out.rstrip().splitlines()[-len(lines) :] == lines
 
 
 @pytest.mark.usefixtures("small")
-def test_demo_without_matplotlib_says_how_to_install_it_after_all_else(
-    tmp_path, capsys, monkeypatch
-):
+def test_demo_without_matplotlib_says_how_to_install_it_at_the_end(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert command_line.main(["demo", "--output", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
@@ -94,7 +92,7 @@ def test_demo_reports_a_folder_that_cannot_be_made_before_it_trains(tmp_path, ca
 def test_search_of_the_demo_counts_trials_that_failed(capsys, monkeypatch):
     monkeypatch.setattr(command_line, "N_SEARCHED", 60)
     monkeypatch.setattr(command_line, "SEARCH_EPOCHS", 1)
-    # the second trial has batches of another size and is taken for a divergent one
+    # only the second trial has another batch size
     fit = ConvNetClassifier.fit
 
     def diverging(self, *args, **kwargs):

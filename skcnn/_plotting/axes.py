@@ -1,6 +1,6 @@
-"""Displays in scikit-learn's convention: data in the constructor, drawing in ``plot``.
+"""New axes, logarithmic scales and legends above the axes.
 
-Trains and predicts nothing. The only room that imports matplotlib, and only to draw.
+The only module that imports matplotlib, inside the function that needs it.
 """
 
 from math import ceil, floor, log10
@@ -9,21 +9,20 @@ from typing import Any
 from skcnn.exceptions import MissingDependencyError
 
 NARROW_INCHES = 4.5
-# A loss that falls further than this is drawn on a logarithmic axis.
-LOG_SCALE_RATIO = 10
+LOG_SCALE_RATIO = 10  # of the largest to the smallest value
 MOST_POWERS = 8  # of ten with a label
-# Okabe and Ito's colours, told apart by colour-blind readers too; shapes or hatches differ
-# as well.
-BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
-ORANGE, RED, PURPLE = "#E69F00", "#D55E00", "#CC79A7"
-GREY, ALARM = "0.35", "#B34700"  # a dark vermillion
+
+
+def needs_log_scale(low: float, high: float) -> bool:
+    """Return whether positive values from `low` to `high` need a logarithmic axis."""
+    return bool(0 < LOG_SCALE_RATIO * low < high)
 
 
 def set_log_ticks(ax: Any, axis: str) -> None:
-    """Label 1, 2 and 5 of a logarithmic axis: powers of ten alone would be too few."""
+    """Label 1, 2 and 5 times each power of ten of a logarithmic axis."""
     low, high = getattr(ax, f"get_{axis}lim")()
     powers = range(floor(log10(low)), ceil(log10(high)) + 1)
-    firsts = (1, 2, 5) if len(powers) <= 4 else (1,)  # all multiples overlap
+    firsts = (1, 2, 5) if len(powers) <= 4 else (1,)  # more labels would overlap
     step = ceil(len(powers) / MOST_POWERS)
     ticks = [first * 10.0**power for power in powers[::step] for first in firsts]
     ticks = [tick for tick in ticks if low <= tick <= high]
@@ -32,10 +31,10 @@ def set_log_ticks(ax: Any, axis: str) -> None:
 
 
 def legend_above(ax: Any, n_columns: int, *, narrow: int = 2, **style: Any) -> Any:
-    """Return a new legend above the axes, where it covers nothing.
+    """Return a new legend above the axes, where it covers no data.
 
-    Narrow axes, such as those of a grid, have at most `narrow` columns: a legend wider than
-    its axes would squeeze them.
+    In narrow axes, such as those of a grid, the legend has at most `narrow` columns: a legend
+    wider than its axes would squeeze them.
     """
     if ax.get_window_extent().width < NARROW_INCHES * ax.figure.dpi:
         n_columns = min(n_columns, narrow)
@@ -44,7 +43,7 @@ def legend_above(ax: Any, n_columns: int, *, narrow: int = 2, **style: Any) -> A
 
 
 def new_axes(**figure: Any) -> Any:
-    """Return axes in a new figure, made with the keywords of matplotlib's.
+    """Return axes in a new figure that is made with the given keywords.
 
     Raises
     ------

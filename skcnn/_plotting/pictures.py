@@ -1,7 +1,6 @@
-"""Grids of pictures and curves inside one matplotlib Axes.
+"""Grids of images, signals and volumes inside one matplotlib Axes.
 
-A grid's cells are one unit wide; the y axis points down. Imports no matplotlib: it is
-given axes.
+A grid's cells are one unit wide; the y axis points down.
 """
 
 from collections.abc import Sequence
@@ -9,100 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._data.images import Images, InputLayout
+from skcnn._data.images import Images
+from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
 from skcnn._plotting.axes import new_axes
 
-GAP = 0.06  # between pictures, in their widths
+GAP = 0.06  # between cells, in their width
 CELL_INCHES = 1.0
 CURVE_HEIGHT = 0.6  # of a signal's cell, in its width
-MOST_STRETCHED = 4.0  # of a cell, either way
-
-
-class PictureGrid:
-    """Rows and columns of equal cells in one Axes.
-
-    Parameters
-    ----------
-    n_rows, n_columns : int
-        Number of cells.
-    sample_shape : tuple of int
-        ``(n_channels, *spatial)`` of what is drawn; the cells have its aspect.
-    ax : matplotlib Axes or None
-        Where to draw. None makes a figure of the grid's size.
-    gaps : (float, float), default=(0.06, 0.06)
-        Room between columns and between rows, in the width of a cell; more for titles.
-    cell_inches : float, default=1.0
-        Width of a cell in a new figure.
-    label_inches : float, default=0.0
-        Room for labels beside the rows in a new figure.
-
-    Attributes
-    ----------
-    ax : matplotlib Axes
-        The axes.
-    height : float
-        Of a cell, in its width.
-
-    Raises
-    ------
-    MissingDependencyError
-        If `ax` is None and matplotlib is not installed.
-    """
-
-    def __init__(
-        self,
-        n_rows: int,
-        n_columns: int,
-        sample_shape: Sequence[int],
-        ax: Any = None,
-        *,
-        gaps: tuple[float, float] = (GAP, GAP),
-        cell_inches: float = CELL_INCHES,
-        label_inches: float = 0.0,
-    ) -> None:
-        is_signal = len(sample_shape) == 2
-        aspect = CURVE_HEIGHT if is_signal else sample_shape[-2] / sample_shape[-1]
-        self.height = float(np.clip(aspect, 1 / MOST_STRETCHED, MOST_STRETCHED))
-        self.n_rows, self.n_columns, self.gaps = n_rows, n_columns, gaps
-        width, depth = n_columns * (1 + gaps[0]), n_rows * (self.height + gaps[1])
-        if ax is None:
-            ax = new_axes(figsize=(cell_inches * width + label_inches, cell_inches * depth + 0.4))
-            if label_inches:  # at the edge, where the layout knows how wide the labels are
-                ax.set_anchor("NW")
-        self.ax = ax
-        ax.set_xlim(-gaps[0], width)
-        ax.set_ylim(depth, -gaps[1])
-        ax.set_aspect("equal")
-        ax.xaxis.tick_top()
-        ax.set_xticks([])
-        ax.set_yticks([])
-        ax.tick_params(length=0)
-        for side in ax.spines.values():
-            side.set_visible(False)
-
-    def corner(self, row: int, column: int) -> tuple[float, float]:
-        """Return the upper left of a cell as x, y."""
-        return column * (1 + self.gaps[0]), row * (self.height + self.gaps[1])
-
-    def draw(
-        self, row: int, column: int, sample: np.ndarray, limits: tuple[float, float], **style: Any
-    ) -> None:
-        """Draw a sample in a cell, as `draw_sample` does."""
-        draw_sample(self.ax, sample, self.corner(row, column), self.height, limits, **style)
-
-    def title(self, row: int, column: int, text: str, **style: Any) -> None:
-        """Write above a cell, in its middle; the gap between rows must have the room."""
-        left, top = self.corner(row, column)
-        style = {"ha": "center", "va": "bottom", "fontsize": "small", **style}
-        self.ax.text(left + 0.5, top - 0.03, text, **style)
-
-    def set_labels(self, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> None:
-        """Label rows on the left and columns above; none for an empty sequence."""
-        x = [self.corner(0, i)[0] + 0.5 for i in range(len(columns))]
-        y = [self.corner(i, 0)[1] + self.height / 2 for i in range(len(rows))]
-        self.ax.set_xticks(x, columns)
-        self.ax.set_yticks(y, rows)
+LARGEST_ASPECT = 4.0  # of a cell, height to width or width to height
 
 
 def draw_sample(
@@ -120,20 +34,21 @@ def draw_sample(
     Parameters
     ----------
     ax : matplotlib Axes
-        With the y axis pointing down.
+        Axes whose y axis points down.
     sample : ndarray of shape (n_channels, *spatial)
-        Three channels are drawn as colours, another number as its first channel; a signal
-        as curves, one colour a channel; of a volume the middle slice.
+        An image with three channels is drawn in colours, one with another number by its first
+        channel. A signal is drawn as curves, one colour a channel, a volume by its middle
+        slice.
     corner : (float, float)
-        The upper left.
+        The upper left corner.
     height : float
-        Of the cell.
+        Height of the cell.
     limits : (float, float)
-        The values of black and white, or of the lower and upper end of a curve.
+        The values drawn black and white, or at the lower and upper end of a curve.
     cmap : str, default="gray"
         Colours of a single channel.
     **style
-        Of the image, or of the curves.
+        Keywords of the image or of the curves.
     """
     left, top = corner
     low, high = limits
@@ -155,25 +70,30 @@ def draw_sample(
 
 
 def value_limits(samples: np.ndarray) -> tuple[float, float]:
-    """Return the smallest and largest value, the common scale of several pictures."""
+    """Return the smallest and the largest value of all samples, as their common scale."""
     return float(samples.min()), float(samples.max())
 
 
+def size_text(spatial: Sequence[int]) -> str:
+    """Return spatial sides for a label, such as "28x28" or "length 100"."""
+    return f"length {spatial[0]}" if len(spatial) == 1 else "x".join(map(str, spatial))
+
+
 def drawn_samples(X: Any, images: Images) -> np.ndarray:
-    """Return samples as they are drawn, (n_samples, n_channels, *spatial).
+    """Return the samples to draw, (n_samples, n_channels, *spatial).
 
     Parameters
     ----------
     X : array-like of shape (n_samples, ...)
-        As the estimator was given them: drawn where they have the shape that the network
-        reads. Numbers behind a scaler make no picture.
+        Samples as the estimator was given them. They are drawn if they have the shape that
+        the network reads.
     images : Images
-        The same as the network is given them, drawn otherwise.
+        The same samples as the network is given them, drawn if those of `X` cannot be.
     """
     layout = images.layout
     try:
         values, _ = read_samples(X, None, layout.channels, "drawn_samples", doubt=False)
-    except (TypeError, ValueError):  # words, missing or sparse values: earlier steps take them
+    except (TypeError, ValueError):  # strings, missing or sparse values, for earlier steps
         values = None
     if values is None or not layout.accepts(values.shape[1:]):
         return images.as_batch(images.rows).numpy()
@@ -184,3 +104,92 @@ def channels_first(values: np.ndarray, layout: InputLayout) -> np.ndarray:
     """Return samples of any accepted shape as (n_samples, n_channels, *spatial)."""
     images = values.reshape(len(values), *layout.shape)
     return np.moveaxis(images, -1, 1) if layout.channels == "last" else images
+
+
+class PictureGrid:
+    """Rows and columns of equal cells in one Axes.
+
+    Parameters
+    ----------
+    n_rows, n_columns : int
+        Number of cells.
+    sample_shape : tuple of int
+        ``(n_channels, *spatial)`` of what is drawn; the cells have its aspect.
+    ax : matplotlib Axes or None
+        Where to draw. None makes a figure of the grid's size.
+    gaps : (float, float), default=(0.06, 0.06)
+        Space between columns and between rows, in the width of a cell. Titles need more.
+    cell_inches : float, default=1.0
+        Width of a cell in a new figure.
+    label_inches : float, default=0.0
+        Space for labels beside the rows in a new figure.
+
+    Attributes
+    ----------
+    ax : matplotlib Axes
+        The axes.
+    height : float
+        Height of a cell, in its width.
+
+    Raises
+    ------
+    MissingDependencyError
+        If `ax` is None and matplotlib is not installed.
+    """
+
+    def __init__(
+        self,
+        n_rows: int,
+        n_columns: int,
+        sample_shape: Sequence[int],
+        ax: Any = None,
+        *,
+        gaps: tuple[float, float] = (GAP, GAP),
+        cell_inches: float = CELL_INCHES,
+        label_inches: float = 0.0,
+    ) -> None:
+        is_signal = len(sample_shape) == 2
+        aspect = CURVE_HEIGHT if is_signal else sample_shape[-2] / sample_shape[-1]
+        self.height = float(np.clip(aspect, 1 / LARGEST_ASPECT, LARGEST_ASPECT))
+        self.n_rows, self.n_columns, self.gaps = n_rows, n_columns, gaps
+        width, depth = n_columns * (1 + gaps[0]), n_rows * (self.height + gaps[1])
+        if ax is None:
+            ax = new_axes(figsize=(cell_inches * width + label_inches, cell_inches * depth + 0.4))
+            if label_inches:  # at the edge, since the layout reserves space for the labels
+                ax.set_anchor("NW")
+        self.ax = ax
+        ax.set(xlim=(-gaps[0], width), ylim=(depth, -gaps[1]), aspect="equal")
+        ax.xaxis.tick_top()
+        ax.set(xticks=[], yticks=[])
+        ax.tick_params(length=0)
+        ax.spines[:].set_visible(False)
+
+    def corner(self, row: int, column: int) -> tuple[float, float]:
+        """Return x and y of a cell's upper left corner."""
+        return column * (1 + self.gaps[0]), row * (self.height + self.gaps[1])
+
+    def inches_per_cell(self) -> float:
+        """Return the width of a cell and the gap beside it in the axes as they are."""
+        box = self.ax.get_window_extent()
+        across = box.width / self.n_columns
+        down = box.height / self.n_rows * (1 + self.gaps[0]) / (self.height + self.gaps[1])
+        return float(min(across, down) / self.ax.figure.dpi)
+
+    def draw(
+        self, row: int, column: int, sample: np.ndarray, limits: tuple[float, float], **style: Any
+    ) -> None:
+        """Draw a sample in a cell, as `draw_sample` does."""
+        draw_sample(self.ax, sample, self.corner(row, column), self.height, limits, **style)
+
+    def title(self, row: int, column: int, text: str, **style: Any) -> None:
+        """Write centred above a cell; the gap between rows must be large enough."""
+        left, top = self.corner(row, column)
+        style = {"ha": "center", "va": "bottom", "fontsize": "small", **style}
+        self.ax.text(left + 0.5, top - 0.03, text, **style)
+
+    def set_labels(self, rows: Sequence[str] = (), columns: Sequence[str] = ()) -> None:
+        """Label the rows on the left and the columns above."""
+        x = [self.corner(0, i)[0] + 0.5 for i in range(len(columns))]
+        y = [self.corner(i, 0)[1] + self.height / 2 for i in range(len(rows))]
+        self.ax.set_xticks(x, columns)
+        self.ax.set_yticks(y, rows)

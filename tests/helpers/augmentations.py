@@ -27,21 +27,23 @@ from skcnn.augmentation import (
 from skcnn.augmentation._base import Augmentation
 from tests.helpers.public import PUBLIC_CLASSES
 
-# Every augmentation so that it changes a sample visibly. Whether a draw leaves a sample as it
-# was (a flip that is none, a policy's choice to do nothing) does not matter to the tests.
+# Every augmentation, with ranges that change a sample visibly. A draw may leave a sample
+# unchanged (no flip, or a policy's choice of no change); the tests allow for it.
 EVERY = {
     "translation": lambda **k: RandomTranslation(0.3, **k),
-    "translation, edge": lambda **k: RandomTranslation(0.3, fill="edge", **k),
-    "translation, mirror": lambda **k: RandomTranslation(0.3, fill="mirror", **k),
-    "translation, filled": lambda **k: RandomTranslation(0.3, fill_value=3.5, **k),
+    "translation, edge": lambda **k: RandomTranslation(0.3, padding_mode="edge", **k),
+    "translation, mirror": lambda **k: RandomTranslation(0.3, padding_mode="mirror", **k),
+    "translation, filled": lambda **k: RandomTranslation(
+        0.3, padding_mode="constant", fill_value=3.5, **k
+    ),
     "rotation": lambda **k: RandomRotation(90, **k),
     "zoom": lambda **k: RandomZoom((0.5, 2), **k),
     "shear": lambda **k: RandomShear(40, axis=("horizontal", "vertical"), **k),
     "affine": lambda **k: RandomAffine(90, zoom=(0.5, 2), shear=20, **k),
-    "affine, mirror": lambda **k: RandomAffine(90, zoom=(0.5, 2), fill="mirror", **k),
+    "affine, mirror": lambda **k: RandomAffine(90, zoom=(0.5, 2), padding_mode="mirror", **k),
     "flip": lambda **k: RandomFlip(("horizontal", "vertical"), **k),
     "crop": lambda **k: RandomCrop(3, **k),
-    "crop, filled": lambda **k: RandomCrop(3, fill_value=2, **k),
+    "crop, filled": lambda **k: RandomCrop(3, padding_mode="constant", fill_value=2, **k),
     "elastic": lambda **k: RandomElastic((0.1, 0.2), **k),
     "brightness": lambda **k: RandomBrightness((0.3, 2), **k),
     "gain": lambda **k: RandomBrightness(gain_db=9, **k),
@@ -63,7 +65,7 @@ EVERY = {
     "rand augment": lambda **k: RandAugment(3, magnitude=1.0, **k),
     "trivial augment": lambda **k: TrivialAugment(**k),
 }
-MIXING = {"mixup", "cutmix"}  # change nothing but a ConvNet's batches
+MIXING = {"mixup", "cutmix"}  # change only a ConvNet's batches
 IMAGES_ONLY = {"rotation", "shear", "affine", "affine, mirror", "choice"}
 WHOLE = {"flip", "crop", "crop, filled"}
 EACH = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)

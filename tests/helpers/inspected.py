@@ -1,4 +1,4 @@
-"""Fitted networks to look into, and what looking must leave as it was."""
+"""Fitted networks to inspect, and a comparison of their state before and after."""
 
 import copy
 
@@ -7,15 +7,43 @@ import torch
 from torch import nn
 
 from skcnn import ConvNetClassifier
+from skcnn.layers import Concatenate, Conv, Flatten, GlobalPool, Pool, Residual
 
 LABELS = np.arange(40) % 3
 
 
 def fitted(shape, cls=ConvNetClassifier, y=LABELS, **params):
-    """Return samples of a shape and a network that saw them once or twice."""
+    """Return samples of a shape and a network that was fitted on them."""
     X = np.random.default_rng(1).normal(size=(40, *shape))
     defaults = {"filters": (3, 4), "hidden_units": (5,), "max_epochs": 2, "random_state": 0}
     return X, cls(**{**defaults, **params}).fit(X, y)
+
+
+# name, shape of a sample, parameters, (n_filters, n_channels, *kernel) of the first convolution
+NETS = {
+    "grey": ((9, 8), {}, (3, 1, 3, 3)),
+    "colour": ((9, 8, 3), {"kernel_size": (3, 5)}, (3, 3, 3, 5)),
+    "channels first": ((3, 9, 8), {"input_shape": (3, 9, 8), "channels": "first"}, (3, 3, 3, 3)),
+    "signal": ((12, 2), {"input_shape": (12, 2), "kernel_size": 5}, (3, 2, 5)),
+    "signal, first": (
+        (2, 12),
+        {"input_shape": (2, 12), "channels": "first", "kernel_size": 5},
+        (3, 2, 5),
+    ),
+    "rows": ((12,), {}, (3, 1, 3)),
+    "volume": ((4, 6, 5, 2), {"kernel_size": (1, 3, 3)}, (3, 2, 1, 3, 3)),
+    "groups": ((8, 8, 4), {"architecture": [Conv(6, 3, groups=2), Flatten()]}, (6, 2, 3, 3)),
+    "even kernel": ((8, 8), {"kernel_size": 4}, (3, 1, 4, 4)),
+    "mirror": ((8, 8), {"padding_mode": "mirror", "activation": "tanh"}, (3, 1, 3, 3)),
+    "no normalisation": ((8, 8), {"normalization": None, "activation": "sigmoid"}, (3, 1, 3, 3)),
+    "average": ((8, 8), {"pooling": "average", "activation": "gelu"}, (3, 1, 3, 3)),
+}
+BLOCKS = [
+    Conv(4, 3, padding_mode="mirror"),
+    Residual([Conv(6, 2, activation="relu"), Conv(6)]),
+    Concatenate([[Conv(3, 1)], [Pool(3, stride=1, padding="same"), Conv(5, 3)], []]),
+    GlobalPool(),
+]
 
 
 def state_of(net):
@@ -32,21 +60,19 @@ def state_of(net):
 
 
 def assert_same_state(before, after):
-    for name, told in before.items():
+    for name, value in before.items():
         if name in ("weights", "gradients"):
             pairs = zip(
-                *(v.values() if name == "weights" else v for v in (told, after[name])), strict=True
+                *(v.values() if name == "weights" else v for v in (value, after[name])),
+                strict=True,
             )
             assert all(a is b is None or torch.equal(a, b) for a, b in pairs), name
         else:
-            assert told == after[name], name
-
-
-# Modules of a callable
+            assert value == after[name], name
 
 
 class Shared(nn.Module):
-    """In-place activation that runs twice, a layer of its own, one that never runs, a tuple."""
+    """A module whose in-place activation runs twice, with a layer that never runs."""
 
     def __init__(self, shape, n_outputs):
         super().__init__()

@@ -1,4 +1,4 @@
-"""Processes that tests start, hear and kill."""
+"""Processes that tests start, exchange messages with, and kill."""
 
 import multiprocessing
 import time
@@ -7,13 +7,13 @@ from types import SimpleNamespace
 
 import torch
 
-LONGEST = 120  # seconds until a test gives up; none takes so long
-PROCESSES = multiprocessing.get_context("forkserver")  # imports torch once for all
+LONGEST = 120  # seconds until a test gives up
+PROCESSES = multiprocessing.get_context("forkserver")  # imports torch once for all children
 PROCESSES.set_forkserver_preload(
     [
         *(
             "skcnn.model_selection._search",
-            "skcnn.model_selection._running.trials",
+            "skcnn.model_selection._running.runner",
             "skcnn._training.engine",
             "skcnn._convnet.classifier",
         ),
@@ -26,14 +26,15 @@ THIS_CHILD = SimpleNamespace(connection=None)  # set in a child
 
 
 class Child:
-    """A function in a process of its own that says where it is.
+    """A function in a process of its own.
 
     Parameters
     ----------
     function : callable
-        Of a module; may call `tell_parent` and `hear_parent`. What it returns is told last.
+        Defined in a module; may call `tell_parent` and `hear_parent`. What it returns is
+        its last message.
     *args : object
-        Its arguments.
+        Arguments of the function.
     """
 
     def __init__(self, function, *args):
@@ -43,7 +44,7 @@ class Child:
         there.close()
 
     def hear(self):
-        """Wait for what the child tells next."""
+        """Wait for the next message of the child."""
         ready = wait([self.connection, self.process.sentinel], timeout=LONGEST)
         assert ready, "the child says nothing"
         assert self.connection.poll(), f"the child died with {self.process.exitcode}"
@@ -55,7 +56,7 @@ class Child:
         self.connection.send(what)
 
     def kill(self):
-        """End it as ``kill -9`` does, and wait until it is gone."""
+        """Kill it like ``kill -9``, and wait for its end."""
         self.process.kill()
         self.join()
 
@@ -84,12 +85,12 @@ def tell_parent(what):
 
 
 def hear_parent():
-    """Wait for the parent: for ever, if it never says anything."""
+    """Wait for a message of the parent, without a time limit."""
     return THIS_CHILD.connection.recv()
 
 
 def until(condition, longest=LONGEST):
-    """Wait for what nothing tells of."""
+    """Wait until a condition comes true that no message announces."""
     end = time.monotonic() + longest
     while not condition():
         assert time.monotonic() < end, "it did not come true"

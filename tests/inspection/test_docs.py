@@ -1,4 +1,4 @@
-"""The tables and pictures of docs/inspection.md against the code."""
+"""Tables and pictures of docs/inspection.md against the code."""
 
 import inspect
 import re
@@ -11,7 +11,7 @@ import sklearn.metrics
 import skcnn
 from skcnn import ConvNetClassifier
 from skcnn.inspection import SaliencyDisplay, feature_maps, filters, saliency
-from skcnn.inspection._plot.robustness import DEFAULT_DEGREES, DEFAULT_FACTORS, LIMITS
+from skcnn.inspection._robustness import DEFAULT_DEGREES, DEFAULT_FACTORS, LIMITS
 from skcnn.inspection._saliency import METHODS
 from tests.helpers.public import BY_NAME
 
@@ -38,55 +38,55 @@ def test_the_list_of_sections_has_all_in_order():
 
 
 def test_every_public_display_and_function_of_inspection_answers_a_question():
-    named = set(re.findall(r"`(\w+)`", section("Which picture answers what")))
+    named = set(re.findall(r"`(\w+)`", section("Displays by question")))
     public = {name for name in BY_NAME if name.endswith("Display")}
     assert public | {"filters", "feature_maps", "saliency"} <= named
     assert all(name in BY_NAME or hasattr(sklearn.metrics, name) for name in named - {"summary"})
 
 
 def test_every_display_of_the_page_has_an_example():
-    (questions,) = tables("Which picture answers what")
+    (questions,) = tables("Displays by question")
     named = set(re.findall(r"`(\w+Display)`", "".join(row[1] for row in questions)))
     assert named == set(re.findall(r"(\w+Display)\.from_estimator\(", TEXT))
 
 
 def test_the_tables_of_methods_have_all_of_them():
-    (methods,) = tables("What is it looking at?")
+    (methods,) = tables("Saliency")
     assert [row[0].strip('"') for row in methods[1:]] == list(METHODS)
-    correlations, (shares, _) = tables("What a map does not say")
+    correlations, (shares, _) = tables("Limits of saliency")
     assert [row[0].strip('"') for row in correlations[1:]] == list(METHODS)
     assert [cell.strip('"') for cell in shares] == list(METHODS)
 
 
 def test_the_number_of_steps_is_the_default():
-    (methods,) = tables("What is it looking at?")
+    (methods,) = tables("Saliency")
     default = inspect.signature(saliency).parameters["n_steps"].default
     assert f"`n_steps` gradients, {default}" in methods[1 + METHODS.index("integrated_gradients")]
 
 
 def test_the_display_takes_the_options_of_saliency_that_the_page_names():
-    (named,) = re.findall(r"It\ntakes (.+) as `saliency` does", section("What is it looking at?"))
+    (named,) = re.findall(r"The display\ntakes (.+) as `saliency` does", section("Saliency"))
     options = re.findall(r"`(\w+)`", named)
     display = inspect.signature(SaliencyDisplay.from_estimator).parameters
     function = inspect.signature(saliency).parameters
-    assert options == list(function)[list(function).index("target") + 1 :]
+    assert options == list(function)[list(function).index("target") :]
     assert [display[name] for name in options] == [function[name] for name in options]
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_table_tells_which_methods_have_a_sign(method):
-    (methods,) = tables("What is it looking at?")
-    told = "with sign" in methods[1 + METHODS.index(method)][1]
+def test_the_table_says_which_methods_have_a_sign(method):
+    (methods,) = tables("Saliency")
+    has_sign = "with sign" in methods[1 + METHODS.index(method)][1]
     X = np.random.default_rng(0).normal(size=(20, 6, 6))
     net = ConvNetClassifier(filters=2, max_epochs=1, random_state=0).fit(X, np.arange(20) % 2)
-    assert bool((saliency(net, X, method=method) < 0).any()) == told
+    assert bool((saliency(net, X, method=method) < 0).any()) == has_sign
 
 
 SAMPLES = {"signals": (20, 7, 2), "images": (20, 5, 6, 2), "volumes": (20, 4, 5, 6, 2)}
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_the_table_of_shapes_is_what_comes_back(kind):
+def test_the_table_of_shapes_has_the_returned_shapes(kind):
     X = np.random.default_rng(0).normal(size=SAMPLES[kind])
     net = ConvNetClassifier(
         input_shape=X.shape[1:], filters=3, kernel_size=1, padding="valid", max_epochs=1
@@ -94,17 +94,17 @@ def test_the_table_of_shapes_is_what_comes_back(kind):
     sides = {"depth": 4, "height": 5, "width": 6, "length": 7, "n_samples": 20, "n_channels": 2}
     of_kernel = sides | dict.fromkeys(("depth", "height", "width"), 1) | {"n_filters": 3}
     meaning = [of_kernel, sides | {"n_maps": 3}, sides]
-    (shapes,) = tables("What they take")
+    (shapes,) = tables("Input")
     (row,) = [row for row in shapes if row[0] == kind]
-    told = [
+    documented = [
         tuple(names[name] for name in re.findall(r"\w+", cell))
         for cell, names in zip(row[1:], meaning, strict=True)
     ]
-    assert told == [filters(net).shape, feature_maps(net, X).shape, saliency(net, X).shape]
+    assert documented == [filters(net).shape, feature_maps(net, X).shape, saliency(net, X).shape]
 
 
 def test_the_table_of_changes_has_all_kinds_and_their_default_values():
-    kinds, _ = tables("Does it survive a shift?")
+    kinds, _ = tables("Robustness")
     assert [row[0].strip('"') for row in kinds[1:]] == list(LIMITS)
     values = {row[0].strip('"'): row[2] for row in kinds[1:]}
     assert f"{DEFAULT_DEGREES[0]} to {DEFAULT_DEGREES[-1]} degrees" in values["rotation"]
@@ -122,7 +122,7 @@ def test_pictures_are_small_and_described(text, path):
     assert len(text.split()) > 5
 
 
-def test_no_picture_is_left_over():
+def test_every_picture_is_used():
     pages = "".join(page.read_text(encoding="utf-8") for page in PAGE.parent.glob("*.md"))
     pictures = [path.name for path in (PAGE.parent / "images").iterdir()]
     assert all(f"](images/{name})" in pages for name in pictures)

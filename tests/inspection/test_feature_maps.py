@@ -1,4 +1,4 @@
-"""Kernels and feature maps against plain loops, in every kind of network and of sample."""
+"""Feature maps against plain loops, in every kind of network and of sample."""
 
 import numpy as np
 import pytest
@@ -16,144 +16,13 @@ from torch import nn
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.augmentation import RandomFlip
 from skcnn.inspection import feature_maps, filters
-from skcnn.layers import (
-    Activation,
-    Concatenate,
-    Conv,
-    Dropout,
-    Flatten,
-    GlobalPool,
-    Normalize,
-    Pool,
-    Residual,
-)
-from tests.helpers.inspected import LABELS, Shared, assert_same_state, fitted, state_of
-
-RNG = np.random.default_rng(0)
-
-
-# name, shape of a sample, parameters, (n_filters, n_channels, *kernel) of the first convolution
-NETS = {
-    "grey": ((9, 8), {}, (3, 1, 3, 3)),
-    "colour": ((9, 8, 3), {"kernel_size": (3, 5)}, (3, 3, 3, 5)),
-    "channels first": ((3, 9, 8), {"input_shape": (3, 9, 8), "channels": "first"}, (3, 3, 3, 3)),
-    "signal": ((12, 2), {"input_shape": (12, 2), "kernel_size": 5}, (3, 2, 5)),
-    "signal, first": (
-        (2, 12),
-        {"input_shape": (2, 12), "channels": "first", "kernel_size": 5},
-        (3, 2, 5),
-    ),
-    "rows": ((12,), {}, (3, 1, 3)),
-    "volume": ((4, 6, 5, 2), {"kernel_size": (1, 3, 3)}, (3, 2, 1, 3, 3)),
-    "groups": ((8, 8, 4), {"architecture": [Conv(6, 3, groups=2), Flatten()]}, (6, 2, 3, 3)),
-    "even kernel": ((8, 8), {"kernel_size": 4}, (3, 1, 4, 4)),
-    "mirror": ((8, 8), {"padding_mode": "mirror", "activation": "tanh"}, (3, 1, 3, 3)),
-    "no normalisation": ((8, 8), {"normalization": None, "activation": "sigmoid"}, (3, 1, 3, 3)),
-    "average": ((8, 8), {"pooling": "average", "activation": "gelu"}, (3, 1, 3, 3)),
-}
-
-
-@pytest.fixture(scope="module", params=NETS)
-def case(request):
-    shape, params, kernels = NETS[request.param]
-    X, net = fitted(shape, **params)
-    return X, net, kernels
-
-
-def first_conv(net):
-    kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d
-    return next(part for part in net.net_.module_.modules() if isinstance(part, kinds))
-
-
-def test_filters_are_the_weights_in_the_estimators_order_of_channels(case):
-    _, net, (n_filters, n_channels, *kernel) = case
-    found = filters(net)
-    assert found.dtype == np.float32
-    weight = first_conv(net).weight.detach().numpy()
-    if net.channels == "first":
-        assert found.shape == (n_filters, n_channels, *kernel)
-        assert_array_equal(found.ravel(), weight.ravel())
-    else:
-        assert found.shape == (n_filters, *kernel, n_channels)
-        for i in range(n_filters):
-            for j in range(n_channels):
-                assert_array_equal(found[i, ..., j].ravel(), weight[i, j].ravel())
-
-
-def test_filters_are_a_copy():
-    _, net = fitted((8, 8))
-    before = net.decision_function(np.ones((1, 8, 8)))
-    filters(net)[:] = 7
-    assert_array_equal(net.decision_function(np.ones((1, 8, 8))), before)
-
-
-def test_filters_are_found_by_name_and_number():
-    _, net = fitted((8, 8), filters=(3, (4, 5)))
-    assert filters(net, layer="conv_3").shape == (5, 3, 3, 4)
-    assert_array_equal(filters(net, layer=2), filters(net, layer="conv_3"))
-    assert_array_equal(filters(net, layer=np.int64(-2)), filters(net, layer="conv_2"))
-    assert_array_equal(filters(net), filters(net, layer="conv_1"))
-
-
-BLOCKS = [
-    Conv(4, 3, padding_mode="mirror"),
-    Residual([Conv(6, 2, activation="relu"), Conv(6)]),
-    Concatenate([[Conv(3, 1)], [Pool(3, stride=1, padding="same"), Conv(5, 3)], []]),
-    GlobalPool(),
-]
-BLOCK_FILTERS = {
-    "conv_1": (4, 3, 3, 2),
-    "residual_1.body.conv_1": (6, 2, 2, 4),
-    "residual_1.body.conv_2": (6, 3, 3, 6),
-    "residual_1.shortcut.conv_1": (6, 1, 1, 4),
-    "concatenate_1.branches.0.conv_1": (3, 1, 1, 6),
-    "concatenate_1.branches.1.conv_1": (5, 3, 3, 6),
-}
-
-
-def test_convolutions_inside_of_blocks_have_dotted_names():
-    _, net = fitted((8, 8, 2), architecture=BLOCKS)
-    for number, (name, shape) in enumerate(BLOCK_FILTERS.items()):
-        assert filters(net, layer=name).shape == shape
-        assert_array_equal(filters(net, layer=name), filters(net, layer=number))
-    with pytest.raises(ValueError, match="a number from -6 to 5"):
-        filters(net, layer=6)
-
-
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        ("conv_9", r"one of \['conv_1', 'conv_2'\] or .* Got 'conv_9' instead"),
-        ("Conv_2", r"Got 'Conv_2' instead\. Did you mean 'conv_2'\?"),
-        ("pool_1", "Got 'pool_1'"),
-        (2, "a number from -2 to 1. Got 2 instead"),
-        (-3, "Got -3"),
-        (1.0, "Got 1.0"),
-        (True, "Got True"),
-        (["conv_1"], r"Got \['conv_1'\]"),
-    ],
-)
-def test_unknown_convolutions_are_named(layer, message):
-    _, net = fitted((8, 8))
-    with pytest.raises(ValueError, match=r"The 'layer' parameter must be .*" + message):
-        filters(net, layer=layer)
-
-
-def test_a_network_without_convolutions_has_no_filters():
-    X, net = fitted((8, 8), architecture=[Flatten()])
-    with pytest.raises(ValueError, match="no convolution, and so no filters"):
-        filters(net)
-    with pytest.raises(ValueError, match=r"name a layer, one of \['flatten_1', 'output'\]"):
-        feature_maps(net, X)
-    assert feature_maps(net, X, layer="flatten_1").shape == (40, 64)
-
-
-# Feature maps
+from skcnn.layers import Activation, Conv, Dropout, Flatten, Normalize, Pool, Residual
+from tests.helpers.inspected import BLOCKS, LABELS, assert_same_state, fitted, state_of
 
 
 def test_maps_of_a_convolution_are_its_filters_slid_over_the_sample():
     X, net = fitted((9, 8, 2), architecture=[Conv(3, (3, 5)), Flatten()], standardize=False)
-    kernels, bias = filters(net), first_conv(net).bias.detach().numpy()
+    kernels, bias = filters(net), net.net_.module_.layers.conv_1.bias.detach().numpy()
     padded = np.pad(X, ((0, 0), (1, 1), (2, 2), (0, 0)))
     maps = feature_maps(net, X, layer="conv_1")
     for i in range(3):
@@ -210,8 +79,8 @@ def test_normalisation_is_that_of_a_prediction():
     assert_allclose(after, (before - mean) / np.sqrt(var + 1e-5) * scale + shift, atol=1e-5)
 
 
-def test_every_layer_has_the_shape_that_the_summary_tells(case):
-    X, net, _ = case
+def test_every_layer_has_the_shape_of_the_summary(inspected):
+    X, net, _ = inspected
     for name, shape in net.summary()["output_shape"].items():
         if net.channels == "first":
             shape = (shape[-1], *shape[:-1])
@@ -220,8 +89,8 @@ def test_every_layer_has_the_shape_that_the_summary_tells(case):
         assert maps.dtype == np.float32
 
 
-def test_the_last_row_is_the_output(case):
-    X, net, _ = case
+def test_the_last_row_is_the_output(inspected):
+    X, net, _ = inspected
     expected = net.decision_function(X)
     assert_allclose(feature_maps(net, X, layer="output"), expected, rtol=1e-5, atol=1e-6)
     assert_array_equal(feature_maps(net, X, layer=-1), feature_maps(net, X, layer="output"))
@@ -279,15 +148,15 @@ def test_unknown_layers_are_named(layer, message):
         feature_maps(net, X, layer=layer)
 
 
-def test_a_samples_maps_are_the_same_bits_in_any_company(case):
-    X, net, _ = case
+def test_maps_are_bitwise_independent_of_the_batch(inspected):
+    X, net, _ = inspected
     everything = feature_maps(net, X)
     assert_array_equal(feature_maps(net, X[::-1])[::-1], everything)
     assert_array_equal(feature_maps(net, X[17:18]), everything[17:18])
 
 
-def test_the_estimator_and_the_random_states_are_left_as_they_were(case):
-    X, net, _ = case
+def test_estimator_and_random_states_are_unchanged(inspected):
+    X, net, _ = inspected
     before, torch_state = state_of(net), torch.get_rng_state()
     assert all(before["needs"]), "no earlier test has switched gradients off"
     numpy_state = np.random.get_state()[1].copy()
@@ -298,7 +167,7 @@ def test_the_estimator_and_the_random_states_are_left_as_they_were(case):
     assert_array_equal(np.random.get_state()[1], numpy_state)
 
 
-def test_a_module_that_was_put_in_training_is_read_as_in_a_prediction():
+def test_a_module_in_training_mode_is_read_as_in_a_prediction():
     X, net = fitted((8, 8), dropout=0.5)
     expected = feature_maps(net, X, layer="output")
     net.net_.module_.train()
@@ -306,12 +175,7 @@ def test_a_module_that_was_put_in_training_is_read_as_in_a_prediction():
     assert net.net_.module_.training
 
 
-@pytest.fixture(scope="module")
-def wrapped():
-    return fitted((8, 8), architecture=Shared, standardize=False)
-
-
-def test_a_users_modules_are_known_by_their_names(wrapped):
+def test_a_users_modules_are_found_by_name(wrapped):
     X, net = wrapped
     module = net.net_.module_.module
     images = torch.from_numpy(X).float().unsqueeze(1)
@@ -336,17 +200,9 @@ def test_a_users_modules_are_known_by_their_names(wrapped):
     assert list(net.summary().index[:2]) == ["first.0", "relu"]
 
 
-def test_filters_of_a_users_module(wrapped):
-    _, net = wrapped
-    assert filters(net).shape == (4, 3, 3, 1)
-    weight = net.net_.module_.module.second.weight.detach().numpy()
-    assert_array_equal(filters(net, layer="second"), np.moveaxis(weight, 1, -1))
-    assert_array_equal(filters(net, layer=1), filters(net, layer="second"))
-
-
 def test_layers_of_a_users_module_that_give_no_maps(wrapped):
     X, net = wrapped
-    with pytest.raises(ValueError, match="layer 'unused' has no part in a prediction"):
+    with pytest.raises(ValueError, match="layer 'unused' does not run in a prediction"):
         feature_maps(net, X, layer="unused")
     with pytest.raises(ValueError, match="layer 'table' returns dict, not a tensor"):
         feature_maps(net, X, layer="table")
@@ -354,12 +210,12 @@ def test_layers_of_a_users_module_that_give_no_maps(wrapped):
         feature_maps(net, X, layer="sekond")
 
 
-def test_a_users_module_is_left_as_it_was(wrapped):
+def test_a_users_module_is_unchanged(wrapped):
     X, net = wrapped
     before = state_of(net)
     assert all(before["needs"])
     feature_maps(net, X, layer="second")
-    with pytest.raises(ValueError, match="no part"):
+    with pytest.raises(ValueError, match="does not run"):
         feature_maps(net, X, layer="unused")
     assert_same_state(before, state_of(net))
 
@@ -374,9 +230,6 @@ def test_signals_in_a_users_module():
     assert filters(net).shape == (4, 3, 2)
     assert feature_maps(net, X).shape == (40, 10, 4)
     assert_array_equal(feature_maps(net, X), feature_maps(net, X, layer="1"))
-
-
-# What an estimator may be
 
 
 def test_pipelines_and_searches_show_their_network():
@@ -395,14 +248,14 @@ def test_pipelines_and_searches_show_their_network():
     assert feature_maps(search, X).shape == (120, 8, 8, 2)
 
 
-def test_bytes_are_samples_like_any_others():
-    X = RNG.integers(0, 256, (40, 8, 8), dtype=np.uint8)
+def test_maps_of_bytes_are_those_of_floats():
+    X = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8)
     net = ConvNetClassifier(filters=3, max_epochs=1, random_state=0).fit(X, LABELS)
     assert_array_equal(feature_maps(net, X), feature_maps(net, X.astype(float)))
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
-def test_the_callers_mode_of_torch_is_of_no_account(context):
+def test_maps_do_not_depend_on_the_callers_mode_of_torch(context):
     X, net = fitted((8, 8))
     with context():
         inside = feature_maps(net, X)

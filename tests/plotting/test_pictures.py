@@ -1,4 +1,4 @@
-"""Grids of pictures in one Axes: where samples lie, and what of them is shown."""
+"""Grids of pictures in one Axes: places of cells, and pictures of every kind of sample."""
 
 import sys
 
@@ -11,12 +11,14 @@ from matplotlib.colors import to_hex
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.sparse import csr_array
 
-from skcnn._data.images import Images, InputLayout
+from skcnn._data.images import Images
+from skcnn._data.layouts import InputLayout
 from skcnn._plotting.pictures import (
     PictureGrid,
     channels_first,
     draw_sample,
     drawn_samples,
+    size_text,
     value_limits,
 )
 from skcnn.exceptions import MissingDependencyError
@@ -205,6 +207,13 @@ def test_limits_are_those_of_all_samples():
     assert all(type(limit) is float for limit in value_limits(samples))
 
 
+@pytest.mark.parametrize(
+    ("spatial", "text"), [((100,), "length 100"), ((28, 14), "28x14"), ((4, 5, 6), "4x5x6")]
+)
+def test_size_text(spatial, text):
+    assert size_text(spatial) == text
+
+
 @pytest.mark.parametrize("channels", ["first", "last"])
 @pytest.mark.parametrize("spatial", [(5,), (4, 5), (3, 4, 5)], ids=str)
 def test_samples_of_any_layout_have_channels_first(channels, spatial):
@@ -215,7 +224,7 @@ def test_samples_of_any_layout_have_channels_first(channels, spatial):
         assert_array_equal(channels_first(values, layout), expected)
 
 
-# What is drawn of samples behind a Pipeline's steps
+# Samples of a Pipeline, original or transformed
 
 
 def images_of(values, shape=(2, 3, 1)):
@@ -247,5 +256,5 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("kind", OTHERS)
-def test_of_other_originals_what_the_network_is_given_is_drawn(kind):
+def test_transformed_samples_are_drawn_if_the_originals_do_not_fit(kind):
     assert_array_equal(drawn_samples(OTHERS[kind], GIVEN), np.zeros((4, 1, 2, 3)))

@@ -1,1 +1,1 @@
-"""The displays."""
+"""The displays, one in a module."""

@@ -1,7 +1,4 @@
-"""ArchitectureDisplay: a network's layers from left to right, drawn to scale.
-
-matplotlib itself is imported in ``_displays``.
-"""
+"""ArchitectureDisplay: a network's layers from left to right, drawn to scale."""
 
 from dataclasses import dataclass, field
 from math import prod, sqrt
@@ -10,8 +7,10 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from skcnn._convnet.pipelines import convnet_in
-from skcnn._plotting.axes import GREEN, GREY, ORANGE, PURPLE, SKY, legend_above, new_axes
+from skcnn._convnet.pipelines import check_convnet
+from skcnn._plotting.axes import legend_above, new_axes
+from skcnn._plotting.display import Display
+from skcnn._plotting.palette import GREEN, GREY, ORANGE, PURPLE, SKY
 
 KINDS = {  # in the order of the legend
     "input": {"color": "white"},
@@ -27,20 +26,20 @@ CAPTION = (
     "height: side of the feature maps, width: square root of their channels\n"
     "normalisation, activation and dropout are part of the layer before them"
 )
-# Inches of a new figure; all lengths are in them, and shrink together in given axes.
+# All lengths are in inches of a new figure, and shrink together in given axes.
 TALLEST_BOX, WIDEST_BOX, SMALLEST = 1.6, 0.6, 0.05
 GAP = 0.19
-FIGURE_WIDTH, WIDEST = 6.4, 10.0  # of a new figure; wider ones get upright labels
-HEADINGS = 1.3  # title, legend and caption
+FIGURE_WIDTH, WIDEST = 6.4, 10.0  # of a new figure; labels of wider ones are upright
+HEADINGS = 1.3  # height of title, legend and caption
 FONT_POINTS = 8.5
 CHARACTER, LINE = 0.6 * FONT_POINTS / 72, 1.3 * FONT_POINTS / 72
 UPRIGHT_JOIN = "  "
-LAID_OUT = 0.85  # of given axes is left once headings have their room
+LAID_OUT = 0.85  # share of given axes that the headings leave
 
 
 @dataclass
 class _Box:
-    """A layer, and those after it that only change its values."""
+    """A layer, with the layers after it that only change its values."""
 
     name: str
     kind: str
@@ -51,21 +50,78 @@ class _Box:
 
     @property
     def side(self) -> float:
-        """Geometric mean of the spatial sides, 1 for a vector."""
+        """The geometric mean of the spatial sides, 1 for a vector."""
         n_axes = len(self.shape) - 1
         return float(prod(self.shape[:-1]) ** (1 / n_axes)) if n_axes else 1.0
 
     def lines(self) -> list[str]:
-        """Return name, output shape and parameters."""
+        """Return the lines of its label: name, output shape and parameters."""
         shape = "\N{MULTIPLICATION SIGN}".join(map(str, self.shape))
         return [self.name, shape, f"{self.parameters:,}" if self.parameters else ""]
 
     def longest_line(self) -> int:
-        """Return the number of its characters."""
+        """Return the number of characters in the longest line."""
         return max(map(len, self.lines()))
 
 
-class ArchitectureDisplay:
+def _inches_of(ax: Any) -> np.ndarray:
+    """Return the approximate width and height of given axes in the drawn figure."""
+    box = ax.get_window_extent()
+    return LAID_OUT * np.array([box.width, box.height]) / ax.figure.dpi
+
+
+def _boxes_of(summary: pd.DataFrame, input_shape: tuple[int, ...]) -> list[_Box]:
+    """Return the boxes, the input first, with their sizes in inches."""
+    boxes = [_Box("input", "input", input_shape)]
+    for row in summary.itertuples():
+        kind = _kind_of(row.type)
+        same_size = row.output_size in (0, prod(boxes[-1].shape))  # 0 without an output
+        if kind == "other" and same_size:
+            boxes[-1].parameters += row.parameters
+        else:
+            boxes.append(_Box(row.Index, kind, row.output_shape, row.parameters))
+    side = max(box.side for box in boxes)
+    channels = max(box.shape[-1] for box in boxes)
+    for box in boxes:
+        box.height = max(TALLEST_BOX * box.side / side, SMALLEST)
+        box.width = max(WIDEST_BOX * sqrt(box.shape[-1] / channels), SMALLEST)
+    return boxes
+
+
+def _kind_of(type_name: str) -> str:
+    """Return the kind of a layer's specification or of a torch module."""
+    if type_name in ("Residual", "Concatenate"):
+        return "block"
+    words = {
+        "Conv": "convolution",
+        "Whiten": "convolution",
+        "Pool": "pool",
+        "Dense": "dense",
+        "Linear": "dense",
+    }
+    return next((kind for word, kind in words.items() if word in type_name), "other")
+
+
+def _draw_boxes(
+    ax: Any, boxes: list[_Box], pitches: list[float], upright: bool, points: float
+) -> None:
+    """Draw the boxes from left to right with their labels of a font size in points."""
+    style: dict[str, Any] = {"fontsize": points, "ha": "center", "va": "top"}
+    if upright:
+        style["rotation"] = 270  # with the name next to the box
+    end, named = 0.0, set()
+    ax.plot([pitches[0] / 2, sum(pitches) - pitches[-1] / 2], [0, 0], **FLOW)
+    for box, pitch in zip(boxes, pitches, strict=True):
+        middle, end = end + pitch / 2, end + pitch
+        label = None if box.kind in named else box.kind
+        named.add(box.kind)
+        look = {**KINDS[box.kind], **EDGE, "label": label}
+        ax.bar(middle, box.height, box.width, bottom=-box.height / 2, **look)
+        text = (UPRIGHT_JOIN if upright else "\n").join(box.lines())
+        ax.text(middle, -TALLEST_BOX / 2 - GAP, text, **style)
+
+
+class ArchitectureDisplay(Display):
     """The layers of a network as boxes, with shapes and parameters.
 
     Make one with :meth:`from_estimator`.
@@ -73,7 +129,7 @@ class ArchitectureDisplay:
     Parameters
     ----------
     summary : DataFrame
-        One row a layer, as the estimators' `summary` returns it.
+        One row for each layer, as the estimators' `summary` returns it.
     input_shape : tuple of int
         Shape of a sample, ``(*spatial, n_channels)``.
 
@@ -86,17 +142,18 @@ class ArchitectureDisplay:
 
     See Also
     --------
-    ConvNetClassifier.summary : The same as a table.
+    ConvNetClassifier.summary : The layers as a table.
 
     Notes
     -----
-    A box is as high as the side of the layer's feature maps (the geometric mean of their
-    sides) and as wide as the square root of their channels, both to scale down to a
-    smallest size; the units of a dense layer are channels of a single position.
-    Normalisation, activation, dropout and flattening, and whatever else leaves the number
-    of values as it is, belong to the layer before them, with their parameters. Residual
-    and concatenated layers are one block. A new figure is as wide as the layers need; where
-    that would be more than ten inches, the labels are upright.
+    The height of a box is the side of the layer's feature maps (the geometric mean of their
+    sides), its width the square root of the number of channels. Both are to scale down to a
+    smallest size. The units of a dense layer are channels of a single position.
+
+    Normalisation, activation, dropout, flattening and other layers that do not change the
+    number of values are part of the layer before them, with their parameters. Residual
+    and concatenated layers are one block. A new figure is as wide as the layers need; if
+    that is more than ten inches, the labels are upright.
 
     Examples
     --------
@@ -129,7 +186,7 @@ class ArchitectureDisplay:
             A ConvNet, fitted or not, a Pipeline that ends in one, or a fitted search.
         input_shape : tuple of int or None, default=None
             Shape of a sample with its channel axis, as for the estimator's `summary`. None
-            takes the fitted shape, before fitting the parameter `input_shape`.
+            takes the fitted shape, or the parameter `input_shape` of an unfitted estimator.
         n_outputs : int or None, default=None
             Number of outputs. None takes the fitted number.
         ax : matplotlib Axes or None, default=None
@@ -145,34 +202,17 @@ class ArchitectureDisplay:
         TypeError
             If there is no ConvNet in `estimator`.
         NotFittedError
-            If the estimator is not fitted and a figure is missing.
+            If the estimator is not fitted and the shape or the number of outputs is missing.
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
-        net = convnet_in(estimator)
-        summary = net.summary(input_shape, n_outputs)  # which checks both
+        net = check_convnet(estimator, fitted=False)
+        summary = net.summary(input_shape, n_outputs)  # checks both
         layout = net._summary_layout(input_shape)
-        assert layout is not None  # or there was no summary
+        assert layout is not None  # as there is a summary
         return cls(summary=summary, input_shape=(*layout.spatial, layout.n_channels)).plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the network.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw. None makes a new figure.
-
-        Returns
-        -------
-        self : ArchitectureDisplay
-            The display, with `ax_` and `figure_` set.
-
-        Raises
-        ------
-        MissingDependencyError
-            If `ax` is None and matplotlib is not installed.
-        """
+    def _draw(self, ax: Any) -> Any:
         boxes = _boxes_of(self.summary, self.input_shape)
         pitches = [GAP + max(box.width, box.longest_line() * CHARACTER) for box in boxes]
         upright = sum(pitches) > (WIDEST if ax is None else _inches_of(ax)[0])
@@ -186,69 +226,12 @@ class ArchitectureDisplay:
             ax = new_axes(figsize=(max(width, FIGURE_WIDTH) + GAP, height + HEADINGS))
         else:
             scale = min(scale, *np.divide(_inches_of(ax), (width, height)))
-        self.ax_, self.figure_ = ax, ax.figure
-        ax.set_xlim(0, width)
-        ax.set_ylim(-TALLEST_BOX / 2 - GAP - depth, TALLEST_BOX / 2)
-        self._draw(boxes, pitches, upright, FONT_POINTS * scale)
-        ax.set_xticks([])
-        ax.set_yticks([])
-        for side in ax.spines.values():
-            side.set_visible(False)
+        ax.set(xlim=(0, width), ylim=(-TALLEST_BOX / 2 - GAP - depth, TALLEST_BOX / 2))
+        _draw_boxes(ax, boxes, pitches, upright, FONT_POINTS * scale)
+        ax.set(xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
         ax.set_xlabel(CAPTION, fontsize="small", color=GREY)
         ax.set_title(f"{self.summary['parameters'].sum():,} parameters", pad=26)
         small = {"fontsize": "small", "columnspacing": 1.2, "handlelength": 1.5}
         legend_above(ax, len(KINDS), narrow=len(KINDS), **small)
-        return self
-
-    def _draw(self, boxes: list[_Box], pitches: list[float], upright: bool, points: float) -> None:
-        style: dict[str, Any] = {"fontsize": points, "ha": "center", "va": "top"}
-        if upright:
-            style["rotation"] = 270  # the name next to the box
-        ends, named = 0.0, set()
-        self.ax_.plot([pitches[0] / 2, sum(pitches) - pitches[-1] / 2], [0, 0], **FLOW)
-        for box, pitch in zip(boxes, pitches, strict=True):
-            middle, ends = ends + pitch / 2, ends + pitch
-            label = None if box.kind in named else box.kind
-            named.add(box.kind)
-            look = {**KINDS[box.kind], **EDGE, "label": label}
-            self.ax_.bar(middle, box.height, box.width, bottom=-box.height / 2, **look)
-            text = (UPRIGHT_JOIN if upright else "\n").join(box.lines())
-            self.ax_.text(middle, -TALLEST_BOX / 2 - GAP, text, **style)
-
-
-def _inches_of(ax: Any) -> np.ndarray:
-    """Return about how wide and high given axes will be."""
-    box = ax.get_window_extent()
-    return LAID_OUT * np.array([box.width, box.height]) / ax.figure.dpi
-
-
-def _boxes_of(summary: pd.DataFrame, input_shape: tuple[int, ...]) -> list[_Box]:
-    """Return the boxes to draw, the input first, with their sizes in inches."""
-    boxes = [_Box("input", "input", input_shape)]
-    for row in summary.itertuples():
-        kind = _kind_of(row.type)
-        same_size = row.output_size in (0, prod(boxes[-1].shape))  # 0 for loose parameters
-        if kind == "other" and same_size:
-            boxes[-1].parameters += row.parameters
-        else:
-            boxes.append(_Box(row.Index, kind, row.output_shape, row.parameters))
-    side = max(box.side for box in boxes)
-    channels = max(box.shape[-1] for box in boxes)
-    for box in boxes:
-        box.height = max(TALLEST_BOX * box.side / side, SMALLEST)
-        box.width = max(WIDEST_BOX * sqrt(box.shape[-1] / channels), SMALLEST)
-    return boxes
-
-
-def _kind_of(type_name: str) -> str:
-    """Return the kind of a layer of ours, or of a module of torch's."""
-    if type_name in ("Residual", "Concatenate"):
-        return "block"
-    words = {
-        "Conv": "convolution",
-        "Whiten": "convolution",
-        "Pool": "pool",
-        "Dense": "dense",
-        "Linear": "dense",
-    }
-    return next((kind for word, kind in words.items() if word in type_name), "other")
+        return ax

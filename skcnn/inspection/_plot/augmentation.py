@@ -1,7 +1,4 @@
-"""AugmentationDisplay: samples beside several draws of their augmentations.
-
-matplotlib itself is imported in ``_displays``.
-"""
+"""AugmentationDisplay: samples beside several draws of their augmentations."""
 
 from numbers import Integral
 from typing import Any, Self
@@ -13,166 +10,21 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_scalar
 
 from skcnn._convnet.base import BaseConvNet
-from skcnn._data.images import InputLayout
+from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
+from skcnn._plotting.display import Display
 from skcnn._plotting.pictures import PictureGrid, channels_first, value_limits
 from skcnn._utils.random_state import draw_seed
+from skcnn.augmentation._array_values import span_of
 from skcnn.augmentation._augmented import Augmented
-from skcnn.augmentation._augmented_array import check_axes, originals, span_of
-from skcnn.augmentation._augmenter import Augmenter, Step
+from skcnn.augmentation._augmented_array import originals
 from skcnn.augmentation._base import Augmentation
-from skcnn.augmentation._steps import training_steps
-
-
-class AugmentationDisplay:
-    """A grid of samples, one a row, each followed by several draws of its augmentation.
-
-    Make one with :meth:`from_estimator`.
-
-    Parameters
-    ----------
-    samples : ndarray of shape (n_samples, n_channels, *spatial)
-        The samples as they are.
-    draws : ndarray of shape (n_draws, n_samples, n_channels, *spatial)
-        The samples augmented.
-
-    Attributes
-    ----------
-    ax_ : matplotlib Axes
-        The axes with the whole grid.
-    figure_ : matplotlib Figure
-        The figure.
-
-    See Also
-    --------
-    RandomAffine : One of the augmentations to look at.
-
-    Notes
-    -----
-    `MixUp` and `CutMix` mix the samples that are shown. Three channels are drawn as
-    colours, one as grey, and of another number the first. Signals are curves, one colour
-    a channel; of a volume the middle slice is drawn. Black and white are the smallest and
-    largest value of the samples themselves; curves have a common scale.
-
-    Examples
-    --------
-    >>> from sklearn.datasets import load_digits
-    >>> from skcnn.inspection import AugmentationDisplay
-    >>> from skcnn.augmentation import RandomRotation, RandomTranslation
-    >>> X = load_digits().images
-    >>> augmentation = [RandomRotation(20), RandomTranslation(0.1)]
-    >>> display = AugmentationDisplay.from_estimator(augmentation, X, n_draws=3)
-    >>> display.draws.shape
-    (3, 4, 1, 8, 8)
-    """
-
-    def __init__(self, *, samples: np.ndarray, draws: np.ndarray) -> None:
-        self.samples = samples
-        self.draws = draws
-
-    @classmethod
-    def from_estimator(
-        cls,
-        estimator: Any,
-        X: Any,
-        *,
-        n_samples: int = 4,
-        n_draws: int = 6,
-        input_shape: tuple[int, ...] | None = None,
-        channels: str | None = None,
-        random_state: Any = None,
-        ax: Any = None,
-    ) -> Self:
-        """Draw what training sees of the first samples.
-
-        Parameters
-        ----------
-        estimator : Pipeline, ConvNet, Augmented, augmentation or list of augmentations
-            Whose augmentations to draw. A Pipeline's transformers before them must be
-            fitted.
-        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples.
-        n_samples : int, default=4
-            Rows of the grid.
-        n_draws : int, default=6
-            Draws of each sample.
-        input_shape : tuple of int or None, default=None
-            Shape of one sample, to read flat rows as images. None takes the ConvNet's or
-            that of the first augmentation which has one.
-        channels : {"last", "first"} or None, default=None
-            Where the channel axis is; None takes it from where `input_shape` comes.
-        random_state : int, RandomState instance or None, default=None
-            Seed of the draws.
-        ax : matplotlib Axes or None, default=None
-            Where to draw. None makes a new figure.
-
-        Returns
-        -------
-        display : AugmentationDisplay
-            The display, drawn.
-
-        Raises
-        ------
-        TypeError
-            If there is no augmentation in `estimator`.
-        MissingDependencyError
-            If `ax` is None and matplotlib is not installed.
-        """
-        check_scalar(n_samples, "n_samples", Integral, min_val=1)
-        check_scalar(n_draws, "n_draws", Integral, min_val=1)
-        entries, readers, strength, X = _augmentations_of(estimator, originals(X))
-        steps = training_steps(entries, "AugmentationDisplay")
-        span = span_of(np.asarray(X))
-        X = _safe_indexing(X, np.arange(min(n_samples, len(X))))
-        array, layout = _read(X, readers, input_shape, channels)
-        if random_state is not None:
-            steps = [Step(step.augmentation, None) for step in steps]
-        seed = draw_seed(random_state)
-        check_axes(steps, layout)
-        augmenter = Augmenter(steps, layout.spatial, span, seed, strength)
-        samples = channels_first(array, layout)
-        wide = array.dtype == np.float64
-        batch = torch.from_numpy(np.ascontiguousarray(samples, np.float64 if wide else np.float32))
-        rows, nothing = np.arange(len(array)), torch.zeros(len(array))
-        draws = [
-            augmenter.batch(batch, nothing, None, rows, epoch)[0].numpy()
-            for epoch in range(n_draws)
-        ]
-        return cls(samples=samples, draws=np.array(draws)).plot(ax=ax)
-
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the grid.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw. None makes a new figure.
-
-        Returns
-        -------
-        self : AugmentationDisplay
-            The display, with `ax_` and `figure_` set.
-
-        Raises
-        ------
-        MissingDependencyError
-            If `ax` is None and matplotlib is not installed.
-        """
-        n_draws, n_samples = self.draws.shape[:2]
-        grid = PictureGrid(n_samples, n_draws + 1, self.samples.shape[1:], ax)
-        self.ax_, self.figure_ = grid.ax, grid.ax.figure
-        low, high = value_limits(self.samples)
-        if self.samples.ndim == 3:  # a curve that leaves its box would look clipped
-            low, high = min(low, self.draws.min()), max(high, self.draws.max())
-        for column, pictures in enumerate((self.samples, *self.draws)):
-            for row, picture in enumerate(pictures):
-                grid.draw(row, column, picture, (low, high))
-        grid.set_labels(columns=["original", *(f"draw {i}" for i in range(1, n_draws + 1))])
-        return self
+from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step, check_axes
+from skcnn.augmentation._estimator_parameters import training_steps
 
 
 def _augmentations_of(estimator: Any, X: Any) -> tuple[list[Any], list[Any], float, Any]:
-    """Return augmentations, estimators that may know the shape, strength, transformed X."""
+    """Return augmentations, estimators that may have an input_shape, strength, transformed X."""
     entries: list[Any] = []
     readers: list[Any] = []
     strength = 1.0
@@ -205,10 +57,140 @@ def _is_function(part: Any) -> bool:
 def _read(
     X: Any, readers: list[Any], input_shape: Any, channels: str | None
 ) -> tuple[np.ndarray, InputLayout]:
-    """Return the samples and how they are images."""
+    """Return the samples and their layout."""
     if input_shape is None:
         known = (r for r in readers if getattr(r, "input_shape", None) is not None)
         reader = next(known, readers[0])
         input_shape = getattr(reader, "input_shape", None)
         channels = channels or getattr(reader, "channels", "last")
     return read_samples(X, input_shape, channels or "last", "AugmentationDisplay")
+
+
+class AugmentationDisplay(Display):
+    """A grid of samples, one a row, each followed by several draws of its augmentation.
+
+    Make one with :meth:`from_estimator`.
+
+    Parameters
+    ----------
+    samples : ndarray of shape (n_samples, n_channels, *spatial)
+        The original samples.
+    draws : ndarray of shape (n_draws, n_samples, n_channels, *spatial)
+        The augmented samples.
+
+    Attributes
+    ----------
+    ax_ : matplotlib Axes
+        The axes with the whole grid.
+    figure_ : matplotlib Figure
+        The figure.
+
+    See Also
+    --------
+    RandomAffine : An augmentation.
+
+    Notes
+    -----
+    `MixUp` and `CutMix` mix the samples that are shown. Three channels are drawn as
+    colours, a single one as grey; of any other number the first is drawn. Signals are curves,
+    one colour for each channel; of volumes the middle slice is drawn. Black and white are the
+    smallest and largest value of the original samples; curves have a common scale.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import load_digits
+    >>> from skcnn.inspection import AugmentationDisplay
+    >>> from skcnn.augmentation import RandomRotation, RandomTranslation
+    >>> X = load_digits().images
+    >>> augmentation = [RandomRotation(20), RandomTranslation(0.1)]
+    >>> display = AugmentationDisplay.from_estimator(augmentation, X, n_draws=3)
+    >>> display.draws.shape
+    (3, 4, 1, 8, 8)
+    """
+
+    def __init__(self, *, samples: np.ndarray, draws: np.ndarray) -> None:
+        self.samples = samples
+        self.draws = draws
+
+    @classmethod
+    def from_estimator(
+        cls,
+        estimator: Any,
+        X: Any,
+        *,
+        n_samples: int = 4,
+        n_draws: int = 6,
+        input_shape: tuple[int, ...] | None = None,
+        channels: str | None = None,
+        random_state: Any = None,
+        ax: Any = None,
+    ) -> Self:
+        """Draw the first samples, and several draws of their augmentation in training.
+
+        Parameters
+        ----------
+        estimator : Pipeline, ConvNet, Augmented, augmentation or list of augmentations
+            Source of the augmentations. Transformers of a Pipeline before them must be
+            fitted.
+        X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
+            Samples.
+        n_samples : int, default=4
+            Rows of the grid.
+        n_draws : int, default=6
+            Draws of each sample.
+        input_shape : tuple of int or None, default=None
+            Shape of one sample, to read flat rows as images. None takes that of the ConvNet,
+            or of the first augmentation that has one.
+        channels : {"last", "first"} or None, default=None
+            Position of the channel axis. None takes that of the same estimator as
+            `input_shape`.
+        random_state : int, RandomState instance or None, default=None
+            Seed of the draws.
+        ax : matplotlib Axes or None, default=None
+            Where to draw. None makes a new figure.
+
+        Returns
+        -------
+        display : AugmentationDisplay
+            The display, drawn.
+
+        Raises
+        ------
+        TypeError
+            If there is no augmentation in `estimator`.
+        MissingDependencyError
+            If `ax` is None and matplotlib is not installed.
+        """
+        check_scalar(n_samples, "n_samples", Integral, min_val=1)
+        check_scalar(n_draws, "n_draws", Integral, min_val=1)
+        entries, readers, strength, X = _augmentations_of(estimator, originals(X))
+        steps = training_steps(entries, "AugmentationDisplay")
+        span = span_of(np.asarray(X))
+        X = _safe_indexing(X, np.arange(min(n_samples, len(X))))
+        array, layout = _read(X, readers, input_shape, channels)
+        if random_state is not None:
+            steps = [Step(step.augmentation, None) for step in steps]
+        seed = draw_seed(random_state)
+        check_axes(steps, layout)
+        augmenter = BatchAugmenter(steps, layout.spatial, span, seed, strength)
+        samples = channels_first(array, layout)
+        wide = array.dtype == np.float64
+        batch = torch.from_numpy(np.ascontiguousarray(samples, np.float64 if wide else np.float32))
+        rows, nothing = np.arange(len(array)), torch.zeros(len(array))
+        draws = [
+            augmenter.batch(batch, nothing, None, rows, epoch)[0].numpy()
+            for epoch in range(n_draws)
+        ]
+        return cls(samples=samples, draws=np.array(draws)).plot(ax=ax)
+
+    def _draw(self, ax: Any) -> Any:
+        n_draws, n_samples = self.draws.shape[:2]
+        grid = PictureGrid(n_samples, n_draws + 1, self.samples.shape[1:], ax)
+        low, high = value_limits(self.samples)
+        if self.samples.ndim == 3:  # a curve must not leave its box
+            low, high = min(low, self.draws.min()), max(high, self.draws.max())
+        for column, pictures in enumerate((self.samples, *self.draws)):
+            for row, picture in enumerate(pictures):
+                grid.draw(row, column, picture, (low, high))
+        grid.set_labels(columns=["original", *(f"draw {i}" for i in range(1, n_draws + 1))])
+        return grid.ax

@@ -1,9 +1,6 @@
-"""SaliencyDisplay: samples beside what their predictions come from.
+"""SaliencyDisplay: samples beside the places that their predictions depend on."""
 
-matplotlib itself is imported in ``_displays``; the numbers come from ``_saliency``.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from numbers import Integral
 from typing import Any, Self
 
@@ -13,10 +10,11 @@ from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
-from skcnn._convnet.pipelines import before_final, best_of_search, fitted_convnet
+from skcnn._convnet.pipelines import check_convnet, transform_before_final
 from skcnn._data.images import Images
 from skcnn._data.validation import check_images
-from skcnn._plotting.axes import ORANGE
+from skcnn._plotting.display import Display, one_or_several
+from skcnn._plotting.palette import ORANGE
 from skcnn._plotting.pictures import CELL_INCHES, PictureGrid, drawn_samples, value_limits
 from skcnn._utils.validation import check_option
 from skcnn.augmentation._augmented_array import originals
@@ -25,11 +23,11 @@ from skcnn.inspection._saliency import (
     OWN_PARAMETERS,
     check_own_parameters,
     saliency_of,
-    target_codes,
 )
+from skcnn.inspection._target_outputs import target_codes
 
 CURVE_INCHES = 1.6
-DIM = 2.2  # how much darker a sample is under its map
+DIM = 2.2  # factor by which a sample is darkened under its map
 HEAT = "inferno"
 AREA = {"color": ORANGE, "alpha": 0.8, "linewidth": 0}
 CURVE = {"color": "0.3", "lw": 0.7}
@@ -41,8 +39,92 @@ TITLES = {
 }
 
 
-class SaliencyDisplay:
-    """Samples, one a row, each followed by where the network's answer comes from.
+def _chosen_methods(methods: Any) -> list[str]:
+    """Return the names of the methods to draw."""
+    chosen = one_or_several("methods", methods, f"of {list(METHODS)}")
+    for method in chosen:
+        check_option("methods", method, METHODS)
+    return chosen
+
+
+def _as_at_fit(net: Any, images: Images) -> Any:
+    """Return samples with the feature names seen at fit, to avoid a second warning about them."""
+    names = getattr(net, "feature_names_in_", None)
+    rows = images.rows.numpy()
+    return rows if names is None else pd.DataFrame(rows, columns=names)
+
+
+def _labels_and_targets(net: Any, X: Any, codes: Any) -> tuple[list[str], Any]:
+    """Return the labels of samples, and the targets to explain.
+
+    Parameters
+    ----------
+    net : ConvNet
+        A fitted estimator.
+    X : array-like
+        The samples as the network is given them.
+    codes : Tensor of shape (n_samples,) or None
+        The numbers of the outputs to explain, None for those of the predicted classes.
+    """
+    if is_classifier(net) and not net._targets.multilabel:
+        prob = net.predict_proba(X)
+        predicted = prob.argmax(1)
+        labels = _with_percentages("predicted", net.classes_, prob, predicted)
+        if codes is None:
+            return labels, net.classes_[predicted]
+        explained = _with_percentages("explained", net.classes_, prob, codes.numpy())
+        labels = [f"{a}\n{b}" for a, b in zip(labels, explained, strict=True)]
+        return labels, net.classes_[codes.numpy()]
+    values = net.predict_proba(X) if is_classifier(net) else net.predict(X)
+    values = values.reshape(len(codes), -1)
+    several = values.shape[1] > 1
+    labels = [
+        (f"output {code}\n" if several else "") + f"predicted {values[i, code]:.3g}"
+        for i, code in enumerate(codes.tolist())
+    ]
+    return labels, codes.numpy()
+
+
+def _with_percentages(
+    verb: str, classes: np.ndarray, prob: np.ndarray, codes: np.ndarray
+) -> list[str]:
+    return [f"{verb} {classes[c]} ({prob[i, c]:.0%})" for i, c in enumerate(codes)]
+
+
+def _draw_heat(
+    grid: PictureGrid,
+    row: int,
+    column: int,
+    sample: np.ndarray,
+    share: np.ndarray,
+    limits: tuple[float, float],
+) -> None:
+    """Draw a map (*spatial) over its sample."""
+    low, high = limits
+    grid.draw(row, column, sample.mean(0, keepdims=True), (low, low + DIM * (high - low)))
+    heat = share[len(share) // 2] if share.ndim == 3 else share
+    grid.draw(row, column, share[np.newaxis], (0.0, 1.0), cmap=HEAT, alpha=heat)
+
+
+def _draw_area(
+    grid: PictureGrid,
+    row: int,
+    column: int,
+    sample: np.ndarray,
+    share: np.ndarray,
+    limits: tuple[float, float],
+) -> None:
+    """Draw a map (length,) as an area below the curves of its signal."""
+    left, top = grid.corner(row, column)
+    places = left + (np.arange(len(share)) + 0.5) / len(share)
+    bottom = top + 0.95 * grid.height
+    heights = bottom - 0.9 * grid.height * share
+    grid.ax.fill_between(places, bottom, heights, step="mid", **AREA)
+    grid.draw(row, column, sample, limits, **CURVE)
+
+
+class SaliencyDisplay(Display):
+    """Samples, one a row, each followed by the places that the network's answer depends on.
 
     Make one with :meth:`from_estimator`.
 
@@ -55,7 +137,7 @@ class SaliencyDisplay:
     methods : sequence of str
         Names of the methods.
     labels : sequence of str, default=()
-        What is written beside each sample; nothing if empty.
+        Labels of the rows; empty for none.
 
     Attributes
     ----------
@@ -66,20 +148,20 @@ class SaliencyDisplay:
 
     See Also
     --------
-    saliency : The same as an array, with signs, and what it does not mean.
-    FeatureMapsDisplay : What the layers give.
+    saliency : Saliency as an array, with signs, and its limits.
+    FeatureMapsDisplay : The outputs of the layers.
 
     Notes
     -----
-    A map is drawn over its darkened sample, from black, nothing, to yellow, the largest
-    value of this map: maps are not comparable with each other. Of several channels the
-    largest absolute value counts. For signals the map is an area below the curve; of volumes
-    the middle slice is drawn.
+    A map is drawn over its darkened sample, from black for zero to yellow for the largest
+    value of this map. Maps are not comparable with each other. Of several channels the
+    largest absolute value is drawn. For signals the map is an area below the curve; of
+    volumes the middle slice is drawn.
 
-    Of a Pipeline the samples of `X` themselves are drawn where they have the shape that the
-    network reads, otherwise what the steps before it make of them. The maps are always those of
-    what the network is given: they belong to the picture if the steps leave values where they
-    are, as a scaler does and a PCA does not.
+    For a Pipeline the samples of `X` are drawn if they have the shape that the network reads,
+    and the transformed samples if not. The maps are always those of the transformed samples.
+    They fit the picture if the steps keep values at their places, as a scaler does and a PCA
+    does not.
 
     Examples
     --------
@@ -121,7 +203,7 @@ class SaliencyDisplay:
         n_samples: int = 4,
         ax: Any = None,
     ) -> Self:
-        """Draw where a fitted network's answers for the first samples come from.
+        """Draw the saliency of a fitted network's answers for the first samples.
 
         Parameters
         ----------
@@ -131,21 +213,21 @@ class SaliencyDisplay:
             Samples, as for the estimator's `predict`.
         methods : sequence of str or str, \
 default=("gradient", "integrated_gradients", "grad_cam")
-            Methods of :func:`saliency`, one a column.
+            Methods of :func:`saliency`, a column for each.
         target : label, int, array-like of shape (n_samples,) or None, default=None
-            Whose output is explained, as for :func:`saliency`. None takes the predicted
+            The output to explain, as for :func:`saliency`. None takes the predicted
             class of each sample, and a regressor's only output.
         layer : str, int or None, default=None
             For "grad_cam": a layer with feature maps, as for :func:`saliency`. None means the
             last convolution.
         baseline : float or array-like, default=0.0
-            For "integrated_gradients" and "occlusion": what stands for no information, in the
-            units of what the network is given: behind a scaler 0 is the mean.
+            For "integrated_gradients" and "occlusion": the value that stands for no
+            information, in the units of the network's input. Behind a scaler 0 is the mean.
         n_steps : int, default=64
-            For "integrated_gradients": the number of points on the way.
+            For "integrated_gradients": the number of points on the path.
         window : int, tuple of int or None, default=None
-            For "occlusion": the sides of the covered window, in pixels or samples. None means
-            a quarter of each side of the sample.
+            For "occlusion": the sides of the covered window, in pixels or time steps. None
+            means a quarter of each side of the sample.
         n_samples : int, default=4
             Rows of the grid.
         ax : matplotlib Axes or None, default=None
@@ -163,9 +245,9 @@ default=("gradient", "integrated_gradients", "grad_cam")
         NotFittedError
             If it is not fitted.
         ValueError
-            If there is no method or an unknown one, the network has no such class, output or
-            layer, a parameter has no legal value, or `layer` or `window` is given and none of
-            the methods is theirs (`baseline` and `n_steps` are ignored then).
+            If there is no method or an unknown one, if the network has no such class, output
+            or layer, if a parameter has no legal value, or if `layer` or `window` is given and
+            no method uses it (`baseline` and `n_steps` are ignored then).
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
@@ -173,14 +255,14 @@ default=("gradient", "integrated_gradients", "grad_cam")
         methods = _chosen_methods(methods)
         own: dict[str, Any] = {"layer": layer, "window": window}
         check_own_parameters(methods, **own)
-        net, X = fitted_convnet(estimator), originals(X)
+        net, X = check_convnet(estimator), originals(X)
         few = np.arange(min(n_samples, _num_samples(X)))
         if np.ndim(target) == 1 and len(target) == _num_samples(X):
             target = np.asarray(target, dtype=object)[few]
         X = _safe_indexing(X, few)
-        images = check_images(net, originals(before_final(best_of_search(estimator), X)))
+        images = check_images(net, originals(transform_before_final(estimator, X)))
         codes = target_codes(net, target, len(few))
-        labels, target = _answers(net, _as_at_fit(net, images), codes)
+        labels, target = _labels_and_targets(net, _as_at_fit(net, images), codes)
         axis = -1 if net._layout.channels == "last" else 1
         maps = []
         for method in methods:
@@ -197,24 +279,7 @@ default=("gradient", "integrated_gradients", "grad_cam")
         )
         return display.plot(ax=ax)
 
-    def plot(self, ax: Any = None) -> Self:
-        """Draw the grid.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes or None, default=None
-            Where to draw. None makes a new figure.
-
-        Returns
-        -------
-        self : SaliencyDisplay
-            The display, with `ax_` and `figure_` set.
-
-        Raises
-        ------
-        MissingDependencyError
-            If `ax` is None and matplotlib is not installed.
-        """
+    def _draw(self, ax: Any) -> Any:
         shape = self.samples.shape
         grid = PictureGrid(
             shape[0],
@@ -224,7 +289,6 @@ default=("gradient", "integrated_gradients", "grad_cam")
             cell_inches=CURVE_INCHES if len(shape) == 3 else CELL_INCHES,
             label_inches=1.5 if len(self.labels) else 0.0,
         )
-        self.ax_, self.figure_ = grid.ax, grid.ax.figure
         limits = value_limits(self.samples)
         draw = _draw_area if self.samples.ndim == 3 else _draw_heat
         for row, sample in enumerate(self.samples):
@@ -234,85 +298,4 @@ default=("gradient", "integrated_gradients", "grad_cam")
                 draw(grid, row, column, sample, share, limits)
         columns = ["sample", *(TITLES.get(method, method) for method in self.methods)]
         grid.set_labels(self.labels, columns)
-        return self
-
-
-def _chosen_methods(methods: Any) -> list[str]:
-    """Return the names of the methods that are drawn."""
-    several = isinstance(methods, Iterable) and not isinstance(methods, str)
-    chosen = list(methods) if several else [methods]
-    if not chosen:
-        raise ValueError(
-            f"The 'methods' parameter must have one or more of {list(METHODS)}. Got {methods!r} "
-            "instead."
-        )
-    for method in chosen:
-        check_option("methods", method, METHODS)
-    return chosen
-
-
-def _as_at_fit(net: Any, images: Images) -> Any:
-    """Return samples with the names of columns seen at fit: reading `X` has warned of its own."""
-    names = getattr(net, "feature_names_in_", None)
-    rows = images.rows.numpy()
-    return rows if names is None else pd.DataFrame(rows, columns=names)
-
-
-def _answers(net: Any, X: Any, codes: Any) -> tuple[list[str], Any]:
-    """Return what is written beside samples, and the targets that are explained.
-
-    `codes` are the numbers of the targets' outputs, None for those of the predicted classes.
-    """
-    if is_classifier(net) and not net._targets.multilabel:
-        shares = net.predict_proba(X)
-        predicted = shares.argmax(1)
-        labels = _told("predicted", net.classes_, shares, predicted)
-        if codes is None:
-            return labels, net.classes_[predicted]
-        explained = _told("explained", net.classes_, shares, codes.numpy())
-        labels = [f"{a}\n{b}" for a, b in zip(labels, explained, strict=True)]
-        return labels, net.classes_[codes.numpy()]
-    values = net.predict_proba(X) if is_classifier(net) else net.predict(X)
-    values = values.reshape(len(codes), -1)
-    several = values.shape[1] > 1
-    labels = [
-        (f"output {code}\n" if several else "") + f"predicted {values[i, code]:.3g}"
-        for i, code in enumerate(codes.tolist())
-    ]
-    return labels, codes.numpy()
-
-
-def _told(verb: str, classes: np.ndarray, shares: np.ndarray, codes: np.ndarray) -> list[str]:
-    return [f"{verb} {classes[c]} ({shares[i, c]:.0%})" for i, c in enumerate(codes)]
-
-
-def _draw_heat(
-    grid: PictureGrid,
-    row: int,
-    column: int,
-    sample: np.ndarray,
-    share: np.ndarray,
-    limits: tuple[float, float],
-) -> None:
-    """Draw a map (*spatial) over its sample."""
-    low, high = limits
-    grid.draw(row, column, sample.mean(0, keepdims=True), (low, low + DIM * (high - low)))
-    heat = share[len(share) // 2] if share.ndim == 3 else share
-    grid.draw(row, column, share[np.newaxis], (0.0, 1.0), cmap=HEAT, alpha=heat)
-
-
-def _draw_area(
-    grid: PictureGrid,
-    row: int,
-    column: int,
-    sample: np.ndarray,
-    share: np.ndarray,
-    limits: tuple[float, float],
-) -> None:
-    """Draw a map (length,) as an area below the curves of its signal."""
-    left, top = grid.corner(row, column)
-    places = left + (np.arange(len(share)) + 0.5) / len(share)
-    bottom = top + 0.95 * grid.height
-    heights = bottom - 0.9 * grid.height * share
-    grid.ax.fill_between(places, bottom, heights, step="mid", **AREA)
-    grid.draw(row, column, sample, limits, **CURVE)
+        return grid.ax

@@ -1,8 +1,7 @@
-"""AugmentationDisplay: what is drawn for images, colours, signals and volumes."""
+"""AugmentationDisplay: original samples and draws of images, colours, signals and volumes."""
 
 import numpy as np
 import pytest
-from matplotlib import pyplot
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
@@ -70,7 +69,7 @@ def test_draws_differ_and_follow_random_state():
     assert len(np.unique(one.draws[:, 0].reshape(6, -1), axis=0)) == 6
 
 
-def test_strength_of_the_net_counts():
+def test_strength_of_the_net_is_applied():
     net = ConvNetClassifier(input_shape=(8, 8), augmentation=[FLIP], augmentation_strength=0)
     assert_array_equal(show(net).draws[0], show(net).samples)
 
@@ -110,17 +109,6 @@ def test_signals_are_curves_within_their_boxes():
         )
         assert 0 <= low < high <= height
     display.figure_.canvas.draw()
-
-
-def test_given_axes_are_drawn_in():
-    figure, ax = pyplot.subplots()
-    display = show(FLIP, input_shape=(8, 8), ax=ax)
-    assert display.ax_ is ax
-    assert display.figure_ is figure
-    n_images = len(ax.images)
-    display.plot()
-    assert display.ax_ is not ax
-    assert len(display.ax_.images) == n_images
 
 
 def test_fewer_samples_than_rows():

@@ -1,23 +1,19 @@
-"""Displays: what is drawn for which history, and what wrong estimators get."""
+"""TrainingHistoryDisplay: curves, scales, legend, and which trainings overfit."""
 
 import re
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
 from sklearn.datasets import load_digits
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._plotting.axes import ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY, legend_above
-from skcnn.exceptions import MissingDependencyError
 from skcnn.inspection import TrainingHistoryDisplay
+from tests.helpers.figures import legend_of
 
 SMALL = {"filters": 2, "hidden_units": (), "max_epochs": 2, "random_state": 0}
 
@@ -39,10 +35,6 @@ def make_history(train, valid=None, score=None, first=1):
 
 def plot(history, best_epoch=1, **settings):
     return TrainingHistoryDisplay(history=history, best_epoch=best_epoch, **settings).plot()
-
-
-def legend_of(display):
-    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
 
 
 def test_curves_are_those_of_the_history():
@@ -132,14 +124,6 @@ def test_a_single_epoch_is_visible():
     assert line.get_marker() == "."
 
 
-def test_plot_draws_in_given_axes():
-    figure, ax = pyplot.subplots()
-    display = TrainingHistoryDisplay(history=make_history([3.0, 2.0]), best_epoch=2)
-    assert display.plot(ax=ax) is display
-    assert display.ax_ is ax
-    assert display.figure_ is figure
-
-
 def rising(n=20, best=6, top=0.9, low=0.3):
     """Return losses of a network that overfits: training falls, validation rises again."""
     train = list(np.geomspace(2.0, 0.01, n))
@@ -163,7 +147,7 @@ def test_overfitting_is_named():
     assert title.get_text() == display.overfitting_
 
 
-def test_after_early_stopping_the_weights_of_the_best_epoch_are_said_to_be_kept():
+def test_after_early_stopping_the_text_says_that_the_best_weights_were_kept():
     plain = plot(make_history(*rising()), best_epoch=4).overfitting_
     display = plot(make_history(*rising()), best_epoch=4, restored=True)
     assert display.overfitting_ == f"{plain}; weights of epoch 4 kept"
@@ -173,7 +157,7 @@ def test_after_early_stopping_the_weights_of_the_best_epoch_are_said_to_be_kept(
 
 
 @pytest.mark.parametrize("early_stopping", [True, False])
-def test_from_estimator_knows_whether_weights_were_restored(early_stopping, data):
+def test_from_estimator_reads_whether_weights_were_restored(early_stopping, data):
     X, y = data
     settings = {"early_stopping": early_stopping, "n_iter_no_change": 9, "max_epochs": 8}
     model = ConvNetClassifier(**{**SMALL, **settings}).fit(X, y, X_val=X, y_val=y)
@@ -184,7 +168,7 @@ def test_from_estimator_knows_whether_weights_were_restored(early_stopping, data
 
 
 @pytest.mark.parametrize("restored", [False, True])
-def test_the_name_of_overfitting_lies_above_the_lines(restored):
+def test_the_text_on_overfitting_lies_above_the_lines(restored):
     history = make_history(*rising(), [0.5] * 20, first=10_000)
     history[["train_loss", "valid_loss"]] *= 1.234e-5  # the longest numbers
     display = plot(history, best_epoch=10_010, restored=restored)
@@ -218,7 +202,7 @@ def test_other_histories_do_not_overfit(case):
     assert overfitting_of(*NO_OVERFITTING[case]) is None
 
 
-def test_without_validation_nothing_is_said_of_overfitting():
+def test_without_validation_there_is_no_overfitting():
     display = plot(make_history([3.0, 2.0, 1.0, 0.5, 0.2, 0.1]), best_epoch=6)
     assert display.overfitting_ is None
     assert display.ax_.get_legend().get_title().get_text() == ""
@@ -234,13 +218,13 @@ def test_real_trainings():
     noisy = X + 8 * np.random.default_rng(0).normal(size=X.shape)
     params = {"input_shape": (8, 8), "filters": 8, "hidden_units": 32, "random_state": 0}
     long = {"dropout": 0.0, "weight_decay": 0.0, "max_epochs": 30, "lr_schedule": "constant"}
-    told = []
+    found = []
     for samples, settings in ((noisy, long), (X, {})):
         net = ConvNetClassifier(**params, **settings)
         net.fit(samples[:64], y[:64], X_val=samples[64:160], y_val=y[64:160])
-        told.append(TrainingHistoryDisplay.from_estimator(net).overfitting_)
-    assert told[0] is not None
-    assert told[1] is None
+        found.append(TrainingHistoryDisplay.from_estimator(net).overfitting_)
+    assert found[0] is not None
+    assert found[1] is None
 
 
 @pytest.mark.parametrize(
@@ -268,48 +252,3 @@ def test_from_estimator_takes_a_search(data):
     search = GridSearchCV(ConvNetClassifier(**SMALL), {"dropout": [0.1]}, cv=2).fit(*data)
     display = TrainingHistoryDisplay.from_estimator(search)
     assert display.history is search.best_estimator_.history_
-
-
-@pytest.mark.parametrize(
-    "wrap", [lambda net: net, lambda net: make_pipeline(StandardScaler(), net)]
-)
-def test_from_estimator_needs_a_fitted_estimator(wrap):
-    with pytest.raises(NotFittedError, match="This ConvNetClassifier instance is not fitted yet"):
-        TrainingHistoryDisplay.from_estimator(wrap(ConvNetClassifier()))
-
-
-def test_from_estimator_refuses_other_estimators(data):
-    other = LogisticRegression().fit(*data)
-    with pytest.raises(TypeError, match=r"must be a fitted ConvNetClassifier .* Got LogisticReg"):
-        TrainingHistoryDisplay.from_estimator(other)
-
-
-def test_colours_of_the_palette_are_told_apart():
-    assert len({ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY}) == 7
-
-
-def test_a_legend_above_the_axes_keeps_its_style():
-    ax = pyplot.subplots(layout="constrained")[1]
-    ax.plot([1, 2], label="a line")
-    legend = legend_above(ax, 3, fontsize="small")
-    ax.figure.canvas.draw()
-    assert ax.get_legend() is legend
-    assert not legend.get_frame_on()
-    assert legend.get_texts()[0].get_fontsize() < 10
-    assert legend.get_window_extent().y0 >= ax.get_window_extent().y1
-
-
-def test_missing_matplotlib_is_named(monkeypatch):
-    display = TrainingHistoryDisplay(history=make_history([3.0]), best_epoch=1)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "skcnn\[plots\]"'):
-        display.plot()
-    assert issubclass(MissingDependencyError, ImportError)
-
-
-def test_legend_of_narrow_axes_has_two_columns():
-    axes = pyplot.subplots(2, 2, figsize=(10, 8), layout="constrained")[1]
-    wide = pyplot.subplots()[1]
-    for ax, n_columns in ((axes[0, 0], 2), (wide, 3)):
-        lines = [ax.plot([0, 1], label=name)[0] for name in ("first", "second", "third")]
-        assert legend_above(ax, 3, handles=lines)._ncols == n_columns

@@ -1,9 +1,6 @@
-"""LearningRateDisplay: what is drawn of a range test."""
-
-import sys
+"""LearningRateDisplay: losses, averages and the suggestion of a range test."""
 
 import numpy as np
-import pytest
 from matplotlib import pyplot
 from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
@@ -11,9 +8,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ConvNetClassifier
-from skcnn.exceptions import MissingDependencyError
 from skcnn.inspection import LearningRateDisplay
-from skcnn.inspection._plot.learning_rate import rate_range
+from skcnn.inspection._learning_rate_range import range_test
+from tests.helpers.figures import legend_of
 
 X, y = load_digits(return_X_y=True)
 RATES = {"low": 1e-5, "high": 1.0, "n_steps": 60}
@@ -26,10 +23,6 @@ def make_display(losses=(2.0, 2.1, 1.0, 9.0), averages=(2.0, 2.05, 1.5, 7.0), su
         averages=np.array(averages),
         suggestion=suggestion,
     )
-
-
-def legend_of(display):
-    return [text.get_text() for text in display.ax_.get_legend().get_texts()]
 
 
 def test_losses_averages_and_suggestion_are_drawn():
@@ -46,7 +39,7 @@ def test_losses_averages_and_suggestion_are_drawn():
     assert display.ax_.get_ylabel() == "training loss"
 
 
-def test_without_a_suggestion_none_is_marked():
+def test_without_a_suggestion_no_rate_is_marked():
     display = make_display(suggestion=None).plot()
     assert legend_of(display) == ["batch", "average"]
     assert len(display.ax_.get_lines()) == 2
@@ -70,17 +63,10 @@ def test_from_estimator_draws_the_range_test():
     display = LearningRateDisplay.from_estimator(
         model, X[:200], y[:200], sample_weight=weight, **RATES, random_state=3, ax=ax
     )
-    seen = rate_range(model, X[:200], y[:200], weight, **RATES, random_state=3)
+    seen = range_test(model, X[:200], y[:200], weight, **RATES, random_state=3)
     assert display.ax_ is ax
     assert display.figure_ is ax.figure
     assert_array_equal(display.rates, seen.rates)
     assert_array_equal(display.losses, seen.losses)
     assert_array_equal(display.averages, seen.averages)
     assert display.suggestion == seen.suggestion()
-
-
-def test_missing_matplotlib_is_named(monkeypatch):
-    display = make_display()
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingDependencyError, match="Drawing a display needs matplotlib"):
-        display.plot()

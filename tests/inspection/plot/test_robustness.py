@@ -1,317 +1,154 @@
-"""Scores for changed samples: exact changes, the estimator's own scorer, every kind of X."""
+"""RobustnessDisplay: maps, and curves of several estimators in one picture."""
 
 import numpy as np
-import pandas as pd
 import pytest
-from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.base import BaseEstimator, ClassifierMixin
+from matplotlib import pyplot
+from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import accuracy_score, log_loss, make_scorer, mean_absolute_error
-from sklearn.model_selection import GridSearchCV
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.linear_model import LogisticRegression
 
-from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn.augmentation import RandomTranslation
-from skcnn.exceptions import InputShapeError
-from skcnn.inspection._plot.robustness import robustness_scores
+from skcnn._plotting.palette import GREY
+from skcnn.inspection import RobustnessDisplay
+from skcnn.inspection._robustness import robustness_scores
+from tests.helpers.figures import legend_of
 
 X, y = load_digits(return_X_y=True)
-SMALL = {"filters": 4, "hidden_units": (), "max_epochs": 2, "random_state": 0}
 
 
-class Witness(ClassifierMixin, BaseEstimator):
-    """A fitted classifier that keeps what it is asked about, and calls it class 0."""
-
-    def __init__(self):
-        self.classes_ = np.array([0, 1])
-        self.seen = []
-
-    def fit(self, X, y):
-        return self
-
-    def predict(self, X):
-        self.seen.append(X)
-        return np.zeros(len(X), int)
+def make_map(scores, **params):
+    n = len(scores)
+    values = np.arange(n) - n // 2
+    return RobustnessDisplay(
+        kind="translation", values=values, scores=np.array(scores), baseline=0.75, **params
+    )
 
 
-def seen_by_witness(samples, **params):
-    """Return {value: what a classifier is given} beside the unchanged samples."""
-    witness = Witness()
-    found = robustness_scores(witness, samples, np.zeros(len(samples), int), **params)
-    assert witness.seen[0] is samples
-    return found, witness.seen[1:]
+def curve(scores, ax=None, baseline=0.9, **params):
+    values = np.linspace(-30, 30, len(scores))
+    display = RobustnessDisplay(
+        kind="rotation", values=values, scores=np.array(scores), baseline=baseline, **params
+    )
+    return display.plot(ax=ax)
 
 
-def shifted(image, down, right, fill=0.0):
-    """Return a shifted image, pixel by pixel."""
-    moved = np.full_like(image, fill)
-    for row, column in np.ndindex(image.shape[:2]):
-        if 0 <= row - down < image.shape[0] and 0 <= column - right < image.shape[1]:
-            moved[row, column] = image[row - down, column - right]
-    return moved
+SCORES = [[0.1, 0.2, 0.3], [0.4, 0.75, 0.6], [0.7, 0.5, 0.9]]
 
 
-IMAGES = {
-    "doubles": np.random.default_rng(0).normal(size=(3, 5, 7)),
-    "floats": np.random.default_rng(0).normal(size=(3, 5, 7)).astype(np.float32),
-    "bytes": np.random.default_rng(0).integers(0, 256, (3, 5, 7), dtype=np.uint8),
-    "colours": np.random.default_rng(0).normal(size=(3, 5, 7, 3)),
-}
+def test_a_map_has_a_cell_for_each_shift():
+    display = make_map(SCORES, score_name="accuracy", name="SVC").plot()
+    (image,) = display.ax_.get_images()
+    assert_array_equal(image.get_array(), SCORES)
+    assert image.get_clim() == (0, 1)
+    ticks = [label.get_text() for label in display.ax_.get_xticklabels()]
+    assert ticks == ["-1", "0", "1"]
+    assert display.ax_.get_xlabel() == "shift to the right (pixels)"
+    assert display.ax_.get_ylabel() == "shift down (pixels)"
+    assert display.ax_.get_title() == "SVC, unchanged: 0.750"
+    top, bottom = display.ax_.get_ylim()[::-1]
+    assert top < bottom  # the first row, of the smallest shift down, is on top
+    numbers = {text.get_position(): text.get_text() for text in display.ax_.texts}
+    assert numbers[2, 0] == "0.30"
+    assert len(numbers) == 9
 
 
-@pytest.mark.parametrize("kind", IMAGES)
-def test_shifts_are_exact(kind):
-    images = IMAGES[kind]
-    found, seen = seen_by_witness(images, values=[2, 0, -1])
-    assert_array_equal(found.values, [-1, 0, 2])
-    assert found.scores.shape == (3, 3)
-    changes = [(d, r) for d in (-1, 0, 2) for r in (-1, 0, 2) if (d, r) != (0, 0)]
-    for (down, right), given in zip(changes, seen, strict=True):
-        assert given.dtype == images.dtype
-        assert_array_equal(given, [shifted(image, down, right) for image in images])
+def test_the_scale_of_a_map_marks_the_unchanged_score():
+    display = make_map(SCORES, score_name="accuracy").plot()
+    assert display.ax_.get_title() == "unchanged: 0.750"
+    (bar,) = display.ax_.child_axes
+    assert bar.get_ylabel() == "accuracy"
+    assert [line.get_ydata()[0] for line in bar.get_lines()] == [0.75]
 
 
-def test_a_fill_value_comes_in():
-    _, seen = seen_by_witness(IMAGES["doubles"], values=[1], fill_value=3.5)
-    assert_array_equal(seen[0], [shifted(i, 1, 1, fill=3.5) for i in IMAGES["doubles"]])
-    _, seen = seen_by_witness(IMAGES["doubles"], values=[1], fill="edge")
-    assert_array_equal(seen[0], np.pad(IMAGES["doubles"], [(0, 0), (1, 0), (1, 0)], "edge")[:, :-1, :-1])  # fmt: skip
+@pytest.mark.parametrize("layout", [None, "constrained"])
+@pytest.mark.parametrize("size", [(6.4, 4.8), (11, 4)], ids=str)
+def test_the_scale_of_a_small_map_is_beside_it(layout, size):
+    figure, grid = pyplot.subplots(2, 2, layout=layout, figsize=size)
+    name = "a convolutional network of 3 blocks that was trained with augmentation"
+    displays = [make_map(SCORES, name=name).plot(ax=ax) for ax in grid.flat]
+    figure.canvas.draw()
+    titles = [display.ax_.title.get_window_extent() for display in displays]
+    assert titles[0].x1 < titles[1].x0
+    for display, title in zip(displays, titles, strict=True):
+        words = display.ax_.get_title()
+        assert words.replace("\n", " ") == f"{name}, unchanged: 0.750"
+        drawn = display.ax_.get_window_extent()
+        (bar,) = (child.get_window_extent() for child in display.ax_.child_axes)
+        assert (bar.y0, bar.y1) == pytest.approx((drawn.y0, drawn.y1))
+        assert 0 < bar.x0 - drawn.x1 < 0.1 * drawn.width
+        assert title.y0 >= bar.y1
 
 
-def test_channels_first_and_volumes():
-    images = np.moveaxis(IMAGES["colours"], -1, 1)
-    _, seen = seen_by_witness(images, values=[1], channels="first")
-    assert_array_equal(np.moveaxis(seen[0], 1, -1), [shifted(i, 1, 1) for i in IMAGES["colours"]])
-    volumes = np.random.default_rng(0).normal(size=(2, 4, 5, 7, 1))
-    _, seen = seen_by_witness(volumes, values=[2])
-    slices = volumes.reshape(-1, 5, 7)
-    assert_array_equal(seen[0].reshape(-1, 5, 7), [shifted(s, 2, 2) for s in slices])
-    _, seen = seen_by_witness(volumes[:, :, :5, :5], kind="rotation", values=[90])
-    assert_allclose(seen[0], np.rot90(volumes[:, :, :5, :5], axes=(2, 3)), atol=1e-9)
+def test_a_map_of_other_scores_has_their_scale():
+    display = make_map([[-3.0, -2.0, -2.0]] * 3).plot()
+    assert display.ax_.get_images()[0].get_clim() == (-3, -2)
 
 
-def test_signals_are_shifted_in_time():
-    signals = np.arange(1.0, 13).reshape(2, 6)
-    found, seen = seen_by_witness(signals, values=[-1, 2], input_shape=(6,))
-    assert found.scores.shape == (2,)
-    assert_array_equal(seen[0][0], [2, 3, 4, 5, 6, 0])
-    assert_array_equal(seen[1][1], [0, 0, 7, 8, 9, 10])
+@pytest.mark.parametrize(("n_rows", "n_fits"), [(1, 11), (2, 5)])
+def test_maps_have_numbers_where_they_fit(n_rows, n_fits):
+    for n, drawn in ((n_fits, True), (n_fits + 1, False)):
+        figure, grid = pyplot.subplots(n_rows, n_rows, squeeze=False, layout="constrained")
+        display = make_map(np.full((n, n), 0.5)).plot(ax=grid[0, 0])
+        assert len(display.ax_.texts) == drawn * n * n
+        figure.canvas.draw()
+        widths = [text.get_window_extent().width for text in display.ax_.texts]
+        assert max(widths, default=0) < display.ax_.get_window_extent().width / n
 
 
-def test_rotations_are_counter_clockwise():
-    images = np.random.default_rng(0).normal(size=(3, 6, 6))
-    found, seen = seen_by_witness(images, kind="rotation", values=[0, 90, 180])
-    assert_array_equal(found.values, [0, 90, 180])
-    assert_allclose(seen[0], np.rot90(images, axes=(1, 2)), atol=1e-9)
-    assert_allclose(seen[1], np.rot90(images, 2, axes=(1, 2)), atol=1e-9)
+def test_numbers_of_a_map_contrast_with_their_cell():
+    texts = make_map([[0.1, 0.9], [0.2, 0.8]]).plot().ax_.texts
+    assert [text.get_color() for text in texts] == ["white", "black", "white", "black"]
 
 
-def test_zoom_enlarges_about_the_centre():
-    images = np.zeros((1, 5, 5))
-    images[0, 2, 2] = 4
-    _, seen = seen_by_witness(images, kind="zoom", values=[2.0])
-    expected = np.zeros((5, 5))
-    expected[1:4, 1:4] = np.outer([1, 2, 1], [1, 2, 1])
-    assert_allclose(seen[0][0], expected)
+def test_a_curve_and_its_baseline():
+    display = curve([0.5, 0.9, 0.4], name="SVC", score_name="accuracy")
+    line, dotted = display.ax_.get_lines()
+    assert_array_equal(line.get_xdata(), [-30, 0, 30])
+    assert_array_equal(line.get_ydata(), [0.5, 0.9, 0.4])
+    assert_array_equal(dotted.get_ydata(), [0.9, 0.9])
+    assert dotted.get_linestyle() == ":"
+    assert dotted.get_color() == GREY
+    assert legend_of(display) == ["SVC", "unchanged samples"]
+    assert display.ax_.get_xlabel() == "rotation (degrees, counter-clockwise)"
+    assert display.ax_.get_ylabel() == "accuracy"
+
+
+def test_several_curves_differ():
+    first = curve([0.5, 0.9, 0.4], name="one")
+    second = curve([0.6, 0.8, 0.7], ax=first.ax_, baseline=0.8, name="two")
+    assert second.ax_ is first.ax_
+    one, dotted, two, also_dotted = first.ax_.get_lines()
+    assert one.get_color() != two.get_color()
+    assert one.get_marker() != two.get_marker()
+    assert dotted.get_color() == also_dotted.get_color() == GREY
+    assert legend_of(second) == ["one", "unchanged samples", "two"]
+
+
+def test_a_curve_without_a_name_is_not_in_the_legend():
+    assert legend_of(curve([0.5, 0.9, 0.4])) == ["unchanged samples"]
+
+
+def test_the_legend_is_outside():
+    display = curve([0.5, 0.9, 0.4], name="a network")
+    for name in ("another network", "a support vector machine", "a forest"):
+        curve([0.5, 0.8, 0.3], ax=display.ax_, name=name)
+    display.figure_.canvas.draw()
+    legend = display.ax_.get_legend().get_window_extent()
+    assert legend.y0 >= display.ax_.get_window_extent().y1
+    assert legend.x0 >= 0
+    assert legend.x1 <= display.figure_.bbox.x1
 
 
 @pytest.mark.parametrize("kind", ["translation", "rotation", "zoom"])
-def test_what_changes_nothing_is_not_touched(kind):
-    images = np.random.default_rng(0).normal(size=(3, 6, 6)) * 1e-7
-    images[0, 0, 0] = -0.0
-    found, seen = seen_by_witness(images, kind=kind, values=[1 if kind == "zoom" else 0])
-    assert seen == []  # scored once, as it was given
-    assert_array_equal(found.scores.ravel(), [found.baseline])
-
-
-@pytest.mark.parametrize(
-    ("kind", "side", "values"),
-    [
-        ("translation", 8, [-2, -1, 0, 1, 2]),
-        ("translation", 28, [-6, -4, -2, 0, 2, 4, 6]),
-        ("translation", 3, [-1, 0, 1]),
-        ("rotation", 8, [-60, -50, -40, -30, -20, -10, 0, 10, 20, 30, 40, 50, 60]),
-        ("zoom", 8, [0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.3, 1.4, 1.5]),
-    ],
-)
-def test_default_values(kind, side, values):
-    found, _ = seen_by_witness(np.zeros((1, side, side)), kind=kind)
-    assert_allclose(found.values, values)
-
-
-def test_default_shifts_of_signals():
-    found, _ = seen_by_witness(np.zeros((1, 100)), input_shape=(100,))
-    assert_array_equal(found.values, np.arange(-24, 25, 4))
-
-
-@pytest.fixture(scope="module")
-def linear():
-    return LogisticRegression(C=0.01, max_iter=1000).fit(X[:300], y[:300])
-
-
-def by_hand(model, value, score=accuracy_score):
-    moved = np.array([shifted(image, 0, value) for image in X[300:400].reshape(-1, 8, 8)])
-    return score(y[300:400], model.predict(moved.reshape(-1, 64)))
-
-
-def test_scores_are_the_estimators_own(linear):
-    found = robustness_scores(linear, X[300:400], y[300:400], input_shape=(8, 8), values=[-1, 0, 1])
-    assert found.baseline == linear.score(X[300:400], y[300:400]) == found.scores[1, 1]
-    assert_array_equal(found.scores[1], [by_hand(linear, value) for value in (-1, 0, 1)])
-    assert found.score_name == "accuracy"
-
-
-@pytest.mark.parametrize(
-    ("scoring", "name", "score"),
-    [
-        ("neg_mean_absolute_error", "neg mean absolute error", lambda *a: -mean_absolute_error(*a)),
-        (make_scorer(accuracy_score), "score", accuracy_score),
-        (lambda model, X, y: 7.0, "score", lambda *a: 7.0),
-    ],
-    ids=["name", "scorer", "function"],
-)
-def test_other_metrics(linear, scoring, name, score):
-    found = robustness_scores(
-        linear, X[300:400], y[300:400], input_shape=(8, 8), values=[0, 1], scoring=scoring
+def test_from_estimator_draws_the_scores(kind):
+    model = LogisticRegression(C=0.01, max_iter=1000).fit(X[:200], y[:200])
+    params = {"kind": kind, "values": [1, 2], "input_shape": (8, 8), "scoring": "accuracy"}
+    found = robustness_scores(model, X[200:300], y[200:300], **params)
+    ax = pyplot.subplots()[1]
+    display = RobustnessDisplay.from_estimator(
+        model, X[200:300], y[200:300], **params, name="it", ax=ax
     )
-    assert found.scores[0, 1] == pytest.approx(by_hand(linear, 1, score))
-    assert found.score_name == name
-
-
-def test_metrics_of_probabilities(linear):
-    found = robustness_scores(
-        linear, X[300:400], y[300:400], input_shape=(8, 8), values=[0], scoring="neg_log_loss"
-    )
-    assert found.baseline == pytest.approx(-log_loss(y[300:400], linear.predict_proba(X[300:400])))
-
-
-def test_weights_count(linear):
-    weight = np.random.default_rng(0).random(100)
-    found = robustness_scores(
-        linear, X[300:400], y[300:400], input_shape=(8, 8), values=[1], sample_weight=weight
-    )
-    moved = np.array([shifted(image, 1, 1) for image in X[300:400].reshape(-1, 8, 8)])
-    expected = linear.score(moved.reshape(-1, 64), y[300:400], weight)
-    assert found.scores[0, 0] == expected
-    assert found.baseline == linear.score(X[300:400], y[300:400], weight)
-
-
-def test_frames_keep_their_names():
-    frame = pd.DataFrame(X, columns=[f"p{i}" for i in range(64)], index=np.arange(len(X)) + 5)
-    _, seen = seen_by_witness(frame, values=[1], input_shape=(8, 8))
-    assert_array_equal(seen[0].columns, frame.columns)
-    assert_array_equal(seen[0].index, frame.index)
-    model = make_pipeline(StandardScaler(), LogisticRegression()).fit(frame[:300], y[:300])
-    robustness_scores(model, frame[300:350], y[300:350], input_shape=(8, 8), values=[1])
-
-
-def test_regressors_have_r2():
-    model = Ridge().fit(X[:300], X[:300, 20])
-    found = robustness_scores(model, X, X[:, 20], input_shape=(8, 8), kind="zoom", values=[1])
-    assert found.baseline == model.score(X, X[:, 20])
-    assert found.score_name == "R²"
-
-
-def halves(images):
-    return images[..., 4:]
-
-
-CONVNETS = {
-    "flat": (lambda: ConvNetClassifier(input_shape=(8, 8), **SMALL), X),
-    "images": (lambda: ConvNetClassifier(**SMALL), X.reshape(-1, 8, 8)),
-    "bytes": (lambda: ConvNetClassifier(**SMALL), X.reshape(-1, 8, 8).astype(np.uint8)),
-    "channels first": (
-        lambda: ConvNetClassifier(channels="first", **SMALL),
-        X.reshape(-1, 1, 8, 8).repeat(2, 1),
-    ),
-    "volumes": (lambda: ConvNetClassifier(**SMALL), X.reshape(-1, 4, 4, 4, 1)),
-    "pipeline": (
-        lambda: make_pipeline(StandardScaler(), ConvNetClassifier(input_shape=(8, 8), **SMALL)),
-        X,
-    ),
-    "pipeline that crops": (
-        lambda: make_pipeline(FunctionTransformer(halves), ConvNetClassifier(**SMALL)),
-        X.reshape(-1, 8, 8),
-    ),
-    "search": (
-        lambda: GridSearchCV(
-            ConvNetClassifier(input_shape=(8, 8), **SMALL), {"dropout": [0.1]}, cv=2
-        ),
-        X,
-    ),
-}
-
-
-@pytest.mark.parametrize("case", CONVNETS)
-@pytest.mark.parametrize("kind", ["translation", "rotation", "zoom"])
-def test_convnets_know_their_shape(case, kind):
-    make, samples = CONVNETS[case]
-    model = make().fit(samples[:100], y[:100])
-    values = [0, 1] if kind != "zoom" else [1, 1.2]
-    found = robustness_scores(model, samples[100:150], y[100:150], kind=kind, values=values)
-    assert found.baseline == model.score(samples[100:150], y[100:150])
-    assert found.scores.shape == ((2, 2) if kind == "translation" else (2,))
-
-
-def test_signals_of_a_convnet():
-    net = ConvNetClassifier(**SMALL).fit(X[:100], y[:100])
-    found = robustness_scores(net, X[100:150], y[100:150], values=[0, 3])
-    moved = np.column_stack([np.zeros((50, 3)), X[100:150, :-3]])
-    assert_allclose(found.scores, [net.score(X[100:150], y[100:150]), net.score(moved, y[100:150])])
-    two = X.reshape(-1, 32, 2)
-    net = ConvNetRegressor(input_shape=(32, 2), **SMALL).fit(two[:100], y[:100])
-    found = robustness_scores(net, two[100:150], y[100:150], kind="zoom", values=[1, 2])
-    assert found.score_name == "R²"
-
-
-def test_a_network_trained_with_shifts_is_flatter():
-    """The mean over the map is 0.64 against 0.33; with three other seeds 0.23 to 0.28 more."""
-    order = np.random.default_rng(0).permutation(len(X))
-    train, test = order[:600], order[600:900]
-    means = []
-    for augmentation in (None, [RandomTranslation(0.25)]):
-        net = ConvNetClassifier(
-            input_shape=(8, 8), filters=(8, 16), hidden_units=32, max_epochs=12, random_state=0,
-            augmentation=augmentation,
-        )  # fmt: skip
-        net.fit(X[train], y[train])
-        means.append(robustness_scores(net, X[test], y[test]).scores.mean())
-    plain, augmented = means
-    assert augmented > plain + 0.15
-
-
-@pytest.mark.parametrize(
-    ("params", "message"),
-    [
-        ({"kind": "rotate"}, "'kind' parameter must be one of.*Did you mean 'rotation'"),
-        ({"values": [0.5]}, "'values' parameter .*whole numbers of pixels. Got .0.5. instead"),
-        ({"values": []}, "'values' parameter must be a sequence"),
-        ({"values": 3}, "'values' parameter must be a sequence"),
-        ({"values": ["a"]}, "'values' parameter must be a sequence"),
-        ({"values": [np.nan], "kind": "zoom"}, "for kind='zoom' between 0.05 and 20.0"),
-        ({"values": [0.0], "kind": "zoom"}, "for kind='zoom' between 0.05 and 20.0"),
-        ({"values": [400], "kind": "rotation"}, "between -360.0 and 360.0"),
-        ({"input_shape": None}, r"flat rows of 64 values. Pass input_shape=\(height, width\)"),
-        ({"input_shape": (9, 9)}, r"input_shape=\(9, 9\) \(81 values\) of RobustnessDisplay"),
-        ({"input_shape": (64,), "kind": "rotation"}, "kind='rotation' needs images"),
-        ({"fill": "mirrored"}, "The 'fill' parameter must be one of .* Did you mean 'mirror'"),
-        ({"fill_value": np.nan}, "'fill_value' parameter of RobustnessDisplay must be a float"),
-        ({"fill_value": "0"}, "'fill_value' parameter of RobustnessDisplay must be .* Got '0'"),
-        ({"y": None}, "RobustnessDisplay requires y, .* Got y=None"),
-        ({"scoring": ["accuracy"]}, r"'scoring' parameter must be one metric.*\['accuracy'\]"),
-        ({"scoring": "no metric"}, "'scoring' parameter"),
-    ],
-    ids=lambda value: None,
-)
-def test_bad_parameters_are_named(linear, params, message):
-    with pytest.raises((ValueError, InputShapeError), match=message):
-        robustness_scores(linear, X[:20], **{"y": y[:20], "input_shape": (8, 8), **params})
-
-
-def test_the_estimator_must_be_fitted():
-    for model in (ConvNetClassifier(), LogisticRegression()):
-        with pytest.raises(NotFittedError):
-            robustness_scores(model, X, y, input_shape=(8, 8))
+    assert display.ax_ is ax
+    assert_array_equal(display.values, found.values)
+    assert_array_equal(display.scores, found.scores)
+    assert display.baseline == found.baseline
+    assert (display.kind, display.score_name, display.name) == (kind, "accuracy", "it")

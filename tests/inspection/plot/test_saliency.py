@@ -1,21 +1,17 @@
-"""SaliencyDisplay: what is drawn beside which sample, and what is said of it."""
+"""SaliencyDisplay: maps, labels, and the options of the methods."""
 
-import sys
 import warnings
 
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot
 from numpy.testing import assert_allclose, assert_array_equal
-from sklearn.exceptions import NotFittedError
-from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn.exceptions import InputScaleWarning, MissingDependencyError
+from skcnn.exceptions import InputScaleWarning
 from skcnn.inspection import SaliencyDisplay, saliency
 from tests.helpers.figures import assert_nothing_is_cut, words_of
 from tests.helpers.inspected import LABELS, fitted
@@ -73,14 +69,14 @@ def test_a_target_is_named_beside_the_prediction():
     )
 
 
-def test_what_is_predicted_counts_views_at_test_time():
+def test_predictions_beside_samples_use_test_time_augmentation():
     X, net = fitted((8, 6), test_time_augmentation="flip", max_epochs=8)
     display = show(net, X, methods="gradient", n_samples=40)
     assert [int(label.split()[1]) for label in display.labels] == net.predict(X).tolist()
     assert_array_equal(display.maps[0], np.abs(saliency(net, X, target=net.predict(X)))[..., 0])
 
 
-def test_regressors_and_multilabel_targets_are_told_by_their_values():
+def test_labels_of_regressors_and_multilabel_targets_are_values():
     X, net = fitted((8, 6), ConvNetRegressor, 100.0 * LABELS)
     assert show(net, X, n_samples=1).labels == [f"predicted {net.predict(X[:1])[0]:.3g}"]
     _, two = fitted((8, 6), ConvNetRegressor, np.column_stack([LABELS, 9.0 * LABELS]))
@@ -187,7 +183,7 @@ def test_options_that_no_method_uses_are_named(name, value):
     ("fit_names", "show_names", "n_warnings"),
     [(False, True, 1), (True, False, 1), (True, True, 0), (False, False, 0)],
 )
-def test_names_of_columns_are_doubted_once(fit_names, show_names, n_warnings):
+def test_other_feature_names_warn_once(fit_names, show_names, n_warnings):
     X = np.random.default_rng(0).normal(size=(40, 64))
     frame = pd.DataFrame(X).add_prefix("p")
     net = ConvNetClassifier(input_shape=(8, 8), filters=3, max_epochs=1, random_state=0)
@@ -199,7 +195,7 @@ def test_names_of_columns_are_doubted_once(fit_names, show_names, n_warnings):
     assert all("feature names" in str(warning.message) for warning in caught)
 
 
-def test_another_scale_is_doubted_once():
+def test_another_scale_warns_once():
     X = np.random.default_rng(0).integers(0, 256, (40, 8, 8))
     net = ConvNetClassifier(filters=3, max_epochs=1, random_state=0).fit(X, LABELS)
     with pytest.warns(InputScaleWarning) as caught:
@@ -212,18 +208,6 @@ def test_maps_without_any_saliency_are_drawn():
     display = SaliencyDisplay(samples=samples, maps=maps, methods=["own method"]).plot()
     assert words_of(display) == ["sample", "own method"]
     assert (display.ax_.images[2].get_array() == 0).all()
-
-
-def test_given_axes_are_drawn_in():
-    X, net = fitted((8, 6), max_epochs=1)
-    figure, ax = pyplot.subplots()
-    display = show(net, X, ax=ax)
-    assert display.ax_ is ax
-    assert display.figure_ is figure
-    n_images = len(ax.images)
-    assert display.plot() is display
-    assert display.ax_ is not ax
-    assert len(display.ax_.images) == n_images
 
 
 def test_fewer_samples_than_rows():
@@ -246,14 +230,3 @@ def test_bad_parameters_are_named():
         show(net, X, n_samples=0)
     with pytest.raises(ValueError, match="The 'target' parameter must be a class label"):
         show(net, X, target="cat")
-    with pytest.raises(NotFittedError):
-        show(ConvNetClassifier(), X)
-    with pytest.raises(TypeError, match=r"must be a fitted ConvNetClassifier .* Got LogisticReg"):
-        show(LogisticRegression(), X)
-
-
-def test_missing_matplotlib_is_named(monkeypatch):
-    X, net = fitted((8, 6), max_epochs=1)
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "skcnn\[plots\]"'):
-        show(net, X)

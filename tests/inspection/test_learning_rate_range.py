@@ -1,4 +1,4 @@
-"""The range test: rates and losses against a training of one's own, and the suggestion."""
+"""The range test: rates and losses against an ordinary training, and the suggestion."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from skorch.callbacks import Callback
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.augmentation import RandomNoise
 from skcnn.exceptions import TrainingDivergedError
-from skcnn.inspection._plot.learning_rate import RateRange, average_losses, rate_range
+from skcnn.inspection._learning_rate_range import RangeTest, average_losses, range_test
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:200], y[:200]
@@ -37,22 +37,22 @@ class Recorder(Callback):
 
 
 def test_losses_are_those_of_a_training():
-    """At a rate that hardly grows; an ordinary training has the same losses."""
+    """At a rate that hardly grows the losses are those of an ordinary training."""
     recorder = Recorder()
     usual = make(lr_schedule="constant", learning_rate=0.003, max_epochs=10, callbacks=[recorder])
     usual.fit(X, y)
-    seen = rate_range(make(), X, y, low=0.003, high=0.003 * (1 + 1e-12), n_steps=50)
+    seen = range_test(make(), X, y, low=0.003, high=0.003 * (1 + 1e-12), n_steps=50)
     assert_allclose(seen.losses, recorder.losses_[:50], rtol=1e-5)
     assert len(seen.losses) == 50
 
 
 def test_rates_grow_by_the_same_factor():
-    seen = rate_range(make(), X, y, **RATES)
+    seen = range_test(make(), X, y, **RATES)
     assert seen.rates[0] == 1e-6
     factor = 1e7 ** (1 / 59)
     assert_allclose(seen.rates[1:] / seen.rates[:-1], factor)
     assert len(seen.rates) == len(seen.losses) == len(seen.averages) <= 60
-    small = rate_range(make(), X, y, low=1e-6, high=1e-4, n_steps=50)
+    small = range_test(make(), X, y, low=1e-6, high=1e-4, n_steps=50)
     assert_allclose(small.rates[-1], 1e-4)
 
 
@@ -65,7 +65,7 @@ def test_averages_are_corrected_for_their_start():
 
 
 def test_the_test_ends_when_the_loss_diverges():
-    seen = rate_range(make(optimizer="sgd"), X, y, low=1e-4, high=1e6, n_steps=100)
+    seen = range_test(make(optimizer="sgd"), X, y, low=1e-4, high=1e6, n_steps=100)
     assert len(seen.losses) < 90
     assert np.isfinite(seen.losses).all()
     averages = seen.averages[10:]
@@ -75,13 +75,13 @@ def test_the_test_ends_when_the_loss_diverges():
 def make_range(losses, window=5):
     losses = np.asarray(losses, float)
     rates = 10.0 ** np.arange(len(losses))
-    return RateRange(rates, losses, average_losses(losses, window), window)
+    return RangeTest(rates, losses, average_losses(losses, window), window)
 
 
 def test_suggestion_is_where_four_fifths_of_the_descent_are_done():
     averages = np.array([10, 10, 10, 10, 10, 10, 9, 6, 3, 1, 0.5, 0, 5], float)
     rates = np.arange(13.0)
-    seen = RateRange(rates, np.full(13, 10.0), averages, 5)
+    seen = RangeTest(rates, np.full(13, 10.0), averages, 5)
     assert seen.suggestion() == 8  # the last above 10 - 0.8 * 10
 
 
@@ -108,7 +108,7 @@ def test_shuffled_labels_of_many_samples_have_no_suggestion():
     rng = np.random.default_rng(0)
     noise, labels = rng.normal(size=(3000, 16)), rng.integers(0, 2, 3000)
     model = make(input_shape=None, batch_size=64)
-    seen = rate_range(model, noise, labels, low=1e-6, high=10, n_steps=100, random_state=0)
+    seen = range_test(model, noise, labels, low=1e-6, high=10, n_steps=100, random_state=0)
     assert seen.suggestion() is None
 
 
@@ -116,7 +116,7 @@ def test_shuffled_labels_of_many_samples_have_no_suggestion():
 def test_the_suggested_rate_trains(optimizer):
     digits, labels = load_digits(return_X_y=True)
     model = make(optimizer=optimizer, filters=8, max_epochs=6)
-    seen = rate_range(model, digits[:800], labels[:800], low=1e-6, high=10, n_steps=200)
+    seen = range_test(model, digits[:800], labels[:800], low=1e-6, high=10, n_steps=200)
     model.set_params(learning_rate=seen.suggestion()).fit(digits[:800], labels[:800])
     assert model.score(digits[800:], labels[800:]) > 0.85
 
@@ -124,20 +124,20 @@ def test_the_suggested_rate_trains(optimizer):
 def test_same_random_state_gives_the_same_test():
     model = make(random_state=None)
     one, two, other = (
-        rate_range(model, X, y, **RATES, random_state=seed).losses[:20] for seed in (1, 1, 2)
+        range_test(model, X, y, **RATES, random_state=seed).losses[:20] for seed in (1, 1, 2)
     )
     assert_array_equal(one, two)
     assert (one != other).any()
-    assert_array_equal(rate_range(make(), X, y, **RATES).losses,
-                       rate_range(make(), X, y, **RATES).losses)  # fmt: skip
+    assert_array_equal(range_test(make(), X, y, **RATES).losses,
+                       range_test(make(), X, y, **RATES).losses)  # fmt: skip
 
 
-def test_estimator_and_global_random_state_are_left_alone():
+def test_estimator_and_global_random_state_are_unchanged():
     model = make(max_epochs=1, early_stopping=True, callbacks=[Recorder()]).fit(X, y)
     before = {**model.get_params()}, model.predict_proba(X)
     numpy_state, torch_state = np.random.get_state()[1].copy(), torch.get_rng_state()
     n_seen = len(model.callbacks[0].losses_)
-    rate_range(model, X, y, **RATES)
+    range_test(model, X, y, **RATES)
     assert model.get_params() == before[0]
     assert_array_equal(model.predict_proba(X), before[1])
     assert len(model.callbacks[0].losses_) == n_seen
@@ -148,27 +148,27 @@ def test_estimator_and_global_random_state_are_left_alone():
 def test_fitted_or_not_is_the_same():
     model = make(max_epochs=1)
     assert_array_equal(
-        rate_range(clone(model), X, y, **RATES).losses,
-        rate_range(model.fit(X, y), X, y, **RATES).losses,
+        range_test(clone(model), X, y, **RATES).losses,
+        range_test(model.fit(X, y), X, y, **RATES).losses,
     )
 
 
-def test_pipeline_steps_are_fitted_and_theirs_stay_unfitted():
+def test_clones_of_a_pipelines_steps_are_fitted():
     scaler = StandardScaler()
     model = make_pipeline(scaler, make(standardize=False))
-    seen = rate_range(model, X, y, **RATES)
-    alone = rate_range(make(standardize=False), StandardScaler().fit_transform(X), y, **RATES)
+    seen = range_test(model, X, y, **RATES)
+    alone = range_test(make(standardize=False), StandardScaler().fit_transform(X), y, **RATES)
     assert_array_equal(seen.losses, alone.losses)
     assert not hasattr(scaler, "mean_")
     nested = make_pipeline(make_pipeline(scaler, "passthrough"), make_pipeline(model[-1]))
-    assert_array_equal(rate_range(nested, X, y, **RATES).losses, alone.losses)
+    assert_array_equal(range_test(nested, X, y, **RATES).losses, alone.losses)
 
 
-def test_augmentations_of_a_pipeline_count():
+def test_augmentations_of_a_pipeline_are_applied():
     noise = RandomNoise(1.0, random_state=0)
-    plain = rate_range(make(), X, y, **RATES).losses
-    before = rate_range(make_pipeline(noise, make()), X, y, **RATES).losses
-    within = rate_range(make(augmentation=[noise]), X, y, **RATES).losses
+    plain = range_test(make(), X, y, **RATES).losses
+    before = range_test(make_pipeline(noise, make()), X, y, **RATES).losses
+    within = range_test(make(augmentation=[noise]), X, y, **RATES).losses
     assert_array_equal(before, within)
     assert (before[:20] != plain[:20]).any()
 
@@ -177,14 +177,14 @@ def test_samples_of_weight_zero_are_left_out():
     weight = (np.arange(200) % 3 > 0).astype(float)
     chosen = weight > 0
     assert_array_equal(
-        rate_range(make(), X, y, weight, **RATES).losses,
-        rate_range(make(), X[chosen], y[chosen], **RATES).losses,
+        range_test(make(), X, y, weight, **RATES).losses,
+        range_test(make(), X[chosen], y[chosen], **RATES).losses,
     )
 
 
 @pytest.mark.parametrize("batch_size", [None, 8])
 def test_few_samples(batch_size):
-    seen = rate_range(make(batch_size=batch_size), X[:12], y[:12], **RATES)
+    seen = range_test(make(batch_size=batch_size), X[:12], y[:12], **RATES)
     assert len(seen.losses) > 30
 
 
@@ -203,7 +203,7 @@ CASES = {
 @pytest.mark.parametrize("case", CASES)
 def test_every_kind_of_training(case):
     model, samples, targets = CASES[case]
-    seen = rate_range(model, samples, targets, **RATES)
+    seen = range_test(model, samples, targets, **RATES)
     assert np.isfinite(seen.losses).all()
     assert len(seen.losses) > 20
 
@@ -221,15 +221,15 @@ def test_every_kind_of_training(case):
 )
 def test_bad_rates_are_named(params, message):
     with pytest.raises(ValueError, match=message):
-        rate_range(make(), X, y, **{**RATES, **params})
+        range_test(make(), X, y, **{**RATES, **params})
 
 
 def test_other_estimators_are_refused():
     for other in (LogisticRegression(), make_pipeline(StandardScaler(), LogisticRegression())):
         with pytest.raises(TypeError, match=r"fitted or not, a Pipeline.* Got LogisticRegression"):
-            rate_range(other, X, y, **RATES)
+            range_test(other, X, y, **RATES)
     with pytest.raises(TypeError, match=r"a fitted search .* Got GridSearchCV"):
-        rate_range(GridSearchCV(make(), {"dropout": [0.1]}), X, y, **RATES)
+        range_test(GridSearchCV(make(), {"dropout": [0.1]}), X, y, **RATES)
 
 
 def not_a_number(input_shape, n_outputs):
@@ -240,4 +240,4 @@ def not_a_number(input_shape, n_outputs):
 
 def test_a_first_loss_of_nan_is_an_error():
     with pytest.raises(TrainingDivergedError, match="first batch is infinite or NaN"):
-        rate_range(ConvNetClassifier(architecture=not_a_number), X, y, **RATES)
+        range_test(ConvNetClassifier(architecture=not_a_number), X, y, **RATES)

@@ -1,0 +1,6 @@
+"""Colours of the displays: Okabe and Ito's palette, which colour-blind readers can tell apart."""
+
+BLUE, SKY, GREEN = "#0072B2", "#56B4E9", "#009E73"
+ORANGE, RED, PURPLE = "#E69F00", "#D55E00", "#CC79A7"
+GREY = "0.35"
+ALARM = "#B34700"  # a dark vermillion, for text

@@ -1,0 +1,63 @@
+"""The palette, logarithmic scales, legends above the axes, and missing matplotlib."""
+
+import sys
+
+import pytest
+from matplotlib import pyplot
+
+from skcnn._plotting.axes import legend_above, needs_log_scale, new_axes, set_log_ticks
+from skcnn._plotting.palette import ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY
+from skcnn.exceptions import MissingDependencyError
+
+
+def test_colours_of_the_palette_differ():
+    assert len({ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY}) == 7
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "needed"),
+    [(1.0, 10.0, False), (1.0, 10.1, True), (0.0, 5.0, False), (-1.0, 50.0, False)],
+)
+def test_values_of_more_than_one_power_of_ten_need_a_log_scale(low, high, needed):
+    assert needs_log_scale(low, high) is needed
+
+
+@pytest.mark.parametrize(
+    ("axis", "limits", "labels"),
+    [
+        ("x", (0.9, 30), ["1", "2", "5", "10", "20"]),
+        ("y", (0.002, 3), ["0.01", "0.1", "1"]),
+        ("x", (1, 2e6), ["1", "10", "100", "1,000", "10,000", "100,000", "1,000,000"]),
+    ],
+)
+def test_log_ticks_are_plain_numbers(axis, limits, labels):
+    ax = pyplot.subplots()[1]
+    ax.set(**{f"{axis}scale": "log", f"{axis}lim": limits})
+    set_log_ticks(ax, axis)
+    assert [label.get_text() for label in getattr(ax, f"get_{axis}ticklabels")()] == labels
+
+
+def test_a_legend_above_the_axes_keeps_its_style():
+    ax = pyplot.subplots(layout="constrained")[1]
+    ax.plot([1, 2], label="a line")
+    legend = legend_above(ax, 3, fontsize="small")
+    ax.figure.canvas.draw()
+    assert ax.get_legend() is legend
+    assert not legend.get_frame_on()
+    assert legend.get_texts()[0].get_fontsize() < 10
+    assert legend.get_window_extent().y0 >= ax.get_window_extent().y1
+
+
+def test_legend_of_narrow_axes_has_two_columns():
+    axes = pyplot.subplots(2, 2, figsize=(10, 8), layout="constrained")[1]
+    wide = pyplot.subplots()[1]
+    for ax, n_columns in ((axes[0, 0], 2), (wide, 3)):
+        lines = [ax.plot([0, 1], label=name)[0] for name in ("first", "second", "third")]
+        assert legend_above(ax, 3, handles=lines)._ncols == n_columns
+
+
+def test_missing_matplotlib_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError, match=r'pip install "skcnn\[plots\]"'):
+        new_axes()
+    assert issubclass(MissingDependencyError, ImportError)
