@@ -1,6 +1,6 @@
-"""Exceptions and warnings that skcnn raises, to be caught or filtered.
+"""Exceptions and warnings of skcnn.
 
-Every exception is a ``ValueError`` or an ``ImportError`` too.
+Every exception is also a ``ValueError`` or an ``ImportError``.
 
 Examples
 --------
@@ -36,11 +36,11 @@ class MissingDependencyError(SkcnnError, ImportError):
 
 
 class InputLayoutWarning(UserWarning):
-    """The axes of ``X`` look as if they were meant in another order."""
+    """The axes of ``X`` seem to be in another order than expected."""
 
 
 class InputScaleWarning(UserWarning):
-    """``X`` at predict lies on another scale than ``X`` at fit."""
+    """``X`` at predict is on another scale than ``X`` at fit."""
 
 
 class RareClassWarning(UserWarning):
@@ -48,7 +48,7 @@ class RareClassWarning(UserWarning):
 
 
 class LeakageWarning(UserWarning):
-    """Copies of a sample may be on both sides of a split, and scores be too good."""
+    """Copies of a sample may be on both sides of a split, so that scores are too good."""
 
 
 class FrozenAugmentationWarning(UserWarning):
@@ -56,7 +56,7 @@ class FrozenAugmentationWarning(UserWarning):
 
 
 class ComparisonWarning(UserWarning):
-    """The design of a comparison cannot decide what it is asked."""
+    """The design of a comparison cannot answer its question."""
 
 
 __all__ = [

@@ -1,1 +1,1 @@
-"""From X and y to samples: the input gates."""
+"""From X and y to samples: validation, layouts, order, splits and weights."""

@@ -1,68 +1,24 @@
-"""Samples past the input gate: rows of bytes or float32 and how a row is an image.
+"""Validated samples as rows of bytes or float32, in memory or in a file."""
 
-Checks nothing; the gate is in ``_validation``.
-"""
-
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import prod
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from skcnn._data.layouts import InputLayout
 from skcnn._data.mapped_rows import MappedRows
-from skcnn._utils.validation import warn_caller
-from skcnn.exceptions import InputScaleWarning
 
 MOST_CHUNK_ROWS, MOST_CHUNK_VALUES = 4096, 2**23
-
-
-@dataclass(frozen=True)
-class InputLayout:
-    """How a row of values is an image, a signal or a volume.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        One sample with its channel axis: ``(*spatial, n_channels)`` for
-        ``channels="last"``, ``(n_channels, *spatial)`` for ``"first"``.
-    channels : {"last", "first"}
-        Where the channel axis is.
-    """
-
-    shape: tuple[int, ...]
-    channels: str
-
-    @property
-    def spatial(self) -> tuple[int, ...]:
-        """The spatial axes' lengths."""
-        return self.shape[:-1] if self.channels == "last" else self.shape[1:]
-
-    @property
-    def n_channels(self) -> int:
-        """The number of channels."""
-        return self.shape[-1] if self.channels == "last" else self.shape[0]
-
-    @property
-    def network_shape(self) -> tuple[int, ...]:
-        """One sample as the network sees it, ``(n_channels, *spatial)``."""
-        return (self.n_channels, *self.spatial)
-
-    @property
-    def n_values(self) -> int:
-        """The number of values of one sample."""
-        return prod(self.shape)
-
-    def accepts(self, sample_shape: tuple[int, ...]) -> bool:
-        """Return whether samples of this shape can be read without doubt."""
-        squeezed = self.spatial if self.n_channels == 1 else self.shape
-        return sample_shape in (self.shape, squeezed, (self.n_values,))
+CACHED_BYTES = 2**17
 
 
 @dataclass(frozen=True)
 class Images:
-    """Samples past the gate.
+    """Validated samples.
 
     Attributes
     ----------
@@ -71,7 +27,7 @@ class Images:
     layout : InputLayout
         How a row is an image.
     mapped : MappedRows or None, default=None
-        The same rows where they lie in a large file. The methods read that.
+        The same rows in a large file, from which the methods read.
     """
 
     rows: Tensor
@@ -88,7 +44,7 @@ class Images:
         return torch.from_numpy(self.mapped.read(start, min(stop, len(self))))
 
     def parts(self) -> Iterator[Tensor]:
-        """Yield all rows, some at a time."""
+        """Yield all rows in parts."""
         step = chunk_rows(self.layout.n_values)
         for start in range(0, len(self), step):
             yield self.part(start, start + step)
@@ -96,13 +52,13 @@ class Images:
     def rows_at(self, index: Tensor) -> Tensor:
         """Return the rows at `index`."""
         if self.mapped is None:
-            if index.device.type == "cpu":  # on one core: sharing costs more than it saves
+            if index.device.type == "cpu":  # NumPy uses one core: more would cost time here
                 return torch.from_numpy(self.rows.numpy()[index.numpy()])
             return self.rows.index_select(0, index)
         return torch.from_numpy(self.mapped.take(index.numpy()))
 
     def expect(self, index: Tensor) -> None:
-        """Have the rows at `index`, which are wanted soon, fetched from the disk."""
+        """Start to fetch the rows at `index` from the disk."""
         if self.mapped is not None:
             self.mapped.expect(index.numpy())
 
@@ -122,61 +78,84 @@ class Images:
         if device == self.rows.device:
             return self
         rows = torch.empty_like(self.rows, device=device)
-        for there, part in zip(rows.split(chunk_rows(rows.shape[1])), self.parts(), strict=True):
-            there.copy_(part)
+        chunks = rows.split(chunk_rows(rows.shape[1]))
+        for chunk, part in zip(chunks, self.parts(), strict=True):
+            chunk.copy_(part)
         return Images(rows, self.layout)
 
 
-@dataclass(frozen=True)
-class ValueRange:
-    """The smallest and largest value seen at fit, to recognise another scale later."""
+def as_images(array: np.ndarray, layout: InputLayout, compact: bool) -> Images:
+    """Return `array` as rows of uint8 or float32, without a copy where possible.
 
-    low: float
-    high: float
+    Whole numbers from 0 to 255 of any dtype become bytes with ``compact=True``, so that
+    the same values train the same network whatever dtype they came in.
+    """
+    flat = array.reshape(len(array), -1)
+    mapped = MappedRows.of(flat)
+    if flat.dtype == np.bool_ or (
+        compact and flat.dtype != np.uint8 and _holds_bytes(flat, mapped)
+    ):
+        flat, mapped = _converted(flat, mapped, np.uint8), None
+    elif flat.dtype not in (np.uint8, np.float32):
+        flat, mapped = _converted(flat, mapped, np.float32), None
+    flat = np.ascontiguousarray(flat)
+    if flat.flags.writeable:
+        return Images(torch.from_numpy(flat), layout, mapped)
+    with warnings.catch_warnings():
+        # rows are never written to, so that a read-only array needs no copy
+        warnings.filterwarnings("ignore", message=".*not writable", category=UserWarning)
+        return Images(torch.from_numpy(flat), layout, mapped)
 
-    @classmethod
-    def of(cls, images: Images, weights: np.ndarray | None = None) -> "ValueRange":
-        """Return the range of all values, but for those of samples without weight."""
-        low, high, seen = np.inf, -np.inf, 0
-        for part in images.parts():
-            rows = part.numpy()
-            if weights is not None:
-                rows, seen = rows[weights[seen : seen + len(rows)] > 0], seen + len(rows)
-            if len(rows):
-                low, high = min(low, float(rows.min())), max(high, float(rows.max()))
-        return cls(low, high)
 
-    @property
-    def span(self) -> float:
-        """The width of the range, 1 where all values are the same."""
-        return self.high - self.low or 1.0
+def _holds_bytes(flat: np.ndarray, mapped: MappedRows | None) -> bool:
+    """Return whether all values are whole numbers from 0 to 255."""
+    for part in row_parts(flat, mapped):
+        if part.min() < 0 or part.max() > 255:
+            return False
+        if part.dtype.kind == "f" and not np.array_equal(part, np.trunc(part)):
+            return False
+    return True
 
-    def warn_if_rescaled(self, images: Images) -> None:
-        """Warn where bytes at fit meet fractions of one at predict, or the reverse."""
-        may_shrink = self.high > 10 and images.rows.is_floating_point()
-        may_grow = self.high <= 1
-        if self.low < 0 or not (may_shrink or may_grow):
-            return
-        seen = ValueRange.of(images)
-        fractions = may_shrink and seen.low >= 0 and 0 < seen.high <= 1
-        shrunk = fractions and any(bool((rows % 1 != 0).any()) for rows in images.parts())
-        grown = may_grow and seen.low >= 0 and seen.high > 10
-        if shrunk or grown:
-            warn_caller(
-                f"X lies in [{seen.low:g}, {seen.high:g}], but at fit it lay in "
-                f"[{self.low:g}, {self.high:g}]: bytes in one and fractions of one in the "
-                "other? Predictions on another scale than the training data are wrong; "
-                "multiply or divide X by 255.",
-                InputScaleWarning,
-            )
+
+def _converted(flat: np.ndarray, mapped: MappedRows | None, dtype: Any) -> np.ndarray:
+    """Return the rows as `dtype`.
+
+    Raises
+    ------
+    ValueError
+        If a number is too large for it.
+    """
+    rows = np.empty(flat.shape, dtype)
+    start = 0
+    for part in row_parts(flat, mapped):
+        narrow = rows[start : start + len(part)]
+        with np.errstate(over="ignore"):
+            narrow[...] = part
+        if part.dtype.kind == "f" and not np.isfinite(narrow).all():
+            raise ValueError("Input X contains values too large for dtype('float32').")
+        start += len(part)
+    return rows
+
+
+def row_parts(flat: np.ndarray, mapped: MappedRows | None) -> Iterator[np.ndarray]:
+    """Yield all rows in parts, from the file if they are `mapped`."""
+    step = chunk_rows(flat.shape[1])
+    for start in range(0, len(flat), step):
+        stop = min(start + step, len(flat))
+        yield flat[start:stop] if mapped is None else mapped.read(start, stop)
 
 
 def padded_rows(rows: Tensor, n_rows: int) -> Tensor:
-    """Return `rows` and zeros after them, `n_rows` in all."""
+    """Return `rows` followed by rows of zeros, `n_rows` in all."""
     missing = n_rows - len(rows)
     return rows if missing == 0 else torch.cat([rows, rows.new_zeros((missing, rows.shape[1]))])
 
 
 def chunk_rows(n_values: int) -> int:
-    """Return how many rows of `n_values` are worked on at a time: 64 MiB of float64."""
+    """Return how many rows of `n_values` are processed at a time, at most 64 MiB of float64."""
     return min(max(MOST_CHUNK_VALUES // n_values, 1), MOST_CHUNK_ROWS)
+
+
+def cached_rows(n_values: int) -> int:
+    """Return how many rows stay in the processor's cache between two steps of arithmetic."""
+    return max(CACHED_BYTES // n_values, 1)

@@ -1,9 +1,8 @@
 """Rows of a memory-mapped array, read from its file and not through its mapping.
 
-A page of a mapping that was looked at stays in memory as long as there is room: after a pass
-over 8 GiB the process had 8 GiB, and one row of a few bytes brings 86 KiB with it. What is
-read from the file leaves nothing behind, and 128 random rows of 784 bytes take 0.18 ms
-instead of 0.5 ms of page faults. Knows nothing of images.
+The pages of a mapping stay in the process's memory once they are read, and each row brings
+its neighbours' pages with it. Reads from the file leave nothing behind and are faster than
+page faults.
 """
 
 import mmap
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-# A smaller file may lie in memory as a whole: reading its pages costs nothing then.
+# Smaller files are read through their mappings: they fit into memory.
 SMALLEST_BYTES = 2**28
 MAPPINGS = "/proc/self/maps"  # Linux; elsewhere arrays are read through their mappings
 
@@ -33,7 +32,7 @@ class MappedRows:
     n_values : int
         Values in a row.
     dtype : dtype
-        Of the values.
+        Type of the values.
     """
 
     def __init__(self, fd: int, offset: int, n_values: int, dtype: np.dtype[Any]) -> None:
@@ -45,11 +44,10 @@ class MappedRows:
 
     @classmethod
     def of(cls, array: np.ndarray) -> "MappedRows | None":
-        """Return the rows of an array that a large file is mapped to, else None.
+        """Return the rows of an array that is mapped to a large file, else None.
 
-        Changes in a private mapping (``mmap_mode="c"``) are not in the file, so that such
-        arrays are left to be read as they are; so are all where the system does not tell
-        what is mapped.
+        Private mappings (``mmap_mode="c"``) give None, because their changes are not in the
+        file; so do all arrays on systems without ``/proc``.
 
         Parameters
         ----------
@@ -62,7 +60,7 @@ class MappedRows:
         return None if place is None else cls(*place, array[0].size, array.dtype)
 
     def __reduce__(self) -> Any:
-        # a copy's descriptor would be that of another file once this one's is closed
+        # a copy's descriptor could belong to another file once this one is closed
         raise TypeError("MappedRows cannot be copied or pickled.")
 
     def read(self, start: int, stop: int) -> np.ndarray:
@@ -80,11 +78,8 @@ class MappedRows:
         return rows.view(self._dtype)
 
     def expect(self, index: np.ndarray) -> None:
-        """Tell the system that the rows at `index` are read next, so that it fetches them.
-
-        From a disk 128 rows of 784 bytes take 2.2 ms after that and 8.4 ms without.
-        """
-        with suppress(OSError):  # no more than a hint
+        """Ask the system to fetch the rows at `index`, which are read next, from the disk."""
+        with suppress(OSError):  # it is only a hint
             for offset in self._offsets(index):
                 os.posix_fadvise(self._fd, offset, self._row_bytes, os.POSIX_FADV_WILLNEED)
 
@@ -92,13 +87,13 @@ class MappedRows:
         offsets: list[int] = (index * self._row_bytes + self._offset).tolist()
         return offsets
 
-    def _fill(self, room: memoryview, offset: int) -> None:
-        """Read bytes into all of `room`; one call reads 2 GiB at most."""
-        while len(room):
-            n = os.preadv(self._fd, (room,), offset)
+    def _fill(self, buffer: memoryview, offset: int) -> None:
+        """Fill all of `buffer`; one call of preadv reads 2 GiB at most."""
+        while len(buffer):
+            n = os.preadv(self._fd, (buffer,), offset)
             if n == 0:
                 raise OSError("The file behind the memory-mapped X has become shorter.")
-            room, offset = room[n:], offset + n
+            buffer, offset = buffer[n:], offset + n
 
 
 def _is_mapped(array: Any) -> bool:
@@ -108,7 +103,7 @@ def _is_mapped(array: Any) -> bool:
 
 
 def _place_in_file(address: int, n_bytes: int) -> tuple[int, int] | None:
-    """Return a descriptor and an offset where the bytes at `address` are in a file."""
+    """Return a descriptor and an offset if the bytes at `address` are in a file."""
     try:
         with open(MAPPINGS, encoding="utf-8", errors="surrogateescape", newline="\n") as mappings:
             lines = (line.rstrip("\n").split(maxsplit=5) for line in mappings)
@@ -120,13 +115,14 @@ def _place_in_file(address: int, n_bytes: int) -> tuple[int, int] | None:
     except (OSError, StopIteration, ValueError, IndexError):
         return None
     offset = address - start + int(fields[2], 16)
-    there = os.fstat(fd)
-    if there.st_ino != int(fields[4]) or there.st_size < offset + n_bytes:
+    status = os.fstat(fd)
+    if status.st_ino != int(fields[4]) or status.st_size < offset + n_bytes:
         os.close(fd)
         return None
     return fd, offset
 
 
 def _holds(fields: list[str], address: int) -> bool:
+    """Return whether a line of ``/proc/self/maps`` is of the mapping at `address`."""
     start, stop = fields[0].split("-")
     return int(start, 16) <= address < int(stop, 16)

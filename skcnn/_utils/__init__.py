@@ -1,1 +1,1 @@
-"""Helpers without any idea of networks."""
+"""Helpers for all packages: devices, threads, random states, memory, progress, validation."""

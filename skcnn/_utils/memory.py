@@ -1,9 +1,8 @@
 """Whether freed memory stays with the process while a network trains.
 
-glibc takes large blocks fresh from the system and gives them back when they are freed. A
-training step frees and takes the same feature maps again, and each of their pages is
-faulted in anew: 6,400 page faults in a step of a 28x28 network, which then trains 5,400
-images a second where 11,400 are possible. Knows no tensor.
+By default glibc takes large blocks from the system and returns them when they are freed. A
+training step frees and allocates the same feature maps, and each of their pages is faulted
+in again, which takes as long as the training itself.
 """
 
 import ctypes
@@ -16,14 +15,13 @@ from typing import Any
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of malloc.h
 LARGEST_INT = 2**31 - 1
-# glibc's own: the number of blocks that may be mapped, and the size above which they are
-# that it comes to by itself where large blocks are freed.
+# glibc's defaults: the number of blocks that may be mapped, and the size above which they
+# are mapped once large blocks have been freed.
 MOST_MAPPED, LARGEST_BLOCK = 65536, 2**25
-# Free bytes that the process may keep for its next fit, as folds and searches have many:
-# faulting 100 MiB in anew takes 30 ms.
+# Free bytes that the process may keep, because folds and searches fit many times.
 MOST_KEPT = 2**27
-# Whoever has set these knows what is wanted.
-USERS_OWN = (
+# Thresholds that the user sets by these are left alone.
+ENVIRONMENT_VARIABLES = (
     "MALLOC_TRIM_THRESHOLD_",
     "MALLOC_MMAP_THRESHOLD_",
     "MALLOC_MMAP_MAX_",
@@ -36,16 +34,16 @@ _much = False
 
 @contextmanager
 def kept_memory(much: bool) -> Iterator[None]:
-    """Keep freed memory inside the block, and give it back afterwards if it is much.
+    """Keep freed memory inside the block, and return it to the system afterwards.
 
-    Blocks may be nested and run in several threads: the last one to end gives back. Does
-    nothing where the C library is not glibc, or the environment sets its thresholds.
+    Blocks may be nested and run in several threads: memory is returned when the last one
+    ends. Does nothing if the C library is not glibc, or the environment sets its thresholds.
 
     Parameters
     ----------
     much : bool
-        Whether to look for memory to give back, all of it if it is more than 128 MiB. Else
-        what lies at the heap's end beyond 64 MiB is given back.
+        Whether to return all free memory if it is more than 128 MiB. Otherwise only the
+        free end of the heap beyond 64 MiB is returned.
     """
     libc = _glibc()
     if libc is None:
@@ -80,7 +78,7 @@ def _leave(libc: Any) -> None:
 
 
 def _restore(libc: Any) -> None:
-    """Set what glibc comes to by itself; that it stops adapting cannot be undone."""
+    """Set glibc's defaults; that it stops adapting them cannot be undone."""
     libc.mallopt(M_MMAP_MAX, MOST_MAPPED)
     libc.mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
     libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_BLOCK)
@@ -99,15 +97,15 @@ class _Usage(ctypes.Structure):
 
 
 def _free_bytes(libc: Any) -> int:
-    """Return how much of the heap is free; a very large number where glibc is before 2.33."""
+    """Return how much of the heap is free; a very large number before glibc 2.33."""
     if not hasattr(libc, "mallinfo2"):
         return LARGEST_INT
     libc.mallinfo2.restype = _Usage
     return int(libc.mallinfo2().fordblks)
 
 
-def _begin_anew() -> None:
-    """In a forked process: the blocks that were open are the parent's."""
+def _reset_after_fork() -> None:
+    """Forget the open blocks in a forked process: they belong to the parent."""
     global _LOCK, _n_inside, _much
     _LOCK, inside = threading.Lock(), _n_inside
     _n_inside, _much = 0, False
@@ -117,17 +115,17 @@ def _begin_anew() -> None:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 @cache
 def _glibc() -> Any:
-    """Return the C library if it is glibc and its thresholds are not the user's, else None."""
-    if any(name in os.environ for name in USERS_OWN):
+    """Return the C library if it is glibc and the user sets no thresholds, else None."""
+    if any(name in os.environ for name in ENVIRONMENT_VARIABLES):
         return None
     try:
         libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018  (there in glibc only)
+        libc.gnu_get_libc_version  # noqa: B018  (in glibc only)
     except (AttributeError, OSError, TypeError):
         return None
     libc.mallopt.argtypes = (ctypes.c_int, ctypes.c_int)

@@ -1,7 +1,4 @@
-"""What ``verbose`` shows of a training or a search: a progress bar, or lines.
-
-Reads figures, computes none.
-"""
+"""What ``verbose`` shows of a training, a search or a comparison: a progress bar, or lines."""
 
 from collections.abc import Mapping
 from math import isnan
@@ -10,7 +7,7 @@ from typing import Any, Self
 
 
 def format_figures(row: Mapping[str, float]) -> str:
-    """Return an epoch's figures as one short text, leaving out what is NaN."""
+    """Return an epoch's figures as one short text without those that are NaN."""
     shown = {
         "loss": f"{row['train_loss']:.3g}",
         "valid": f"{row['valid_loss']:.3g}",
@@ -43,7 +40,7 @@ class _RichBar:
             BarColumn(bar_width=8, table_column=whole(8)),
             MofNCompleteColumn(table_column=whole(2 * len(str(total or "?")) + 1)),
             TimeLeft(elapsed_when_finished=True, table_column=whole(7)),
-            # the figures are cut where the screen is narrow
+            # figures are cut if the screen is narrow
             TextColumn("{task.fields[figures]}", table_column=Column(no_wrap=True), markup=False),
         )
         self.progress = Progress(*columns)
@@ -84,7 +81,7 @@ def _make_bar(name: str, total: int | None, unit: str) -> Any:
 
 
 class _Report:
-    """A bar as a context manager, shown where ``verbose`` is 1."""
+    """A progress bar as a context manager, shown if ``verbose`` is 1."""
 
     def __init__(self, verbose: int, name: str, total: int | None, unit: str) -> None:
         self.verbose = int(verbose)
@@ -115,9 +112,9 @@ class ProgressReport(_Report):
     verbose : int or bool
         0 silent, 1 a bar (rich if installed, else tqdm), 2 or more a line an epoch.
     name : str
-        What is trained.
+        Name of the estimator.
     first_epoch, last_epoch : int
-        Epochs to come, counted from one.
+        First and last epoch of this training, counted from one.
     """
 
     def __init__(self, verbose: int, name: str, first_epoch: int, last_epoch: int) -> None:
@@ -143,11 +140,11 @@ class SearchProgress(_Report):
     verbose : int or bool
         0 silent, 1 a bar (rich if installed, else tqdm), 2 or more a line a trial.
     name : str
-        What searches.
+        Name of the search.
     n_trials : int or None
-        Trials in all, if that is known.
+        Number of trials, None if it is unknown.
     n_folds : int
-        Folds of a trial.
+        Number of folds of a trial.
     """
 
     def __init__(self, verbose: int, name: str, n_trials: int | None, n_folds: int) -> None:
@@ -157,11 +154,11 @@ class SearchProgress(_Report):
         self._best = ""
 
     def begin(self, n_done: int, best: float | None) -> None:
-        """Show what earlier calls have done."""
+        """Show the trials of earlier calls."""
         self._count(n_done, best)
 
     def epoch(self, trial: int, fold: int, epoch: int, n_epochs: int) -> None:
-        """Show where a trial is."""
+        """Show the current fold and epoch of a trial."""
         place = f"trial {trial} fold {fold + 1}/{self.n_folds} epoch {epoch}/{n_epochs}"
         self._bar.advance(0, f"{self._best}{place}")
 
@@ -174,7 +171,7 @@ class SearchProgress(_Report):
         best: float | None,
         reason: str = "",
     ) -> None:
-        """Show what came out of a trial, why it failed, and the best so far."""
+        """Show the value of a trial or why it failed, and the best value so far."""
         self._count(n_done, best)
         if self.verbose > 1:
             shown = "" if value is None else f" {value:.4f}"
@@ -197,9 +194,9 @@ class ComparisonProgress(_Report):
     verbose : int or bool
         0 silent, 1 a bar (rich if installed, else tqdm), 2 or more a line a fit.
     name : str
-        What compares.
+        Name of the comparison.
     n_fits : int
-        Fits in all.
+        Number of fits.
     """
 
     def __init__(self, verbose: int, name: str, n_fits: int) -> None:

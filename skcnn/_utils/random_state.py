@@ -1,18 +1,15 @@
-"""Where and how tensors are computed: device, precision, threads, random state.
-
-Holds no data and no network.
-"""
+"""Seeds, and torch's random state inside a block."""
 
 import os
 import secrets
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, clone
 
 _DEFAULT_GENERATORS = threading.RLock()
 
@@ -30,7 +27,7 @@ if hasattr(os, "register_at_fork"):
 def private_random_state(seed: int, device: torch.device) -> Iterator[None]:
     """Seed torch's default generators inside the block only.
 
-    Blocks of several threads wait for each other: the generators are the process's.
+    The generators belong to the process, so that blocks of several threads take turns.
     """
     devices = [device] if device.type == "cuda" else []
     with _DEFAULT_GENERATORS, torch.random.fork_rng(devices=devices):
@@ -44,8 +41,8 @@ def private_random_state(seed: int, device: torch.device) -> Iterator[None]:
 def draw_seed(random_state: Any) -> int:
     """Return an integer seed for one fit.
 
-    An integer is itself, a RandomState is drawn from, None asks the operating system:
-    numpy's global state is neither read nor moved.
+    An integer is the seed itself, a RandomState draws one, and None takes one from the
+    operating system: NumPy's global state is neither read nor changed.
     """
     if random_state is None:
         return secrets.randbits(63)
@@ -60,18 +57,28 @@ def derive_seeds(seed: int, n_epochs_before: int, n: int) -> list[int]:
     return [int(w >> np.uint64(1)) for w in words]
 
 
-def unset_random_states(estimator: BaseEstimator) -> list[str]:
-    """Return the names of every `random_state` that is None, however deep it is."""
-    return sorted(
+def distinct_seeds(seed: int, n: int) -> list[int]:
+    """Return `n` seeds of 31 bits, which NumPy's RandomState takes, too."""
+    return [int(word >> 1) for word in np.random.SeedSequence([seed, 1]).generate_state(n)]
+
+
+def seeded_clone(estimator: BaseEstimator, seeds: Callable[[int], Sequence[int]]) -> Any:
+    """Return a clone with a seed for every `random_state` that is None, at any depth.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is cloned.
+    seeds : callable
+        Takes the number of unset random states; returns a seed for each, in the order of
+        their names.
+    """
+    copy: Any = clone(estimator)
+    unset = sorted(
         name
-        for name, value in estimator.get_params(deep=True).items()
+        for name, value in copy.get_params(deep=True).items()
         if value is None and (name == "random_state" or name.endswith("__random_state"))
     )
-
-
-def set_random_states(estimator: BaseEstimator, seed: int) -> Any:
-    """Give every `random_state` of an estimator that is None a seed of its own."""
-    names = unset_random_states(estimator)
-    words = np.random.SeedSequence([seed, 1]).generate_state(len(names) or 1)
-    seeds = {name: int(word >> 1) for name, word in zip(names, words, strict=False)}
-    return estimator.set_params(**seeds) if seeds else estimator
+    if unset:
+        copy.set_params(**dict(zip(unset, seeds(len(unset)), strict=True)))
+    return copy

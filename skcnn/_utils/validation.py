@@ -1,15 +1,25 @@
-"""The package's own exceptions and warnings, "did you mean", and the check of an option.
-
-Does not decide when to raise otherwise: the module that sees the bad value does.
-"""
+"""Checks of parameters, the words of their messages, and warnings at the caller's line."""
 
 import difflib
 import sys
 import warnings
 from collections.abc import Iterable
-from typing import Any
+from math import inf
+from numbers import Integral, Real
+from typing import Any, TypeGuard
 
 from sklearn.utils._param_validation import InvalidParameterError, StrOptions
+
+
+def is_integer(value: object) -> TypeGuard[int]:
+    """Return whether `value` is a whole number of Python or NumPy, and not a boolean."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Return whether `value` is a finite real number, and not a boolean."""
+    is_real = isinstance(value, Real) and not isinstance(value, bool)
+    return is_real and -inf < value < inf  # type: ignore[operator]
 
 
 def did_you_mean(value: object, options: Iterable[str]) -> str:
@@ -21,7 +31,7 @@ def did_you_mean(value: object, options: Iterable[str]) -> str:
 
 
 def check_option(name: str, value: object, options: Iterable[str]) -> None:
-    """Refuse a value of the parameter `name` that is none of its `options`."""
+    """Raise ValueError if the parameter `name` is not one of its `options`."""
     options = list(options)
     if not isinstance(value, str) or value not in options:
         raise ValueError(
@@ -33,13 +43,13 @@ def check_option(name: str, value: object, options: Iterable[str]) -> None:
 def warn_caller(message: str, category: type[Warning]) -> None:
     """Warn at the line that called into skcnn, however deep the call is by now."""
     level, frame = 1, sys._getframe(0)
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+    while frame.f_back is not None and _is_internal(frame.f_globals.get("__name__", "")):
         frame = frame.f_back
         level += 1
     warnings.warn(message, category, stacklevel=level)
 
 
-def _is_ours(module: str) -> bool:
+def _is_internal(module: str) -> bool:
     return module.split(".")[0] in ("skcnn", "sklearn", "joblib", "contextlib")
 
 

@@ -1,7 +1,6 @@
-"""Work in threads that take turns: each stops where it has to wait for the others.
+"""Worker threads that take turns: only one of them runs at any time.
 
-A fit cannot be left in the middle and taken up again, a thread can. Only one of them runs at
-any time. Knows no network and no estimator.
+A fit cannot be left in the middle and continued later, but a thread can wait there.
 """
 
 import threading
@@ -13,56 +12,59 @@ from typing import Any
 import torch
 from sklearn import config_context, get_config
 
-_CURRENT: ContextVar["Strand | None"] = ContextVar("skcnn_strand", default=None)
+_CURRENT: ContextVar["WorkerThread | None"] = ContextVar("skcnn_worker_thread", default=None)
 
 
-class StrandEnded(BaseException):
-    """What a strand was doing is not wanted any more; no error of the work."""
+class WorkerThreadEnded(BaseException):
+    """Raised inside the work when its thread is ended; not an error of the work."""
 
 
-def current_strand() -> "Strand | None":
-    """Return the strand that this code runs in, if any."""
+def current_worker_thread() -> "WorkerThread | None":
+    """Return the worker thread in which this code runs, if any."""
     return _CURRENT.get()
 
 
 def own_seconds() -> float:
-    """Return the seconds of a clock that stands still while other strands run."""
-    strand = _CURRENT.get()
-    return time.perf_counter() - (0.0 if strand is None else strand.seconds_away)
+    """Return the seconds of a clock that stands still while other worker threads run."""
+    thread = _CURRENT.get()
+    return time.perf_counter() - (0.0 if thread is None else thread.seconds_away)
 
 
-class Strand:
-    """Work in a thread of its own that stops after every part of it.
+class WorkerThread:
+    """Work in a thread of its own, which waits after every part of it.
+
+    The holder of the thread calls `advance` and `end`, the work calls `pause` and `ask`.
 
     Parameters
     ----------
     work : callable
-        What is done; it may call `pause` and `ask` of this strand.
-    company : bool, default=False
-        Whether networks in training ask to be trained together with those of other strands.
+        The work, without arguments.
+    trains_jointly : bool, default=False
+        Whether networks in training ask to be trained together with those of other worker
+        threads.
 
     Attributes
     ----------
     request : object or None
-        What the strand asks for before it can go on.
+        What the work asks for before it can continue.
     answer : object
-        What it is given; an exception is raised in the strand.
+        The holder's answer; an exception is raised in the work.
     n_threads : int
-        On how many threads torch computed where it was asked for.
+        Number of threads of torch where the work asked.
     seconds_away : float
-        How long it stood still, less its share of what others did for it.
+        Seconds of waiting, without the work's share of what was computed for it meanwhile.
     over : bool
-        Whether the work has come to an end.
+        Whether the work has ended.
     ending : bool
-        Whether it is to come to an end at the next pause.
+        Whether the work is to end at the next pause.
     result : object
         What the work returned.
     error : BaseException or None
-        What it raised.
+        What the work raised.
     """
 
-    def __init__(self, work: Callable[[], Any], company: bool = False) -> None:
-        self.company = company
+    def __init__(self, work: Callable[[], Any], trains_jointly: bool = False) -> None:
+        self.trains_jointly = trains_jointly
         self.request: Any = None
         self.answer: Any = None
         self.n_threads = 1
@@ -73,13 +75,11 @@ class Strand:
         self.error: BaseException | None = None
         self._work = work
         self._config = get_config()
-        # a thread begins on the default device and stream, whatever is current here
+        # a new thread has the default device and stream, not the current ones
         self._stream = torch.cuda.current_stream() if torch.cuda.is_initialized() else None
         self._go = threading.Semaphore(0)
         self._paused = threading.Semaphore(0)
-        self._thread: threading.Thread | None = None  # until it is needed
-
-    # For who holds the strands
+        self._thread: threading.Thread | None = None  # started by the first `advance`
 
     def advance(self) -> None:
         """Run to the next pause, or to the end."""
@@ -92,7 +92,7 @@ class Strand:
             self._paused.acquire()
 
     def end(self) -> None:
-        """Let the work end where it stands, and wait for the thread."""
+        """End the work at its pause, and wait for the thread."""
         self.ending = True
         if self._thread is None:
             self.over = True
@@ -100,30 +100,28 @@ class Strand:
         self._go.release()
         self._thread.join()
 
-    # For the work
-
     def pause(self) -> None:
-        """Let others run until this strand is advanced again."""
+        """Wait until this thread is advanced again."""
         if self.ending:
             return
-        left = time.perf_counter()
+        start = time.perf_counter()
         self._paused.release()
         self._go.acquire()
-        self.seconds_away += time.perf_counter() - left
+        self.seconds_away += time.perf_counter() - start
 
     def ask(self, request: Any) -> Any:
         """Wait for the answer to `request` and return it.
 
         Raises
         ------
-        StrandEnded
-            If there will be none.
+        WorkerThreadEnded
+            If the thread is ended instead.
         """
         self.request = request
         self.n_threads = torch.get_num_threads()
         self.pause()
         if self.ending:
-            raise StrandEnded
+            raise WorkerThreadEnded
         answer, self.answer = self.answer, None
         if isinstance(answer, BaseException):
             raise answer

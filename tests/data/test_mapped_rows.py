@@ -1,4 +1,4 @@
-"""Rows of memory-mapped arrays: which are read from their file, and that they are the same."""
+"""Rows of memory-mapped arrays: when they are read from the file, and their values."""
 
 import copy
 import gc
@@ -9,22 +9,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from sklearn.base import BaseEstimator
 
-from skcnn import ConvNetClassifier
-from skcnn._data import mapped_rows as _mapped_rows
+from skcnn._data import mapped_rows
 from skcnn._data.mapped_rows import MappedRows
-from skcnn._data.validation import check_images, check_training_images
+from tests.helpers.samples import Reader
+from tests.helpers.small_nets import tiny
 
 pytestmark = pytest.mark.skipif(
-    not Path(_mapped_rows.MAPPINGS).exists(), reason="only Linux tells what is mapped"
+    not Path(mapped_rows.MAPPINGS).exists(), reason="only Linux lists the mappings"
 )
 N = 40
+PARAMS = {"max_epochs": 2, "device": "cpu"}
 
 
 @pytest.fixture(autouse=True)
 def small_files_count(monkeypatch):
-    monkeypatch.setattr(_mapped_rows, "SMALLEST_BYTES", 1)
+    monkeypatch.setattr(mapped_rows, "SMALLEST_BYTES", 1)
 
 
 def samples(dtype="uint8", shape=(6, 5)):
@@ -37,11 +37,6 @@ def saved(tmp_path, X, mode="r"):
     return np.load(tmp_path / "X.npy", mmap_mode=mode)
 
 
-def tiny(**params):
-    params = {"filters": (2,), "hidden_units": (4,), "max_epochs": 2} | params
-    return ConvNetClassifier(**params, random_state=0, device="cpu")
-
-
 def resident_pages(array):
     """Return how many pages of its mapping this process has touched and kept."""
     start = array.__array_interface__["data"][0]
@@ -52,9 +47,6 @@ def resident_pages(array):
             size = next(each for each in lines if each.startswith("Rss:"))
             return int(size.split()[1]) * 1024 // os.sysconf("SC_PAGE_SIZE")
     raise AssertionError("not mapped")
-
-
-# Which arrays
 
 
 @pytest.mark.parametrize("mode", ["r", "r+"])
@@ -70,7 +62,7 @@ def test_rows_of_a_shared_mapping_are_read_from_its_file(tmp_path, mode, dtype):
     rows.expect(index)  # changes nothing that can be seen
 
 
-def test_views_of_a_mapping_know_their_place(tmp_path):
+def test_views_of_a_mapping_are_read_from_its_file(tmp_path):
     X = samples()
     mapped = saved(tmp_path, X)
     for view in (mapped[5:], np.asarray(mapped)[7:30].reshape(23, 5, 6), mapped[9:][:4]):
@@ -79,7 +71,7 @@ def test_views_of_a_mapping_know_their_place(tmp_path):
         )
 
 
-def test_a_plain_memmap_with_an_offset_knows_its_place(tmp_path):
+def test_a_plain_memmap_with_an_offset_is_read_from_its_file(tmp_path):
     X = samples()
     (tmp_path / "raw two  spaces").write_bytes(b"\0" * 4099 + X.tobytes())
     mapped = np.memmap(tmp_path / "raw two  spaces", np.uint8, "r", 4099, X.shape)
@@ -134,9 +126,9 @@ def test_other_arrays_are_left_alone(tmp_path, make):
 def test_small_files_and_unknown_systems_are_left_alone(tmp_path, monkeypatch):
     mapped = saved(tmp_path, samples())
     with monkeypatch.context() as patch:
-        patch.setattr(_mapped_rows, "SMALLEST_BYTES", mapped.nbytes + 1)
+        patch.setattr(mapped_rows, "SMALLEST_BYTES", mapped.nbytes + 1)
         assert MappedRows.of(mapped) is None
-    monkeypatch.setattr(_mapped_rows, "MAPPINGS", str(tmp_path / "none"))
+    monkeypatch.setattr(mapped_rows, "MAPPINGS", str(tmp_path / "none"))
     assert MappedRows.of(mapped) is None
 
 
@@ -156,22 +148,12 @@ def test_the_file_is_closed_with_the_rows(tmp_path):
     assert len(os.listdir("/proc/self/fd")) == n_open - 1
 
 
-# Estimators
-
-
-class Gate(BaseEstimator):
-    """What passes the gate at fit, and later."""
-
-    def both(self, X):
-        at_fit = check_training_images(self, X, None, "last")
-        return at_fit, check_images(self, X)
-
-
 @pytest.mark.parametrize("dtype", ["uint8", "float32"])
 def test_images_of_a_mapping_read_the_file(tmp_path, dtype):
     X = samples(dtype)
     mapped = saved(tmp_path, X)
-    for images in Gate().both(mapped):
+    reader = Reader().fit(mapped)
+    for images in (reader.images_, reader.read(mapped)):
         assert images.mapped is not None
         flat = X.reshape(N, -1)
         np.testing.assert_array_equal(torch.cat(list(images.parts())).numpy(), flat)
@@ -186,7 +168,7 @@ def test_images_of_a_mapping_read_the_file(tmp_path, dtype):
 def test_other_types_are_converted_without_touching_the_mapping(tmp_path, dtype):
     X = samples(dtype) if dtype != "bool" else samples() > 100
     mapped = saved(tmp_path, X)
-    images, _ = Gate().both(mapped)
+    images = Reader().fit(mapped).images_
     assert images.mapped is None
     np.testing.assert_array_equal(images.rows.numpy(), X.reshape(N, -1).astype(np.float32))
     assert resident_pages(mapped) == 0
@@ -194,11 +176,11 @@ def test_other_types_are_converted_without_touching_the_mapping(tmp_path, dtype)
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("shape", [(30,), (6, 5)])
-def test_a_mapping_with_missing_numbers_is_refused(tmp_path, bad, shape):
+def test_a_mapping_with_missing_numbers_is_an_error(tmp_path, bad, shape):
     X = samples("float32", shape)
     X[-1].flat[3] = bad
     with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
-        tiny().fit(saved(tmp_path, X), np.arange(N) % 2)
+        tiny(**PARAMS).fit(saved(tmp_path, X), np.arange(N) % 2)
 
 
 @pytest.mark.parametrize("mode", ["r", "r+", "c"])
@@ -215,10 +197,10 @@ def test_estimators_train_on_a_mapping_as_on_memory(tmp_path, mode, dtype):
         ({}, {"sample_weight": weights}),
         ({"batch_size": 7}, {"X_val": X, "y_val": y}),
     ):
-        expected = tiny(**params).fit(X, y, **fit)
+        expected = tiny(**PARAMS, **params).fit(X, y, **fit)
         if "X_val" in fit:
             fit = {"X_val": mapped, "y_val": y}
-        model = tiny(**params).fit(mapped, y, **fit)
+        model = tiny(**PARAMS, **params).fit(mapped, y, **fit)
         np.testing.assert_array_equal(model.predict_proba(mapped), expected.predict_proba(X))
         assert model.history_["valid_loss"].equals(expected.history_["valid_loss"])
     assert (resident_pages(mapped) == 0) == (mode != "c")
@@ -227,8 +209,8 @@ def test_estimators_train_on_a_mapping_as_on_memory(tmp_path, mode, dtype):
 def test_incremental_training_on_mappings_is_that_on_memory(tmp_path):
     X, y = samples(), np.arange(N) % 2
     mapped = saved(tmp_path, X)
-    expected = tiny().partial_fit(X[:20], y[:20], [0, 1]).partial_fit(X[20:], y[20:])
-    model = tiny().partial_fit(mapped[:20], y[:20], [0, 1]).partial_fit(mapped[20:], y[20:])
+    expected = tiny(**PARAMS).partial_fit(X[:20], y[:20], [0, 1]).partial_fit(X[20:], y[20:])
+    model = tiny(**PARAMS).partial_fit(mapped[:20], y[:20], [0, 1]).partial_fit(mapped[20:], y[20:])
     np.testing.assert_array_equal(model.predict_proba(mapped), expected.predict_proba(X))
 
 
@@ -236,8 +218,8 @@ def test_changes_of_a_private_mapping_are_trained_on(tmp_path):
     X, y = samples(), np.arange(N) % 2
     mapped = saved(tmp_path, X, "c")
     mapped[:10] //= 2
-    expected = tiny().fit(np.array(mapped), y).predict_proba(X)
-    np.testing.assert_array_equal(tiny().fit(mapped, y).predict_proba(X), expected)
+    expected = tiny(**PARAMS).fit(np.array(mapped), y).predict_proba(X)
+    np.testing.assert_array_equal(tiny(**PARAMS).fit(mapped, y).predict_proba(X), expected)
 
 
 @pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, pickle.dumps])

@@ -1,6 +1,5 @@
-"""Freed memory stays while a network trains and is given back afterwards."""
+"""Freed memory stays with the process while a network trains, and is returned afterwards."""
 
-import os
 import subprocess
 import sys
 import textwrap
@@ -13,13 +12,14 @@ from skorch.callbacks import Callback
 from skcnn import ConvNetClassifier
 from skcnn._utils import memory as _memory
 from skcnn._utils.memory import kept_memory
+from tests.helpers.forks import exit_code_of_child, forks
 
 GLIBC = _memory._glibc.__wrapped__() is not None
 only_glibc = pytest.mark.skipif(not GLIBC, reason="the C library is not glibc")
 
 
 class Library:
-    """A C library of before 2.33 that writes down what is asked of it."""
+    """A C library before glibc 2.33 that records its calls."""
 
     def __init__(self):
         self.calls = []
@@ -42,19 +42,19 @@ ENTERING = [(-4, 0), (-1, 2**31 - 1)]
 LEAVING = [(-4, 65536), (-3, 2**25), (-1, 2**26), "trim"]
 
 
-def test_thresholds_are_raised_inside_and_memory_is_given_back(library):
+def test_thresholds_are_raised_inside_and_memory_is_returned(library):
     with kept_memory(much=True):
         assert library.calls == ENTERING
     assert library.calls == ENTERING + LEAVING
 
 
-def test_memory_is_given_back_after_an_error(library):
+def test_memory_is_returned_after_an_error(library):
     with pytest.raises(KeyError), kept_memory(much=True):
         raise KeyError
     assert library.calls == ENTERING + LEAVING
 
 
-def test_only_the_last_of_several_blocks_gives_back(library):
+def test_only_the_last_of_several_blocks_returns_memory(library):
     inside, done = threading.Event(), threading.Event()
 
     def other():
@@ -74,7 +74,7 @@ def test_only_the_last_of_several_blocks_gives_back(library):
     assert library.calls == ENTERING + LEAVING
 
 
-def test_little_memory_is_not_looked_for(library):
+def test_without_much_nothing_is_trimmed(library):
     with kept_memory(much=False):
         pass
     assert library.calls == ENTERING + LEAVING[:-1]
@@ -83,16 +83,16 @@ def test_little_memory_is_not_looked_for(library):
     assert library.calls[-1] == "trim"
 
 
-@pytest.mark.parametrize(("free", "given_back"), [(2**27, False), (2**27 + 1, True)])
-def test_what_the_next_fit_will_need_is_kept(library, free, given_back):
+@pytest.mark.parametrize(("free", "returned"), [(2**27, False), (2**27 + 1, True)])
+def test_little_free_memory_is_kept(library, free, returned):
     usage = _memory._Usage(fordblks=free)
     library.mallinfo2 = lambda: usage
     with kept_memory(much=True):
         pass
-    assert (library.calls[-1] == "trim") is given_back
+    assert (library.calls[-1] == "trim") is returned
 
 
-@pytest.mark.parametrize("name", _memory.USERS_OWN)
+@pytest.mark.parametrize("name", _memory.ENVIRONMENT_VARIABLES)
 def test_thresholds_of_the_environment_are_left_alone(monkeypatch, name):
     monkeypatch.setenv(name, "1000")
     assert _memory._glibc.__wrapped__() is None
@@ -156,11 +156,10 @@ def test_a_fit_leaves_no_block_open():
     assert _memory._n_inside == 0
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="the system has no fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+@forks
 def test_a_forked_process_begins_outside(library):
+    def is_outside():
+        return _memory._n_inside == 0 and library.calls == ENTERING + LEAVING[:-1]
+
     with kept_memory(much=True):
-        child = os.fork()
-        if child == 0:
-            os._exit(10 * _memory._n_inside + (library.calls == ENTERING + LEAVING[:-1]))
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+        assert exit_code_of_child(is_outside) == 0

@@ -38,9 +38,6 @@ def fit(verbose, cls=ConvNetClassifier, **params):
     return model.fit(X, y)
 
 
-# Figures
-
-
 @pytest.mark.parametrize(
     ("row", "text"),
     [
@@ -58,9 +55,6 @@ def test_figures_are_one_short_text_without_nan(row, text):
     assert text in format_figures(row)
     assert "nan" not in format_figures(row)
     assert len(format_figures(row)) < 70
-
-
-# Views
 
 
 @pytest.mark.parametrize("verbose", [0, False])
@@ -134,13 +128,10 @@ def test_bar_is_closed_after_an_exception(capsys, monkeypatch, rich_is_there):
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    report(1, [ROW])  # a bar left open would refuse a second one or print into it
+    report(1, [ROW])  # fails if the first bar is still open
     out, err = capsys.readouterr()
     assert "1/3" in out + err
     assert "1/1" in out + err
-
-
-# A search
 
 
 def search(verbose, n_trials=3):
@@ -209,9 +200,6 @@ def test_bar_of_a_search_is_closed_after_an_exception(capsys):
     search(1)
     out, err = capsys.readouterr()
     assert "3/3" in out + err
-
-
-# Estimators
 
 
 def test_fit_is_silent_by_default(capsys):

@@ -1,0 +1,71 @@
+"""The validation split: distinct samples, of each class its share."""
+
+import numpy as np
+
+from skcnn._data.samples import SampleSet, repetitions
+from skcnn._utils.validation import warn_caller
+from skcnn.exceptions import RareClassWarning
+
+
+def split_validation(
+    samples: SampleSet, fraction: float, seed: int, stratify: bool
+) -> tuple[SampleSet, SampleSet]:
+    """Split off a validation set, the same share of each class with `stratify`.
+
+    A class with a single sample stays in training, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If one of the sets would be empty.
+    """
+    repeats = repetitions(samples)
+    firsts = np.flatnonzero(~repeats)
+    chosen = _choose_validation(samples.targets[firsts], fraction, seed, stratify)
+    # a sample and its repetitions must be on the same side
+    valid = np.flatnonzero(np.isin(np.cumsum(~repeats) - 1, chosen))
+    train = np.delete(np.arange(len(samples)), valid)
+    return samples.select(train), samples.select(valid)
+
+
+def _choose_validation(
+    targets: np.ndarray, fraction: float, seed: int, stratify: bool
+) -> np.ndarray:
+    """Return the places of the validation samples among distinct ones, sorted."""
+    n_samples = len(targets)
+    rng = np.random.default_rng(seed)
+    n_valid = max(1, round(fraction * n_samples))
+    if stratify:
+        counts = np.bincount(targets)
+        taken = _share_out(n_valid, counts)
+        chosen = [
+            rng.permutation(np.flatnonzero(targets == code))[:n] for code, n in enumerate(taken)
+        ]
+        valid = np.sort(np.concatenate(chosen))
+        n_single = int(np.sum(counts == 1))
+        if n_single:
+            warn_caller(
+                f"{n_single} of {np.sum(counts > 0)} classes have a single distinct sample: "
+                "they stay in training and are missing from the validation set.",
+                RareClassWarning,
+            )
+    else:
+        valid = np.sort(rng.permutation(n_samples)[:n_valid])
+    if not 0 < len(valid) < n_samples:
+        raise ValueError(
+            f"validation_fraction={fraction} of {n_samples} distinct samples leaves "
+            f"{n_samples - len(valid)} for training and {len(valid)} for validation: "
+            "both need at least one. Give more samples or X_val and y_val."
+        )
+    return valid
+
+
+def _share_out(n_valid: int, counts: np.ndarray) -> np.ndarray:
+    """Return how many of each class are taken, by largest remainders; one is always left."""
+    most = np.maximum(counts - 1, 0)
+    exact = np.minimum(n_valid * counts / counts.sum(), most)
+    taken = np.floor(exact).astype(int)
+    while taken.sum() < n_valid and (taken < most).any():
+        remainder = np.where(taken < most, exact - taken, -np.inf)
+        taken[np.argmax(remainder)] += 1
+    return taken

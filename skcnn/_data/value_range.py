@@ -1,0 +1,53 @@
+"""The range of values at fit, and the warning about another scale at predict."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from skcnn._data.images import Images
+from skcnn._utils.validation import warn_caller
+from skcnn.exceptions import InputScaleWarning
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The smallest and the largest value at fit."""
+
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, images: Images, weights: np.ndarray | None = None) -> "ValueRange":
+        """Return the range of all values, without the samples of weight zero."""
+        low, high, seen = np.inf, -np.inf, 0
+        for part in images.parts():
+            rows = part.numpy()
+            if weights is not None:
+                rows, seen = rows[weights[seen : seen + len(rows)] > 0], seen + len(rows)
+            if len(rows):
+                low, high = min(low, float(rows.min())), max(high, float(rows.max()))
+        return cls(low, high)
+
+    @property
+    def span(self) -> float:
+        """The width of the range, 1 where all values are the same."""
+        return self.high - self.low or 1.0
+
+    def warn_if_rescaled(self, images: Images) -> None:
+        """Warn if values are bytes at fit and fractions of one at predict, or the reverse."""
+        may_shrink = self.high > 10 and images.rows.is_floating_point()
+        may_grow = self.high <= 1
+        if self.low < 0 or not (may_shrink or may_grow):
+            return
+        seen = ValueRange.of(images)
+        fractions = may_shrink and seen.low >= 0 and 0 < seen.high <= 1
+        shrunk = fractions and any(bool((rows % 1 != 0).any()) for rows in images.parts())
+        grown = may_grow and seen.low >= 0 and seen.high > 10
+        if shrunk or grown:
+            warn_caller(
+                f"X lies in [{seen.low:g}, {seen.high:g}], but at fit it lay in "
+                f"[{self.low:g}, {self.high:g}]: bytes in one and fractions of one in the "
+                "other? Predictions on another scale than the training data are wrong; "
+                "multiply or divide X by 255.",
+                InputScaleWarning,
+            )

@@ -1,0 +1,90 @@
+"""The validation split: shares of classes, sizes, and its errors."""
+
+import numpy as np
+import pytest
+
+from skcnn import ConvNetClassifier
+from skcnn._data.validation_split import split_validation
+from skcnn.exceptions import RareClassWarning
+from tests.helpers.samples import as_samples
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize(
+    ("counts", "fraction", "taken"),
+    [
+        ([50, 30, 20], 0.1, [5, 3, 2]),
+        ([50, 30, 20], 0.5, [25, 15, 10]),
+        ([10, 10], 0.25, [3, 2]),  # 5 of 20: the first of equal remainders
+        ([97, 3], 0.1, [10, 0]),
+        ([94, 6], 0.1, [9, 1]),
+        ([4, 4, 4], 0.01, [1, 0, 0]),  # one at least
+        ([2, 2, 2], 0.9, [1, 1, 1]),  # one of each class stays
+        ([50, 0, 50], 0.1, [5, 0, 5]),  # a code that no sample has
+    ],
+)
+def test_stratified_split_takes_exact_shares(counts, fraction, taken):
+    targets = rng().permutation(np.repeat(np.arange(len(counts)), counts))
+    train, valid = split_validation(as_samples(targets), fraction, seed=0, stratify=True)
+    np.testing.assert_array_equal(np.bincount(valid.targets, minlength=len(counts)), taken)
+    left = np.array(counts) - taken
+    np.testing.assert_array_equal(np.bincount(train.targets, minlength=len(counts)), left)
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+@pytest.mark.parametrize(("n", "fraction", "n_valid"), [(40, 0.1, 4), (41, 0.3, 12), (5, 0.1, 1)])
+def test_split_parts_have_the_asked_sizes_and_nothing_in_common(n, fraction, n_valid, stratify):
+    samples = as_samples(np.arange(n) % 2, np.arange(n) + 1.0)
+    train, valid = split_validation(samples, fraction, seed=3, stratify=stratify)
+    assert len(valid) == n_valid
+    assert sorted([*train.index, *valid.index]) == list(range(n))
+    for part in (train, valid):
+        np.testing.assert_array_equal(part.targets, part.index % 2)
+        np.testing.assert_array_equal(part.weights, part.index + 1)
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_split_depends_on_the_seed_alone(stratify):
+    samples = as_samples(np.arange(60) % 3)
+    first, again, other = (
+        split_validation(samples, 0.2, seed=seed, stratify=stratify)[1].index.tolist()
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_class_of_one_sample_stays_in_training_with_a_warning():
+    samples = as_samples(np.array([0] * 10 + [1] * 10 + [2, 3]))
+    with pytest.warns(RareClassWarning, match="2 of 4 classes have a single distinct sample"):
+        train, valid = split_validation(samples, 0.5, seed=0, stratify=True)
+    assert set(valid.targets) == {0, 1}
+    assert set(train.targets) == {0, 1, 2, 3}
+    assert len(valid) == 11
+
+
+def test_estimator_warns_of_rare_classes_at_the_callers_line():
+    X, y = rng().random((9, 4, 4)), np.array([0, 1] * 4 + [2])
+    with pytest.warns(RareClassWarning, match="1 of 3 classes") as caught:
+        model = ConvNetClassifier(filters=(2,), max_epochs=1, early_stopping=True).fit(X, y)
+    assert model.classes_.tolist() == [0, 1, 2]
+    assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(("n", "fraction"), [(1, 0.5), (2, 0.9), (3, 0.95)])
+def test_split_that_leaves_nothing_is_an_error(n, fraction):
+    match = rf"validation_fraction={fraction} of {n} distinct samples leaves 0 for training"
+    with pytest.raises(ValueError, match=match):
+        split_validation(as_samples(np.zeros(n)), fraction, seed=0, stratify=False)
+
+
+def test_split_of_single_samples_is_an_error():
+    samples = as_samples(np.arange(4))
+    with (
+        pytest.warns(RareClassWarning),
+        pytest.raises(ValueError, match=r"leaves 4 for training and 0 .* X_val and y_val"),
+    ):
+        split_validation(samples, 0.5, seed=0, stratify=True)

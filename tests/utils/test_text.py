@@ -1,0 +1,20 @@
+"""Texts that are cut to a length."""
+
+import pytest
+
+from skcnn._utils.text import shorten
+
+
+@pytest.mark.parametrize("keep_end", [False, True])
+def test_short_texts_stay_as_they_are(keep_end):
+    assert shorten("", 5, keep_end=keep_end) == ""
+    assert shorten("a name", 6, keep_end=keep_end) == "a name"
+
+
+def test_long_texts_lose_their_end():
+    assert shorten("abcdefgh", 5) == "abcd…"
+
+
+@pytest.mark.parametrize(("width", "expected"), [(7, "ab … ij"), (8, "ab … ij"), (9, "abc … hij")])
+def test_long_texts_lose_their_middle(width, expected):
+    assert shorten("abcdefghij", width, keep_end=True) == expected
