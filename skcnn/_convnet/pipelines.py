@@ -1,13 +1,8 @@
-"""What a Pipeline or a search ends in: its ConvNet, and what reaches it.
-
-Fits nothing.
-"""
+"""The final estimator of a Pipeline or a search, and the samples that reach it."""
 
 from collections.abc import Callable
-from math import prod
 from typing import Any
 
-import numpy as np
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
@@ -15,160 +10,135 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._convnet.base import BaseConvNet
 from skcnn._data.images import Images
 from skcnn._data.validation import check_images
-from skcnn.augmentation._augmented import Augmented
 from skcnn.augmentation._augmented_array import originals
 
 
-def final_step(estimator: Any) -> Any:
-    """Return a Pipeline's last step, or what is no Pipeline itself."""
-    while isinstance(estimator, Pipeline):
-        estimator = estimator.steps[-1][1]
-    return estimator
-
-
-def end_of(estimator: Any) -> Any:
-    """Return what an estimator ends in, also inside unfitted searches."""
-    model = final_step(estimator)
-    while isinstance(model, BaseSearchCV):
-        model = final_step(model.estimator)
-    return model
-
-
-def nets_in(estimator: Any) -> list[BaseConvNet]:
-    """Return the ConvNet that an estimator is, or those among its parameters."""
-    params = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}
-    return [each for each in (estimator, *params.values()) if isinstance(each, BaseConvNet)]
-
-
-def convnet_of(estimator: Any) -> BaseConvNet | None:
-    """Return the ConvNet that `estimator` is or ends in, or None."""
-    net = final_step(estimator)
-    return net if isinstance(net, BaseConvNet) else None
-
-
-def best_of_search(estimator: Any) -> Any:
-    """Return what a fitted search found, or what is no fitted search itself."""
-    return getattr(estimator, "best_estimator_", estimator)
-
-
-def fitted_end(estimator: Any) -> Any:
-    """Return what a fitted estimator ends in, also inside fitted searches."""
-    model = final_step(estimator)
-    while best_of_search(model) is not model:
-        model = final_step(best_of_search(model))
-    return model
-
-
-def _transformed(steps: Any, X: Any) -> Any:
-    return steps.transform(X)
-
-
-def before_final(estimator: Any, X: Any, through: Callable[[Any, Any], Any] = _transformed) -> Any:
-    """Return `X` as what an estimator ends in is given it to predict.
+def final_estimator(estimator: Any, *, fitted: bool = False) -> Any:
+    """Return the last step of a Pipeline, also nested, or an `estimator` that is no Pipeline.
 
     Parameters
     ----------
     estimator : estimator
-        A Pipeline or a fitted search, also nested, or neither.
-    X : array-like
-        Samples.
-    through : callable, default=_transformed
-        Takes the steps before a Pipeline's last one and samples; returns what the last one
-        is given.
+        A Pipeline, a search or any other estimator.
+    fitted : bool, default=False
+        Whether to replace fitted searches by their `best_estimator_`.
     """
     while True:
         if isinstance(estimator, Pipeline):
-            X = through(estimator[:-1], X) if len(estimator.steps) > 1 else X
             estimator = estimator.steps[-1][1]
-        elif best_of_search(estimator) is not estimator:
-            estimator = best_of_search(estimator)
+        elif fitted and hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
         else:
-            return X
+            return estimator
 
 
-def convnet_in(estimator: Any) -> BaseConvNet:
-    """Return the ConvNet, fitted or not, of a Pipeline or of a fitted search, or itself.
+def find_convnet(estimator: Any, *, in_searches: bool = False) -> BaseConvNet | None:
+    """Return the ConvNet that `estimator` is or ends in, None if there is none.
 
-    Raises
-    ------
-    TypeError
-        If there is none.
+    Parameters
+    ----------
+    estimator : estimator
+        A ConvNet, a Pipeline that may end in one, or any other estimator.
+    in_searches : bool, default=False
+        Whether to look into the `estimator` of searches, too.
     """
-    net = fitted_end(estimator)
-    if not isinstance(net, BaseConvNet):
-        raise TypeError(
-            "estimator must be a ConvNetClassifier or ConvNetRegressor, fitted or not, a "
-            "Pipeline that ends in one, or a fitted search for one that was refitted. Got "
-            f"{type(final_step(estimator)).__name__}."
-        )
-    return net
+    final = final_estimator(estimator)
+    if in_searches and isinstance(final, BaseSearchCV):
+        return find_convnet(final.estimator, in_searches=True)
+    return final if isinstance(final, BaseConvNet) else None
 
 
-def fitted_convnet(estimator: Any) -> BaseConvNet:
-    """Return the fitted ConvNet that an estimator is or ends in.
+def check_convnet(estimator: Any, *, fitted: bool = True) -> BaseConvNet:
+    """Return the ConvNet that `estimator` is or ends in.
 
     Parameters
     ----------
     estimator : ConvNetClassifier, ConvNetRegressor, Pipeline or search
-        A fitted ConvNet, a fitted Pipeline that ends in one, or a fitted search for one.
+        A ConvNet, a Pipeline that ends in one, or a fitted search for one.
+    fitted : bool, default=True
+        Whether the ConvNet must be fitted.
 
     Raises
     ------
     TypeError
         If there is no ConvNet.
     NotFittedError
-        If it is not fitted.
+        If it is not fitted, but must be.
     """
-    net = fitted_end(estimator)
-    if isinstance(net, BaseSearchCV) and isinstance(end_of(net), BaseConvNet):
-        check_is_fitted(net)  # else it was not refitted
+    net = final_estimator(estimator, fitted=True)
+    if fitted and isinstance(net, BaseSearchCV) and find_convnet(net, in_searches=True):
+        check_is_fitted(net)  # raises unless the search is fitted, but was not refitted
     if not isinstance(net, BaseConvNet):
-        raise TypeError(
-            "estimator must be a fitted ConvNetClassifier or ConvNetRegressor, a Pipeline "
-            "that ends in one, or a search for one that was refitted. Got "
-            f"{type(final_step(estimator)).__name__}."
+        wanted = (
+            "a fitted ConvNetClassifier or ConvNetRegressor, a Pipeline that ends in one, or a "
+            if fitted
+            else "a ConvNetClassifier or ConvNetRegressor, fitted or not, a Pipeline that ends in "
+            "one, or a fitted "
         )
-    check_is_fitted(net)
+        raise TypeError(
+            f"estimator must be {wanted}search for one that was refitted. Got "
+            f"{type(final_estimator(estimator)).__name__}."
+        )
+    if fitted:
+        check_is_fitted(net)
     return net
 
 
-def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
-    """Return the fitted ConvNet and `X` as it is given it to predict.
+def all_convnets(estimator: Any) -> list[BaseConvNet]:
+    """Return the ConvNets among `estimator` and its parameters."""
+    params = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}
+    return [each for each in (estimator, *params.values()) if isinstance(each, BaseConvNet)]
+
+
+def replace_final(estimator: Any, final: Any) -> Any:
+    """Return a Pipeline with the same fitted steps, but the final estimator `final`."""
+    if not isinstance(estimator, Pipeline):
+        return final
+    *before, (name, last) = estimator.steps
+    return Pipeline([*before, (name, replace_final(last, final))])
+
+
+def _transform(steps: Any, X: Any) -> Any:
+    return steps.transform(X)
+
+
+def transform_before_final(
+    estimator: Any, X: Any, transform: Callable[[Any, Any], Any] = _transform
+) -> Any:
+    """Return `X` transformed by all steps before the final estimator.
 
     Parameters
     ----------
     estimator : estimator
-        As for `fitted_convnet`. A Pipeline's earlier steps transform `X`.
+        A Pipeline or a fitted search, also nested, or any other estimator.
+    X : array-like
+        Samples.
+    transform : callable, default=_transform
+        Takes a Pipeline's steps before the last one and samples; returns the transformed
+        samples.
+    """
+    while True:
+        if isinstance(estimator, Pipeline):
+            X = transform(estimator[:-1], X) if len(estimator.steps) > 1 else X
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        else:
+            return X
+
+
+def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
+    """Return the fitted ConvNet and `X` as its `predict` receives it.
+
+    Parameters
+    ----------
+    estimator : estimator
+        As for `check_convnet`. A Pipeline's earlier steps transform `X`.
     X : array-like
         As for the estimator's `predict`.
     """
-    net = fitted_convnet(estimator)
-    X = before_final(estimator, originals(X))
+    net = check_convnet(estimator)
+    X = transform_before_final(estimator, originals(X))
     images = check_images(net, originals(X))
     net._value_range.warn_if_rescaled(images)
     return net, images
-
-
-def n_parameters_of(estimator: Any) -> int | None:
-    """Return how many numbers a fitted model learned, None where that is not counted.
-
-    Of a ConvNet the trainable parameters, of linear models and scikit-learn's dense
-    networks coefficients and intercepts; of a Pipeline or a search those of its end,
-    of `Augmented` and TransformedTargetRegressor those of their estimator.
-    """
-    model = fitted_end(estimator)
-    # here, since it brings all of sklearn.linear_model: a fifth of `import skcnn`
-    from sklearn.compose import TransformedTargetRegressor
-
-    if isinstance(model, TransformedTargetRegressor):
-        return n_parameters_of(model.regressor_)
-    if isinstance(model, Augmented):
-        return n_parameters_of(model.estimator_)
-    if isinstance(model, BaseConvNet):
-        return model.n_parameters_
-    if getattr(model, "coef_", None) is not None:  # kernel machines have an intercept only
-        fitted = getattr(model, "fit_intercept", True)
-        intercept = getattr(model, "intercept_", ()) if fitted else ()
-        return prod(np.shape(model.coef_)) + np.size(intercept)  # the shape: it may be sparse
-    layers = [*getattr(model, "coefs_", []), *getattr(model, "intercepts_", [])]
-    return sum(map(np.size, layers)) if layers else None

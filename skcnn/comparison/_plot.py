@@ -1,24 +1,14 @@
-"""ModelComparisonDisplay: paired differences, and scores against what models cost.
+"""``ModelComparisonDisplay``: paired differences, and scores against the cost of models."""
 
-matplotlib itself is imported in ``_displays``.
-"""
-
-from dataclasses import dataclass
 from textwrap import fill
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-from skcnn._plotting.axes import (
-    BLUE,
-    GREY,
-    LOG_SCALE_RATIO,
-    ORANGE,
-    legend_above,
-    new_axes,
-    set_log_ticks,
-)
+from skcnn._plotting.axes import legend_above, needs_log_scale, new_axes, set_log_ticks
+from skcnn._plotting.palette import BLUE, GREY, ORANGE
+from skcnn._utils.text import shorten
 from skcnn._utils.validation import check_option
 from skcnn.comparison._model_comparison import ModelComparison
 
@@ -32,45 +22,45 @@ ROW_INCHES, LETTER_INCHES = 0.42, 0.09
 SPLITS = {"s": 12, "color": GREY, "alpha": 0.35, "linewidths": 0, "zorder": 2}
 MEAN = {"fmt": "o", "color": BLUE, "capsize": 3, "markersize": 6, "zorder": 4}
 BAND = {"color": ORANGE, "alpha": 0.22, "linewidth": 0, "zorder": 0}
-LABEL_HEIGHTS = (8, -8, 20, -20, 32, -32)  # points above or below what they name
+LABEL_HEIGHTS = (8, -8, 20, -20, 32, -32)  # in points, above or below the marker
 MOST_LETTERS, NOTE_LETTERS = 36, 80  # of a name, of a line
-PLAIN = {"parse_math": False}  # a name may have dollars
+PLAIN = {"parse_math": False}  # names may contain dollar signs
 MOST_TICKS = 7
-JITTER = 0.16  # of a row, on each side, for the points of splits
+JITTER = 0.16  # largest offset of a split's point, as a share of a row
 
 
 class ModelComparisonDisplay:
-    """Models' differences to the baseline, or their scores against their cost.
+    """Differences of models to the baseline, or their scores against their cost.
 
-    Make one with :meth:`from_comparison`.
+    Create one with :meth:`from_comparison`.
 
     Parameters
     ----------
     comparison : ModelComparison
-        What is drawn.
+        The comparison to draw.
     metric : str or None, default=None
         One of its metrics. None is the first.
 
     Attributes
     ----------
     ax_ : matplotlib Axes
-        The axes.
+        The axes that were drawn in.
     figure_ : matplotlib Figure
-        The figure.
+        Their figure.
 
     See Also
     --------
-    compare_models : Makes comparisons.
+    compare_models : Compares models on one data set.
 
     Notes
     -----
-    Differences: the large points are mean paired differences with their corrected 95 %
-    interval, the small ones the splits, the band is the region of practical equivalence.
-    A model whose interval lies inside the band is as good as the baseline; one whose
-    interval is beyond the band differs by more than matters.
+    In the plot of differences, the large points are mean paired differences with their
+    corrected 95 % interval, the small points are the splits, and the band is the region of
+    practical equivalence. A model whose interval lies inside the band is as good as the
+    baseline. A model whose interval lies outside the band differs by more than matters.
 
-    Costs are on a logarithmic axis where the largest is more than ten times the smallest;
-    models that have no such figure are left out, and named below the plot.
+    Costs are on a logarithmic axis if the largest is more than ten times the smallest.
+    Models without the drawn numbers are left out, and named below the plot.
 
     Examples
     --------
@@ -104,10 +94,10 @@ class ModelComparisonDisplay:
         Parameters
         ----------
         comparison : ModelComparison
-            What `compare_models` returns.
+            The result of `compare_models`.
         kind : {"differences", "n_parameters", "fit_seconds", "predict_seconds"}, \
 default="differences"
-            Differences to the baseline, or scores against what a model costs.
+            Differences to the baseline, or scores against one of the costs.
         metric : str or None, default=None
             One of the metrics. None is the first.
         ax : matplotlib Axes or None, default=None
@@ -121,9 +111,9 @@ default="differences"
         Raises
         ------
         TypeError
-            If `comparison` is of another kind.
+            If `comparison` is not a ModelComparison.
         ValueError
-            If there is no such kind or metric, or nothing to draw.
+            If `kind` or `metric` is illegal, or if there is nothing to draw.
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
@@ -153,7 +143,7 @@ default="differences"
         Raises
         ------
         ValueError
-            If there is no such kind or metric, or nothing to draw.
+            If `kind` or `metric` is illegal, or if there is nothing to draw.
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
@@ -218,7 +208,7 @@ default="differences"
         ax.set_xlabel(KINDS[kind])
         ax.set_ylabel(f"mean {metric}, 95 % interval", **PLAIN)
         ax.margins(x=0.12, y=0.12)
-        if 0 < LOG_SCALE_RATIO * cost.min() < cost.max():
+        if needs_log_scale(cost.min(), cost.max()):
             ax.set_xscale("log")
             set_log_ticks(ax, "x")
         names = [_shortened(name) for name in table.index]
@@ -233,15 +223,18 @@ default="differences"
 
 
 def _label_points(ax: Any, names: Any, x: np.ndarray, y: np.ndarray, reach: Any) -> None:
-    """Write the names beside points, each where it covers least of the others."""
-    whole = ax.figure.figure  # also of axes in a subfigure
-    whole.draw_without_rendering()  # the scale is known then
+    """Write the names beside points, each where it overlaps least with the others."""
+    whole = ax.figure.figure  # of a subfigure, the figure
+    whole.draw_without_rendering()  # sets the scale of the axes
     low = ax.transData.transform(np.column_stack([x, y - reach]))
     high = ax.transData.transform(np.column_stack([x, y + reach]))
-    taken = [Bounds(a - 5, b - 5, a + 5, c + 5) for (a, b), c in zip(low, high[:, 1], strict=True)]
-    frame = ax.get_window_extent()
+    frame = ax.get_window_extent().frozen()
+    taken = [
+        frame.from_extents(a - 5, b - 5, a + 5, c + 5)
+        for (a, b), c in zip(low, high[:, 1], strict=True)
+    ]
     for i in np.argsort(-y, kind="stable"):
-        options: list[tuple[float, int, Bounds, Any]] = []
+        options: list[tuple[float, int, Any, Any]] = []
         for side, align in ((7, "left"), (-7, "right")):
             for height in LABEL_HEIGHTS:
                 text = ax.annotate(
@@ -254,10 +247,10 @@ def _label_points(ax: Any, names: Any, x: np.ndarray, y: np.ndarray, reach: Any)
                     fontsize="small",
                     **PLAIN,
                 )
-                text.set_in_layout(False)  # which would move the points
-                box = Bounds(*text.get_window_extent().extents)
-                outside = box.area - box.common(Bounds(*frame.extents))
-                covered = sum(box.common(other) for other in taken) + 2 * outside
+                text.set_in_layout(False)  # a layout with labels would move the points
+                box = text.get_window_extent()
+                outside = box.width * box.height - _common_area(box, frame)
+                covered = sum(_common_area(box, other) for other in taken) + 2 * outside
                 options.append((covered, len(options), box, text))
         best = min(options, key=lambda option: option[:2])
         taken.append(best[2])
@@ -266,28 +259,12 @@ def _label_points(ax: Any, names: Any, x: np.ndarray, y: np.ndarray, reach: Any)
                 option[3].remove()
 
 
-@dataclass(frozen=True)
-class Bounds:
-    """A box on the canvas, in pixels."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-
-    @property
-    def area(self) -> float:
-        """Return the box's area."""
-        return (self.right - self.left) * (self.top - self.bottom)
-
-    def common(self, other: "Bounds") -> float:
-        """Return the area that two boxes share."""
-        width = min(self.right, other.right) - max(self.left, other.left)
-        height = min(self.top, other.top) - max(self.bottom, other.bottom)
-        return max(width, 0.0) * max(height, 0.0)
+def _common_area(one: Any, other: Any) -> float:
+    """Return the area that two boxes share."""
+    common = one.intersection(one, other)
+    return 0.0 if common is None else float(common.width * common.height)
 
 
 def _shortened(name: str) -> str:
-    """Return a name without its middle where it is too long for a label."""
-    half = (MOST_LETTERS - 3) // 2
-    return name if len(name) <= MOST_LETTERS else f"{name[:half]} … {name[-half:]}"
+    """Return a name that is short enough for a label."""
+    return shorten(name, MOST_LETTERS, keep_end=True)

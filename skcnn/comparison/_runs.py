@@ -1,9 +1,5 @@
-"""Every model fitted and scored on every split: seeds, weights, failures.
+"""Fits and scores every model on every split, into a long table of scores."""
 
-Tests nothing; the scores come out as a long table.
-"""
-
-import inspect
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,31 +9,22 @@ import numpy as np
 import pandas as pd
 import torch
 from joblib import parallel_config
-from sklearn import get_config
 from sklearn.base import clone
 from sklearn.metrics import check_scoring
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._split import GroupsConsumerMixin
-from sklearn.pipeline import Pipeline
-from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 from sklearn.utils.parallel import Parallel, delayed
-from sklearn.utils.validation import has_fit_parameter
 
-from skcnn._convnet.pipelines import convnet_of
+from skcnn._convnet.pipelines import find_convnet
 from skcnn._training.joint_training import MOST_TOGETHER, advance_together
-from skcnn._utils.device import exact_kernels
+from skcnn._utils.precision import exact_kernels
 from skcnn._utils.progress import ComparisonProgress
-from skcnn._utils.random_state import unset_random_states
-from skcnn._utils.worker_threads import Strand
-from skcnn.model_selection._evaluation import counted_warnings, error_line
-from skcnn.model_selection._folds import (
-    CrossValidation,
-    EvaluationError,
-    FoldResult,
-    FoldRun,
-    processes_for,
-)
-from skcnn.model_selection._lockstep import device_of, trains_together
+from skcnn._utils.random_state import seeded_clone
+from skcnn._utils.worker_threads import WorkerThread
+from skcnn.comparison._metadata import fit_params_of
+from skcnn.comparison._n_parameters import n_parameters_of
+from skcnn.model_selection._cross_validation import CrossValidation, EvaluationError, FoldResult
+from skcnn.model_selection._fit_messages import counted_warnings, error_line
+from skcnn.model_selection._fold_run import FoldRun
+from skcnn.model_selection._parallel import device_of, processes_for, trains_together
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 Task = tuple[str, CrossValidation, int, int]  # model, its evaluation, split, seed
@@ -45,7 +32,7 @@ Task = tuple[str, CrossValidation, int, int]  # model, its evaluation, split, se
 
 @dataclass
 class ModelFold:
-    """What became of a model on a split."""
+    """The scores, costs, warnings and errors of a model on a split."""
 
     model: str
     split: int
@@ -55,15 +42,15 @@ class ModelFold:
     errors: dict[str, str] = field(default_factory=dict)
 
     def why_no(self, metric: str) -> str:
-        """Return why a score is missing, a traceback or a sentence, else empty."""
+        """Return why a score is missing: a traceback, a sentence, or "" if it is not."""
         score = self.result.test_scores.get(metric, np.nan)
-        told = self.result.error or self.errors.get(metric, "")
+        error = self.result.error or self.errors.get(metric, "")
         shown = "NaN" if np.isnan(score) else f"{score}"
-        return told or ("" if np.isfinite(score) else f"The score {metric!r} is {shown}.")
+        return error or ("" if np.isfinite(score) else f"The score {metric!r} is {shown}.")
 
 
 class PartialScorer:
-    """Scores by several metrics, of which those that fail are NaN.
+    """Scores a fitted model by several metrics; a metric that fails is NaN.
 
     Parameters
     ----------
@@ -74,25 +61,31 @@ class PartialScorer:
     ----------
     errors : dict of str to str
         Tracebacks of the metrics that failed in the last call.
+    n_parameters : int or None
+        Number of parameters of the model in the last call, None if they are not counted.
     """
 
     def __init__(self, scorer: Callable[..., Any]) -> None:
         self.scorer = scorer
         self.errors: dict[str, str] = {}
+        self.n_parameters: int | None = None
 
     def __call__(self, estimator: Any, *data: Any, **params: Any) -> Any:
-        """Return a number or a dict of them; raise where no metric is left."""
+        """Return a number or a dict of numbers; raise if all metrics fail."""
+        self.n_parameters = n_parameters_of(estimator)
         scorers = getattr(self.scorer, "_scorers", {})
         try:
             return self.scorer(estimator, *data, **params)
         except Exception:
-            scores = self._each(scorers, estimator, *data, **params)
+            scores = self._score_each(scorers, estimator, *data, **params)
             if len(self.errors) == len(scorers):
                 raise
             return scores
 
-    def _each(self, scorers: Mapping[str, Any], estimator: Any, *data: Any, **params: Any) -> Any:
-        """Score once more, by each metric alone: without probabilities there are labels."""
+    def _score_each(
+        self, scorers: Mapping[str, Any], estimator: Any, *data: Any, **params: Any
+    ) -> dict[str, float]:
+        """Score by each metric alone: some need probabilities, which a model may not have."""
         scores = dict.fromkeys(scorers, np.nan)
         for name, scorer in scorers.items():
             try:
@@ -121,8 +114,8 @@ def run_models(
     Parameters
     ----------
     models : dict of str to estimator
-        Each is cloned for each split. What has a `random_state` of None gets a seed that
-        is the same for all models on a split.
+        Each is cloned for each split. Each `random_state` of None is set to a seed that is
+        the same for all models on a split.
     X, y : array-like
         Samples and targets.
     splits : list of (train, test)
@@ -130,29 +123,29 @@ def run_models(
     scoring : str, list, dict or callable
         As for scikit-learn's `check_scoring`.
     groups : array-like or None
-        Groups, for the splitters of searches.
+        Groups of the samples, for the splitters of searches.
     sample_weight : array-like or None
         Weights of fits and scores.
     seed : int
-        Seeds follow from it and the split's number.
+        The seed of a split is derived from it and the split's number.
     n_jobs : int or None
-        Processes, of one thread each where there are several.
+        Number of processes; several have one thread each.
     verbose : int
-        What is shown.
+        0 silent, 1 a progress bar, 2 one line per fit.
 
     Returns
     -------
     list of ModelFold
-        In the order of splits, then of models. What failed has no scores and the error.
+        In the order of splits, then of models. A fit that failed has an error and no scores.
     """
     candidates = {
         name: CrossValidation(
-            estimator=clone(model),  # what cannot be cloned is found out before any fit
+            estimator=clone(model),  # raises before any fit if a model cannot be cloned
             X=X,
             y=y,
             splits=splits,
             scorer=check_scoring(model, scoring=scoring),
-            fit_params=_fit_params(name, model, sample_weight) | _groups_of(model, groups),
+            fit_params=fit_params_of(name, model, sample_weight, groups),
             score_params={} if sample_weight is None else {"sample_weight": sample_weight},
             time_predictions=True,
         )
@@ -175,7 +168,7 @@ def run_models(
 
 def _run_all(tasks: Sequence[Task], n_processes: int) -> Iterator[ModelFold]:
     if n_processes == 1:
-        for group in _groups(tasks):
+        for group in _training_groups(tasks):
             yield from _run_together(group) if len(group) > 1 else [_run(*group[0])]
         return
     with parallel_config(backend="loky", inner_max_num_threads=1):
@@ -183,11 +176,11 @@ def _run_all(tasks: Sequence[Task], n_processes: int) -> Iterator[ModelFold]:
         yield from parallel(delayed(_run_alone)(*task) for task in tasks)
 
 
-def _groups(tasks: Sequence[Task]) -> list[list[Task]]:
-    """Return the tasks in groups: those whose networks are trained together, or one each.
+def _training_groups(tasks: Sequence[Task]) -> list[list[Task]]:
+    """Return the tasks in groups whose networks are trained together; others are alone.
 
-    Networks of different structure in a group are trained apart; the splits of a model
-    follow each other, so that there are few.
+    Only networks of the same structure in a group are trained together. The splits of a
+    model are adjacent, so that most groups have one structure.
     """
     estimators = {name: candidate.estimator for name, candidate, *_ in tasks}
     models = [name for name, estimator in estimators.items() if trains_together(estimator)]
@@ -197,36 +190,36 @@ def _groups(tasks: Sequence[Task]) -> list[list[Task]]:
 
 
 def _run_together(tasks: Sequence[Task]) -> list[ModelFold]:
-    """Fit and score side by side; what fails, fails alone."""
-    strands = [_FitStrand(*task) for task in tasks]
-    # one setting of the process around all, since the fits' own do not end in turn
-    with exact_kernels(device_of(convnet_of(tasks[0][1].estimator))):
+    """Fit and score several networks together; a failure ends its own fit only."""
+    threads = [_FitThread(*task) for task in tasks]
+    # set once around all fits: they end in another order than they began
+    with exact_kernels(device_of(find_convnet(tasks[0][1].estimator))):
         try:
-            advance_together(strands)
+            advance_together(threads)
         finally:
-            for strand in strands:
-                strand.end()
-    for strand in strands:
-        if strand.error is not None:
-            raise strand.error
-    return [strand.model_fold for strand in strands]
+            for thread in threads:
+                thread.end()
+    for thread in threads:
+        if thread.error is not None:
+            raise thread.error
+    return [thread.model_fold for thread in threads]
 
 
-class _FitStrand(Strand):
-    """The fit of a model on a split, beside others."""
+class _FitThread(WorkerThread):
+    """The fit of a model on a split, in a thread that takes turns with others."""
 
     def __init__(self, name: str, candidate: CrossValidation, split: int, seed: int) -> None:
         self.model_fold, fold_run = _prepared(name, candidate, split, seed)
-        super().__init__(lambda: _fill(self.model_fold, fold_run), company=True)
+        super().__init__(lambda: _fill(self.model_fold, fold_run), trains_jointly=True)
 
     def advance(self) -> None:
-        """Run on; the process's filters of warnings are this fit's meanwhile."""
+        """Continue the fit, and record the warnings of the process meanwhile."""
         with counted_warnings(self.model_fold.warnings):
             super().advance()
 
 
 def _run_alone(*task: Any) -> ModelFold:
-    """Run in a process of its own, on one thread."""
+    """Fit and score in a separate process, on one thread."""
     torch.set_num_threads(1)
     return _run(*task)
 
@@ -241,94 +234,27 @@ def _run(name: str, candidate: CrossValidation, split: int, seed: int) -> ModelF
 def _prepared(
     name: str, candidate: CrossValidation, split: int, seed: int
 ) -> tuple[ModelFold, FoldRun]:
-    """Return a fit to be done, and where its result is to be written."""
-    of_split = int(np.random.SeedSequence([seed, split]).generate_state(1)[0] >> 1)
+    """Return an empty result, and the fit that fills it."""
+    split_seed = int(np.random.SeedSequence([seed, split]).generate_state(1)[0] >> 1)
     scorer = PartialScorer(candidate.scorer)
-    estimator = _seeded(candidate.estimator, of_split)
+    # one seed for all parts: a network has the same first weights in every model
+    estimator = seeded_clone(candidate.estimator, lambda n: [split_seed] * n)
     run = FoldRun(replace(candidate, estimator=estimator, scorer=scorer), {}, split)
     return ModelFold(name, split, FoldResult({}, {}, np.nan, np.nan)), run
 
 
 def _fill(fold: ModelFold, run: FoldRun) -> None:
-    """Fit and score, and write down what came out."""
+    """Fit and score, and set the results of `fold`."""
     try:
         fold.result = run.run()
     except EvaluationError as error:
         fold.result.error = str(error)
-    fold.n_parameters = run.n_parameters
-    fold.errors = cast(PartialScorer, run.cv.scorer).errors
-
-
-def _seeded(model: Any, seed: int) -> Any:
-    """Return a clone in which every `random_state` of None is `seed`, however deep it is.
-
-    So a network has the same first weights wherever it stands.
-    """
-    estimator = clone(model)
-    unset = unset_random_states(estimator)
-    return estimator.set_params(**dict.fromkeys(unset, seed)) if unset else estimator
-
-
-def _fit_params(name: str, model: Any, sample_weight: Any) -> dict[str, Any]:
-    """Return what `fit` of a model is given.
-
-    Raises
-    ------
-    ValueError
-        If the model takes no weights.
-    """
-    if sample_weight is None:
-        return {}
-    parameter = _weight_parameter(model)
-    if parameter is None:
-        raise ValueError(
-            f"sample_weight was given, but the model {name!r} ({type(model).__name__}) takes no "
-            "weights in fit: compared with the others it would solve another task."
-        )
-    return {parameter: sample_weight}
-
-
-def _groups_of(model: Any, groups: Any) -> dict[str, Any]:
-    """Return what `fit` of a model is given for the splits of a search inside."""
-    if groups is None:
-        return {}
-    if isinstance(model, Pipeline):
-        name, last = model.steps[-1]
-        given = _groups_of(last, groups)
-        routed = get_config()["enable_metadata_routing"]
-        return given if routed else {f"{name}__{key}": value for key, value in given.items()}
-    if not isinstance(model, BaseSearchCV):
-        return {}
-    # with routing enabled a splitter that has no use for groups refuses them
-    asks = isinstance(model.cv, GroupsConsumerMixin)
-    return {"groups": groups} if asks or not get_config()["enable_metadata_routing"] else {}
-
-
-def _weight_parameter(model: Any) -> str | None:
-    """Return by what name `fit` takes weights, None where it does not."""
-    if not get_config()["enable_metadata_routing"]:
-        if isinstance(model, BaseSearchCV):
-            return _weight_parameter(model.estimator)
-        if isinstance(model, Pipeline):
-            name, last = model.steps[-1]
-            parameter = _weight_parameter(last)
-            return None if parameter is None else f"{name}__{parameter}"
-    takes = has_fit_parameter(model, "sample_weight") or _hands_on(model)
-    return "sample_weight" if takes else None
-
-
-def _hands_on(model: Any) -> bool:
-    """Return whether a model's `fit` takes anything, for the estimators inside it."""
-    if not hasattr(model, "fit"):  # a step that a search fills in
-        return False
-    kinds = {parameter.kind for parameter in inspect.signature(model.fit).parameters.values()}
-    return inspect.Parameter.VAR_KEYWORD in kinds and isinstance(
-        get_routing_for_object(model), MetadataRouter
-    )
+    scorer = cast(PartialScorer, run.cv.scorer)
+    fold.n_parameters, fold.errors = scorer.n_parameters, scorer.errors
 
 
 def scores_table(folds: Sequence[ModelFold], splits: Splits) -> pd.DataFrame:
-    """Return one row a model, split and metric; NaN and the reason for what failed."""
+    """Return a row per model, split and metric; a failure is NaN with its error."""
     metrics = list(dict.fromkeys(name for fold in folds for name in fold.result.test_scores))
     rows = []
     for fold in folds:

@@ -1,6 +1,5 @@
-"""Tests of paired scores and of ranks, against baycomp, scipy, tables and brute force."""
+"""Tests of paired scores, against baycomp, scipy and brute force."""
 
-from itertools import permutations
 from math import inf, nan, sqrt
 
 import baycomp
@@ -15,10 +14,8 @@ from skcnn.comparison._paired_tests import (
     corrected_error,
     corrected_interval,
     holm,
-    mean_ranks_of,
     paired_differences,
     paired_test,
-    rank_figures,
 )
 
 SHARE = 0.25  # of 5 folds
@@ -34,7 +31,7 @@ def scores_of(seed, n=50, difference=0.01, spread=0.03):
     return own, own + difference + rng.normal(0, spread, n)
 
 
-# The t-test and its Bayesian twin
+# The t-test and its Bayesian counterpart
 
 
 @pytest.mark.parametrize("rope", [0.0, 0.01, 0.1])
@@ -42,18 +39,19 @@ def scores_of(seed, n=50, difference=0.01, spread=0.03):
 def test_probabilities_are_those_of_baycomp(runs, folds, rope):
     own, other = scores_of(runs, runs * folds)
     test = paired_test(other - own, 1 / (folds - 1), rope)
-    told = baycomp.CorrelatedTTest.probs(own, other, rope, runs=runs)  # of own, [rope,] of other
-    assert_allclose((test.p_worse, test.p_better), (told[0], told[-1]), atol=1e-12)
+    # of own, [rope,] of other
+    expected = baycomp.CorrelatedTTest.probs(own, other, rope, runs=runs)
+    assert_allclose((test.p_worse, test.p_better), (expected[0], expected[-1]), atol=1e-12)
     assert sum(probabilities(test)) == pytest.approx(1, abs=1e-12)
 
 
 def test_without_a_shared_sample_it_is_the_paired_t_test():
     own, other = scores_of(0)
-    test, told = paired_test(other - own, 0.0, 0.01), stats.ttest_rel(other, own)
-    interval = told.confidence_interval(0.95)
+    test, expected = paired_test(other - own, 0.0, 0.01), stats.ttest_rel(other, own)
+    interval = expected.confidence_interval(0.95)
     assert_allclose(
         (test.difference, test.p_value, test.low, test.high),
-        ((other - own).mean(), told.pvalue, *interval),
+        ((other - own).mean(), expected.pvalue, *interval),
     )
 
 
@@ -69,7 +67,7 @@ def test_correction_by_hand():
 
 
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30), st.floats(0, 1), st.floats(0, 0.5))
-def test_probabilities_sum_to_one_and_turn_with_the_models(values, share, rope):
+def test_probabilities_sum_to_one_and_are_exchanged_with_the_models(values, share, rope):
     one, other = (
         paired_test(np.array(values), share, rope),
         paired_test(-np.array(values), share, rope),
@@ -98,7 +96,7 @@ def test_units_do_not_matter(scale):
 
 
 @pytest.mark.parametrize("rope", [0.0, 0.01])
-def test_equal_scores_tell_nothing_of_the_variance(rope):
+def test_equal_scores_leave_the_variance_unknown(rope):
     own, _ = scores_of(2)
     test = paired_test(paired_differences(own, own), SHARE, rope)
     assert test.constant
@@ -106,7 +104,7 @@ def test_equal_scores_tell_nothing_of_the_variance(rope):
     assert_array_equal((test.low, test.high, test.p_value, *probabilities(test)), np.nan)
 
 
-def test_rounding_is_no_difference():
+def test_rounding_errors_are_not_differences():
     own = np.array([0.1 + 0.2, 0.7, 1e9 / 3])
     noise = own * (1 + 4e-16 * np.array([1, -1, 1]))
     assert (own != noise).any()
@@ -117,21 +115,21 @@ def test_rounding_is_no_difference():
 def test_one_number_on_all_splits_is_constant_whatever_its_rounding(n_right, n):
     right = np.array([0.31, 0.42, 0.5, 0.55, 0.63]) * n
     differences = paired_differences((right + n_right) / n, right / n)
-    assert np.ptp((right + n_right) / n - right / n) > 0  # the case is one of rounding
+    assert np.ptp((right + n_right) / n - right / n) > 0  # different by rounding only
     test, difference = paired_test(differences, SHARE, 0.01), n_right / n
     assert test.constant
     assert test.difference == pytest.approx(difference)
     assert_array_equal((test.low, test.high, test.p_value, *probabilities(test)), np.nan)
 
 
-def test_a_difference_on_a_single_split_is_none_of_rounding():
+def test_a_difference_on_a_single_split_is_not_a_rounding_error():
     differences = paired_differences(np.array([0.5, 0.5, 0.5 + 1e-9]), np.full(3, 0.5))
     assert_allclose(differences, [0, 0, 1e-9], rtol=1e-6)
     assert 0.3 < paired_test(differences, SHARE, 0.0).p_value < 0.9
 
 
 @pytest.mark.parametrize("lost", [nan, inf, -inf])
-def test_a_score_that_is_no_number_leaves_nothing(lost):
+def test_an_infinite_or_missing_score_leaves_no_test(lost):
     own, other = scores_of(4, 5)
     other[2] = lost
     for scores, baseline in [(other, own), (own, other), (other, other)]:
@@ -220,121 +218,8 @@ def test_holm_of_a_known_example():
     assert_allclose(holm(np.array([0.01, 0.04, 0.03, 0.005])), [0.03, 0.06, 0.06, 0.02])
 
 
-def test_holm_leaves_out_what_is_missing():
+def test_holm_leaves_out_missing_values():
     adjusted = holm(np.array([nan, 0.01, nan, 0.04]))
     assert_array_equal(adjusted, [nan, 0.02, nan, 0.04])
     assert_array_equal(holm(np.array([nan, nan])), [nan, nan])
     assert len(holm(np.array([]))) == 0
-
-
-# Ranks
-
-# quantiles at 0.05 of the studentized range over sqrt(2): Demsar (2006), table 5(a)
-DEMSAR = {2: 1.960, 3: 2.343, 4: 2.569, 5: 2.728, 6: 2.850, 7: 2.949, 8: 3.031, 9: 3.102, 10: 3.164}
-
-
-@pytest.mark.parametrize("n_models", [n for n in DEMSAR if n > 2])
-def test_critical_difference_by_demsars_table(n_models):
-    scores = np.random.default_rng(0).normal(size=(14, n_models))
-    difference = DEMSAR[n_models] * sqrt(n_models * (n_models + 1) / (6 * 14))
-    assert rank_figures(scores).critical_difference == pytest.approx(difference, rel=4e-4)
-
-
-def test_two_models_are_one_pair_with_one_test():
-    figures = rank_figures(np.random.default_rng(0).normal(size=(9, 2)))
-    assert_array_equal(figures.pairs, [[1, figures.p_value], [figures.p_value, 1]])
-    assert np.isnan(figures.critical_difference)
-
-
-# accuracies of four variants of C4.5 on 14 data sets: Demsar (2006), table 6
-C45 = np.array(
-    [
-        [0.763, 0.768, 0.771, 0.798],
-        [0.599, 0.591, 0.590, 0.569],
-        [0.954, 0.971, 0.968, 0.967],
-        [0.628, 0.661, 0.654, 0.657],
-        [0.882, 0.888, 0.886, 0.898],
-        [0.936, 0.931, 0.916, 0.931],
-        [0.661, 0.668, 0.609, 0.685],
-        [0.583, 0.583, 0.563, 0.625],
-        [0.775, 0.838, 0.866, 0.875],
-        [1.000, 1.000, 1.000, 1.000],
-        [0.940, 0.962, 0.965, 0.962],
-        [0.619, 0.666, 0.614, 0.669],
-        [0.972, 0.981, 0.9751, 0.975],
-        [0.957, 0.978, 0.946, 0.970],
-    ]
-)
-
-
-def test_ranks_of_demsars_example():
-    figures = rank_figures(C45)
-    assert_allclose(figures.mean_ranks, [3.143, 2.000, 2.893, 1.964], atol=5e-4)
-    assert figures.critical_difference == pytest.approx(1.25, abs=5e-3)
-    assert figures.name == "Friedman"
-    # the paper's 9.28 is not corrected for ties, as scipy's is
-    assert (figures.statistic, figures.p_value) == stats.friedmanchisquare(*C45.T)
-    # at 5 % the first and the last do not differ: 3.143 - 1.964 < 1.25
-    assert 0.05 < figures.pairs[0, 3] < 0.1
-
-
-def test_pairs_are_nemenyis_at_the_critical_difference():
-    figures = rank_figures(C45)
-    assert_allclose(np.diag(figures.pairs), 1, atol=1e-9)
-    assert_array_equal(figures.pairs, figures.pairs.T)
-    by_distance = abs(figures.mean_ranks[:, None] - figures.mean_ranks)
-    by_hand = stats.studentized_range.sf(by_distance * sqrt(2) / sqrt(20 / 84), 4, inf)
-    assert_allclose(figures.pairs, by_hand)
-
-
-def test_friedman_by_brute_force():
-    # all ways to order 3 models on 3 data sets: the statistic's mean is its freedom
-    orders = [np.array(order, float) for order in permutations(range(3))]
-    statistics = [
-        rank_figures(np.stack([a, b, orders[0]])).statistic for a in orders for b in orders
-    ]
-    assert np.mean(statistics) == pytest.approx(2)
-
-
-def test_two_models_get_the_signed_rank_test():
-    figures = rank_figures(C45[:8, :2])
-    told = stats.wilcoxon(C45[:8, 0], C45[:8, 1], zero_method="zsplit")
-    assert figures.name == "Wilcoxon signed-rank"
-    assert figures.p_value == pytest.approx(told.pvalue)
-    assert figures.smallest_p == 2 / 2**8
-
-
-@pytest.mark.parametrize("n_datasets", range(2, 9))
-def test_smallest_p_is_that_of_one_order_on_all_data_sets(n_datasets):
-    for n_models in (2, 3, 5):
-        scores = np.arange(n_models) * (1 + np.arange(n_datasets)[:, None] / 10)
-        figures = rank_figures(scores)
-        assert figures.p_value == pytest.approx(figures.smallest_p)
-
-
-@pytest.mark.parametrize("n_models", [2, 3])
-def test_all_tied(n_models):
-    figures = rank_figures(np.full((5, n_models), 0.3))
-    assert (figures.p_value, figures.statistic) == (1, 0)
-    assert_array_equal(figures.mean_ranks, (n_models + 1) / 2)
-    assert_allclose(figures.pairs, 1)
-
-
-@pytest.mark.parametrize("scale", [1e-14, 1.0, 1e12])
-def test_ranks_do_not_depend_on_the_unit_and_rounding_is_a_tie(scale):
-    row = np.array([0.3, 0.1 + 0.2, 0.4]) * scale
-    assert_array_equal(mean_ranks_of(np.stack([row, row])), [2.5, 2.5, 1])
-
-
-def test_a_diverged_model_does_not_tie_the_others():
-    assert_array_equal(mean_ranks_of(np.array([[0.1, 0.2, -1e20]])), [2, 1, 3])
-
-
-@pytest.mark.parametrize("n_models", [2, 3])
-def test_a_missing_score_leaves_no_ranks(n_models):
-    scores = C45[:, :n_models].copy()
-    scores[3, 1] = nan
-    figures = rank_figures(scores)
-    assert np.isnan([figures.statistic, figures.p_value, figures.critical_difference]).all()
-    assert np.isnan(figures.mean_ranks).all()
-    assert np.isnan(figures.pairs).all()

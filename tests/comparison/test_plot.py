@@ -1,4 +1,4 @@
-"""ModelComparisonDisplay: what is drawn for which comparison, and that it can be read."""
+"""ModelComparisonDisplay: the drawn values, and legible names and numbers."""
 
 import sys
 
@@ -18,7 +18,7 @@ DOUBTED = pytest.mark.filterwarnings("ignore::skcnn.exceptions.ComparisonWarning
 
 
 def draws(*means, n_splits=10):
-    """Return scores by model, named as their place."""
+    """Return scores by model; the names are numbered."""
     rng = np.random.default_rng(len(means))
     return {f"model {i}": mean + rng.normal(0, 0.02, n_splits) for i, mean in enumerate(means)}
 
@@ -87,7 +87,7 @@ def boxes_of(texts):
 
 
 def assert_readable(display, *, overlaps=0):
-    """Check that texts lie within the figure, and that at most some lie on another."""
+    """Check that texts lie within the figure, with at most `overlaps` overlapping pairs."""
     display.figure_.canvas.draw()
     boxes = boxes_of(all_texts(display))
     left, bottom, right, top = display.figure_.bbox.extents
@@ -236,12 +236,12 @@ def test_long_names_lose_their_middle(kind):
         if "…" in t.get_text() and "variant" in t.get_text()
     }
     shown = {text for text in shown if not text.startswith("difference")}
-    assert len(shown) == (3 if kind == "differences" else 4)  # told apart by their ends
+    assert len(shown) == (3 if kind == "differences" else 4)  # distinct by their ends
     assert max(map(len, shown)) <= MOST_LETTERS
     assert_readable(display, overlaps=1)
 
 
-def test_names_beside_points_take_no_room_from_the_axes():
+def test_names_beside_points_do_not_shrink_the_axes():
     scores = list(draws(0.9, 0.9, 0.9).values())
     places = []
     for length in (1, MOST_LETTERS):
@@ -253,7 +253,7 @@ def test_names_beside_points_take_no_room_from_the_axes():
 
 
 @pytest.mark.parametrize("kind", ["differences", "fit_seconds"])
-def test_names_are_no_formulas(kind):
+def test_names_are_not_formulas(kind):
     names = ["$x_{$", "a$b$", r"\frac{1}{2}", "<b>|&"]
     scores = dict(zip(names, draws(0.9, 0.95, 0.8, 0.85).values(), strict=True))
     display = draw(comparison_of(scores), kind)
@@ -344,7 +344,7 @@ def test_wrong_options(options, message):
     assert pyplot.get_fignums() == []
 
 
-def test_something_else_is_refused():
+def test_an_object_of_another_type_raises():
     with pytest.raises(TypeError, match=r"must be a ModelComparison, .* Got DataFrame"):
         draw(comparison_of(draws(0.9, 0.95)).table)
 

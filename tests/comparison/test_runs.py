@@ -19,8 +19,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
+from skcnn._utils.random_state import seeded_clone
 from skcnn.augmentation import RandomRotation
-from skcnn.comparison import _runs as runs
 from skcnn.comparison import compare_models
 from skcnn.exceptions import ComparisonWarning
 from skcnn.model_selection import ConvNetSearchCV
@@ -43,14 +43,14 @@ class Seeded(GaussianNB):
         self.random_state, self.depth = random_state, depth
 
 
-def told_seed(model, X, y):
-    """Return as the score the seed of what a fitted model ends in."""
+def final_seed(model, X, y):
+    """Return as the score the seed of a fitted model's final estimator."""
     model = getattr(model, "best_estimator_", model)
     return (model[-1] if isinstance(model, Pipeline) else model).random_state
 
 
 class Faulty(GaussianNB):
-    """Fails on the splits, counted by the first test sample, where it is told to."""
+    """Fails in the method `where` on the given splits of FOLDS."""
 
     def __init__(self, splits=(), where="fit", error=RuntimeError):
         super().__init__()
@@ -73,7 +73,7 @@ class Faulty(GaussianNB):
 
 
 class Warned(GaussianNB):
-    """Warns with another figure at each fit."""
+    """Warns with a different number in each fit."""
 
     def fit(self, X, y):
         warnings.warn(f"The gap is {X.sum():.3e} after 7 rounds.", ConvergenceWarning, stacklevel=2)
@@ -89,7 +89,7 @@ def column(comparison, model, name="score"):
 
 
 @pytest.mark.filterwarnings("ignore::skcnn.exceptions.FrozenAugmentationWarning")
-def test_models_have_the_same_seed_on_a_split_and_others_on_others():
+def test_models_have_the_same_seed_on_a_split_and_different_ones_on_splits():
     models = {
         "plain": Seeded(),
         "pipeline": make_pipeline(StandardScaler(), Seeded()),
@@ -102,7 +102,7 @@ def test_models_have_the_same_seed_on_a_split_and_others_on_others():
         ),
         "own": Seeded(random_state=7),
     }
-    comparison = compare_models(models, X, Y, scoring=told_seed, random_state=0, rope=1.0)
+    comparison = compare_models(models, X, Y, scoring=final_seed, random_state=0, rope=1.0)
     seeds = {name: column(comparison, name) for name in models}
     assert len(set(seeds["plain"])) == 5
     assert seeds.pop("own") == [7] * 5
@@ -137,19 +137,22 @@ def test_a_network_starts_with_the_same_weights_with_steps_before_it(digits):
     assert column(comparison, "bare") == column(comparison, "piped")
 
 
+def with_seed(model, seed):
+    return seeded_clone(model, lambda n: [seed] * n)
+
+
 def test_all_parts_of_a_model_have_the_seed_of_the_split():
     model = make_pipeline(DecisionTreeEncoder(), Seeded())
-    seeded = runs._seeded(model, 5)
+    seeded = with_seed(model, 5)
     assert seeded[0].random_state == seeded[-1].random_state == 5
-    inside = runs._seeded(BaggingClassifier(Seeded(random_state=3)), 5)
+    inside = with_seed(BaggingClassifier(Seeded(random_state=3)), 5)
     assert (inside.random_state, inside.estimator.random_state) == (5, 3)
     assert model[0].random_state is model[-1].random_state is None
 
 
-def test_a_step_that_a_search_fills_in_needs_no_seed():
+def test_a_step_that_a_search_replaces_needs_no_seed():
     search = GridSearchCV(Pipeline([("model", "passthrough")]), {"model": [SVC()]}, cv=2)
-    runs._seeded(search, 0)
-    assert runs._weight_parameter(search) is None
+    with_seed(search, 0)
 
 
 @FEW
@@ -247,7 +250,7 @@ def test_failures_of_all_models_raise():
 
 
 @pytest.mark.parametrize("lost", [np.nan, np.inf, -np.inf])
-def test_scores_that_are_no_numbers_are_failures(lost):
+def test_infinite_scores_and_nan_are_failures(lost):
     def scoring(model, X, y):
         return lost if isinstance(model, SVC) and y.sum() >= 0 else 1.0
 
@@ -259,14 +262,14 @@ def test_scores_that_are_no_numbers_are_failures(lost):
     assert np.isnan(column(comparison, "svc")).all()
 
 
-def test_a_metric_that_fails_takes_no_other_along():
+def test_a_metric_that_fails_leaves_the_others():
     scoring = ["accuracy", "neg_log_loss", "f1_macro"]
     with pytest.warns(FitFailedWarning, match="no mean and no test of neg_log_loss"):
         comparison = compare_models({"Bayes": GaussianNB(), "svc": SVC()}, X, Y, scoring=scoring)
-    told = compare_models({"Bayes": GaussianNB(), "svc": SVC()}, X, Y)
+    alone = compare_models({"Bayes": GaussianNB(), "svc": SVC()}, X, Y)
     assert comparison.table.loc[("neg_log_loss", "svc"), "n_failed"] == 5
     assert comparison.table["n_failed"].sum() == 5
-    assert comparison.table.loc["accuracy", "mean"].equals(told.table.loc["accuracy", "mean"])
+    assert comparison.table.loc["accuracy", "mean"].equals(alone.table.loc["accuracy", "mean"])
     errors = comparison.fold_scores.query("metric == 'neg_log_loss' and model == 'svc'")["error"]
     assert errors.str.contains("predict_proba").all()
 
@@ -282,7 +285,7 @@ def test_a_metric_of_one_model_only_is_missing_for_others():
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
-def test_interrupts_are_no_failures(error):
+def test_interrupts_are_not_failures(error):
     models = {"good": GaussianNB(), "bad": Faulty(splits=(1,), error=error)}
     with pytest.raises(error):
         compare_models(models, X, Y, cv=FOLDS)
@@ -302,7 +305,7 @@ def test_a_traceback_ends_with_the_users_line():
 
 
 @pytest.mark.parametrize("n_jobs", [None, 2])
-def test_warnings_are_told_once_a_model(n_jobs):
+def test_warnings_are_shown_once_per_model(n_jobs):
     models = {"slow": Warned(), "also": Warned(), "Bayes": GaussianNB()}
     with pytest.warns(ConvergenceWarning) as every:
         compare_models(models, X, Y, n_jobs=n_jobs)
@@ -333,7 +336,7 @@ def test_warnings_made_errors_are_failures():
     assert comparison.table.loc[("accuracy", "slow"), "n_failed"] == 5
 
 
-def test_warnings_are_told_where_all_fits_fail():
+def test_warnings_are_shown_if_all_fits_fail():
     class Both(Warned):
         def predict(self, X):
             raise RuntimeError("no")

@@ -1,19 +1,13 @@
-"""``compare_models``: any estimators on common splits.
-
-Checks what it is given; ``_comparison_runs`` fits, ``ModelComparison`` tests.
-"""
+"""``compare_models``: any estimators on the same splits."""
 
 from collections.abc import Mapping
-from inspect import signature
 from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn import get_config
 from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import check_scoring, get_scorer
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from sklearn.utils import indexable
 from sklearn.utils._param_validation import Interval, InvalidParameterError, validate_params
@@ -21,18 +15,19 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from skcnn._utils.random_state import draw_seed
-from skcnn._utils.validation import warn_caller
+from skcnn._utils.validation import check_option, warn_caller
 from skcnn.augmentation._augmented_array import originals
+from skcnn.comparison._metadata import weighted_scoring
 from skcnn.comparison._model_comparison import ModelComparison, check_baseline, check_ropes
 from skcnn.comparison._report import plural
 from skcnn.comparison._runs import ModelFold, Splits, run_models, scores_table
 from skcnn.exceptions import LeakageWarning
-from skcnn.model_selection._evaluation import merged_warnings
+from skcnn.model_selection._fit_messages import merged_warnings
 
 
 @validate_params(
     {
-        "models": "no_validation",  # below, with a clearer message
+        "models": "no_validation",  # checked by _check_models, with a clearer message
         "X": "no_validation",
         "y": ["array-like"],
         "cv": ["cv_object"],
@@ -62,12 +57,12 @@ def compare_models(
     random_state: Any = None,
     verbose: int = 0,
 ) -> ModelComparison:
-    """Compare models by cross-validation on the same splits, with tests that allow for them.
+    """Compare models by cross-validation on the same splits, with corrected tests.
 
     Parameters
     ----------
     models : dict of str to estimator
-        Any scikit-learn estimators, Pipelines, or searches (which makes it a nested
+        Any scikit-learn estimators, Pipelines, or searches (for a nested
         cross-validation); all classifiers or all regressors. They are cloned.
     X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
         Samples.
@@ -76,31 +71,30 @@ def compare_models(
     cv : int, splitter, iterable of splits or None, default=None
         As in scikit-learn's `cross_validate`: None is 5 folds in the order of the
         samples, stratified for classes. ``RepeatedStratifiedKFold(n_splits=5,
-        n_repeats=10)`` finds smaller differences. The splits are made once.
+        n_repeats=10)`` finds smaller differences. The splits are drawn once.
     scoring : str, callable, list, tuple, dict or None, default=None
         One or several scores, larger is better. None is the accuracy of classifiers and
-        R² of regressors, for searches too, whatever they search by.
+        R² of regressors, also for searches, whatever their own `scoring` is.
     baseline : str or None, default=None
-        Name of the model that the others are compared with. None is the first. To choose
-        the best after looking favours it.
+        Name of the model that the others are compared with. None is the first. Choose it
+        before you see the scores: the best of several models is partly lucky.
     rope : float or dict, default=0.01
         Region of practical equivalence: differences of at most this size, in units of the
-        score, do not matter. A dict has those of some metrics; the others have 0.01.
+        score, do not matter. A dict has the regions of some metrics; the others have 0.01.
     groups : array-like of shape (n_samples,) or None, default=None
         Groups of the samples, for the splitter. With `cv` an integer or None, a group is
-        never on both sides of a split. Searches among the models are given them, too, for
-        their own splits.
+        never on both sides of a split. Searches among the models use them for their own
+        splits, too.
     sample_weight : array-like of shape (n_samples,) or None, default=None
-        Weights in fits and in scores. A model whose `fit` takes none, as far as its
-        signature tells, is refused, and so is a score.
+        Weights in fits and in scores. All models and scores must take weights.
     n_jobs : int or None, default=None
-        Processes that fit at a time, of one thread each; seconds are longer where they
-        share cores.
+        Number of processes, of one thread each. Processes that share cores need more
+        seconds per fit.
     random_state : int, RandomState instance or None, default=None
-        Every `random_state` of a model that is None gets a seed that depends on the
-        split only, so that models meet the same luck. It does not shuffle the splits.
+        Every `random_state` of a model that is None is set to a seed that depends on the
+        split only, and is the same for all models. It does not shuffle the splits.
     verbose : int, default=0
-        0 silent, 1 a progress bar, 2 a line a fit.
+        0 is silent, 1 shows a progress bar, 2 prints one line per fit.
 
     Returns
     -------
@@ -115,26 +109,26 @@ def compare_models(
     Warns
     -----
     FitFailedWarning
-        If a model failed on some splits. It has no mean and no test; the reason is in
-        `fold_scores`. A score that fails is missing by itself.
+        If a model failed on some splits. It has no mean and no test; the error is in
+        `fold_scores`. If only one of several scores fails, the others are kept.
     ComparisonWarning
         If there are too few splits for a test.
     LeakageWarning
         If the splitter puts a sample or a group on both sides of a split.
     UserWarning
-        What fits warned of, once for each model with how often.
+        The warnings of the fits, once per model, with their number.
 
     See Also
     --------
-    ModelComparison : What is returned.
-    ModelComparisonDisplay : Draws it.
-    compare_datasets : Several data sets.
+    ModelComparison : The result, with its table and reports.
+    ModelComparisonDisplay : Draws a comparison.
+    compare_datasets : Compares models on several data sets.
 
     Notes
     -----
-    On an accelerator the networks of several splits, and of models with the same layers, are
-    trained as one program: the same scores but for rounding. `fit_seconds` then has each
-    one's share.
+    On an accelerator, networks with the same layers, of several splits and models, are
+    trained together: the scores are the same but for rounding. `fit_seconds` is then each
+    network's share of the time.
 
     Examples
     --------
@@ -158,10 +152,9 @@ def compare_models(
         sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
     classify = _check_task(models)
     scoring = _scoring(scoring, models, classify)
-    # before any fit; which scores a callable returns is not known yet
-    check_ropes(rope, [] if callable(scoring) else list(scoring), complete=not callable(scoring))
+    _check_rope(rope, scoring)
     if sample_weight is not None:
-        scoring = _weighted_scoring(scoring)
+        scoring = weighted_scoring(scoring)
     splitter = _splitter(cv, y, groups, classify)
     splits = _check_splits(splitter.split(X, y, groups), groups, _num_samples(X))
     folds = run_models(
@@ -206,16 +199,25 @@ def _check_models(models: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _check_task(models: Mapping[str, Any]) -> bool:
-    """Return whether the models are classifiers; they must be of one kind."""
+    """Return whether the models are classifiers; raise unless all are of one kind."""
     kinds = {name: (is_classifier(m), is_regressor(m)) for name, m in models.items()}
     if len(set(kinds.values())) > 1:
         named = {(True, False): "classifier", (False, True): "regressor"}
-        told = {name: named.get(kind, "neither") for name, kind in kinds.items()}
+        got = {name: named.get(kind, "neither") for name, kind in kinds.items()}
         raise InvalidParameterError(
             "The 'models' parameter of compare_models must have classifiers only or "
-            f"regressors only. Got {told}."
+            f"regressors only. Got {got}."
         )
     return next(iter(kinds.values()))[0]
+
+
+def _check_rope(rope: Any, scoring: Any) -> None:
+    """Check the regions before any fit; the names of a callable's scores are not known yet."""
+    metrics = [] if callable(scoring) else list(scoring)
+    check_ropes(rope, metrics)
+    if isinstance(rope, Mapping) and not callable(scoring):
+        for name in rope:
+            check_option("rope", name, metrics)
 
 
 def _splitter(cv: Any, y: Any, groups: Any, classify: bool) -> Any:
@@ -227,7 +229,7 @@ def _splitter(cv: Any, y: Any, groups: Any, classify: bool) -> Any:
 
 
 def _scoring(scoring: Any, models: Mapping[str, Any], classify: bool) -> Any:
-    """Return `scoring` such that it gives names, but for a callable's own."""
+    """Return a list or dict of scores, or a callable as it is."""
     if scoring is None:
         if not classify and not is_regressor(next(iter(models.values()))):
             raise InvalidParameterError(
@@ -238,36 +240,8 @@ def _scoring(scoring: Any, models: Mapping[str, Any], classify: bool) -> Any:
     return [scoring] if isinstance(scoring, str) else scoring
 
 
-def _weighted_scoring(scoring: Any) -> Any:
-    """Return `scoring` such that all its scores are weighted.
-
-    Raises
-    ------
-    ValueError
-        If one takes no weights.
-    """
-    if not callable(scoring) and not isinstance(scoring, Mapping):
-        scoring = {name: name for name in check_scoring(scoring=scoring)._scorers}
-    alone = {"score": scoring} if callable(scoring) else {}
-    scorers = alone or {name: get_scorer(scorer) for name, scorer in scoring.items()}
-    for name, scorer in scorers.items():
-        if hasattr(scorer, "_accept_sample_weight"):
-            takes = scorer._accept_sample_weight()
-        else:  # a function, which scikit-learn gives weights only where it is alone
-            takes = bool(alone) and "sample_weight" in signature(scorer).parameters
-        if not takes:
-            raise ValueError(
-                f"sample_weight was given, but the score {name!r} takes no weights: fits would "
-                "be weighted, scores not. make_scorer of a metric with a sample_weight does."
-            )
-        by_name = not alone and isinstance(scoring[name], str)  # others ask by themselves
-        if by_name and get_config()["enable_metadata_routing"]:
-            scorer.set_score_request(sample_weight=True)
-    return scoring if alone else scorers
-
-
 def _check_splits(splits: Any, groups: Any, n_samples: int) -> Splits:
-    """Return splits as indices; warn where a sample or group is on both sides of one."""
+    """Return splits as indices; warn if a sample or group is on both sides of one."""
     checked = [(_indices(train), _indices(test)) for train, test in splits]
     beyond = [i for pair in checked for side in pair for i in side[side >= n_samples][:1]]
     if beyond:
@@ -307,24 +281,24 @@ def _name_of(splitter: Any) -> str:
 
 
 def _warn_of_fits(folds: list[ModelFold], fold_scores: pd.DataFrame) -> None:
-    """Tell once a model what its fits warned of and how many failed."""
+    """Warn once per model of its fits' warnings and failures; raise if all fits failed."""
     for model in fold_scores["model"].unique():
         own = [fold.warnings for fold in folds if fold.model == model]
         for category, message in merged_warnings(own, "splits"):
             warn_caller(f"{model}: {message}", category)
-    lost = fold_scores[fold_scores["score"].isna()]
-    if len(lost) == len(fold_scores):
-        first = lost.iloc[0]
+    failed = fold_scores[fold_scores["score"].isna()]
+    if len(failed) == len(fold_scores):
+        first = failed.iloc[0]
         raise ValueError(
             f"None of the {len(folds)} fits has a score. It is very likely that a model is "
             f"misconfigured. The first failure, of {first['model']!r} on split "
             f"{first['split']}:\n{first['error']}"
         )
-    for model, rows in lost.groupby("model", sort=False):
-        n_lost, n_splits = rows["split"].nunique(), fold_scores["split"].nunique()
+    for model, rows in failed.groupby("model", sort=False):
+        n_failed, n_splits = rows["split"].nunique(), fold_scores["split"].nunique()
         metrics = ", ".join(rows["metric"].unique())
         warn_caller(
-            f"{model} failed on {n_lost} of {n_splits} splits: it has no mean and no test of "
+            f"{model} failed on {n_failed} of {n_splits} splits: it has no mean and no test of "
             f"{metrics}. The first failure, on split {rows['split'].iloc[0]}:\n"
             f"{rows['error'].iloc[0]}",
             FitFailedWarning,

@@ -1,16 +1,11 @@
-"""What wrong calls of compare_models get, before anything is fitted."""
+"""Errors and warnings of wrong calls of compare_models, before any fit."""
 
 import numpy as np
 import pytest
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
-from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import Ridge
-from sklearn.metrics import make_scorer, max_error
-from sklearn.model_selection import GridSearchCV
 from sklearn.naive_bayes import GaussianNB
-from sklearn.neighbors import KNeighborsClassifier
-from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
@@ -18,7 +13,6 @@ from skcnn.comparison import compare_models
 from skcnn.exceptions import LeakageWarning
 
 X, Y = load_iris(return_X_y=True)
-WEIGHTS = np.ones(150)
 
 
 class Loose(BaseEstimator):
@@ -81,14 +75,14 @@ def counted():
     ],
     ids=lambda value: "" if isinstance(value, str) else "-".join(value),
 )  # fmt: skip
-def test_wrong_calls_are_refused_before_any_fit(options, message, counted):
+def test_wrong_calls_raise_before_any_fit(options, message, counted):
     given = {"models": {"counted": counted(), "SVC": SVC()}, "X": X, "y": Y, **options}
     with pytest.raises(ValueError, match=message):
         compare_models(**given)
     assert counted.n_fits == 0
 
 
-def test_what_cannot_be_cloned_is_refused_before_any_fit(counted):
+def test_a_model_that_cannot_be_cloned_raises_before_any_fit(counted):
     class Worse(GaussianNB):
         def __init__(self, value=None):
             self.value = [value]
@@ -106,52 +100,16 @@ def test_regions_of_unknown_scores_are_checked_before_any_fit(counted):
     assert counted.n_fits == 0
 
 
-@pytest.mark.parametrize(
-    "model",
-    [
-        KNeighborsClassifier(),
-        make_pipeline(StandardScaler(), KNeighborsClassifier()),
-        GridSearchCV(make_pipeline(KNeighborsClassifier()), {}),
-    ],
-    ids=["model", "pipeline", "search"],
-)
-def test_a_model_without_weights_is_refused(model):
-    message = rf"the model 'near' \({type(model).__name__}\) takes no weights"
-    with pytest.raises(ValueError, match=message):
-        compare_models({"SVC": SVC(), "near": model}, X, Y, sample_weight=WEIGHTS)
-
-
-@pytest.mark.parametrize(
-    ("scoring", "name"),
-    [
-        (lambda model, X, y: 1.0, "score"),
-        ({"own": lambda model, X, y, sample_weight: 1.0}, "own"),
-        (["r2", "neg_max_error"], "neg_max_error"),
-        ({"worst": make_scorer(max_error, greater_is_better=False)}, "worst"),
-    ],
-    ids=["function", "function in a dict", "list", "dict"],
-)
-def test_a_score_without_weights_is_refused(scoring, name):
-    with pytest.raises(ValueError, match=f"the score '{name}' takes no weights"):
-        compare_models(
-            {"a": Ridge(), "b": DummyRegressor()},
-            X,
-            X[:, 0],
-            scoring=scoring,
-            sample_weight=WEIGHTS,
-        )
-
-
 PLAIN_MODELS = {"Bayes": GaussianNB(), "svc": SVC()}
 
 
-def test_splits_beyond_the_samples_are_refused():
+def test_splits_beyond_the_samples_raise():
     splits = [(np.arange(50), np.arange(50, 60)), (np.arange(10, 50), np.arange(595, 605))]
     with pytest.raises(ValueError, match=r"below the number of samples, 150\. Got 595\."):
         compare_models(PLAIN_MODELS, X, Y, cv=splits)
 
 
-def test_samples_on_both_sides_of_a_split_are_told_of():
+def test_samples_on_both_sides_of_a_split_warn():
     every = np.arange(len(X))
     with pytest.warns(LeakageWarning, match="Some samples are on both sides"):
         compare_models(PLAIN_MODELS, X, Y, cv=[(every, every[i::5]) for i in range(5)])
