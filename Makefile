@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
 
-.PHONY: demo test lint format types docs bench bench-studies check clean
+.PHONY: demo test test-slow lint format types docs bench bench-studies check clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -32,7 +32,10 @@ docs: $(READY)
 
 test: lint types $(READY)
 	rm -f .coverage .coverage.*
-	$(PYTEST) -n 2 --cov --cov-report=term --cov-fail-under=95 --doctest-glob="*.md" tests skcnn README.md docs
+	$(PYTEST) -n 2 -m "not slow" --cov --cov-report=term --cov-fail-under=98 --doctest-glob="*.md" tests skcnn README.md docs
+
+test-slow: $(READY)
+	$(PYTEST) -n 2 -m slow tests
 
 # For instance make bench ARGS="--quick", or ARGS="--mnist mnist.npz --section accuracy"
 bench: $(READY)
