@@ -1,7 +1,4 @@
-"""A network as a table: layers, shapes, parameters, multiply-accumulates.
-
-Reads traced layers or a module's leaves; builds nothing.
-"""
+"""A network as a table: layers, shapes, parameters, multiply-accumulates."""
 
 from collections.abc import Sequence
 from math import prod
@@ -12,7 +9,7 @@ import torch
 from torch import nn
 
 from skcnn.layers._base import Shape
-from skcnn.layers._blocks import TracedLayer
+from skcnn.layers._sequence import TracedLayer
 
 COLUMNS = (
     "layer",
@@ -51,7 +48,7 @@ def summarize_module(module: nn.Module, input_shape: Shape) -> pd.DataFrame:
     """Return one row a leaf of a user's module, in the order of their first call.
 
     Multiply-accumulates are counted for convolutions and linear layers, every call;
-    parameters once, those of modules that are no leaves in rows of their own.
+    parameters once. Modules with children that own parameters have rows of their own.
     """
     table: dict[str, list] = {}
     counted: set[int] = set()

@@ -1,9 +1,15 @@
 """Layer specifications for explicit architectures, Keras-Sequential style."""
 
+from skcnn.layers._activation import Activation
 from skcnn.layers._base import LayerSpec
-from skcnn.layers._basic import Activation, Dense, Dropout, Flatten, GlobalPool, Normalize
-from skcnn.layers._blocks import Concatenate, Residual
-from skcnn.layers._windows import Conv, Pool, Whiten
+from skcnn.layers._concatenate import Concatenate
+from skcnn.layers._convolution import Conv
+from skcnn.layers._dense import Dense, Flatten
+from skcnn.layers._dropout import Dropout
+from skcnn.layers._normalization import Normalize
+from skcnn.layers._pooling import GlobalPool, Pool
+from skcnn.layers._residual import Residual
+from skcnn.layers._whiten import Whiten
 
 __all__ = [
     "Activation",

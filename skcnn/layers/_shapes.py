@@ -1,12 +1,10 @@
-"""Integer arithmetic of convolution and pooling windows, one axis at a time.
-
-Knows no layer and no tensor: sizes go in, sizes come out.
-"""
+"""Integer arithmetic of convolution and pooling windows, one axis at a time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 
+from skcnn._utils.validation import is_integer
 from skcnn.exceptions import ArchitectureError
 
 Padding = tuple[tuple[int, int], ...]
@@ -47,7 +45,7 @@ def window_output_size(
 def same_padding(kernel: int, dilation: int = 1) -> tuple[int, int]:
     """Return the padding (before, after) that keeps the size at stride 1.
 
-    An even window has no centre: the odd value goes after, as in TensorFlow.
+    An even window has no centre: the odd value is added after, as in TensorFlow.
     """
     total = dilation * (kernel - 1)
     return total // 2, total - total // 2
@@ -79,8 +77,7 @@ def per_axis(value: object, n_axes: int, name: str) -> tuple[int, ...]:
     if isinstance(value, Integral):
         return (int(value),) * n_axes
     values = tuple(value) if isinstance(value, list | tuple) else (value,)
-    whole = all(isinstance(v, Integral) and not isinstance(v, bool) for v in values)
-    if not whole or len(values) != n_axes:
+    if not all(map(is_integer, values)) or len(values) != n_axes:
         raise ArchitectureError(
             f"{name} must be an integer or have one for each of the {n_axes} spatial "
             f"axes of the input. Got {value!r}."

@@ -144,5 +144,5 @@ def plain_standardize(shape):
 
 
 def make_net(layers, shape, n_outputs=3):
-    """Return a network of layers and the closing layer."""
+    """Return a network of layers and the output layer."""
     return ConvNet(trace(with_output(layers, n_outputs), shape), plain_standardize(shape))

@@ -1,4 +1,4 @@
-"""Layer specifications: integer figures, value semantics, and every error message."""
+"""All layer specifications: shapes and counts, value semantics, and every error message."""
 
 import copy
 import pickle
@@ -23,11 +23,11 @@ from skcnn.layers import (
     Normalize,
     Pool,
     Residual,
+    Whiten,
 )
-from skcnn.layers._base import ACTIVATIONS, NORMALIZATIONS, PADDING_MODES, POOLINGS
 
 # specification, input shape, output shape, parameters, multiply-accumulates
-FIGURES = [
+SHAPES_AND_COUNTS = [
     (Conv(32), (1, 28, 28), (32, 28, 28), 320, 9 * 32 * 784),
     (Conv(32, padding="valid"), (1, 150, 150), (32, 148, 148), 320, 9 * 32 * 148**2),
     (Conv(32, bias=False), (1, 28, 28), (32, 28, 28), 288, 9 * 32 * 784),
@@ -48,6 +48,8 @@ FIGURES = [
     (Conv(8, 5), (2, 20), (8, 20), 88, 10 * 8 * 20),
     (Conv(8), (2, 4, 5, 6), (8, 4, 5, 6), 8 * 55, 54 * 8 * 120),
     (Conv(3, padding_mode="mirror"), (1, 2, 2), (3, 2, 2), 30, 9 * 3 * 4),
+    (Whiten(), (3, 32, 32), (24, 31, 31), 24, 12 * 24 * 961),
+    (Whiten(3, padding="same"), (1, 8), (6, 8), 6, 3 * 6 * 8),
     (Pool(2), (32, 15, 15), (32, 7, 7), 0, 0),
     (Pool(2, kind="average"), (3, 4, 6), (3, 2, 3), 0, 0),
     (Pool(3, stride=2), (3, 8, 9), (3, 3, 4), 0, 0),
@@ -74,10 +76,10 @@ FIGURES = [
     (Flatten(), (64, 16, 16), (16384,), 0, 0),
     (Flatten(), (7,), (7,), 0, 0),
 ]
-
 KERNELS = [
     (Conv(8), (1, 9), (3,)),
     (Conv(8, (3, 5)), (1, 9, 9), (3, 5)),
+    (Whiten(), (1, 9, 9), (2, 2)),
     (Pool(2), (1, 9, 9, 9), (2, 2, 2)),
     (GlobalPool(), (1, 9), None),
     (Dense(3), (9,), None),
@@ -88,7 +90,6 @@ KERNELS = [
     (Residual([Conv(1)]), (1, 9), None),
     (Concatenate([Conv(1)]), (1, 9), None),
 ]
-
 REPRS = [
     (Conv(32), "Conv(32, 3)"),
     (Conv(32, 5, activation="relu"), "Conv(32, 5, activation='relu')"),
@@ -106,6 +107,8 @@ REPRS = [
         "Conv(8, (3, 5), stride=2, padding='valid', padding_mode='edge', dilation=2, "
         "groups=4, bias=False)",
     ),
+    (Whiten(), "Whiten(2)"),
+    (Whiten(3, padding=1, activation="relu"), "Whiten(3, padding=1, activation='relu')"),
     (Pool(), "Pool(2)"),
     (Pool(3, kind="average", stride=2, padding=1), "Pool(3, kind='average', stride=2, padding=1)"),
     (GlobalPool(), "GlobalPool()"),
@@ -131,7 +134,6 @@ REPRS = [
     (Concatenate([[Conv(8)], []]), "Concatenate(((Conv(8, 3),), ()))"),
 ]
 SPECS = [spec for spec, _ in REPRS]
-
 # layer and arguments that store a list as a tuple
 LISTS = [
     (Conv, {"filters": 4, "kernel_size": [3, 5]}, "kernel_size"),
@@ -142,7 +144,6 @@ LISTS = [
     (Pool, {"stride": [2, 1]}, "stride"),
     (Pool, {"padding": [0, 1]}, "padding"),
 ]
-
 AN_INTEGER_OR_TUPLE = "or a tuple of them, one for each spatial axis"
 # layer, arguments, message
 BAD_ARGUMENTS = [
@@ -237,7 +238,6 @@ BAD_ARGUMENTS = [
     ),
     (Activation, {"kind": None}, r"'kind' of Activation .* Got None\.$"),
 ]
-
 # specification, input shape, message
 BAD_INPUTS = [
     (
@@ -308,8 +308,10 @@ BAD_INPUTS = [
 ]
 
 
-@pytest.mark.parametrize(("spec", "shape", "output_shape", "n_parameters", "macs"), FIGURES)
-def test_layer_figures_are_exact(spec, shape, output_shape, n_parameters, macs):
+@pytest.mark.parametrize(
+    ("spec", "shape", "output_shape", "n_parameters", "macs"), SHAPES_AND_COUNTS
+)
+def test_layer_shapes_and_counts_are_exact(spec, shape, output_shape, n_parameters, macs):
     assert spec.output_shape(shape) == output_shape
     assert spec.n_parameters(shape) == n_parameters
     assert spec.n_multiply_accumulates(shape) == macs
@@ -375,51 +377,6 @@ def test_lists_become_tuples(cls, arguments, name):
     assert getattr(spec, name) == tuple(arguments[name])
     assert type(getattr(spec, name)) is tuple
     hash(spec)
-
-
-@pytest.mark.parametrize("option", [*ACTIVATIONS, None])
-def test_every_activation_is_accepted(option):
-    assert Conv(4, activation=option).output_shape((1, 5)) == (4, 5)
-    assert Dense(4, activation=option).output_shape((5,)) == (4,)
-
-
-@pytest.mark.parametrize("cls", [Pool, GlobalPool])
-@pytest.mark.parametrize("kind", POOLINGS)
-def test_every_pooling_is_accepted(cls, kind):
-    assert cls(kind=kind).kind == kind
-
-
-@pytest.mark.parametrize("kind", NORMALIZATIONS)
-def test_every_normalization_is_accepted(kind):
-    assert Normalize(kind=kind).output_shape((4, 5)) == (4, 5)
-
-
-@pytest.mark.parametrize("mode", PADDING_MODES)
-def test_every_padding_mode_is_accepted(mode):
-    assert Conv(4, padding_mode=mode).output_shape((1, 5)) == (4, 5)
-
-
-@pytest.mark.parametrize("rate", [0, 0.0, 0.999, np.float32(0.25), np.float64(0.5)])
-def test_dropout_accepts_any_real_rate_below_one(rate):
-    assert Dropout(rate).rate == rate
-
-
-@pytest.mark.parametrize(
-    ("shape", "n_groups"),
-    [((3, 4, 4), 3), ((7, 8), 7), ((8, 9), 8), ((11, 20), 1), ((12, 7, 7), 6), ((22, 9), 2),
-     ((32, 9), 8), ((35, 9), 7), ((128, 9), 8), ((4,), 1), ((16,), 2), ((32,), 4), ((128,), 8),
-     ((8, 2), 2), ((4, 1, 1), 1)],
-)  # fmt: skip
-def test_normalize_takes_the_largest_divisor_up_to_eight(shape, n_groups):
-    """Of those that leave a group eight values."""
-    assert Normalize(kind="group").n_groups(shape) == n_groups
-    assert Normalize(kind="group", groups=1).n_groups(shape) == 1
-
-
-@pytest.mark.parametrize(("shape", "groups"), [((1,), None), ((4, 1, 1), 4), ((8,), 8)])
-def test_normalize_refuses_groups_of_a_single_value(shape, groups):
-    with pytest.raises(ArchitectureError, match="has a single value"):
-        Normalize(kind="group", groups=groups).output_shape(shape)
 
 
 @pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])

@@ -1,4 +1,4 @@
-"""Several networks computed as one: outputs, gradients and figures are those of each alone."""
+"""Several networks computed as one: outputs, gradients and statistics are those of each alone."""
 
 import copy
 
@@ -9,8 +9,7 @@ from torch import nn
 
 import skcnn.layers
 from skcnn._network.joint_network import JointNetwork, joint_structure
-from skcnn._network.modules import ByteDropout, Standardize
-from skcnn._network.network import ConvNet, initialize_weights, wrap_callable
+from skcnn._network.network import ConvNet, Standardize, initialize_weights, wrap_callable
 from skcnn.layers import (
     Activation,
     Concatenate,
@@ -24,8 +23,10 @@ from skcnn.layers import (
     Residual,
     Whiten,
 )
-from skcnn.layers._base import ACTIVATIONS, PADDING_MODES
-from skcnn.layers._blocks import trace, with_output
+from skcnn.layers._activation import ACTIVATIONS
+from skcnn.layers._dropout import ByteDropout
+from skcnn.layers._padding import PADDING_MODES
+from skcnn.layers._sequence import trace, with_output
 
 K, N, N_OUTPUTS = 3, 5, 4
 BRANCHES = Concatenate(([Conv(2, 1)], [Conv(3), Normalize()], [Pool(3, stride=1, padding="same")]))
@@ -34,6 +35,7 @@ IMAGES = {
     "conv": (Conv(4, 3), Flatten()),
     "strided": (Conv(4, (3, 2), stride=2, dilation=2, bias=False), Flatten()),
     "groups": (Conv(4), Conv(6, groups=2), Flatten()),
+    "depthwise": (Conv(4, groups=2), Conv(4, groups=4), Conv(8, 5, groups=4), Flatten()),
     "whiten": (Whiten(), Flatten()),
     "max pool": (Conv(4, activation="relu"), Pool(2), Flatten()),
     "padded pools": (Conv(4), Pool(3, padding="same"), Pool(3, kind="average", padding=1), Flatten()),
@@ -56,8 +58,26 @@ IMAGES = {
     **{kind: (Conv(4, activation=kind), Flatten(), Dense(5, activation=kind))
        for kind in ACTIVATIONS},
 }  # fmt: skip
-SIGNALS = ("conv", "max pool", "batch norm", "dropout", "channel dropout", "branches", "residual")
-VOLUMES = ("conv", "max pool", "batch norm", "dropout", "group norm", "global average", "branches")
+SIGNALS = (
+    "conv",
+    "depthwise",
+    "max pool",
+    "batch norm",
+    "dropout",
+    "channel dropout",
+    "branches",
+    "residual",
+)
+VOLUMES = (
+    "conv",
+    "depthwise",
+    "max pool",
+    "batch norm",
+    "dropout",
+    "group norm",
+    "global average",
+    "branches",
+)
 CASES = [
     *(pytest.param(specs, (2, 6, 8), id=name) for name, specs in IMAGES.items()),
     *(pytest.param(IMAGES[name], (1, 6, 8), id=f"grey {name}") for name in ("conv", "dropout")),
@@ -87,16 +107,16 @@ def make_networks(specs, shape, k=K, dtype=torch.float64):
     return networks
 
 
-def twins_of(networks):
+def copies_of(networks):
     """Return copies that draw the same masks."""
-    twins = copy.deepcopy(networks)
-    for seed, twin in enumerate(twins):
+    copies = copy.deepcopy(networks)
+    for seed, copied in enumerate(copies):
         generator = torch.Generator()
-        for part, own in zip(twin.modules(), networks[seed].modules(), strict=True):
+        for part, own in zip(copied.modules(), networks[seed].modules(), strict=True):
             if isinstance(part, ByteDropout):
                 generator.set_state(own.generator.get_state())
                 part.generator = generator
-    return twins
+    return copies
 
 
 def batches(shape, k=K, dtype=torch.float64, n=N):
@@ -112,16 +132,16 @@ def backward(outputs):
 @pytest.mark.parametrize(("specs", "shape"), CASES)
 def test_joint_pass_is_that_of_each_network(specs, shape):
     alone = make_networks(specs, shape)
-    joined = twins_of(alone)
+    joined = copies_of(alone)
     joint = JointNetwork(joined)
-    for _ in range(2):  # the second with other figures and masks
+    for _ in range(2):  # the second with other statistics and masks
         inputs = batches(shape)
         expected = [network(x) for network, x in zip(alone, inputs, strict=True)]
         outputs = joint(inputs)
         torch.testing.assert_close(outputs, expected, rtol=0, atol=1e-10)
         backward(expected)
         backward(outputs)
-        joint.keep_figures()
+        joint.keep_statistics()
     for ours, theirs in zip(joined, alone, strict=True):
         torch.testing.assert_close(ours.state_dict(), theirs.state_dict(), rtol=0, atol=1e-10)
         for own, other in zip(ours.parameters(), theirs.parameters(), strict=True):
@@ -132,9 +152,7 @@ def test_every_layer_has_a_case():
     def kinds(specs):
         for spec in specs:
             yield type(spec)
-            yield from kinds(getattr(spec, "layers", ()))
-            for branch in getattr(spec, "branches", ()):
-                yield from kinds(branch)
+            yield from kinds(spec.inner_layers())
 
     tested = {kind.__name__ for specs in IMAGES.values() for kind in kinds(specs)}
     assert tested == set(skcnn.layers.__all__) - {"LayerSpec"}
@@ -144,16 +162,16 @@ def test_every_layer_has_a_case():
 def test_small_batches(n):
     specs = (Conv(4, stride=2), Normalize(), GlobalPool(), Dense(3), Normalize())
     alone = make_networks(specs, (2, 2, 2))
-    joined = twins_of(alone)
+    joined = copies_of(alone)
     joint, inputs = JointNetwork(joined), batches((2, 2, 2), n=n)
     expected = [network(x) for network, x in zip(alone, inputs, strict=True)]
     torch.testing.assert_close(joint(inputs), expected, rtol=0, atol=1e-9)
-    joint.keep_figures()
+    joint.keep_statistics()
     for ours, theirs in zip(joined, alone, strict=True):
         torch.testing.assert_close(ours.state_dict(), theirs.state_dict())
 
 
-def test_bytes_are_read_as_alone():
+def test_bytes_are_converted_as_in_one_network():
     networks = make_networks(IMAGES["conv"], (2, 6, 8), dtype=torch.float32)
     inputs = [(x * 255).to(torch.uint8) for x in batches((2, 6, 8))]
     expected = [network(x) for network, x in zip(networks, inputs, strict=True)]
@@ -171,13 +189,13 @@ def test_bfloat16_is_near():
         torch.testing.assert_close(own.float(), other, rtol=0.1, atol=0.1)
 
 
-def test_figures_are_kept_on_demand():
+def test_statistics_are_kept_on_demand():
     networks = make_networks(IMAGES["batch norm"], (2, 6, 8))
     before = copy.deepcopy(networks[0].state_dict())
     joint = JointNetwork(networks)
     joint(batches((2, 6, 8)))
     torch.testing.assert_close(networks[0].state_dict(), before, rtol=0, atol=0)
-    joint.keep_figures()
+    joint.keep_statistics()
     assert not torch.equal(
         networks[0].layers[1].running_mean, before["layers.normalize_1.running_mean"]
     )
@@ -186,7 +204,7 @@ def test_figures_are_kept_on_demand():
 def test_nan_stays_in_its_network():
     networks = make_networks((*IMAGES["batch norm"], Dropout(0.2)), (2, 6, 8))
     inputs = batches((2, 6, 8))
-    sound = twins_of(networks)
+    sound = copies_of(networks)
     backward(JointNetwork(sound)(inputs))
     with torch.no_grad():
         networks[1].layers[0].weight.fill_(np.nan)
@@ -196,9 +214,6 @@ def test_nan_stays_in_its_network():
     for i in (0, 2):
         grads = [[p.grad for p in network[i].parameters()] for network in (networks, sound)]
         torch.testing.assert_close(*grads, rtol=0, atol=1e-12)
-
-
-# Which networks can be computed as one
 
 
 def structure(specs=IMAGES["dropout"], shape=(2, 6, 8), change=lambda network: None):
@@ -272,7 +287,7 @@ def with_other_layer(network):
     ],
     ids=["layer", "hook", "pre-hook", "backward hook", "parametrization"],
 )
-def test_what_is_not_known_is_not_joined(change):
+def test_networks_with_other_modules_or_hooks_are_not_joined(change):
     assert structure(change=change) is None
 
 

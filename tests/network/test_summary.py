@@ -1,4 +1,4 @@
-"""Published layer tables, hand-counted figures, callables, and what is missing unfitted."""
+"""Published layer tables, counts by hand, callables, and missing arguments before a fit."""
 
 from math import prod
 
@@ -182,7 +182,7 @@ def test_summary_reads_the_channel_axis_where_channels_says():
         (ConvNetRegressor(), {"n_outputs": 1}),
     ],
 )
-def test_summary_without_its_figures_raises_not_fitted(estimator, arguments):
+def test_unfitted_summary_without_its_arguments_raises_not_fitted(estimator, arguments):
     message = (
         rf"^This {type(estimator).__name__} instance is not fitted yet: summary needs "
         r"input_shape, with the channel axis, and n_outputs\.$"
@@ -231,7 +231,7 @@ def test_summary_of_a_fitted_estimator_counts_its_modules_parameters(shape, para
     assert table["output_shape"].iloc[-1] == (3,)
 
 
-def test_summary_of_a_fitted_estimator_follows_other_figures_when_given():
+def test_summary_of_a_fitted_estimator_accepts_another_shape_and_outputs():
     model = fitted(filters=(4,))
     assert model.summary()["output_shape"].iloc[0] == (8, 8, 4)
     other = model.summary(input_shape=(20, 10, 1), n_outputs=7)

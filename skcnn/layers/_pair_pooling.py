@@ -2,9 +2,8 @@
 
 torch's max pool writes the place of every maximum as a 64-bit integer, and its backward
 pass fills the gradient with zeros before it adds to single values. Pairs need neither: one
-comparison says which of the two is larger, and the gradient is written once. torch computes
-bfloat16 by way of float32; what moves bits only is done on them as 16-bit integers, in half
-the time. Knows no layer specification.
+comparison finds the larger of the two, and the gradient is written once. torch computes
+bfloat16 by way of float32, so bits that are only moved are treated as 16-bit integers.
 """
 
 from typing import Any, cast
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-# Below, torch's single call costs less than several.
+# For fewer values torch's single call is faster than several.
 FEWEST_VALUES = 2**18
 SIGN_PLACE = 15
 
@@ -21,16 +20,16 @@ SIGN_PLACE = 15
 class MaxPoolByPairs(nn.MaxPool2d):
     """Max pool whose window sides are 1, 2 or 4 and equal to the stride.
 
-    In bfloat16, for large channels-last feature maps whose sides the window divides and of
-    which a gradient is wanted; otherwise torch's own, which is faster in float32. Of equal
-    values one gets the gradient, which may be another one than torch's.
+    Pairs are used in bfloat16, for large channels-last feature maps that need a gradient and
+    whose sides the window divides. In other cases torch's own pool runs. One of several equal
+    values gets the gradient, not always the one that torch chooses.
 
     Attributes
     ----------
     rectified : bool
-        Whether a ReLU comes next, so that windows without a value above zero may give any
-        value that is not, and gradient to any place. A NaN beside a value above zero may get
-        lost then; a training that diverges is found out by its loss or its weights.
+        Whether a ReLU comes next. Windows without a value above zero may then give any value
+        up to zero, and gradient to any place. A NaN beside a value above zero may get lost;
+        a training that diverges is detected by its loss or its weights.
     """
 
     rectified = False
@@ -62,7 +61,7 @@ class MaxPoolByPairs(nn.MaxPool2d):
 
 
 def pools_by_pairs(size: tuple[int, ...], stride: tuple[int, ...]) -> bool:
-    """Return whether `MaxPoolByPairs` can do windows of this size."""
+    """Return whether `MaxPoolByPairs` supports windows of this size."""
     return len(size) == 2 and size == stride and set(size) <= {1, 2, 4}
 
 
@@ -71,9 +70,9 @@ class _LargestByPairs(torch.autograd.Function):
 
     Notes
     -----
-    The bits of two bfloat16 numbers, as integers, are in the numbers' order where one of
-    them is positive; among negative ones the order is reversed. A NaN counts as larger than
-    all or, with the sign set, than the negative ones only.
+    As integers, the bits of two bfloat16 numbers are in the numbers' order if one of them is
+    positive. For two negative numbers the order is reversed. A NaN is larger than all
+    numbers, or with its sign set larger than the negative numbers only.
     """
 
     @staticmethod
@@ -115,7 +114,7 @@ def _resized(maps: Tensor, axis: int, length: int) -> list[int]:
 
 
 def _pairs(maps: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Return views of every first and second of two along `axis`, inner axes joined."""
+    """Return views of the first and the second of each pair along `axis`, inner axes joined."""
     n, h, w, c = maps.shape
     if axis == 1:
         rows = maps.view(n, h // 2, 2, w * c)

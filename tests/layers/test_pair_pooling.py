@@ -5,9 +5,8 @@ import torch
 from torch import nn
 
 from skcnn import ConvNetClassifier
-from skcnn._network import pair_pooling as _pair_pooling
-from skcnn._network.pair_pooling import MaxPoolByPairs, pools_by_pairs
-from skcnn.layers import Activation, Conv, Dropout, Pool, Residual
+from skcnn.layers import Activation, Conv, Dropout, Pool, Residual, _pair_pooling
+from skcnn.layers._pair_pooling import MaxPoolByPairs, pools_by_pairs
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +49,7 @@ def test_values_and_gradients_are_torchs(sides, layout):
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
-def test_of_equal_values_one_gets_the_gradient():
+def test_one_of_several_equal_values_gets_the_gradient():
     x = maps((2, 3, 8, 8), distinct=False)
     gradient = torch.ones(2, 3, 4, 4, dtype=torch.bfloat16)
     _, grad = results(MaxPoolByPairs((2, 2), (2, 2)), x, gradient)
@@ -63,7 +62,7 @@ def test_of_equal_values_one_gets_the_gradient():
 
 
 def rectifying(sides):
-    """Return a pool by pairs that counts on a ReLU, and the ReLU."""
+    """Return a pool by pairs with the ReLU after it."""
     pool = MaxPoolByPairs(sides, sides)
     pool.rectified = True
     return nn.Sequential(pool, nn.ReLU())
@@ -90,7 +89,7 @@ def test_before_a_relu_zeros_of_both_signs_are_zero():
 
 
 @pytest.mark.parametrize(("bits", "lost"), [(0x7FC0, False), (0x7FC0 - 0x8000, True)])
-def test_before_a_relu_a_nan_with_its_sign_set_gets_lost_beside_positive_values(bits, lost):
+def test_before_a_relu_a_nan_with_its_sign_set_is_lost_beside_positive_values(bits, lost):
     x = torch.ones(1, 1, 2, 2, dtype=torch.bfloat16)
     x.view(torch.int16)[0, 0, 0, 1] = bits
     assert x.isnan().sum() == 1
@@ -119,7 +118,7 @@ def test_before_a_relu_infinite_values_and_nan_in_whole_windows_come_out(value):
         ([Residual([Conv(8, activation="relu"), Pool(2)]), Pool(2)], [True, False]),
     ],
 )
-def test_which_pools_count_on_a_relu(layers, expected):
+def test_pools_before_a_relu_are_rectified(layers, expected):
     X, y = torch.zeros(4, 8, 8).byte(), [0, 1] * 2
     model = ConvNetClassifier(architecture=layers, max_epochs=1).fit(X, y)
     pools = [p for p in model.net_.module_.modules() if isinstance(p, MaxPoolByPairs)]
@@ -147,7 +146,7 @@ def test_infinite_values_and_nan_come_out_as_from_torch(value):
     ],
     ids=["float32", "no gradient", "memory", "height", "width"],
 )
-def test_other_maps_go_torchs_way(change):
+def test_other_maps_use_torchs_pool(change):
     x = change(maps((2, 3, 8, 10)))
     pool = MaxPoolByPairs((2, 2), (2, 2))
     assert not pool._by_pairs(x)
@@ -159,11 +158,11 @@ def test_other_maps_go_torchs_way(change):
     [((2, 2), (2, 2), True), ((2, 2), (1, 1), False), ((3, 3), (3, 3), False),
      ((1, 4), (1, 4), True), ((2, 2, 2), (2, 2, 2), False)],
 )  # fmt: skip
-def test_which_windows(size, stride, expected):
+def test_windows_that_are_pooled_by_pairs(size, stride, expected):
     assert pools_by_pairs(size, stride) is expected
 
 
-def test_a_network_trains_by_pairs_as_by_torch(monkeypatch):
+def test_training_by_pairs_is_near_training_by_torch(monkeypatch):
     X = torch.randint(0, 256, (64, 8, 8), generator=torch.Generator().manual_seed(0)).byte()
     y = [0, 1] * 32
     layers = [Conv(8, activation="relu"), Pool(2), Conv(8), Pool(4)]
@@ -174,5 +173,5 @@ def test_a_network_trains_by_pairs_as_by_torch(monkeypatch):
     used = [p for p in model.net_.module_.modules() if isinstance(p, MaxPoolByPairs)]
     assert len(used) == 2
     monkeypatch.setattr(_pair_pooling, "FEWEST_VALUES", 2**60)
-    # equal values, of which there are some in bfloat16, may pass their gradient on otherwise
+    # the gradient of equal values, which bfloat16 has some of, may go to another of them
     assert abs(model.fit(X, y).predict_proba(X) - pairs).max() < 0.05

@@ -1,0 +1,101 @@
+"""Elementwise nonlinearities."""
+
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
+from torch import Tensor, nn
+
+from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._fields import check_choice
+from skcnn.layers._steps import (
+    Step,
+    StepOf,
+    channel_by_channel,
+    joint_step,
+    own_forward,
+    prediction_step,
+    skip_in_predictions,
+)
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu6": nn.ReLU6,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+MONOTONE = frozenset({"relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid", "identity"})
+# torch computes the values after the last whole vector by other code, whose exp and tanh
+# differ in the last bit. It splits more values than UNSPLIT_VALUES among threads, at any place.
+VECTOR_VALUES, UNSPLIT_VALUES = 64, 2**15
+
+
+@dataclass(frozen=True, repr=False)
+class Activation(LayerSpec):
+    """Elementwise nonlinearity.
+
+    Parameters
+    ----------
+    kind : {"relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", \
+"identity"}, default="relu"
+        The function. ``relu6`` is at most 6, ``leaky_relu`` has slope 0.01 below zero.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Activation
+    >>> Activation("tanh")
+    Activation('tanh')
+    """
+
+    kind: str = field(default="relu")
+
+    def __post_init__(self) -> None:
+        check_choice(self, "kind", ACTIVATIONS)
+
+    def build(self, shape: Shape, is_signal: bool) -> nn.Module:
+        """Return torch's module of the function."""
+        return ACTIVATIONS[self.kind]()
+
+
+def check_activation(owner: object) -> None:
+    """Check the field `activation` of a layer: the name of an activation or None."""
+    if getattr(owner, "activation") is not None:  # noqa: B009  (the owner is any layer)
+        check_choice(owner, "activation", ACTIVATIONS)
+
+
+@prediction_step(nn.ELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
+def _predict_by_vectors(module: nn.Module, step_of: StepOf) -> Step:
+    return partial(_by_vectors, module.forward)
+
+
+@prediction_step(nn.GELU, only_if=lambda module: module.approximate == "none")
+def _predict_gelu(module: nn.GELU, step_of: StepOf) -> Step:
+    return partial(_by_vectors, _gelu)
+
+
+def _by_vectors(function: Step, x: Tensor) -> Tensor:
+    """Return the function of every value, all computed by whole vectors."""
+    unsplit = torch.get_num_threads() == 1 or x.numel() <= UNSPLIT_VALUES
+    if unsplit and x.numel() % VECTOR_VALUES == 0:
+        return function(x)
+    inside = x if x.is_contiguous() else x.movedim(1, -1)
+    flat = F.pad(inside.reshape(-1), (0, -x.numel() % VECTOR_VALUES))
+    parts = [function(part) for part in flat.split(UNSPLIT_VALUES)]
+    values = torch.cat(parts)[: x.numel()].view(inside.shape)
+    return values if x.is_contiguous() else values.movedim(-1, 1)
+
+
+def _gelu(x: Tensor) -> Tensor:
+    """Return x times the normal distribution function; torch's own rounds by the size of x."""
+    return (x * 0.5**0.5).erf_().add_(1).mul_(x).mul_(0.5)
+
+
+prediction_step(nn.ReLU, nn.ReLU6, nn.LeakyReLU)(own_forward)
+skip_in_predictions(nn.Identity)
+joint_step(*ACTIVATIONS.values())(channel_by_channel)

@@ -1,0 +1,199 @@
+"""Convolutions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
+from torch import Tensor, nn
+
+from skcnn.exceptions import ArchitectureError
+from skcnn.layers._activation import check_activation
+from skcnn.layers._base import LayerSpec, Shape, check_spatial, undrawn, with_height
+from skcnn.layers._fields import check_choice, check_count, check_flag, check_integers
+from skcnn.layers._padding import PADDING_MODES, Pad, check_padding
+from skcnn.layers._shapes import Window, per_axis, resolve_padding
+from skcnn.layers._steps import Step, StepOf, Updates, joined, joint_step, prediction_step
+
+CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+
+
+@dataclass(frozen=True, repr=False)
+class Conv(LayerSpec):
+    """Convolution (cross-correlation) in as many dimensions as the input has.
+
+    Parameters
+    ----------
+    filters : int
+        Number of filters, the output's channels.
+    kernel_size : int or tuple of int, default=3
+        Window length, in pixels or samples, for all axes or one for each.
+    stride : int or tuple of int, default=1
+        Distance between window positions.
+    padding : {"same", "valid"}, int or tuple of int, default="same"
+        Values added on each side. "same" keeps the size at stride 1, "valid" adds none.
+    padding_mode : {"zeros", "mirror", "edge", "wrap"}, default="zeros"
+        What the added values are: zeros, the reflection about the border value, the
+        border value itself, or the opposite side.
+    dilation : int or tuple of int, default=1
+        Distance between the kernel's elements.
+    groups : int, default=1
+        Number of groups of channels that are convolved separately; must divide the
+        input channels and `filters`. The number of input channels makes a depthwise
+        convolution.
+    bias : bool, default=True
+        Whether a constant is added to each filter's output.
+    activation : str or None, default=None
+        Activation applied to the output; see :class:`Activation`.
+
+    Notes
+    -----
+    The output size along an axis of length n with window f, stride s and padding p on
+    each side is ``floor((n + 2p - f) / s) + 1``.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Conv
+    >>> Conv(32).output_shape((1, 28, 28))
+    (32, 28, 28)
+    >>> Conv(32, padding="valid").n_parameters((1, 150, 150))
+    320
+    """
+
+    filters: int
+    kernel_size: int | tuple[int, ...] = field(default=3)
+    stride: int | tuple[int, ...] = field(default=1, kw_only=True)
+    padding: str | int | tuple[int, ...] = field(default="same", kw_only=True)
+    padding_mode: str = field(default="zeros", kw_only=True)
+    dilation: int | tuple[int, ...] = field(default=1, kw_only=True)
+    groups: int = field(default=1, kw_only=True)
+    bias: bool = field(default=True, kw_only=True)
+    activation: str | None = field(default=None, kw_only=True)
+    convolves = True
+
+    def __post_init__(self) -> None:
+        check_count(self, "filters")
+        check_flag(self, "bias")
+        check_count(self, "groups")
+        for name in ("kernel_size", "stride", "dilation"):
+            check_integers(self, name, 1)
+        check_padding(self)
+        check_choice(self, "padding_mode", PADDING_MODES)
+        check_activation(self)
+
+    def window(self, n_axes: int) -> Window:
+        """Return the window resolved for `n_axes` spatial axes."""
+        size = per_axis(self.kernel_size, n_axes, "kernel_size")
+        dilation = per_axis(self.dilation, n_axes, "dilation")
+        return Window(
+            size=size,
+            stride=per_axis(self.stride, n_axes, "stride"),
+            padding=resolve_padding(self.padding, size, dilation),
+            dilation=dilation,
+        )
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(filters, *spatial)``."""
+        check_spatial(self, shape)
+        n_channels, *spatial = shape
+        if n_channels % self.groups or self.filters % self.groups:
+            raise ArchitectureError(
+                f"{self!r}: groups (={self.groups}) must divide the input channels "
+                f"(={n_channels}) and filters (={self.filters})."
+            )
+        window = self.window(len(spatial))
+        self._check_padding_fits(window, tuple(spatial))
+        return (int(self.filters), *window.slide(self, tuple(spatial)))
+
+    def _check_padding_fits(self, window: Window, spatial: Shape) -> None:
+        """Check that the input has the values which mirror and wrap padding repeat."""
+        spare = {"mirror": 1, "wrap": 0}.get(self.padding_mode)
+        if spare is None:
+            return
+        widest = tuple(max(pads) for pads in window.padding)
+        if any(p > n - spare for p, n in zip(widest, spatial, strict=True)):
+            most = "one value less than" if spare else "as many values as"
+            raise ArchitectureError(
+                f"{self!r}: padding_mode={self.padding_mode!r} repeats at most {most} the "
+                f"input has. Got padding {widest} for spatial size {spatial}: use a "
+                "smaller kernel_size or padding_mode='zeros'."
+            )
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return the kernels' weights and the biases."""
+        window = prod(self.window(len(shape) - 1).size)
+        return self.filters * (window * shape[0] // self.groups + bool(self.bias))
+
+    def n_multiply_accumulates(self, shape: Shape) -> int:
+        """Return window size x input channels x output values."""
+        window = prod(self.window(len(shape) - 1).size)
+        return window * shape[0] // self.groups * prod(self.output_shape(shape))
+
+    def kernel(self, shape: Shape) -> Shape:
+        """Return the kernel's size along each axis."""
+        return self.window(len(shape) - 1).size
+
+    def build(self, shape: Shape, is_signal: bool) -> nn.Module:
+        """Return the convolution, after a `Pad` where torch's own padding does not do."""
+        return build_convolution(self, shape, is_signal, CONVOLUTIONS)
+
+
+def build_convolution(
+    spec: Conv,
+    shape: Shape,
+    is_signal: bool,
+    classes: tuple[type[nn.Conv2d], type[nn.Conv3d]],
+) -> nn.Module:
+    """Return a convolution of the first class for two axes, of the second for three."""
+    window = spec.window(len(shape) - 1)
+    padding = with_height(window.padding, is_signal, (0, 0))
+    simple = spec.padding_mode == "zeros" and all(a == b for a, b in padding)
+    conv = undrawn(
+        classes[len(padding) == 3],
+        shape[0],
+        spec.filters,
+        kernel_size=with_height(window.size, is_signal, 1),
+        stride=with_height(window.stride, is_signal, 1),
+        padding=cast(Any, tuple(a for a, _ in padding)) if simple else 0,
+        dilation=with_height(window.dilation, is_signal, 1),
+        groups=spec.groups,
+        bias=spec.bias,
+    )
+    if simple or not any(map(any, padding)):
+        return conv
+    return nn.Sequential(Pad(padding, PADDING_MODES[spec.padding_mode]), conv)
+
+
+def convolves_as_built(conv: nn.Conv2d | nn.Conv3d) -> bool:
+    """Return whether a convolution has the settings that `build_convolution` gives."""
+    return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
+
+
+def convolve(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Return the convolution by oneDNN, which rounds alike for any number of samples."""
+    padding = cast(Any, conv.padding)
+    return torch.mkldnn_convolution(
+        x, weight, bias, padding, conv.stride, conv.dilation, conv.groups
+    )
+
+
+@prediction_step(*CONVOLUTIONS, only_if=convolves_as_built)
+def predict_convolution(conv: nn.Conv2d | nn.Conv3d, step_of: StepOf) -> Step:
+    """Return the step of a convolution."""
+    return lambda x: convolve(conv, x, conv.weight, conv.bias)
+
+
+@joint_step(*CONVOLUTIONS)
+def join_convolution(parts: Sequence[Any], updates: Updates) -> Step:
+    """Return one grouped convolution with the joined kernels."""
+    conv = parts[0]
+    convolve = F.conv3d if isinstance(conv, nn.Conv3d) else F.conv2d
+    groups = len(parts) * conv.groups
+
+    def run(x: Tensor) -> Tensor:
+        weight, bias = joined(parts, "weight"), joined(parts, "bias")
+        return convolve(x, weight, bias, conv.stride, conv.padding, conv.dilation, groups)
+
+    return run

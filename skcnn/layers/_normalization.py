@@ -1,0 +1,205 @@
+"""Batch and group normalisation."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from math import prod
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
+from torch import Tensor, nn
+
+from skcnn._utils.validation import is_number
+from skcnn.exceptions import ArchitectureError
+from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._fields import check_choice, check_count
+from skcnn.layers._steps import (
+    Step,
+    StepOf,
+    Updates,
+    joined,
+    joint_step,
+    own_forward,
+    prediction_step,
+)
+
+NORMALIZATIONS = ("batch", "group")
+MOST_GROUPS = 8
+FEWEST_VALUES_A_GROUP = 8
+
+
+class BatchNorm(nn.Module):
+    """Batch normalisation that uses its running statistics for a single value.
+
+    The variance of a training batch with one value a channel is undefined. torch raises an
+    error, and a last batch of one sample on 1x1 maps would end a training.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, n_channels: int, momentum: float = 0.1) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_channels))
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+        self.register_buffer("running_mean", torch.zeros(n_channels))
+        self.register_buffer("running_var", torch.ones(n_channels))
+        self.momentum = momentum
+        self.eps = 1e-5
+
+    def extra_repr(self) -> str:
+        """Return channels and momentum."""
+        return f"{len(self.weight)}, momentum={self.momentum!r}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised `x`."""
+        one_value = x.numel() == x.shape[1]
+        return F.batch_norm(
+            x,
+            self.running_mean,
+            self.running_var,
+            self.weight,
+            self.bias,
+            self.training and not one_value,
+            self.momentum,
+            self.eps,
+        )
+
+
+class GroupNorm(nn.GroupNorm):
+    """Group normalisation; torch's own raises for one sample with few values a channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised `x`."""
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+@dataclass(frozen=True, repr=False)
+class Normalize(LayerSpec):
+    """Batch or group normalisation with a learned scale and offset a channel.
+
+    Parameters
+    ----------
+    kind : {"batch", "group"}, default="batch"
+        Over which values mean and variance are taken: a channel over the batch, or a
+        group of channels within a sample.
+    groups : int or None, default=None
+        Number of groups for ``kind="group"``, must divide the channels; None takes the
+        largest divisor up to 8 that leaves a group 8 values or more.
+    momentum : float, default=0.1
+        For ``kind="batch"``: share of the newest batch in the running mean and variance
+        that predictions use, in (0, 1]. With 0.1 they lag behind if few steps change the
+        weights a lot, such as Muon's.
+
+    References
+    ----------
+    Ioffe and Szegedy, arXiv:1502.03167; Wu and He, arXiv:1803.08494.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Normalize
+    >>> Normalize().n_parameters((32, 28, 28))
+    64
+    """
+
+    kind: str = field(default="batch", kw_only=True)
+    groups: int | None = field(default=None, kw_only=True)
+    momentum: float = field(default=0.1, kw_only=True)
+
+    def __post_init__(self) -> None:
+        check_choice(self, "kind", NORMALIZATIONS)
+        if self.groups is not None:
+            check_count(self, "groups")
+        if not is_number(self.momentum) or not 0 < self.momentum <= 1:
+            raise ArchitectureError(
+                f"The 'momentum' of Normalize must be a float in (0, 1]. Got {self.momentum!r}."
+            )
+
+    def n_groups(self, shape: Shape) -> int:
+        """Return the number of groups used for an input of `shape`.
+
+        By default a group has at least 8 values: normalisation of one or two values
+        leaves only their signs.
+        """
+        if self.groups is not None:
+            return self.groups
+        n_channels, positions = shape[0], prod(shape[1:])
+        fitting = (
+            g
+            for g in range(1, MOST_GROUPS + 1)
+            if n_channels % g == 0 and n_channels // g * positions >= FEWEST_VALUES_A_GROUP
+        )
+        return max(fitting, default=1)
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return the input's shape."""
+        if self.kind == "group":
+            groups = self.n_groups(shape)
+            if shape[0] % groups:
+                raise ArchitectureError(
+                    f"{self!r}: groups (={groups}) must divide the channels (={shape[0]})."
+                )
+            if prod(shape) == groups:
+                raise ArchitectureError(
+                    f"{self!r}: a group of an input of {shape} has a single value, which "
+                    "normalisation turns into zero. Use fewer groups or kind='batch'."
+                )
+        return shape
+
+    def n_parameters(self, shape: Shape) -> int:
+        """Return one scale and one offset a channel."""
+        return 2 * shape[0]
+
+    def build(self, shape: Shape, is_signal: bool) -> nn.Module:
+        """Return the normalisation module."""
+        if self.kind == "group":
+            return GroupNorm(self.n_groups(shape), shape[0])
+        return BatchNorm(shape[0], self.momentum)
+
+
+@prediction_step(BatchNorm)
+def _predict_batch_norm(norm: BatchNorm, step_of: StepOf) -> Step:
+    return partial(_normalize, norm)
+
+
+def _normalize(norm: BatchNorm, x: Tensor) -> Tensor:
+    """Return the normalised `x`; torch's own rounds by the number of rows."""
+    scale = (norm.running_var + norm.eps).rsqrt_().mul_(norm.weight)
+    shift = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)
+    axes = (-1, *(1,) * (x.dim() - 2))
+    return torch.addcmul(shift.view(axes), x, scale.view(axes))
+
+
+@joint_step(BatchNorm)
+def _join_batch_norm(parts: Sequence[Any], updates: Updates) -> Step:
+    norm = parts[0]
+
+    def run(x: Tensor) -> Tensor:
+        statistics = [(part.running_mean, part.running_var) for part in parts]
+        mean, var = (torch.cat(each) for each in zip(*statistics, strict=True))
+        weight, bias = joined(parts, "weight"), joined(parts, "bias")
+        of_batch = norm.training and x.numel() != x.shape[1]  # else one value a channel
+        x = F.batch_norm(x, mean, var, weight, bias, of_batch, norm.momentum, norm.eps)
+        if of_batch:  # the call above wrote the new statistics into `mean` and `var`
+            for part, *new in zip(
+                parts, mean.chunk(len(parts)), var.chunk(len(parts)), strict=True
+            ):
+                updates.extend(zip((part.running_mean, part.running_var), new, strict=True))
+        return x
+
+    return run
+
+
+@joint_step(GroupNorm)
+def _join_group_norm(parts: Sequence[Any], updates: Updates) -> Step:
+    norm, n_groups = parts[0], len(parts) * parts[0].num_groups
+
+    def run(x: Tensor) -> Tensor:
+        weight, bias = joined(parts, "weight"), joined(parts, "bias")
+        return torch.group_norm(x, n_groups, weight, bias, norm.eps)
+
+    return run
+
+
+prediction_step(GroupNorm)(own_forward)

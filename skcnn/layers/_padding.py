@@ -1,0 +1,50 @@
+"""Values added around the spatial axes: their numbers, their modes, the module."""
+
+import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
+from torch import Tensor, nn
+
+from skcnn.layers._fields import check_choice, check_integers
+from skcnn.layers._shapes import Padding
+from skcnn.layers._steps import channel_by_channel, joint_step, own_forward, prediction_step
+
+PADDINGS = ("same", "valid")
+# torch's name of each mode
+PADDING_MODES = {
+    "zeros": "constant",
+    "mirror": "reflect",
+    "edge": "replicate",
+    "wrap": "circular",
+}
+
+
+def check_padding(owner: object) -> None:
+    """Check a padding's name or its integers."""
+    value = getattr(owner, "padding")  # noqa: B009  (the owner is any windowed layer)
+    if isinstance(value, str):
+        check_choice(owner, "padding", PADDINGS)
+    else:
+        check_integers(owner, "padding", 0)
+
+
+class Pad(nn.Module):
+    """Values added around the spatial axes."""
+
+    def __init__(self, padding: Padding, mode: str, value: float = 0.0) -> None:
+        super().__init__()
+        self.padding = tuple(p for pair in reversed(padding) for p in pair)
+        self.mode = mode
+        self.value = value
+
+    def extra_repr(self) -> str:
+        """Return padding and mode."""
+        return f"{self.padding}, mode={self.mode!r}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the padded `x`."""
+        if self.mode == "constant":
+            return F.pad(x, self.padding, value=self.value)
+        return F.pad(x, self.padding, mode=self.mode)
+
+
+prediction_step(Pad)(own_forward)
+joint_step(Pad)(channel_by_channel)

@@ -1,0 +1,166 @@
+"""Convolutions against naive float64 loops: windows, padding modes, worked examples."""
+
+import numpy as np
+import pytest
+import torch
+
+from skcnn.exceptions import ArchitectureError
+from skcnn.layers import Conv
+from skcnn.layers._padding import PADDING_MODES
+from tests.helpers.layer_modules import TOLERANCE, apply, build, naive_conv, weights_of
+
+CONVOLUTIONS = [
+    # signals
+    (Conv(3), (2, 7)),
+    (Conv(3, 4), (2, 7)),
+    (Conv(3, 5, padding="valid", stride=2), (2, 10)),
+    (Conv(3, 3, padding=2, dilation=2), (2, 6)),
+    (Conv(4, 3, groups=2, bias=False), (4, 6)),
+    (Conv(2, (2,), stride=(3,), padding=(1,)), (1, 8)),
+    (Conv(2), (1, 1)),
+    # images
+    (Conv(3), (2, 5, 6)),
+    (Conv(3, 2), (2, 4, 5)),
+    (Conv(3, 4, stride=2), (2, 6, 7)),
+    (Conv(3, 3, padding="valid"), (1, 5, 4)),
+    (Conv(2, (1, 3), padding="valid"), (2, 3, 5)),
+    (Conv(2, (3, 2), stride=(2, 1), dilation=(1, 2)), (2, 5, 6)),
+    (Conv(2, 3, padding=2), (2, 3, 4)),
+    (Conv(2, 3, padding=(0, 2)), (2, 4, 3)),
+    (Conv(2, 3, padding="valid", dilation=2, stride=2), (1, 7, 8)),
+    (Conv(4, 3, groups=2), (4, 4, 4)),
+    (Conv(6, 3, groups=3, bias=False), (3, 4, 4)),
+    (Conv(4, 3, groups=4), (4, 5, 4)),
+    (Conv(4, 1, stride=2), (3, 5, 5)),
+    (Conv(3, 3), (2, 1, 1)),
+    # volumes
+    (Conv(2), (2, 3, 4, 3)),
+    (Conv(2, 2), (1, 3, 3, 4)),
+    (Conv(2, (1, 2, 3), stride=(1, 2, 1), padding="valid"), (2, 3, 4, 4)),
+    (Conv(2, 3, padding=1, dilation=(1, 1, 2)), (1, 3, 3, 5)),
+    (Conv(4, 2, groups=2, padding=(0, 1, 0)), (2, 3, 3, 3)),
+]
+PADDED_CONVOLUTIONS = [
+    ({"kernel_size": 3}, (2, 6)),
+    ({"kernel_size": 4, "stride": 2}, (2, 6)),
+    ({"kernel_size": 3, "padding": 3}, (1, 4)),
+    ({"kernel_size": 3}, (2, 4, 5)),
+    ({"kernel_size": (2, 4)}, (2, 4, 5)),
+    ({"kernel_size": 3, "dilation": 2, "stride": 2}, (1, 5, 5)),
+    ({"kernel_size": 3, "padding": (2, 1)}, (1, 3, 4)),
+    ({"kernel_size": 3, "padding": "valid"}, (1, 3, 4)),
+    ({"kernel_size": 3}, (1, 3, 3, 4)),
+    ({"kernel_size": (2, 1, 3)}, (2, 3, 3, 3)),
+]
+
+
+@pytest.mark.parametrize(("spec", "shape"), CONVOLUTIONS)
+def test_convolution_equals_the_naive_loop(spec, shape):
+    x = np.random.default_rng(1).normal(size=(2, *shape))
+    net = build([spec], shape)
+    expected = naive_conv(x, *weights_of(net, len(shape) - 1), spec)
+    assert expected.shape[1:] == spec.output_shape(shape)
+    np.testing.assert_allclose(apply(net, x), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize("mode", PADDING_MODES)
+@pytest.mark.parametrize(("arguments", "shape"), PADDED_CONVOLUTIONS)
+def test_padding_mode_equals_the_naive_loop(arguments, shape, mode):
+    spec = Conv(2, padding_mode=mode, **arguments)
+    x = np.random.default_rng(1).normal(size=(2, *shape))
+    net = build([spec], shape)
+    expected = naive_conv(x, *weights_of(net, len(shape) - 1), spec)
+    assert expected.shape[1:] == spec.output_shape(shape)
+    np.testing.assert_allclose(apply(net, x), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kernel_size", "shape"),
+    [
+        ("zeros", 5, (1, 1, 4)),
+        ("zeros", 7, (1, 1)),
+        ("edge", 3, (1, 1)),
+        ("edge", 5, (1, 1, 4)),
+        ("edge", 7, (1, 2, 2, 2)),
+        ("wrap", 3, (1, 1)),
+        ("wrap", 5, (1, 2, 4)),
+        ("wrap", 3, (1, 1, 1, 1)),
+        ("mirror", 3, (1, 2)),
+        ("mirror", 5, (1, 3, 4)),
+        ("mirror", 3, (1, 2, 2, 2)),
+    ],
+)
+def test_padding_as_wide_as_the_mode_allows_equals_the_naive_loop(mode, kernel_size, shape):
+    spec = Conv(2, kernel_size, padding_mode=mode)
+    x = np.random.default_rng(1).normal(size=(2, *shape))
+    net = build([spec], shape)
+    expected = naive_conv(x, *weights_of(net, len(shape) - 1), spec)
+    np.testing.assert_allclose(apply(net, x), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    ("mode", "kernel_size", "shape"),
+    [
+        ("mirror", 3, (1, 1)),
+        ("mirror", 5, (1, 2, 4)),
+        ("mirror", 7, (1, 3, 3, 3)),
+        ("wrap", 5, (1, 1)),
+        ("wrap", 5, (1, 1, 4)),
+        ("wrap", 4, (1, 1, 4, 4)),
+    ],
+)
+def test_padding_wider_than_the_mode_allows_is_an_architecture_error(mode, kernel_size, shape):
+    with pytest.raises(ArchitectureError, match=f"padding_mode='{mode}'"):
+        Conv(2, kernel_size, padding_mode=mode).output_shape(shape)
+
+
+def test_valid_convolution_finds_vertical_edges_in_the_worked_example():
+    image = np.array(
+        [
+            [3, 0, 1, 2, 7, 4],
+            [1, 5, 8, 9, 3, 1],
+            [2, 7, 2, 5, 1, 3],
+            [0, 1, 3, 1, 7, 8],
+            [4, 2, 1, 6, 2, 8],
+            [2, 4, 5, 2, 3, 9],
+        ]
+    )
+    assert convolve(image, [[1, 0, -1]] * 3, padding="valid") == [
+        [-5, -4, 0, 8],
+        [-10, -2, 2, 3],
+        [0, -2, -4, -7],
+        [-3, -2, -3, -16],
+    ]
+
+
+def test_strided_convolution_gives_the_worked_example():
+    image = np.array(
+        [
+            [2, 3, 7, 4, 6, 2, 9],
+            [6, 6, 9, 8, 7, 4, 3],
+            [3, 4, 8, 3, 8, 9, 7],
+            [7, 8, 3, 6, 6, 3, 4],
+            [4, 2, 1, 8, 3, 4, 6],
+            [3, 2, 4, 1, 9, 8, 3],
+            [0, 1, 3, 9, 2, 1, 4],
+        ]
+    )
+    kernel = [[3, 4, 4], [1, 0, 2], [-1, 0, 3]]
+    assert convolve(image, kernel, stride=2, padding="valid") == [
+        [91, 100, 88],
+        [69, 91, 117],
+        [44, 72, 74],
+    ]
+
+
+def convolve(image, kernel, **how):
+    """Return a one-filter convolution of one image as nested lists."""
+    net = build([Conv(1, 3, bias=False, **how)], (1, *image.shape))
+    with torch.no_grad():
+        net[0].weight.copy_(torch.tensor(kernel))
+    return apply(net, image[None, None].astype(float))[0, 0].tolist()
+
+
+@pytest.mark.parametrize("mode", PADDING_MODES)
+def test_every_padding_mode_is_accepted(mode):
+    assert Conv(4, padding_mode=mode).output_shape((1, 5)) == (4, 5)
