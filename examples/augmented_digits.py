@@ -13,7 +13,7 @@ SHAPE = {"input_shape": (8, 8)}
 
 
 def make_augmentation() -> list[BaseEstimator]:
-    """Return what may happen to a digit; the three are joined and interpolated once."""
+    """Return changes of a digit; the three are joined and interpolated once."""
     return [RandomRotation(25, **SHAPE), RandomTranslation(0.15, **SHAPE), RandomZoom(0.2, **SHAPE)]
 
 
@@ -35,7 +35,7 @@ def main() -> None:
     X, y = load_digits(return_X_y=True)
     X, X_test, y, y_test = train_test_split(X, y, test_size=0.5, stratify=y, random_state=0)
 
-    # what fit_transform returns is drawn when it is asked for values
+    # fit_transform returns a lazy array; to_numpy draws its values
     warped = make_pipeline(*make_augmentation()).fit_transform(X_test).to_numpy(random_state=0)
 
     print(f"{'accuracy on':<34} test  warped test")

@@ -9,14 +9,14 @@ from skcnn.augmentation._affine import (
 )
 from skcnn.augmentation._augmented import Augmented
 from skcnn.augmentation._base import expected_failed_checks
-from skcnn.augmentation._geometric import RandomCrop, RandomElastic, RandomFlip
+from skcnn.augmentation._blur_and_stroke import RandomBlur, RandomStroke
+from skcnn.augmentation._elastic import RandomElastic
+from skcnn.augmentation._flip_and_crop import RandomCrop, RandomFlip
 from skcnn.augmentation._intensity import (
-    RandomBlur,
     RandomBrightness,
     RandomContrast,
     RandomErasing,
     RandomNoise,
-    RandomStroke,
 )
 from skcnn.augmentation._mixing import CutMix, MixUp
 from skcnn.augmentation._policies import RandAugment, RandomChoice, TrivialAugment

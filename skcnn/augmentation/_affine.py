@@ -1,110 +1,32 @@
-"""Augmentations that are affine maps: translation, rotation, zoom, shear, all at once.
+"""Augmentations that are affine maps: translation, rotation, zoom, shear, all at once."""
 
-Each is a motion; neighbours in a list are joined into one and interpolated once
-(``_augmenter``). Flips, crops and elastic fields are in ``_geometric``.
-"""
-
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
 from sklearn.utils._param_validation import InvalidParameterError
 
-from skcnn._data.images import InputLayout
-from skcnn.augmentation._augmenter import GeometricOperation, Motion, Params
-from skcnn.augmentation._base import (
-    COMMON_CONSTRAINTS,
-    FILL_CONSTRAINTS,
-    Augmentation,
-    Range,
-    axis_numbers,
-    documented,
-)
+from skcnn._data.layouts import InputLayout
+from skcnn.augmentation._base import documented
 from skcnn.augmentation._draws import uniforms
+from skcnn.augmentation._geometric import (
+    GeometricAugmentation,
+    axis_numbers,
+    n_planes,
+    rotations,
+    shears,
+    translations,
+    zooms,
+)
+from skcnn.augmentation._operations import Params
+from skcnn.augmentation._ranges import Range
 
-GEOMETRIC_CONSTRAINTS = COMMON_CONSTRAINTS | FILL_CONSTRAINTS
 _SHARE = Range(0.0, True, -1.0, 1.0)
 _ANGLE = Range(0.0, True, -360.0, 360.0)
 _SHEAR = Range(0.0, True, -80.0, 80.0)
 _ZOOM = Range(1.0, True, 0.05, 20.0)
-_MIN_SCALE, _MAX_SCALE = 0.02, 50.0
-
-
-class GeometricAugmentation(GeometricOperation, Augmentation):
-    """Base of the augmentations that move pixels."""
-
-    _parameter_constraints: dict[str, Any] = GEOMETRIC_CONSTRAINTS
-    _whole = False
-    fill: str | None = None  # of what brings nothing in from outside
-    fill_value: float = 0.0
-
-    @abstractmethod
-    def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
-        """Return (n_samples, n_axes + 1, n_axes + 1) from output to input positions."""
-
-    def _scaled_zoom(self, name: str, shares: np.ndarray, strength: float) -> np.ndarray:
-        return np.clip(self._scaled_factor(name, shares, strength), _MIN_SCALE, _MAX_SCALE)
-
-    def _motion(self, params: Params, spatial: tuple[int, ...]) -> Motion:
-        matrices = self._matrices(params, spatial)
-        matrices[~params["applied"]] = np.eye(len(spatial) + 1)
-        return Motion(matrices, None, self.fill, float(self.fill_value), self._whole)
-
-
-def identities(n: int, spatial: tuple[int, ...]) -> np.ndarray:
-    matrices = np.zeros((n, len(spatial) + 1, len(spatial) + 1))
-    matrices[:] = np.eye(len(spatial) + 1)
-    return matrices
-
-
-def _translations(fractions: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
-    """Return matrices that move the content by fractions of the sides."""
-    matrices = identities(len(fractions), spatial)
-    matrices[:, :-1, -1] = -fractions * np.array(spatial)
-    return matrices
-
-
-def _rotations(degrees: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
-    """Return matrices that turn the content, (n_samples, n_planes) angles."""
-    n_axes = len(spatial)
-    planes = [(-2, -1)] if n_axes == 2 else [(-2, -1), (-3, -1), (-3, -2)]
-    total = identities(len(degrees), spatial)
-    for i, (row, column) in enumerate(planes):
-        if not degrees[:, i].any():
-            continue
-        angle = np.deg2rad(degrees[:, i])
-        turn = identities(len(degrees), spatial)
-        a, b = n_axes + row, n_axes + column
-        turn[:, a, a] = turn[:, b, b] = np.cos(angle)
-        # counter-clockwise for the eye, since rows are counted downwards
-        turn[:, a, b], turn[:, b, a] = np.sin(angle), -np.sin(angle)
-        total = turn if n_axes == 2 else total @ turn
-    return total
-
-
-def _n_planes(spatial: tuple[int, ...]) -> int:
-    return 1 if len(spatial) == 2 else 3
-
-
-def _zooms(factors: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
-    """Return matrices that enlarge the content about the centre."""
-    matrices = identities(len(factors), spatial)
-    for i in range(len(spatial)):
-        matrices[:, i, i] = 1 / factors
-    return matrices
-
-
-def _shears(degrees: np.ndarray, spatial: tuple[int, ...]) -> np.ndarray:
-    """Return matrices that slide rows (the upper ones to the right) and columns."""
-    total = identities(len(degrees), spatial)
-    for i, (along, across) in enumerate([(-1, -2), (-2, -1)]):
-        if not degrees[:, i].any():
-            continue
-        shear = identities(len(degrees), spatial)
-        n_axes = len(spatial)
-        shear[:, n_axes + along, n_axes + across] = np.tan(np.deg2rad(degrees[:, i]))
-        total = total @ shear
-    return total
+# Limits of draws that are scaled by a strength above one.
+_MIN_ZOOM, _MAX_ZOOM = 0.02, 50.0
+_MAX_SHEAR = 85
 
 
 @documented
@@ -117,8 +39,8 @@ class RandomTranslation(GeometricAugmentation):
         Shift as a fraction of the side, drawn for each axis; a number `r` means -r to
         r. Positive is downwards and to the right, for signals later.
     axis : "horizontal", "vertical", int, tuple of them or None, default=None
-        Which axes: the last ("horizontal"), the last but one ("vertical"), numbers of
-        spatial axes, or None for all.
+        Axes to shift along: the last ("horizontal"), the last but one ("vertical"),
+        numbers of spatial axes, or None for all.
     <parameters>
 
     Attributes
@@ -151,7 +73,7 @@ class RandomTranslation(GeometricAugmentation):
         *,
         axis: Any = None,
         p: float = 1.0,
-        fill: str = "constant",
+        padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
@@ -160,7 +82,7 @@ class RandomTranslation(GeometricAugmentation):
         self.fraction = fraction
         self.axis = axis
         self.p = p
-        self.fill = fill
+        self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
         self.channels = channels
@@ -174,7 +96,7 @@ class RandomTranslation(GeometricAugmentation):
         return {"fraction": fractions}
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
-        return _translations(params["fraction"], spatial)
+        return translations(params["fraction"], spatial)
 
 
 @documented
@@ -211,7 +133,7 @@ class RandomRotation(GeometricAugmentation):
         degrees: float | tuple[float, float] = 15,
         *,
         p: float = 1.0,
-        fill: str = "constant",
+        padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
@@ -219,18 +141,18 @@ class RandomRotation(GeometricAugmentation):
     ) -> None:
         self.degrees = degrees
         self.p = p
-        self.fill = fill
+        self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
         self.channels = channels
         self.random_state = random_state
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        shares = uniforms(keys, _n_planes(spatial))
+        shares = uniforms(keys, n_planes(spatial))
         return {"degrees": self._scaled("degrees", shares, strength)}
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
-        return _rotations(params["degrees"], spatial)
+        return rotations(params["degrees"], spatial)
 
 
 @documented
@@ -266,7 +188,7 @@ class RandomZoom(GeometricAugmentation):
         factor: float | tuple[float, float] = 0.1,
         *,
         p: float = 1.0,
-        fill: str = "constant",
+        padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
@@ -274,18 +196,18 @@ class RandomZoom(GeometricAugmentation):
     ) -> None:
         self.factor = factor
         self.p = p
-        self.fill = fill
+        self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
         self.channels = channels
         self.random_state = random_state
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        shares = uniforms(keys, 1)[:, 0]
-        return {"factor": self._scaled_zoom("factor", shares, strength)}
+        factors = self._scaled_factor("factor", uniforms(keys, 1)[:, 0], strength)
+        return {"factor": np.clip(factors, _MIN_ZOOM, _MAX_ZOOM)}
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
-        return _zooms(params["factor"], spatial)
+        return zooms(params["factor"], spatial)
 
 
 @documented
@@ -328,7 +250,7 @@ class RandomShear(GeometricAugmentation):
         *,
         axis: Any = "horizontal",
         p: float = 1.0,
-        fill: str = "constant",
+        padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
@@ -337,7 +259,7 @@ class RandomShear(GeometricAugmentation):
         self.degrees = degrees
         self.axis = axis
         self.p = p
-        self.fill = fill
+        self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
         self.channels = channels
@@ -359,10 +281,10 @@ class RandomShear(GeometricAugmentation):
         for i, axis in enumerate((n_axes - 1, n_axes - 2)):
             if axis not in axes:
                 degrees[:, i] = 0
-        return {"degrees": np.clip(degrees, -85, 85)}
+        return {"degrees": np.clip(degrees, -_MAX_SHEAR, _MAX_SHEAR)}
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
-        return _shears(params["degrees"], spatial)
+        return shears(params["degrees"], spatial)
 
 
 @documented
@@ -387,7 +309,7 @@ class RandomAffine(GeometricAugmentation):
 
     See Also
     --------
-    RandomRotation : Rotation alone; neighbours in a list are joined just as well.
+    RandomRotation : Rotation alone; neighbours in a list are joined into one map too.
 
     Notes
     -----
@@ -414,7 +336,7 @@ class RandomAffine(GeometricAugmentation):
         zoom: float | tuple[float, float] = 0.1,
         shear: float | tuple[float, float] = 0,
         p: float = 1.0,
-        fill: str = "constant",
+        padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
@@ -425,30 +347,31 @@ class RandomAffine(GeometricAugmentation):
         self.zoom = zoom
         self.shear = shear
         self.p = p
-        self.fill = fill
+        self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
         self.channels = channels
         self.random_state = random_state
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        n_planes, n_axes = _n_planes(spatial), len(spatial)
-        shares = uniforms(keys, n_planes + n_axes + 2)
-        turns, shifts, others = np.split(shares, [n_planes, n_planes + n_axes], axis=1)
+        n_turns, n_axes = n_planes(spatial), len(spatial)
+        shares = uniforms(keys, n_turns + n_axes + 2)
+        turns, shifts, others = np.split(shares, [n_turns, n_turns + n_axes], axis=1)
+        zoom = self._scaled_factor("zoom", others[:, 0], strength)
         shear = self._scaled("shear", others[:, 1], strength)
         return {
             "degrees": self._scaled("degrees", turns, strength),
             "translation": self._scaled("translation", shifts, strength),
-            "zoom": self._scaled_zoom("zoom", others[:, 0], strength),
-            "shear": np.clip(shear, -85, 85),
+            "zoom": np.clip(zoom, _MIN_ZOOM, _MAX_ZOOM),
+            "shear": np.clip(shear, -_MAX_SHEAR, _MAX_SHEAR),
         }
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
-        # from output to input, right to left: what is done last is undone first
-        total = _rotations(params["degrees"], spatial)
+        # from output to input: the last change is undone first
+        total = rotations(params["degrees"], spatial)
         if params["shear"].any():
-            shears = np.column_stack([params["shear"], np.zeros(len(params["shear"]))])
-            total = _shears(shears, spatial) @ total
+            degrees = np.column_stack([params["shear"], np.zeros(len(params["shear"]))])
+            total = shears(degrees, spatial) @ total
         linear = total[:, :-1, :-1]
         linear /= params["zoom"][:, None, None]
         shifts = params["translation"] * np.array(spatial)

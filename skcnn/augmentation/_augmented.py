@@ -1,7 +1,4 @@
-"""Augmented: originals plus copies, drawn once, for estimators that know no augmentation.
-
-The ConvNets need it not; they draw afresh for every batch.
-"""
+"""Augmented: fits any estimator on samples and augmented copies of them, drawn once."""
 
 from collections.abc import Callable
 from numbers import Integral, Real
@@ -9,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, MetaEstimatorMixin, clone
+from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils import _safe_indexing, get_tags, indexable
 from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, StrOptions
 from sklearn.utils.metadata_routing import (
@@ -21,21 +18,18 @@ from sklearn.utils.metadata_routing import (
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import (
     _check_sample_weight,
-    _num_samples,
     check_consistent_length,
     check_is_fitted,
     has_fit_parameter,
 )
 
-from skcnn._data.images import InputLayout
-from skcnn._data.samples import row_hashes
 from skcnn._data.validation import check_sample_array
-from skcnn._utils.random_state import derive_seeds, draw_seed
-from skcnn._utils.validation import check_parameters, warn_caller
-from skcnn.augmentation._augmented_array import AugmentedArray, draw_values, originals, span_of
-from skcnn.augmentation._augmenter import MixingOperation, Step
-from skcnn.augmentation._steps import check_steps, training_steps
-from skcnn.exceptions import LeakageWarning
+from skcnn._utils.validation import check_parameters
+from skcnn.augmentation._augmented_array import AugmentedArray, originals
+from skcnn.augmentation._batch_augmenter import Step
+from skcnn.augmentation._copies import draw_copies, follow_copies, make_estimator, warn_of_leakage
+from skcnn.augmentation._estimator_parameters import check_steps, training_steps
+from skcnn.augmentation._operations import MixingOperation
 
 
 def _inner_has(method: str) -> Callable[[Any], bool]:
@@ -52,27 +46,27 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
     """Fit any estimator on samples and augmented copies of them.
 
     For support vector machines, forests and others that see every sample once. A ConvNet
-    does not need it: its augmentations are drawn afresh in every epoch.
+    does not need it: it draws its augmentations again in every epoch.
 
     Parameters
     ----------
     estimator : estimator
-        What to fit, such as ``SVC()``.
+        Estimator to fit, such as ``SVC()``.
     augmentation : augmentation, callable or list of them
         Changes of the copies, such as ``[RandomRotation(15), RandomTranslation(0.1)]``.
     n_copies : int, default=5
-        Augmented copies of each sample, each with a draw of its own.
+        Number of augmented copies of each sample, each with its own draw.
     keep_original : bool, default=True
         Whether the samples themselves are in the training data too.
     strength : float, default=1.0
         Factor of all ranges of the augmentations.
     input_shape : tuple of int or None, default=None
         Shape of one sample, to read flat rows as images: ``(height, width)`` or
-        ``(height, width, channels)``. The estimator sees the rows as they came.
+        ``(height, width, channels)``. The estimator gets the rows in their own shape.
     channels : {"last", "first"}, default="last"
         Where the channel axis of `X` and `input_shape` is.
     random_state : int, RandomState instance or None, default=None
-        Seed of the draws, and of the estimator where its own `random_state` is None.
+        Seed of the draws, and of the estimator if its own `random_state` is None.
 
     Attributes
     ----------
@@ -83,21 +77,21 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
     n_features_in_ : int
         Number of values of a sample.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names of `X`, where it had any that are strings.
+        Column names of `X`, if all of them are strings.
     input_shape_ : tuple of int
         Shape of a sample with its channel axis.
 
     See Also
     --------
-    ConvNetClassifier : Draws afresh for every batch.
+    ConvNetClassifier : Draws again for every batch.
 
     Notes
     -----
-    Targets, sample weights and other arguments of `fit` with one entry a sample follow
-    the copies. Samples that are equal, with equal targets, get equal copies, so that a
+    Targets, sample weights and other arguments of `fit` with one entry a sample are
+    repeated for the copies. Equal samples with equal targets get equal copies, so that a
     weight means repetition. Copies of a sample are not independent of it: search and
-    cross-validate the `Augmented` estimator, rather than search inside it, or pass
-    `groups`, which follow the copies too.
+    cross-validate the `Augmented` estimator instead of searching inside it, or pass
+    `groups`, which are repeated too.
 
     Examples
     --------
@@ -151,14 +145,14 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples in a form that the estimator takes.
+            Samples in a form that the estimator accepts.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs) or None, default=None
             Targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights; each copy has its sample's.
+            Weights; a copy has the weight of its sample.
         **fit_params : dict
-            Passed to the estimator's `fit`. What has one entry a sample, such as groups,
-            follows the copies.
+            Passed to the estimator's `fit`. Values with one entry a sample, such as
+            `groups`, are repeated for the copies.
 
         Returns
         -------
@@ -176,42 +170,34 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         check_steps(steps, layout, given, type(self).__name__)
         if sample_weight is not None:
             fit_params["sample_weight"] = self._check_weights(sample_weight, array)
-        self._warn_of_leakage(fit_params)
+        if self.n_copies + self.keep_original > 1 and fit_params.get("groups") is None:
+            warn_of_leakage(self.estimator)
         copies = [array] if self.keep_original else []
         if self.n_copies > 0:
-            copies += self._copies(array, layout, steps, fit_params.get("sample_weight"))
+            copies += draw_copies(
+                array,
+                layout,
+                steps,
+                self.n_copies,
+                weights=fit_params.get("sample_weight"),
+                strength=self.strength,
+                random_state=self.random_state,
+            )
         many: Any = np.concatenate(copies)
         if isinstance(X, pd.DataFrame):
             many = pd.DataFrame(many, columns=X.columns)
         if _routing_enabled():
             fit_params = dict(process_routing(self, "fit", **fit_params).estimator.fit)
         index = np.tile(np.arange(len(array)), len(copies))
-        follow = {
-            name: _safe_indexing(value, index) if _has_rows(value, len(array)) else value
-            for name, value in fit_params.items()
-        }
+        fit_params = follow_copies(fit_params, index, len(array))
         check_consistent_length(array, *([] if y is None else [y]))
         targets = [] if y is None else [_safe_indexing(indexable(y)[0], index)]
-        self.estimator_ = self._make_estimator().fit(many, *targets, **follow)
+        estimator = make_estimator(self.estimator, self.random_state)
+        self.estimator_ = estimator.fit(many, *targets, **fit_params)
         return self
 
-    def _make_estimator(self) -> Any:
-        """Return a clone; where it has no seed of its own, it gets one from ours."""
-        estimator = clone(self.estimator)
-        if self.random_state is not None:
-            unset = {
-                name
-                for name, value in estimator.get_params().items()
-                if value is None and name.split("__")[-1] == "random_state"
-            }
-            seeds = derive_seeds(draw_seed(self.random_state), 1, len(unset))
-            estimator.set_params(
-                **{n: s % 2**31 for n, s in zip(sorted(unset), seeds, strict=True)}
-            )
-        return estimator
-
     def _steps(self, X: Any) -> list[Step]:
-        """Return the steps of the Pipeline before and of the parameter."""
+        """Return the steps of the Pipeline before, then those of the parameter."""
         before = X.steps if isinstance(X, AugmentedArray) else ()
         steps = [*before, *training_steps(self.augmentation, type(self).__name__)]
         for step in steps:
@@ -228,59 +214,14 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
             )
         return steps
 
-    def _warn_of_leakage(self, fit_params: dict[str, Any]) -> None:
-        """Warn where the estimator splits its samples without knowing which are copies."""
-        if self.n_copies + self.keep_original < 2 or fit_params.get("groups") is not None:
-            return
-        splitting = sorted(
-            name
-            for name, value in self.estimator.get_params().items()
-            if name.split("__")[-1] == "cv"
-            or (name.split("__")[-1] == "early_stopping" and value is True)
-        )
-        if splitting:
-            warn_caller(
-                f"{type(self.estimator).__name__} splits its samples ({', '.join(splitting)}), "
-                "and copies of a sample may be on both sides: its own scores are too good. "
-                "Put Augmented inside the search, or pass groups with a number for each "
-                "sample to a splitter that keeps groups together.",
-                LeakageWarning,
-            )
-
     def _check_weights(self, sample_weight: Any, array: np.ndarray) -> np.ndarray:
         if not _routing_enabled() and not has_fit_parameter(self.estimator, "sample_weight"):
             raise TypeError(
-                f"sample_weight was given, but {type(self.estimator).__name__}.fit takes none."
+                f"sample_weight was given, but {type(self.estimator).__name__}.fit does not "
+                "accept it."
             )
         weights: np.ndarray = _check_sample_weight(sample_weight, array)
         return weights
-
-    def _copies(
-        self,
-        array: np.ndarray,
-        layout: InputLayout,
-        steps: list[Step],
-        weights: np.ndarray | None,
-    ) -> list[np.ndarray]:
-        """Return arrays like `array`, every sample with draws that follow from its values."""
-        rows = np.ascontiguousarray(array.reshape(len(array), -1).astype(np.float64))
-        counted = array if weights is None or not weights.any() else array[weights != 0]
-        seed = draw_seed(self.random_state)
-        return [
-            draw_values(
-                array,
-                layout,
-                steps,
-                seed,
-                span=span_of(counted),
-                rows=row_hashes(rows + 0.0),  # minus zero is zero
-                epoch=copy,
-                strength=self.strength,
-            )
-            for copy in range(self.n_copies)
-        ]
-
-    # What the fitted estimator can do
 
     @property
     def classes_(self) -> np.ndarray:
@@ -301,7 +242,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         ndarray
             As from the estimator's `predict`.
         """
-        return self._ask("predict", X)
+        return self._call("predict", X)
 
     @available_if(_inner_has("predict_proba"))
     def predict_proba(self, X: Any) -> Any:
@@ -317,7 +258,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes)
             As from the estimator's `predict_proba`.
         """
-        return self._ask("predict_proba", X)
+        return self._call("predict_proba", X)
 
     @available_if(_inner_has("predict_log_proba"))
     def predict_log_proba(self, X: Any) -> Any:
@@ -333,7 +274,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         ndarray of shape (n_samples, n_classes)
             As from the estimator's `predict_log_proba`.
         """
-        return self._ask("predict_log_proba", X)
+        return self._call("predict_log_proba", X)
 
     @available_if(_inner_has("decision_function"))
     def decision_function(self, X: Any) -> Any:
@@ -349,7 +290,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         ndarray
             As from the estimator's `decision_function`.
         """
-        return self._ask("decision_function", X)
+        return self._call("decision_function", X)
 
     @available_if(_inner_has("score"))
     def score(self, X: Any, y: Any = None, **params: Any) -> float:
@@ -374,7 +315,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         check_is_fitted(self)
         return float(self.estimator_.score(originals(X), y, **params))
 
-    def _ask(self, method: str, X: Any) -> Any:
+    def _call(self, method: str, X: Any) -> Any:
         check_is_fitted(self)
         X = originals(X)
         check_sample_array(self, X, reset=False)
@@ -405,13 +346,3 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         tags.array_api_support = False
         tags.transformer_tags = None
         return tags
-
-
-def _has_rows(value: Any, n_samples: int) -> bool:
-    """Return whether a fit parameter has one entry a sample."""
-    return _is_array_like(value) and _num_samples(value) == n_samples
-
-
-def _is_array_like(value: Any) -> bool:
-    """Return whether `value` is a list or an array of at least one axis."""
-    return isinstance(value, list | tuple) or len(getattr(value, "shape", ())) > 0

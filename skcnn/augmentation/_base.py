@@ -1,13 +1,8 @@
-"""What all augmentations share: scikit-learn's interface, ranges of draws, their text.
+"""Augmentation: the base class with scikit-learn's interface, and the shared documentation."""
 
-The operations themselves are in ``_geometric``, ``_intensity``, ``_policies`` and
-``_mixing``.
-"""
-
-from math import isfinite
 from numbers import Real
 from textwrap import indent
-from typing import Any, ClassVar, NamedTuple, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
@@ -15,53 +10,49 @@ from sklearn.utils._param_validation import Interval, InvalidParameterError, Str
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skcnn._data.images import InputLayout
+from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.validation import check_parameters
-from skcnn.augmentation._augmented_array import (
-    AugmentedArray,
-    check_axes,
-    originals,
-    span_of,
-    values_as,
-)
-from skcnn.augmentation._augmenter import Operation, Params, Step, take_params
+from skcnn.augmentation._array_values import span_of, values_as
+from skcnn.augmentation._augmented_array import AugmentedArray, originals
+from skcnn.augmentation._batch_augmenter import Step, check_axes
 from skcnn.augmentation._draws import row_keys
-from skcnn.augmentation._image_ops import FILLS
-from skcnn.exceptions import InputShapeError
+from skcnn.augmentation._operations import Operation, Params, take_params
+from skcnn.augmentation._ranges import Range
 
 T = TypeVar("T", bound=type)
 
 COMMON_PARAMETERS = """
 p : float, default=<p>
     Probability of each sample to be changed, in [0, 1].
-<fill>
+<padding>
 input_shape : tuple of int or None, default=None
     Shape of one sample, to read flat rows as images: ``(height, width)`` or ``(height,
-    width, channels)``. Not needed before a ConvNet, whose `input_shape` counts.
+    width, channels)``. Before a ConvNet it is not needed: the ConvNet's is used.
 channels : {"last", "first"}, default="last"
-    Where the channel axis of `X` and `input_shape` is. Before a ConvNet its own counts.
+    Where the channel axis of `X` and `input_shape` is. Before a ConvNet the ConvNet's is
+    used.
 random_state : int, RandomState instance or None, default=None
     Seed of the draws. None takes the ConvNet's, or one from the operating system.
 """.strip("\n")
 
-FILL_PARAMETERS = """
-fill : {"constant", "edge", "mirror"}, default="constant"
-    What comes in from outside: `fill_value`, the nearest value, or the mirror image
-    (the edge itself not repeated).
+PADDING_PARAMETERS = """
+padding_mode : {"zeros", "constant", "mirror", "edge"}, default="zeros"
+    What comes in from outside: zeros, `fill_value`, the reflection about the border
+    value, or the border value itself.
 fill_value : float, default=0.0
-    The constant, in the units of the data.
+    The constant of ``padding_mode="constant"``, in the units of the data.
 """.strip("\n")
 
 ATTRIBUTES = """
 n_features_in_ : int
     Number of values of a sample.
 feature_names_in_ : ndarray of shape (n_features_in_,)
-    Column names of `X`, where it had any that are strings.
+    Column names of `X`, if all of them are strings.
 input_shape_ : tuple of int
     Shape of a sample with its channel axis; flat rows are read as signals unless
-    `input_shape` says otherwise.
+    `input_shape` is set.
 """.strip("\n")
 
 COMMON_CONSTRAINTS: dict[str, list[Any]] = {
@@ -70,83 +61,19 @@ COMMON_CONSTRAINTS: dict[str, list[Any]] = {
     "channels": [StrOptions({"last", "first"})],
     "random_state": ["random_state"],
 }
-FILL_CONSTRAINTS: dict[str, list[Any]] = {
-    "fill": [StrOptions(set(FILLS))],
-    "fill_value": [Interval(Real, None, None, closed="neither")],
-}
 
 
 def documented(cls: T) -> T:
-    """Put the text that all augmentations share into a class's docstring."""
+    """Add the documentation that all augmentations share to a class's docstring."""
     if cls.__doc__:
         p = cls.__init__.__kwdefaults__["p"]  # type: ignore[misc]
-        fills = "fill" in cls.__init__.__kwdefaults__  # type: ignore[misc]
+        pads = "padding_mode" in cls.__init__.__kwdefaults__  # type: ignore[misc]
         shared = COMMON_PARAMETERS.replace("<p>", str(p))
-        shared = shared.replace("<fill>\n", FILL_PARAMETERS + "\n" if fills else "")
+        shared = shared.replace("<padding>\n", PADDING_PARAMETERS + "\n" if pads else "")
         cls.__doc__ = cls.__doc__.replace("    <parameters>", indent(shared, "    ")).replace(
             "    <attributes>", indent(ATTRIBUTES, "    ")
         )
     return cls
-
-
-class Range(NamedTuple):
-    """How a parameter's value, a number or (low, high), becomes a range of draws.
-
-    Attributes
-    ----------
-    neutral : float or None
-        What changes nothing; None where a number means exactly that number.
-    around : bool
-        Whether a number `r` means ``neutral - r`` to ``neutral + r``; else from
-        `neutral` to `r`.
-    low, high : float
-        Limits of legal values.
-    optional : bool
-        Whether the parameter may be None.
-    """
-
-    neutral: float | None
-    around: bool
-    low: float
-    high: float
-    optional: bool = False
-
-    def limits(self, value: Any) -> tuple[float, float] | None:
-        """Return low and high of the draws, None where `value` is not legal."""
-        if isinstance(value, tuple | list | np.ndarray) and np.ndim(value) == 1:
-            numbers = list(value)
-        elif self.neutral is None or not _is_number(value):
-            numbers = [value, value]
-        elif self.around:
-            if value < 0:
-                return None
-            numbers = [self.neutral - value, self.neutral + value]
-        else:
-            numbers = [self.neutral, value]
-        if len(numbers) != 2 or not all(map(_is_number, numbers)):
-            return None
-        low, high = map(float, numbers)
-        return (low, high) if self.low <= low <= high <= self.high else None
-
-    def wanted(self) -> str:
-        """Return what the parameter must be, in words."""
-        number = "a number"
-        if self.neutral is not None and self.around:
-            most = min(self.neutral - self.low, self.high - self.neutral)
-            middle = "" if self.neutral == 0 else f"{self.neutral:g} "
-            ends = f"{middle}- r to {middle}+ r" if middle else "-r to r"
-            number = f"a number r between 0 and {most:g}, meaning {ends},"
-        elif self.neutral is not None:
-            number = f"a number of at least {self.neutral:g}, meaning {self.neutral:g} to it,"
-        none = " or None" if self.optional else ""
-        return (
-            f"{number} or a range (low, high) with low <= high, between {self.low:g} and "
-            f"{self.high:g}{none}"
-        )
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
 
 
 class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
@@ -159,7 +86,6 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
 
     _parameter_constraints: dict[str, Any] = COMMON_CONSTRAINTS
     _ranges: ClassVar[dict[str, Range]] = {}
-    _all_axes: ClassVar[bool] = False  # where axis=None is legal
     # scikit-learn's HTML repr shows a parameter's documentation only beside a link
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
@@ -193,40 +119,40 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Images, signals or volumes; or what another augmentation returned.
+            Images, signals or volumes, or the result of another augmentation.
         y : None, default=None
             Ignored.
 
         Returns
         -------
         AugmentedArray of the shape and dtype of X
-            A ConvNet draws from it afresh for every batch of every epoch; for anything
-            else its values are one draw.
+            A ConvNet draws again for every batch of every epoch; other estimators get
+            one draw.
         """
         self._check_parameters()
         original = originals(X)
         array, layout = self._read_training(original)
-        told = layout if self._knows_layout(array.ndim) else None
+        given = layout if self._layout_is_given(array.ndim) else None
         if not isinstance(X, AugmentedArray):
             is_frame = hasattr(original, "dtypes") and hasattr(original, "iloc")
             X = AugmentedArray.of(original if is_frame else array)
-        augmented: AugmentedArray = X.then(self._step(), told)
+        augmented: AugmentedArray = X.then(self._step(), given)
         if augmented.layout is not None:
             check_axes(augmented.steps, augmented.layout)
         return augmented
 
-    def _knows_layout(self, ndim: int) -> bool:
-        """Return whether the user told what the axes of a sample are."""
+    def _layout_is_given(self, ndim: int) -> bool:
+        """Return whether `input_shape` or `channels` says what the axes of a sample are."""
         return self.input_shape is not None or (self.channels == "first" and ndim > 2)
 
     def _read_training(self, X: Any) -> tuple[np.ndarray, InputLayout]:
-        """Check samples at fit; an untold layout is the business of what comes after."""
+        """Check samples at fit; a layout that is not given is left to the next step."""
         return check_sample_array(
-            self, X, self.input_shape, self.channels, reset=True, doubt=self._knows_layout(3)
+            self, X, self.input_shape, self.channels, reset=True, doubt=self._layout_is_given(3)
         )
 
     def transform(self, X: Any) -> Any:
-        """Return `X` as it is: predictions are never augmented.
+        """Return `X` unchanged: new samples are never augmented.
 
         Parameters
         ----------
@@ -236,7 +162,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         Returns
         -------
         array-like
-            `X`; a list as an array.
+            `X` itself, or an array if `X` is a list.
         """
         check_is_fitted(self)
         array, _ = check_sample_array(self, originals(X), reset=False)
@@ -259,20 +185,21 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         return self
 
     def draw(self, X: Any, random_state: Any = None) -> Params:
-        """Return parameters for every sample, to be applied by `apply`.
+        """Draw parameters for every sample, for use by `apply`.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples; only their number and shape count.
+            Samples, of which only the number and the shape are used.
         random_state : int, RandomState instance or None, default=None
             Seed of this draw; None takes the augmentation's own.
 
         Returns
         -------
         dict of str to ndarray
-            One row a sample, in the units of the constructor; "applied" says which
-            samples are changed (of `RandomFlip` all: "flip" has the axes).
+            One row a sample, in the units of the constructor. "applied" says which
+            samples are changed; for `RandomFlip` it is all of them, and "flip" has the
+            axes.
         """
         array, layout = self._read(X)
         if random_state is None:
@@ -281,14 +208,14 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         return self._draw_all(keys, layout.spatial, 1.0)
 
     def apply(self, X: Any, params: Params) -> np.ndarray:
-        """Return the samples changed as `params` say.
+        """Return the samples changed by the parameters of a draw.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
             Samples.
         params : dict
-            What `draw` returned for as many samples of that shape.
+            Result of `draw` for as many samples of the same shape.
 
         Returns
         -------
@@ -299,7 +226,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         drawn = self._draw_all(row_keys(0, np.arange(1)), layout.spatial, 1.0)
         if not isinstance(params, dict) or params.keys() != drawn.keys():
             raise ValueError(
-                f"params must be what {type(self).__name__}.draw returned, a dict of "
+                f"params must be the result of {type(self).__name__}.draw, a dict of "
                 f"{', '.join(drawn)}. Got {params!r}."
             )
         if len(params["applied"]) != len(array):
@@ -330,18 +257,9 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
 
     def _check_parameters(self) -> None:
         check_parameters(self)
-        params = self.get_params(deep=False)
-        if "axis" in params and not (self._all_axes and params["axis"] is None):
-            read_axis(params["axis"], type(self).__name__)
         for name, allowed in self._ranges.items():
             if not (allowed.optional and getattr(self, name) is None):
                 self._limits(name)
-
-    def _check_axes(self, layout: InputLayout, owner: str | None = None) -> None:
-        super()._check_axes(layout, owner)
-        axis = getattr(self, "axis", None)
-        if axis is not None:
-            axis_numbers(axis, len(layout.spatial), type(self).__name__)
 
     def _limits(self, name: str) -> tuple[float, float]:
         """Return the range of draws of a parameter."""
@@ -350,19 +268,19 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         if limits is None:
             raise InvalidParameterError(
                 f"The {name!r} parameter of {type(self).__name__} must be "
-                f"{self._ranges[name].wanted()}. Got {value!r} instead."
+                f"{self._ranges[name].description()}. Got {value!r} instead."
             )
         return limits
 
     def _scaled(self, name: str, shares: np.ndarray, strength: float) -> np.ndarray:
-        """Return draws of a parameter for uniform numbers, its distance from neutral scaled.
+        """Return draws of a parameter, their distance from its neutral value scaled.
 
         Parameters
         ----------
         name : str
-            Of a parameter with a range.
+            Name of a parameter with a range.
         shares : ndarray
-            Numbers in [0, 1).
+            Uniform numbers in [0, 1).
         strength : float
             Factor of the distance.
         """
@@ -371,7 +289,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         return neutral + (low + (high - low) * shares - neutral) * strength
 
     def _scaled_factor(self, name: str, shares: np.ndarray, strength: float) -> np.ndarray:
-        """Return draws of a factor, whose logarithm is scaled: they stay positive."""
+        """Return draws of a factor with scaled logarithms, so that they stay positive."""
         low, high = self._limits(name)
         factors: np.ndarray = (low + (high - low) * shares) ** strength
         return factors
@@ -384,53 +302,14 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         return tags
 
 
-def read_axis(axis: Any, name: str) -> list[int]:
-    """Return the numbers that "horizontal", "vertical", numbers or a tuple of them mean.
-
-    Raises
-    ------
-    InvalidParameterError
-        For anything else.
-    """
-    names = {"horizontal": -1, "vertical": -2}
-    axes = axis if isinstance(axis, tuple | list) else (axis,)
-    numbers = [names.get(one, one) if isinstance(one, str) else one for one in axes]
-    legal = (isinstance(n, int | np.integer) and not isinstance(n, bool) for n in numbers)
-    if not numbers or not all(legal):
-        raise InvalidParameterError(
-            f"The 'axis' parameter of {name} must be 'horizontal', 'vertical', the number "
-            f"of a spatial axis, or a tuple of them. Got {axis!r} instead."
-        )
-    return [int(number) for number in numbers]
-
-
-def axis_numbers(axis: Any, n_axes: int, name: str) -> list[int]:
-    """Return the numbers of the spatial axes that `axis` means, from zero.
-
-    Raises
-    ------
-    InputShapeError
-        If the samples have no such axis.
-    """
-    numbers = []
-    for number in read_axis(axis, name):
-        if not -n_axes <= number < n_axes:
-            raise InputShapeError(
-                f"{name}(axis={axis!r}) needs an axis that samples with {n_axes} spatial "
-                f"{'axis' if n_axes == 1 else 'axes'} do not have."
-            )
-        numbers.append(number % n_axes)
-    return sorted(set(numbers))
-
-
 def expected_failed_checks(estimator: Any) -> dict[str, str]:
-    """Return the checks of scikit-learn that an augmentation fails by its nature.
+    """Return the checks of scikit-learn that an augmentation is expected to fail.
 
     To be passed to ``sklearn.utils.estimator_checks.check_estimator`` as
-    `expected_failed_checks`. Only the checks that ``fit_transform(X)`` equals
-    ``transform(X)`` are declared, which scikit-learn's glossary (under
-    "fit_transform") lets differ for transformers that act on training data only.
-    Augmentations of strength zero pass them too.
+    `expected_failed_checks`. These are the checks that ``fit_transform(X)`` equals
+    ``transform(X)``; scikit-learn's glossary (under "fit_transform") lets the two differ
+    for transformers that act on training data only. Augmentations of strength zero pass
+    all checks.
 
     Parameters
     ----------
@@ -440,7 +319,7 @@ def expected_failed_checks(estimator: Any) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Names of checks and why they fail; empty for what is no augmentation.
+        Names of checks and why they fail; empty for other estimators.
 
     Examples
     --------

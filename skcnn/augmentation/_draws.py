@@ -1,7 +1,7 @@
 """Random numbers that depend on a row's key and nothing else.
 
-Knows no augmentation. A counter is hashed instead of a generator advanced: a row's
-numbers are the same in any batch, order, process and on any device.
+Counters are hashed instead of advancing a generator, so that a row's numbers are the same in
+any batch, order and process and on any device.
 """
 
 from functools import lru_cache
@@ -16,13 +16,13 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
 _N_QUANTILES = 2**16
-_CHUNK_VALUES = 2**16  # in the processor's second-level cache
-# The 32-bit multipliers below as signed numbers, which is how torch multiplies.
+_CHUNK_VALUES = 2**16  # fits in the second-level cache
+# 32-bit multipliers as signed numbers, which torch multiplies.
 _MIX_32 = (0x7FEB352D, 0x846CA68B - 2**32)
 
 
 def _scramble(words: np.ndarray) -> np.ndarray:
-    """Return the finalising hash of splitmix64 of uint64 words."""
+    """Return splitmix64's finalising hash of uint64 words."""
     words = words + _GOLDEN
     words = (words ^ (words >> _SHIFTS[0])) * _MIX[0]
     words = (words ^ (words >> _SHIFTS[1])) * _MIX[1]
@@ -30,7 +30,7 @@ def _scramble(words: np.ndarray) -> np.ndarray:
 
 
 def row_keys(seed: int, rows: np.ndarray, *purpose: int) -> np.ndarray:
-    """Return a key for each row, other ones for every seed and purpose.
+    """Return a key for each row, different for every seed and purpose.
 
     Parameters
     ----------
@@ -39,13 +39,13 @@ def row_keys(seed: int, rows: np.ndarray, *purpose: int) -> np.ndarray:
     rows : ndarray of shape (n_rows,)
         Numbers of the rows, any integers.
     *purpose : int
-        Epoch, step, ...: keys differ wherever one of them does.
+        Epoch, step and so on; keys differ if any of them does.
 
     Returns
     -------
     ndarray of shape (n_rows,), dtype uint64
     """
-    # SeedSequence alone takes no note of how many words there are, nor of zeros at the end
+    # SeedSequence pads short entropy with zeros, so the length and a closing 1 are included
     entropy = [len(purpose), seed >> 32, seed & 0xFFFFFFFF, *purpose, 1]
     salt = np.random.SeedSequence(entropy).generate_state(1, np.uint64)
     return _scramble(_scramble(rows.astype(np.uint64)) ^ salt)
@@ -81,17 +81,17 @@ def permutation(keys: np.ndarray) -> np.ndarray:
 def noise_field(keys: np.ndarray, shape: tuple[int, ...], device: torch.device) -> Tensor:
     """Return standard normal noise for each key, (n_rows, *shape) float32.
 
-    Hashed counters select from a table of 65,536 quantiles: the same bits everywhere, in
-    about the time of ``torch.randn``.
+    Hashed counters select from a table of 65,536 quantiles, which gives the same bits on
+    every device.
 
     Parameters
     ----------
     keys : ndarray of shape (n_rows,), dtype uint64
-        Of the rows.
+        Keys of the rows.
     shape : tuple of int
-        Of one row's noise.
+        Shape of one row's noise.
     device : torch.device
-        Where the noise is wanted.
+        Device of the result.
     """
     n_values = prod(shape)
     counters = _hash_32(torch.arange((n_values + 1) // 2, dtype=torch.int32, device=device))

@@ -1,8 +1,8 @@
 """Operations on batches of images, one set of parameters for each sample.
 
 Pure functions of float32 or float64 tensors (n_samples, n_channels, *spatial) with one to
-three spatial axes; they draw nothing and know no augmentation. Every sample's result is the
-same bits in any batch: sums run in a fixed order, and products are elementwise.
+three spatial axes. Results are batch-independent, bit for bit: sums run in a fixed order,
+and products are elementwise.
 """
 
 from functools import lru_cache
@@ -13,16 +13,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
-FILLS = {"constant": "zeros", "edge": "border", "mirror": "reflection"}
-# A float32 position is exact to 1e-4 of a step up to here.
-MOST_PRECISE_SIDE = 2048
-_CHUNK_VALUES = 2**20  # sampled at a time; much smaller chunks are slower
+# The words of ``skcnn.layers`` and torch's for them; a constant is added to the zeros.
+PADDING_MODES = {"zeros": "zeros", "constant": "zeros", "mirror": "reflection", "edge": "border"}
+MOST_PRECISE_SIDE = 2048  # up to here a float32 position is exact to 1e-4 of a pixel
+_CHUNK_VALUES = 2**20  # values sampled at a time; much smaller chunks are slower
 
 
 def warp(
     images: Tensor,
     matrices: np.ndarray,
-    fill: str,
+    padding_mode: str,
     fill_value: float = 0.0,
     displacement: Tensor | None = None,
     nearest: bool = False,
@@ -38,11 +38,11 @@ def warp(
         One to three spatial axes.
     matrices : ndarray of shape (n_samples, n_axes + 1, n_axes + 1), dtype float64
         ``[[A, t], [0, 1]]`` in pixels, axes in the order of `spatial`.
-    fill : {"constant", "edge", "mirror"}
-        What lies outside: `fill_value`, the nearest value, or the mirror image without
-        the edge repeated.
+    padding_mode : {"zeros", "constant", "mirror", "edge"}
+        What lies outside: zeros, `fill_value`, the reflection about the border value, or
+        the border value itself.
     fill_value : float, default=0.0
-        The constant.
+        The constant of ``padding_mode="constant"``.
     displacement : Tensor of shape (n_samples, n_axes, *spatial) or None, default=None
         Pixels added to the output position before the matrix.
     nearest : bool, default=False
@@ -56,13 +56,13 @@ def warp(
     narrow = images.dtype == torch.float32 and images.device.type != "mps"
     if narrow and max(images.shape[2:]) > MOST_PRECISE_SIDE:
         displacement = None if displacement is None else displacement.double()
-        wide = warp(images.double(), matrices, fill, fill_value, displacement, nearest)
+        wide = warp(images.double(), matrices, padding_mode, fill_value, displacement, nearest)
         return wide.float()
     if images.dim() == 3:  # a signal is an image of height one
         return warp(
             images[:, :, None],
             _lifted(matrices),
-            fill,
+            padding_mode,
             fill_value,
             None if displacement is None else _with_zero_axis(displacement),
             nearest,
@@ -71,11 +71,11 @@ def warp(
     base, to_unit = _centred_positions(spatial, images.dtype, images.device)
     rows = torch.from_numpy(matrices[:, :-1] * to_unit[:, None]).to(images.dtype)
     rows = rows.to(images.device, non_blocking=True)
-    shift = fill_value if fill == "constant" else 0.0
+    shift = fill_value if padding_mode == "constant" else 0.0
     values = images if nearest else images - shift if shift else images
     sampling: dict[str, Any] = {
         "mode": "nearest" if nearest else "bilinear",
-        "padding_mode": FILLS[fill],
+        "padding_mode": PADDING_MODES[padding_mode],
         "align_corners": True,
     }
     parts = []
@@ -85,7 +85,7 @@ def warp(
         moved = None if displacement is None else displacement[part]
         grid = _grid(rows[part], base, moved)
         sampled = F.grid_sample(values[part], grid, **sampling)
-        if shift and nearest:  # no rounding: what came in from outside is found by a mask
+        if shift and nearest:  # without rounding: a mask finds what came in from outside
             ones = torch.ones_like(values[part][:, :1])
             sampled = torch.where(F.grid_sample(ones, grid, **sampling) == 0, shift, sampled)
         elif shift:
@@ -104,7 +104,7 @@ def _grid(rows: Tensor, base: tuple[Tensor, ...], displacement: Tensor | None) -
         lines = [line + displacement[:, i] for i, line in enumerate(lines)]
     for target in range(n_axes):
         factors = rows[:, target].reshape(len(rows), n_axes + 1, *(1,) * n_axes)
-        # the small sums first, so that only the last one has the size of the grid
+        # small sums first, so that only the last one has the size of the grid
         total = lines[0] * factors[:, 0] + factors[:, -1]
         for i in range(1, n_axes - 1):
             total = total + lines[i] * factors[:, i]
@@ -121,13 +121,13 @@ def _along(line: Tensor, axis: int, n_axes: int) -> Tensor:
 def _centred_positions(
     spatial: tuple[int, ...], dtype: torch.dtype, device: torch.device
 ) -> tuple[tuple[Tensor, ...], np.ndarray]:
-    """Return each axis' positions about its centre and the factor from pixels to [-1, 1]."""
+    """Return each axis's positions about its centre and the factor from pixels to [-1, 1]."""
     centres = [(side - 1) / 2 for side in spatial]
     lines = tuple(
         torch.arange(side, dtype=dtype, device=device) - centre
         for side, centre in zip(spatial, centres, strict=True)
     )
-    # an axis of length one has no direction to move in
+    # values along an axis of length one do not move
     return lines, np.array([1 / c if c else 0.0 for c in centres])
 
 
@@ -164,7 +164,7 @@ def spread_control_points(points: Tensor, spatial: tuple[int, ...]) -> Tensor:
         shape = [1] * fields.dim()
         shape[axis] = side
         weights = _spline_weights(side, fields.shape[axis], fields.dtype, fields.device)
-        # a sum of products in a fixed order, where the rounding of matmul is the batch's
+        # products summed in a fixed order: the rounding of matmul depends on the batch
         total = fields.narrow(axis, 0, 1) * weights[0].view(shape)
         for k in range(1, len(weights)):
             total += fields.narrow(axis, k, 1) * weights[k].view(shape)
@@ -174,7 +174,7 @@ def spread_control_points(points: Tensor, spatial: tuple[int, ...]) -> Tensor:
 
 @lru_cache(maxsize=64)
 def _spline_weights(side: int, n_points: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return how much each control point weighs at each position, (n_points, side)."""
+    """Return the weight of each control point at each position, (n_points, side)."""
     # positions run between the points 1 and n_points - 2
     where = 1 + (n_points - 3) * (np.arange(side) / max(side - 1, 1))
     distance = np.abs(where - np.arange(n_points)[:, None])
@@ -186,7 +186,8 @@ def _spline_weights(side: int, n_points: int, dtype: torch.dtype, device: torch.
 def sample_sums(values: Tensor) -> Tensor:
     """Return the sum of each sample's values, (n_samples,), in a fixed order.
 
-    Pairs, pairs of pairs and so on: the rounding of ``sum`` changes with the batch.
+    Pairs are added, then pairs of pairs and so on: the rounding of ``sum`` depends on the
+    batch.
     """
     flat = values.flatten(1)
     while flat.shape[1] > 1:
@@ -205,18 +206,18 @@ def per_sample(values: np.ndarray, images: Tensor) -> Tensor:
 
 
 def blur(images: Tensor, sigmas: np.ndarray, radius: int) -> Tensor:
-    """Return images convolved with a Gaussian, edges repeated outwards.
+    """Return images convolved with a Gaussian; outside is the border value.
 
-    Shifted sums, 40 times as fast as ``conv2d`` with a kernel a sample.
+    Sums of shifted images, which are faster than ``conv2d`` with a kernel a sample.
 
     Parameters
     ----------
     images : Tensor of shape (n_samples, n_channels, *spatial)
-        What to blur.
+        Images to blur.
     sigmas : ndarray of shape (n_samples,)
         Standard deviations in pixels; zero changes nothing.
     radius : int
-        Where the Gaussian is cut off, in pixels.
+        Distance at which the Gaussian is cut off, in pixels.
     """
     offsets = np.arange(radius + 1)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -240,18 +241,18 @@ def blur(images: Tensor, sigmas: np.ndarray, radius: int) -> Tensor:
 def dilate(images: Tensor, amounts: np.ndarray, n_passes: int) -> Tensor:
     """Return images whose bright parts have grown, or shrunk, by some pixels.
 
-    A pass takes the largest of a position and its direct neighbours; every second one
-    also takes the diagonal ones, so that the growth is nearly round. A fraction of a
-    pixel blends a pass with what was before it.
+    A pass takes the maximum over a position and its direct neighbours; every second pass
+    includes the diagonal ones, so that the growth is nearly round. A fraction of a pixel
+    blends the images before and after a pass.
 
     Parameters
     ----------
     images : Tensor of shape (n_samples, n_channels, *spatial)
-        What to dilate; a negative amount erodes.
+        Images to dilate.
     amounts : ndarray of shape (n_samples,)
-        Pixels.
+        Growth in pixels; a negative amount erodes.
     n_passes : int
-        At least the largest amount.
+        Number of passes, at least the largest amount.
     """
     sign = per_sample(np.where(amounts < 0, -1.0, 1.0), images)
     grown = images * sign
@@ -281,7 +282,7 @@ def inside_boxes(lows: np.ndarray, highs: np.ndarray, images: Tensor) -> Tensor:
     lows, highs : ndarray of shape (n_samples, n_axes)
         First position inside and first outside, on each axis.
     images : Tensor of shape (n_samples, n_channels, *spatial)
-        For shape and device.
+        Images that give shape and device.
     """
     n_axes = images.dim() - 2
     inside = torch.ones((), dtype=torch.bool, device=images.device)

@@ -1,9 +1,5 @@
-"""Augmentations that change values: brightness, contrast, noise, blur, erasing, strokes.
+"""Augmentations that change values in place: brightness, contrast, noise, erased boxes."""
 
-Nothing is moved here; that is ``_geometric``.
-"""
-
-from math import ceil
 from numbers import Real
 from typing import Any
 
@@ -12,19 +8,18 @@ import torch
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
-from skcnn.augmentation._augmenter import Params
-from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, Range, documented
+from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, documented
 from skcnn.augmentation._draws import noise_field, subkeys, uniforms
-from skcnn.augmentation._image_ops import blur, dilate, inside_boxes, per_sample, sample_sums
+from skcnn.augmentation._image_ops import inside_boxes, per_sample, sample_sums
+from skcnn.augmentation._operations import Params
+from skcnn.augmentation._ranges import Range
 
 _FACTOR = Range(1.0, True, 0.0, 1000.0)
-_MOST_PIXELS = 100.0
-_TRUNCATE = 3  # standard deviations of a Gaussian kernel on each side
 
 
 @documented
 class RandomBrightness(Augmentation):
-    """Multiply all values of a sample by a random factor; for signals this is gain.
+    """Multiply all values of a sample by a random factor; for signals this is the gain.
 
     Parameters
     ----------
@@ -146,7 +141,7 @@ class RandomNoise(Augmentation):
         (largest minus smallest); a number `r` means 0 to r.
     snr_db : float, (low, high) or None, default=None
         Signal-to-noise ratio in decibels instead, relative to the mean square of the
-        sample, as usual for sound; a number means exactly that.
+        sample, as usual for sound; a number means exactly that ratio.
     <parameters>
 
     Attributes
@@ -192,7 +187,7 @@ class RandomNoise(Augmentation):
         if self.snr_db is None:
             return {"std": self._scaled("std", shares, strength), "noise_key": noise_keys}
         low, high = self._limits("snr_db")
-        with np.errstate(divide="ignore"):  # no strength, no noise: an infinite ratio
+        with np.errstate(divide="ignore"):  # strength zero: an infinite ratio, no noise
             snr_db = low + (high - low) * shares - 20 * np.log10(strength)
         return {"snr_db": snr_db, "noise_key": noise_keys}
 
@@ -209,74 +204,19 @@ class RandomNoise(Augmentation):
 
 
 @documented
-class RandomBlur(Augmentation):
-    """Blur by a Gaussian of random width.
-
-    Parameters
-    ----------
-    sigma : float or (low, high), default=1.0
-        Standard deviation in pixels (samples of a signal); a number `r` means 0 to r.
-    <parameters>
-
-    Attributes
-    ----------
-    <attributes>
-
-    Notes
-    -----
-    The Gaussian is cut off at three standard deviations of the widest; beyond the edge
-    the nearest value goes on.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skcnn.augmentation import RandomBlur
-    >>> X = np.array([[0.0, 0.0, 1.0, 0.0, 0.0]])
-    >>> RandomBlur((0.5, 0.5)).fit_transform(X).to_numpy().round(3)
-    array([[0.   , 0.106, 0.787, 0.106, 0.   ]])
-    """
-
-    _ranges = {"sigma": Range(0.0, False, 0.0, _MOST_PIXELS)}
-
-    def __init__(
-        self,
-        sigma: float | tuple[float, float] = 1.0,
-        *,
-        p: float = 1.0,
-        input_shape: tuple[int, ...] | None = None,
-        channels: str = "last",
-        random_state: Any = None,
-    ) -> None:
-        self.sigma = sigma
-        self.p = p
-        self.input_shape = input_shape
-        self.channels = channels
-        self.random_state = random_state
-
-    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        sigmas = self._scaled("sigma", uniforms(keys, 1)[:, 0], strength)
-        widest = min(self._limits("sigma")[1] * strength, _MOST_PIXELS)
-        radius = np.full(len(keys), ceil(_TRUNCATE * widest))
-        return {"sigma": np.minimum(sigmas, _MOST_PIXELS), "radius": radius}
-
-    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
-        return blur(images, params["sigma"], int(params["radius"].max()))
-
-
-@documented
 class RandomErasing(Augmentation):
     """Fill a random box of the sample, all channels (cutout).
 
     Parameters
     ----------
     area : float or (low, high), default=(0.02, 0.2)
-        Share of the sample that is erased; a number `r` means 0 to r.
+        Fraction of the sample that is erased; a number `r` means 0 to r.
     aspect : float or (low, high), default=(0.5, 2.0)
-        Height of the box over its width, relative to the picture's own; a number `r`
-        means 1 to r. Drawn on a logarithmic scale. No meaning for signals and volumes,
-        whose boxes have the same share of every side.
+        Height of the box over its width, relative to that of the image; a number `r`
+        means 1 to r. Drawn on a logarithmic scale. Not used for signals and volumes, whose
+        boxes take the same fraction of every side.
     fill_value : float or "mean", default=0.0
-        What is filled in: a number in the units of the data, or the sample's mean.
+        Value of the box: a number in the units of the data, or the sample's mean.
     <parameters>
 
     Attributes
@@ -332,7 +272,7 @@ class RandomErasing(Augmentation):
         if n_axes == 2:
             low, high = np.log(self._limits("aspect"))
             stretch = np.exp((low + (high - low) * shares[:, 1]) / 2)
-            # a box that would be higher or wider than the picture keeps its area instead
+            # a box must not be higher or wider than the image, so that it keeps its area
             most = 1 / np.sqrt(np.maximum(areas, 1e-12))
             stretch = np.clip(stretch, 1 / most, most)
             sides *= np.column_stack([stretch, 1 / stretch])
@@ -348,55 +288,3 @@ class RandomErasing(Augmentation):
         else:
             fill = torch.tensor(float(self.fill_value), dtype=images.dtype, device=images.device)
         return torch.where(inside, fill, images)
-
-
-@documented
-class RandomStroke(Augmentation):
-    """Make bright strokes thicker (dilation) or thinner (erosion) by a random amount.
-
-    Parameters
-    ----------
-    pixels : float or (low, high), default=1.0
-        Growth of the bright parts on each side in pixels; a number `r` means -r to r.
-        Positive makes bright strokes on a dark ground thicker and dark ones thinner.
-        Fractions are blends.
-    <parameters>
-
-    Attributes
-    ----------
-    <attributes>
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from skcnn.augmentation import RandomStroke
-    >>> X = np.zeros((1, 3, 5))
-    >>> X[0, :, 2] = 1
-    >>> RandomStroke((1, 1)).fit_transform(X).to_numpy()[0, 1]
-    array([0., 1., 1., 1., 0.])
-    """
-
-    _ranges = {"pixels": Range(0.0, True, -_MOST_PIXELS, _MOST_PIXELS)}
-
-    def __init__(
-        self,
-        pixels: float | tuple[float, float] = 1.0,
-        *,
-        p: float = 1.0,
-        input_shape: tuple[int, ...] | None = None,
-        channels: str = "last",
-        random_state: Any = None,
-    ) -> None:
-        self.pixels = pixels
-        self.p = p
-        self.input_shape = input_shape
-        self.channels = channels
-        self.random_state = random_state
-
-    def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        pixels = self._scaled("pixels", uniforms(keys, 1)[:, 0], strength)
-        return {"pixels": np.clip(pixels, -_MOST_PIXELS, _MOST_PIXELS)}
-
-    def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
-        amounts = params["pixels"]
-        return dilate(images, amounts, ceil(np.abs(amounts).max()))

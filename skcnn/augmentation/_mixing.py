@@ -1,6 +1,6 @@
-"""MixUp and CutMix: samples mixed with others of their batch, targets likewise.
+"""MixUp and CutMix: samples and targets mixed with others of their batch.
 
-They need a ConvNet, whose loss takes shares of classes; anything else sees the samples
+They need a ConvNet, whose loss takes shares of classes; other estimators get the samples
 unmixed.
 """
 
@@ -14,10 +14,10 @@ from scipy.special import betaincinv
 from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
-from skcnn.augmentation._augmenter import MixingOperation, Params
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, documented
 from skcnn.augmentation._draws import permutation, subkeys, uniforms
 from skcnn.augmentation._image_ops import inside_boxes, per_sample
+from skcnn.augmentation._operations import MixingOperation, Params
 
 
 class MixingAugmentation(MixingOperation, Augmentation):
@@ -31,7 +31,7 @@ class MixingAugmentation(MixingOperation, Augmentation):
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         shares = uniforms(subkeys(keys, 0), 1)[:, 0]
-        # in a ring of random order nobody is mixed with itself
+        # neighbours in a ring of random order: no sample is its own partner
         order = permutation(subkeys(keys, 1))
         partners = np.empty_like(order)
         partners[order] = np.roll(order, 1)
@@ -54,12 +54,12 @@ class MixingAugmentation(MixingOperation, Augmentation):
 
     @abstractmethod
     def _blend(self, images: Tensor, others: Tensor, kept: np.ndarray, params: Params) -> Tensor:
-        """Return images of which each keeps a share of itself."""
+        """Return images mixed with others; `kept` is the share that each keeps of itself."""
 
 
 @documented
 class MixUp(MixingAugmentation):
-    """Average each sample with another one of its batch, and their targets too.
+    """Average each sample, and its target, with another one of its batch.
 
     Parameters
     ----------
@@ -79,7 +79,7 @@ class MixUp(MixingAugmentation):
     Notes
     -----
     Targets are averaged with the samples' shares (and weights), class labels as
-    probabilities. Only a ConvNet can do this: other estimators see the samples unmixed. A
+    probabilities. Only a ConvNet can do this: other estimators get the samples unmixed. A
     sample is always the larger part of its own mixture, which does not change the
     distribution of mixtures.
 
@@ -125,7 +125,7 @@ class MixUp(MixingAugmentation):
 
 @documented
 class CutMix(MixingAugmentation):
-    """Replace a box of each sample by another one's, and share the targets by area.
+    """Replace a box of each sample by that of another one, and share the targets by area.
 
     Parameters
     ----------
@@ -144,8 +144,8 @@ class CutMix(MixingAugmentation):
 
     Notes
     -----
-    Targets are averaged as for `MixUp`, with the shares of the box as it was cut, in whole
-    pixels. The box may have any size up to the whole sample.
+    Targets are averaged as for `MixUp`, with the area of the box in whole pixels. The box
+    may have any size up to the whole sample.
 
     References
     ----------

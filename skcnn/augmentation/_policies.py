@@ -1,7 +1,4 @@
-"""Augmentations made of others: a random choice, RandAugment, TrivialAugment.
-
-The operations chosen from are those of ``_geometric`` and ``_intensity``.
-"""
+"""Augmentations made of others: a random choice, RandAugment, TrivialAugment."""
 
 from abc import abstractmethod
 from numbers import Integral, Real
@@ -11,9 +8,14 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, InvalidParameterError
 from torch import Tensor
 
-from skcnn._data.images import InputLayout
+from skcnn._data.layouts import InputLayout
 from skcnn.augmentation._affine import RandomRotation, RandomShear, RandomTranslation, RandomZoom
-from skcnn.augmentation._augmenter import (
+from skcnn.augmentation._base import Augmentation, documented
+from skcnn.augmentation._blur_and_stroke import RandomBlur
+from skcnn.augmentation._draws import subkeys, uniforms
+from skcnn.augmentation._geometric import GEOMETRIC_CONSTRAINTS, check_fill_value
+from skcnn.augmentation._intensity import RandomBrightness, RandomContrast, RandomNoise
+from skcnn.augmentation._operations import (
     GeometricOperation,
     MixingOperation,
     Motion,
@@ -24,9 +26,6 @@ from skcnn.augmentation._augmenter import (
     on_rows,
     take_params,
 )
-from skcnn.augmentation._base import COMMON_CONSTRAINTS, FILL_CONSTRAINTS, Augmentation, documented
-from skcnn.augmentation._draws import subkeys, uniforms
-from skcnn.augmentation._intensity import RandomBlur, RandomBrightness, RandomContrast, RandomNoise
 
 
 class Policy(Augmentation):
@@ -34,11 +33,11 @@ class Policy(Augmentation):
 
     @abstractmethod
     def _options(self, n_axes: int) -> list[Any]:
-        """Return what can be chosen from; None leaves the sample as it is."""
+        """Return the options to choose from; None leaves the sample unchanged."""
 
     @property
     def _n_rounds(self) -> int:
-        """How many are chosen one after another for each sample."""
+        """Number of options that are chosen one after another for each sample."""
         return 1
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
@@ -60,17 +59,17 @@ class Policy(Augmentation):
         options = self._options(images.dim() - 2)
         spatial = tuple(images.shape[2:])
         images = images.clone()
-        waiting: Motion | None = None  # joined over the rounds, as far as nothing is between
+        pending: Motion | None = None  # joined over the rounds until another operation comes
         for chosen in params["rounds"]:
             motions, others = self._chosen(options, chosen, spatial)
-            if waiting is not None and others:
+            if pending is not None and others:
                 changed = np.any([which for _, _, which in others], axis=0)
-                images, waiting = waiting.of(changed).move(images), waiting.of(~changed)
+                images, pending = pending.of(changed).move(images), pending.of(~changed)
             for option, drawn, which in others:
                 images = on_rows(which, images, _applying(option, drawn, span), in_place=True)
-            for motion in motions:  # flips are not to be interpolated
-                images, waiting = join(images, waiting, motion, exactly=True)
-        return finish(images, waiting)
+            for motion in motions:  # flips and crops must not be interpolated
+                images, pending = join(images, pending, motion, exactly=True)
+        return finish(images, pending)
 
     @staticmethod
     def _chosen(
@@ -96,13 +95,13 @@ def _applying(option: Operation, drawn: Params, span: float) -> Any:
 
 @documented
 class RandomChoice(Policy):
-    """Apply one of several augmentations to each sample, each as likely.
+    """Apply one of several augmentations to each sample, all equally likely.
 
     Parameters
     ----------
     augmentations : list of augmentations
-        To choose from; None among them leaves the sample as it is. Their own
-        `random_state`, `input_shape` and `channels` do not count here.
+        Options to choose from; None among them leaves the sample unchanged. Their own
+        `random_state`, `input_shape` and `channels` are not used.
     <parameters>
 
     Attributes
@@ -162,7 +161,7 @@ class RandomChoice(Policy):
             raise InvalidParameterError(
                 "The 'augmentations' parameter of RandomChoice must be a list of at least one "
                 "augmentation that changes samples one by one (not MixUp or CutMix); None in "
-                f"the list stands for no change. Got {options!r} instead."
+                f"the list means no change. Got {options!r} instead."
             )
         for option in options:
             if option is not None:
@@ -174,18 +173,25 @@ def _is_single(option: Any) -> bool:
 
 
 class MenuPolicy(Policy):
-    """Base of the policies that bring their own operations."""
+    """Base of the policies with a fixed list of operations."""
 
-    _parameter_constraints = {**COMMON_CONSTRAINTS, **FILL_CONSTRAINTS}
-    fill: str
+    _parameter_constraints = GEOMETRIC_CONSTRAINTS
+    padding_mode: str
     fill_value: float
 
+    def _check_parameters(self) -> None:
+        super()._check_parameters()
+        check_fill_value(self.padding_mode, self.fill_value, type(self).__name__)
+
     def _options(self, n_axes: int) -> list[Any]:
-        fill: dict[str, Any] = {"fill": self.fill, "fill_value": self.fill_value}
+        padding: dict[str, Any] = {
+            "padding_mode": self.padding_mode,
+            "fill_value": self.fill_value,
+        }
         menu: list[Any] = [
             None,
-            RandomTranslation(0.3, axis=-1, **fill),
-            RandomZoom((0.6, 1.6), **fill),
+            RandomTranslation(0.3, axis=-1, **padding),
+            RandomZoom((0.6, 1.6), **padding),
             RandomBrightness((0.2, 1.8)),
             RandomContrast((0.2, 1.8)),
             RandomBlur(1.5),
@@ -193,22 +199,22 @@ class MenuPolicy(Policy):
         ]
         if n_axes >= 2:
             menu += [
-                RandomTranslation(0.3, axis=-2, **fill),
-                RandomRotation(45, **fill),
-                RandomShear(25, **fill),
-                RandomShear(25, axis="vertical", **fill),
+                RandomTranslation(0.3, axis=-2, **padding),
+                RandomRotation(45, **padding),
+                RandomShear(25, **padding),
+                RandomShear(25, axis="vertical", **padding),
             ]
         return menu
 
 
 @documented
 class RandAugment(MenuPolicy):
-    """Apply a few random operations out of a fixed list, with one common magnitude.
+    """Apply a few random operations of a fixed list, with one common magnitude.
 
     Parameters
     ----------
     n_operations : int, default=2
-        Operations for each sample, one after another.
+        Number of operations for each sample, applied one after another.
     magnitude : float, default=0.5
         Factor of the largest ranges of the list, in [0, 1].
     <parameters>
@@ -219,16 +225,16 @@ class RandAugment(MenuPolicy):
 
     See Also
     --------
-    TrivialAugment : One operation of random magnitude: nothing to tune.
+    TrivialAugment : One operation of random magnitude, without parameters to tune.
 
     Notes
     -----
     The list has, at magnitude 1: no change, horizontal and vertical translation by up to
     0.3 of the side, rotation up to 45 degrees, zoom by 0.6 to 1.6, horizontal and
     vertical shear up to 25 degrees, brightness and contrast by 0.2 to 1.8, blur up to
-    1.5 pixels, noise up to 0.2 of the range of values. Unlike the paper's it needs no
-    colours and no byte values, so that it suits any number of channels; signals get the
-    operations that make sense for them.
+    1.5 pixels, noise up to 0.2 of the range of values. Unlike the paper's list it needs
+    neither colours nor bytes, so that it suits any number of channels. Rotation, shear
+    and vertical translation are left out for signals.
 
     References
     ----------
@@ -245,7 +251,7 @@ class RandAugment(MenuPolicy):
     """
 
     _parameter_constraints = {
-        **MenuPolicy._parameter_constraints,
+        **GEOMETRIC_CONSTRAINTS,
         "n_operations": [Interval(Integral, 1, None, closed="left")],
         "magnitude": [Interval(Real, 0, 1, closed="both")],
     }
@@ -256,7 +262,7 @@ class RandAugment(MenuPolicy):
         *,
         magnitude: float = 0.5,
         p: float = 1.0,
-        fill: str = "constant",
+        padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
@@ -265,7 +271,7 @@ class RandAugment(MenuPolicy):
         self.n_operations = n_operations
         self.magnitude = magnitude
         self.p = p
-        self.fill = fill
+        self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
         self.channels = channels
@@ -281,7 +287,7 @@ class RandAugment(MenuPolicy):
 
 @documented
 class TrivialAugment(MenuPolicy):
-    """Apply one random operation of random magnitude: nothing to tune.
+    """Apply one random operation of random magnitude, without parameters to tune.
 
     Parameters
     ----------
@@ -293,12 +299,12 @@ class TrivialAugment(MenuPolicy):
 
     See Also
     --------
-    RandAugment : The list of operations.
+    RandAugment : Several operations, and the list of them.
 
     Notes
     -----
-    The operations and their largest ranges are those of `RandAugment`; every draw is
-    uniform in its whole range, which makes the magnitude random.
+    The operations and their largest ranges are those of `RandAugment`. Every draw is
+    uniform in the whole range, which makes the magnitude random.
 
     References
     ----------
@@ -318,14 +324,14 @@ class TrivialAugment(MenuPolicy):
         self,
         *,
         p: float = 1.0,
-        fill: str = "constant",
+        padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
         self.p = p
-        self.fill = fill
+        self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
         self.channels = channels

@@ -1,4 +1,4 @@
-"""Data sets made for tests, examples and demonstrations."""
+"""Synthetic data sets for tests, examples and demonstrations."""
 
 from skcnn.datasets._noughts_and_crosses import make_noughts_and_crosses
 

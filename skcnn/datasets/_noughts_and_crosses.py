@@ -1,7 +1,4 @@
-"""make_noughts_and_crosses: pictures of the letters O and X, drawn to order.
-
-Trains nothing, and reads no file.
-"""
+"""make_noughts_and_crosses: images of the letters O and X."""
 
 import math
 from numbers import Integral, Real
@@ -15,11 +12,11 @@ from sklearn.utils._param_validation import (
     validate_parameter_constraints,
 )
 
-# In sides of the picture. Stroke included, a letter takes 2 * 0.2375 + 0.125 = 0.6 of the
-# side, and both letters have about the same ink, so that its sum does not tell them apart.
+# In sides of the image. Stroke included, a letter takes 2 * 0.2375 + 0.125 = 0.6 of the
+# side. Both letters have about the same ink, so that its sum does not distinguish them.
 REACH = 0.2375  # radius of the circle; half the width of the cross
 STROKE_WIDTH = 0.125
-SMALLEST_SIZE = 8  # where a stroke is a pixel wide
+SMALLEST_SIZE = 8  # a stroke is one pixel wide
 
 _CONSTRAINTS: dict[str, Any] = {
     "n_samples": [Interval(Integral, 1, None, closed="left")],
@@ -27,7 +24,7 @@ _CONSTRAINTS: dict[str, Any] = {
     "noise": [Interval(Real, 0, None, closed="left")],
     "random_state": ["random_state"],
 }
-# The value of a clean letter, and the legal values.
+# Value of a clean letter, and legal values.
 _VARIATIONS = {
     "translation": (0.0, Interval(Real, -1, 1, closed="both")),
     "scaling": (1.0, Interval(Real, 0, None, closed="neither")),
@@ -56,7 +53,7 @@ def _check_range(name: str, value: Any) -> tuple[float, float]:
 def _letter_coordinates(
     size: int, shift: np.ndarray, degrees: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far, in pixels, every pixel lies to the right of and below its letter's centre.
+    """Return each pixel's distance to the right of and below its letter's centre, in pixels.
 
     "Right" and "below" turn with the letter: counter-clockwise for positive degrees.
     """
@@ -73,14 +70,14 @@ def _distance_to_nought(right: np.ndarray, down: np.ndarray, radius: np.ndarray)
 
 
 def _distance_to_cross(right: np.ndarray, down: np.ndarray, reach: np.ndarray) -> np.ndarray:
-    # by symmetry the nearest arm is the one of the pixel's own quadrant
+    # by symmetry the nearest arm is the one in the pixel's own quadrant
     right, down = np.abs(right), np.abs(down)
     nearest = np.minimum((right + down) / 2, reach)
     return np.hypot(right - nearest, down - nearest)
 
 
 def _ink(distance: np.ndarray, half_width: np.ndarray) -> np.ndarray:
-    """Return the share of a pixel, cut across the stroke, that the stroke covers."""
+    """Return the fraction of a pixel that a stroke covers, across the stroke."""
     covered = np.minimum(half_width, 0.5 + distance) + np.minimum(half_width, 0.5 - distance)
     return np.clip(covered, 0.0, 1.0)
 
@@ -96,25 +93,25 @@ def make_noughts_and_crosses(
     noise: float = 0.0,
     random_state: int | np.random.RandomState | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw pictures of the letters O and X.
+    """Make images of the letters O and X.
 
-    Is it an X or an O? A small problem that shows what convolutional networks are for
-    [1]_: train on clean letters, test on letters that are moved, scaled, turned or drawn
-    with another pen.
+    A small classification problem that shows what convolutional networks are for [1]_:
+    train on clean letters, test on letters that are moved, scaled, turned or drawn with
+    another pen.
 
-    Of the four variations each is 0 for clean letters, a number for the largest change in
-    both directions, or a pair (low, high). Every sample has draws of its own, uniform
-    between the two ends.
+    Each of the four variations is 0 for clean letters, a number for the largest change in
+    both directions, or a pair (low, high). It is drawn for each sample, uniformly between
+    the two ends.
 
     Parameters
     ----------
     n_samples : int, default=100
-        Number of pictures, at least 1: as many of one letter as of the other, or one more.
+        Number of images, at least 1; the numbers of both letters differ by at most one.
     size : int, default=16
-        Height and width of a picture in pixels, at least 8.
+        Height and width of an image in pixels, at least 8.
     translation : float or (low, high), default=0.0
         Shift as a fraction of `size`, from -1 to 1; down and to the right are positive. A
-        number `t` is the range `(-t, t)`. Both axes have a draw of their own.
+        number `t` is the range `(-t, t)`. Drawn for each axis.
     scaling : float or (low, high), default=0.0
         Factor of the whole letter, pen included. A number `s` below 1 is the range
         `(1 - s, 1 + s)`.
@@ -126,16 +123,17 @@ def make_noughts_and_crosses(
         `w` below 1 is the range `(1 - w, 1 + w)`: 0.5 is from half to one and a half times
         the clean width.
     noise : float, default=0.0
-        Standard deviation of Gaussian noise that is added to every pixel. The sum is not
+        Standard deviation of Gaussian noise that is added to every pixel. Values are not
         clipped.
     random_state : int, RandomState instance or None, default=None
-        Source of the labels, the variations and the noise, in this order: for an int all
-        variations have the same labels, and each the same draws with and without the others.
+        Seed of the labels, the variations and the noise, drawn in this order: with the same
+        int the labels do not depend on the variations, nor the draws of one variation on
+        the others.
 
     Returns
     -------
     X : ndarray of shape (n_samples, size, size), dtype float32
-        Pictures, 0 for the ground and 1 for ink before the noise; pixels at the edge of a
+        Images, 0 for the ground and 1 for ink, before the noise; pixels at the edge of a
         stroke lie between.
     y : ndarray of shape (n_samples,), dtype str
         The letters, `"O"` or `"X"`.
@@ -147,18 +145,18 @@ def make_noughts_and_crosses(
 
     See Also
     --------
-    ConvNetClassifier : A network to tell the letters apart.
+    ConvNetClassifier : Network that classifies the letters.
 
     Notes
     -----
-    A clean letter takes 60 % of the side, so that it stays in the picture for a
-    translation up to 0.2 or a factor up to 1.6. A turned X reaches further, 80 % of the
-    side; it stays for a translation up to 0.1 or a factor up to 1.25. Beyond, letters are
-    cut off at the border.
+    A clean letter takes 60 % of the side, so that it stays inside the image for a
+    translation up to 0.2 or a factor up to 1.6. A turned X takes 80 % of the side and
+    stays inside for a translation up to 0.1 or a factor up to 1.25. With larger
+    variations letters are cut off at the border.
 
-    A pixel at the distance `d` from the centre line of a stroke of the width `w`, both in
-    pixels, has the ink ``clip(min(w / 2, 1 / 2 + d) + min(w / 2, 1 / 2 - d), 0, 1)``: the
-    overlap of pixel and stroke where the stroke is straight and upright.
+    A pixel at distance `d` from the centre line of a stroke of width `w`, both in pixels,
+    has the ink ``clip(min(w / 2, 1 / 2 + d) + min(w / 2, 1 / 2 - d), 0, 1)``: the overlap
+    of pixel and stroke if the stroke is straight and upright.
 
     References
     ----------

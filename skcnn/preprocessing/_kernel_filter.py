@@ -1,7 +1,4 @@
-"""KernelFilter: cross-correlation with given kernels, named or as arrays.
-
-Learns nothing from the values of ``X``; learned kernels are the networks' business.
-"""
+"""KernelFilter: cross-correlation with given kernels, named or as arrays."""
 
 from abc import abstractmethod
 from numbers import Integral
@@ -15,14 +12,15 @@ from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
 
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.validation import check_parameters
-from skcnn.layers._base import PADDING_MODES, PADDINGS
-from skcnn.preprocessing._kernels import KERNELS, FilterBank, read_kernels, read_strides
+from skcnn.layers._padding import PADDING_MODES, PADDINGS
+from skcnn.preprocessing._filter_bank import FilterBank, read_strides
+from skcnn.preprocessing._kernels import KERNELS, read_kernels
 
 FLOAT32_INPUTS = ("bool", "uint8", "float16", "float32")
 
 
 class ArrayTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
-    """Base of transformers whose output may have more axes than a DataFrame.
+    """Base of transformers whose output may have more than two axes.
 
     `set_output` acts on results of two axes; others stay arrays.
     """
@@ -42,8 +40,8 @@ class ArrayTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         ndarray or DataFrame
-            Results in the form of `X`: flat rows for flat rows, else with the samples'
-            axes. `set_output` acts on flat rows only.
+            Results in the form of `X`: flat rows for flat rows, else with the axes of the
+            samples. `set_output` acts on flat rows only.
         """
         results = self._transform(X)
         if results.ndim > 2:
@@ -63,7 +61,7 @@ class ArrayTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         Returns
         -------
         ndarray or DataFrame
-            As of `transform`.
+            The result of `transform`.
         """
         return self.fit(X, y).transform(X)
 
@@ -76,9 +74,9 @@ class KernelFilter(ArrayTransformer):
     Parameters
     ----------
     kernel : {"identity", "blur", "box_blur", "gaussian", "sharpen", "brighten", \
-"darken", "vertical_edges", "horizontal_edges", "sobel_vertical", "sobel_horizontal", \
-"scharr_vertical", "scharr_horizontal", "prewitt_vertical", "prewitt_horizontal", \
-"laplacian", "difference"}, array-like or list of them, default="difference"
+"darken", "sobel_vertical", "sobel_horizontal", "scharr_vertical", "scharr_horizontal", \
+"prewitt_vertical", "prewitt_horizontal", "laplacian", "difference"}, array-like or list \
+of them, default="difference"
         A name, an array with as many axes as the samples have spatial axes, or a list
         of names and arrays. "difference" is (1, -1) along the last spatial axis.
     stride : int or tuple of int, default=1
@@ -86,12 +84,12 @@ class KernelFilter(ArrayTransformer):
     padding : {"valid", "same"}, default="valid"
         "valid" takes the positions where a kernel lies within the sample. "same" adds
         values around it: the size stays, or with a stride becomes ceil(size / stride).
-        Of the k - 1 values along an axis (k - 1) // 2 come before (of a flipped kernel
-        after), the rest at the other end, for any stride, so that kernels of all sizes stay
-        aligned.
+        Of the k - 1 values along an axis (k - 1) // 2 come before (with a flipped kernel
+        after) and the rest at the other end, for any stride, so that kernels of all sizes
+        stay aligned.
     padding_mode : {"zeros", "mirror", "edge", "wrap"}, default="zeros"
-        What "same" adds: zeros, the values reflected at the outermost one (which is not
-        repeated), the outermost value, or the values of the other side.
+        What "same" adds: zeros, the reflection about the border value, the border value
+        itself, or the opposite side.
     convolution : bool, default=False
         Whether kernels are flipped along all axes, for the convolution of mathematics
         instead of the cross-correlation of neural networks.
@@ -111,7 +109,7 @@ class KernelFilter(ArrayTransformer):
     n_features_in_ : int
         Number of values of a sample.
     feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names of `X`, where it had any that are strings.
+        Column names of `X`, if all of them are strings.
     input_shape_ : tuple of int
         Shape of a sample with its channel axis.
     output_shape_ : tuple of int
@@ -121,7 +119,7 @@ class KernelFilter(ArrayTransformer):
 
     See Also
     --------
-    ConvNetClassifier : Learns its kernels.
+    ConvNetClassifier : Network that learns its kernels.
 
     Notes
     -----
@@ -132,10 +130,10 @@ class KernelFilter(ArrayTransformer):
     and so on; with `keep_original` the samples' own come first.
 
     Flat rows give flat rows, to be read as `output_shape_`. Samples without a channel
-    axis give results without one if there is one kernel and no original; otherwise
-    there is a channel axis where `channels` says.
+    axis give results without one if there is one kernel and `keep_original` is False;
+    otherwise the results have a channel axis where `channels` says.
 
-    Results are float32 for float32, float16, uint8 and bool, and float64 for all else.
+    Results are float32 for float32, float16, uint8 and bool, and float64 for other types.
     A sample's results do not depend on the other samples.
 
     References
@@ -222,7 +220,7 @@ class KernelFilter(ArrayTransformer):
             If `X` does not have the shape of `input_shape`, or a kernel does not fit it.
         """
         check_parameters(self)
-        self.__dict__.pop("output_shape_", None)  # unfitted, should anything below fail
+        self.__dict__.pop("output_shape_", None)  # unfitted if a check fails
         _, layout = check_sample_array(self, X, self.input_shape, self.channels, reset=True)
         n_axes = len(layout.spatial)
         kernels = read_kernels(self.kernel, n_axes)
@@ -243,15 +241,15 @@ class KernelFilter(ArrayTransformer):
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return a name for each value of a flat row of results.
 
-        It is the kernel's name ("kernel0" for an array, with its place in the list), the
-        position along each spatial axis and, of several channels, the number of the
-        channel: "blur_0_3". Originals keep the names of the input.
+        A name has the kernel ("kernel0" for an array, with its place in the list), the
+        position along each spatial axis and, if there are several, the number of the
+        channel: "blur_0_3". Original values keep the names of the input.
 
         Parameters
         ----------
         input_features : array-like of str or None, default=None
-            Names of the input's values. None takes `feature_names_in_`, or "x0", "x1" and
-            so on.
+            Names of the input's values. None takes `feature_names_in_`, or else "x0",
+            "x1" and so on.
 
         Returns
         -------

@@ -29,11 +29,11 @@ CASES = {
     "rotate": (RandomRotation((25, 25)), lambda x: transform.rotate(x, torch.tensor(25.0))),
     "rotate back": (RandomRotation((-70, -70)), lambda x: transform.rotate(x, torch.tensor(-70.0))),
     "rotate, edge": (
-        RandomRotation((25, 25), fill="edge"),
+        RandomRotation((25, 25), padding_mode="edge"),
         lambda x: transform.rotate(x, torch.tensor(25.0), padding_mode="border"),
     ),
     "rotate, mirror": (
-        RandomRotation((25, 25), fill="mirror"),
+        RandomRotation((25, 25), padding_mode="mirror"),
         lambda x: transform.rotate(x, torch.tensor(25.0), padding_mode="reflection"),
     ),
     "translate": (

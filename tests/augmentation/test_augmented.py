@@ -1,4 +1,4 @@
-"""Augmented: copies for estimators that know no augmentation."""
+"""Augmented: copies, arguments that follow them, leakage, scikit-learn's contract."""
 
 import pickle
 import warnings
@@ -52,7 +52,7 @@ class Recorder(ClassifierMixin, BaseEstimator):
         return np.zeros(len(X))
 
 
-# Checks that scikit-learn 1.9.1 runs; no transformer strength is excused.
+# Numbers of checks that scikit-learn 1.9.1 runs
 CONTRACT = [
     (LogisticRegression(), 62),
     (Ridge(), 60),
@@ -285,7 +285,7 @@ def test_bad_arguments_raise(digits):
     X, y = digits
     model = Augmented(KNeighborsClassifier(), [RandomFlip()])
     with pytest.raises(
-        TypeError, match=r"sample_weight was given, but KNeighborsClassifier.fit takes none"
+        TypeError, match=r"sample_weight was given, but KNeighborsClassifier.fit does not accept it"
     ):
         model.fit(X, y, sample_weight=np.ones(300))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):

@@ -1,4 +1,4 @@
-"""The lazy array: rows, keys, one draw bit by bit, warnings, pickles, chains of steps."""
+"""AugmentedArray: rows, keys, one draw bit by bit, warnings, pickles, chains of steps."""
 
 import copy
 import pickle
@@ -16,7 +16,6 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils import _safe_indexing, check_array
 
 from skcnn import ConvNetClassifier
-from skcnn._data.validation import layout_of_shape
 from skcnn.augmentation import (
     MixUp,
     RandomBrightness,
@@ -26,7 +25,7 @@ from skcnn.augmentation import (
     RandomRotation,
     RandomTranslation,
 )
-from skcnn.augmentation._augmented_array import AugmentedArray, draw_values, span_of, values_as
+from skcnn.augmentation._augmented_array import AugmentedArray
 from skcnn.exceptions import (
     FrozenAugmentationWarning,
     InputLayoutWarning,
@@ -40,13 +39,10 @@ def augmented(*shape, dtype="uint8", make=EVERY["affine"], random_state=0):
 
 
 def as_array(X):
-    """Return ``np.asarray(X)``, of whose warning `test_asarray_warns` knows."""
+    """Return ``np.asarray(X)`` without the warning, which `test_asarray_warns` covers."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FrozenAugmentationWarning)
         return np.asarray(X)
-
-
-# It is an array-like
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float32", "bool"])
@@ -75,12 +71,12 @@ def test_it_cannot_be_changed():
 
 def test_iteration_gives_the_samples_of_one_draw():
     A = augmented(5, 8, 9)
-    with pytest.warns(FrozenAugmentationWarning, match=r"skcnn\.Augmented"):
+    with pytest.warns(FrozenAugmentationWarning, match=r"skcnn\.augmentation\.Augmented"):
         samples = list(A)
     np.testing.assert_array_equal(samples, A.to_numpy())
 
 
-def test_what_only_arrays_have_is_refused_with_a_hint():
+def test_attributes_of_arrays_only_raise_with_a_hint():
     A = augmented(5, 8, 9)
     message = r"An augmented array has no attribute 'mean'.* to_numpy\(\) returns one draw"
     with pytest.raises(AttributeError, match=message):
@@ -93,10 +89,9 @@ def test_the_original_is_kept_as_it_is():
     assert np.shares_memory(RandomRotation().fit_transform(X).original, X)
 
 
-# The values do not depend on how one asks for them
-
-
 N = 12
+
+
 KEYS = {
     "mask": np.arange(N) % 3 == 0,
     "list of a mask": (np.arange(N) % 3 == 0).tolist(),
@@ -115,6 +110,8 @@ KEYS = {
     "with an ellipsis": (slice(1, 4), ...),
     "with whole axes": ([0, 5], slice(None), slice(None)),
 }
+
+
 KEYS_OF_ROWS = {
     "a row": 3,
     "the last row": -1,
@@ -122,6 +119,8 @@ KEYS_OF_ROWS = {
     "a row and all of it": (3, ...),
     "a row and whole axes": (3, slice(None), slice(None)),
 }
+
+
 KEYS_OF_VALUES = {
     "an array without axes": np.array(2),
     "a column": (slice(None), 2),
@@ -136,7 +135,7 @@ KEYS_OF_VALUES = {
     "a new axis": None,
     "a new axis behind": (slice(None), None),
     "table of rows": np.array([[0, 1], [2, 3]]),
-    "a truth": True,
+    "a boolean": True,
     "paired": ([0, 1], [2, 3]),
 }
 
@@ -164,7 +163,9 @@ def test_a_single_sample_is_given_without_a_warning(key):
 @pytest.mark.parametrize("key", KEYS_OF_VALUES.values(), ids=KEYS_OF_VALUES)
 def test_other_keys_give_the_values_of_one_draw_with_a_warning(key):
     A = augmented(N, 8, 9)
-    with pytest.warns(FrozenAugmentationWarning, match=r"gets one draw.*skcnn\.Augmented"):
+    with pytest.warns(
+        FrozenAugmentationWarning, match=r"gets one draw.*skcnn\.augmentation\.Augmented"
+    ):
         values = A[key]
     assert type(values) is not AugmentedArray
     np.testing.assert_array_equal(values, A.to_numpy()[key])
@@ -247,16 +248,13 @@ def test_a_seed_for_one_draw():
     assert (A.to_numpy(first) != A.to_numpy(first)).any()
 
 
-# numpy and others
-
-
 def test_asarray_warns():
     A = RandomFlip().fit_transform(RandomRotation(30).fit_transform(pictures(5, 8, 9)))
     message = (
-        r"RandomRotation\(degrees=30\), RandomFlip\(\): an estimator that does not know skcnn's "
-        r"augmentations asked for their values and gets one draw, the same in all its epochs\. "
+        r"RandomRotation\(degrees=30\), RandomFlip\(\): an estimator that does not draw "
+        r"augmentations itself asked for their values and gets one draw, the same in all its epochs\. "
         r"Put augmentations directly before a ConvNet, after all other transformers; or wrap any "
-        r"other estimator in skcnn\.Augmented\."
+        r"other estimator in skcnn\.augmentation\.Augmented\."
     )
     with pytest.warns(FrozenAugmentationWarning, match=message) as caught:
         values = np.asarray(A)
@@ -275,7 +273,7 @@ def test_asarray_takes_dtype_and_copy():
     np.testing.assert_array_equal(check_array(A, allow_nd=True), A.to_numpy())
 
 
-def test_values_without_a_copy_are_refused():
+def test_values_without_a_copy_raise():
     with pytest.raises(ValueError, match=r"values of an augmented array are computed: copy=False"):
         np.array(augmented(5, 8, 9), copy=False)
 
@@ -284,9 +282,6 @@ def test_to_numpy_and_indexing_are_silent():
     A = augmented(5, 8, 9)
     A.to_numpy()
     A[0], A[:2].to_numpy(), A[[1]], repr(A), len(A), A.shape
-
-
-# Pickles and copies
 
 
 def test_a_pickled_slice_does_not_carry_the_base():
@@ -317,9 +312,6 @@ def test_joblib_keeps_the_draw(tmp_path):
     np.testing.assert_array_equal(mapped[2], A[2])
 
 
-# Chains
-
-
 def test_a_chain_is_one_array_of_several_steps():
     X = pictures(5, 8, 9, dtype="float64")
     turn, shift = RandomRotation((90, 90)), RandomCrop(2, random_state=0)
@@ -330,7 +322,7 @@ def test_a_chain_is_one_array_of_several_steps():
     ]
     assert A.original is X or np.shares_memory(A.original, X)
     pixels = RandomCrop(2).draw(X, random_state=0)
-    assert pixels["pixels"].any()  # of step 0; here it is step 1 and draws otherwise
+    assert pixels["pixels"].any()  # of step 0; here it is step 1 and draws differently
     np.testing.assert_array_equal(A[1:3].to_numpy(), A.to_numpy()[1:3])
 
 
@@ -360,11 +352,11 @@ def test_steps_must_agree_on_the_layout(first, second, X):
         second.fit_transform(first.fit_transform(X))
 
 
-@pytest.mark.parametrize("known_first", [True, False])
-def test_one_step_that_knows_the_layout_is_enough(known_first):
+@pytest.mark.parametrize("given_first", [True, False])
+def test_one_step_with_a_layout_is_enough(given_first):
     X = pictures(4, 72)
     steps = [RandomRotation((90, 90)), RandomBrightness(0.1, random_state=0)]
-    steps[not known_first].set_params(input_shape=(8, 9))
+    steps[not given_first].set_params(input_shape=(8, 9))
     A = X
     for step in steps:
         A = step.fit_transform(A)
@@ -373,11 +365,11 @@ def test_one_step_that_knows_the_layout_is_enough(known_first):
     np.testing.assert_array_equal(A.to_numpy(), expected.to_numpy().reshape(4, -1))
 
 
-@pytest.mark.parametrize("told_first", [True, False])
-def test_one_step_that_was_told_of_channels_is_enough(told_first):
+@pytest.mark.parametrize("given_first", [True, False])
+def test_one_step_with_channels_is_enough(given_first):
     X = pictures(4, 5, 8, 9, dtype="float32")
     steps = [RandomRotation((90, 90)), RandomBrightness(0.1, random_state=0)]
-    steps[not told_first].set_params(channels="first")
+    steps[not given_first].set_params(channels="first")
     moved = X
     for step in steps:
         moved = step.fit_transform(moved)
@@ -397,12 +389,12 @@ def test_flat_rows_are_left_to_a_convnet_also_with_channels_first():
         max_epochs=1,
         random_state=0,
     )
-    untold = make_pipeline(RandomRotation(), net).fit(X, y)
-    told = make_pipeline(RandomRotation(channels="first"), net).fit(X, y)
-    np.testing.assert_array_equal(untold.predict_proba(X), told.predict_proba(X))
+    left_out = make_pipeline(RandomRotation(), net).fit(X, y)
+    given = make_pipeline(RandomRotation(channels="first"), net).fit(X, y)
+    np.testing.assert_array_equal(left_out.predict_proba(X), given.predict_proba(X))
 
 
-def test_untold_images_with_swapped_channels_are_warned_of():
+def test_images_with_swapped_channels_raise_a_warning():
     A = RandomFlip().fit_transform(pictures(4, 3, 8, 9))
     with pytest.warns(InputLayoutWarning, match="channels='first'"):
         A.to_numpy()
@@ -420,13 +412,10 @@ def test_flat_rows_of_unknown_layout_are_signals_for_others():
     np.testing.assert_array_equal(values, X[:, ::-1])
 
 
-def test_an_augmentation_of_images_before_one_that_knows_signals_is_refused():
+def test_an_augmentation_of_images_before_one_of_signals_raises():
     A = RandomRotation().fit_transform(pictures(4, 72))
     with pytest.raises(InputShapeError, match=r"RandomRotation needs images"):
         RandomFlip(input_shape=(72,)).fit_transform(A).to_numpy()
-
-
-# scikit-learn's tools
 
 
 def test_train_test_split_keeps_it_lazy():
@@ -463,15 +452,17 @@ def test_cross_validation_on_it():
     assert scores.min() > 0.8
 
 
-def test_a_foreign_estimator_behind_it_is_warned_of_and_gets_the_draw():
+def test_another_estimator_after_it_warns_and_gets_one_draw():
     X, y = pictures(20, 30, dtype="float64"), np.arange(20) % 2
     model = make_pipeline(RandomNoise(0.1, random_state=0), LogisticRegression(C=1e-6))
-    with pytest.warns(FrozenAugmentationWarning, match=r"RandomNoise.*skcnn\.Augmented"):
+    with pytest.warns(
+        FrozenAugmentationWarning, match=r"RandomNoise.*skcnn\.augmentation\.Augmented"
+    ):
         model.fit(X, y)
     model.predict(X)
 
 
-def test_a_convnet_behind_it_draws_afresh_and_is_not_warned_of():
+def test_a_convnet_after_it_draws_again_without_a_warning():
     X, y = pictures(20, 8, 9), np.arange(20) % 2
     net = ConvNetClassifier(filters=(2,), hidden_units=(), max_epochs=2, random_state=0)
     model = make_pipeline(RandomRotation(), RandomFlip(), MixUp(), net).fit(X, y)
@@ -484,76 +475,3 @@ def test_a_convnet_behind_it_draws_afresh_and_is_not_warned_of():
     ).fit(X, y)
     np.testing.assert_array_equal(model.predict_proba(X), within.predict_proba(X))
     np.testing.assert_array_equal(net.set_params(max_epochs=1).fit(X, y).predict(X).shape, (20,))
-
-
-# Values
-
-
-@pytest.mark.parametrize("n", [0, 1, 1023, 1024, 1025])
-def test_values_are_computed_in_parts_of_a_thousand(n):
-    X = np.arange(2.0 * n).reshape(n, 2)
-    sizes = []
-
-    def change(images, part):
-        sizes.append(len(images))
-        assert part == slice(sum(sizes) - len(images), sum(sizes))
-        return images + 1
-
-    np.testing.assert_array_equal(values_as(X, layout_of_shape((2,), "last"), change), X + 1)
-    assert sum(sizes) == n
-    assert max(sizes, default=0) <= 1024
-
-
-@pytest.mark.parametrize(
-    ("dtype", "width"),
-    [
-        *((name, 32) for name in ("bool", "uint8", "int16", "uint16", "float16", "float32")),
-        *((name, 64) for name in ("int32", "uint32", "int64", "uint64", "float64")),
-    ],
-)
-def test_wide_numbers_are_augmented_in_double_precision(dtype, width):
-    widths = []
-
-    def change(images, part):
-        widths.append(images.element_size() * 8)
-        return images
-
-    X = np.array([[0, 1, 1]], dtype)
-    values = values_as(X, layout_of_shape((3,), "last"), change)
-    np.testing.assert_array_equal(values, X)
-    assert values.dtype == X.dtype
-    assert widths == [width]
-
-
-@pytest.mark.parametrize(
-    ("values", "span"),
-    [
-        ([[1, 4]], 3.0),
-        ([[-1.5, 1.0]], 2.5),
-        ([[7, 7]], 1.0),
-        ([[0, 0]], 1.0),
-        ([[True, False]], 1.0),
-    ],
-)
-def test_the_span_is_that_of_all_values(values, span):
-    assert span_of(np.array(values)) == span
-
-
-def test_the_span_of_bytes_does_not_overflow():
-    assert span_of(np.array([[0, 255]], np.uint8)) == 255
-    assert span_of(np.array([[-128, 127]], np.int8)) == 255
-
-
-def test_draws_follow_the_rows_numbers():
-    X = pictures(4, 8, 9, dtype="float64")
-    layout = layout_of_shape((8, 9), "last")
-    A = augmented(4, 8, 9, dtype="float64")
-    for rows in ([0, 1, 2, 3], [7, 7, -1, 2**62]):
-        rows = np.array(rows)
-        values = draw_values(X, layout, A.steps, A.seed, span=A.span, rows=rows)
-        for i, row in enumerate(rows):
-            alone = draw_values(X[[i]], layout, A.steps, A.seed, span=A.span, rows=np.array([row]))
-            np.testing.assert_array_equal(alone[0], values[i])
-    np.testing.assert_array_equal(
-        draw_values(X, layout, A.steps, A.seed, span=A.span, rows=np.arange(4)), A.to_numpy()
-    )

@@ -46,7 +46,7 @@ from skcnn.augmentation import (
     TrivialAugment,
     expected_failed_checks,
 )
-from skcnn.augmentation._augmenter import Augmenter
+from skcnn.augmentation._batch_augmenter import BatchAugmenter
 from skcnn.exceptions import FrozenAugmentationWarning, InputLayoutWarning, InputShapeError
 from tests.helpers.augmentations import (
     EACH,
@@ -100,7 +100,7 @@ WITHOUT_STRENGTH = [
     TrivialAugment(p=0),
     RandomChoice([RandomNoise(0), None]),
 ]
-# The checks take the values of what fit_transform returns, and their rows are signals.
+# The checks read the values of the lazy array, and their rows are signals.
 CHECKING = [
     pytest.mark.filterwarnings("ignore::skcnn.exceptions.FrozenAugmentationWarning"),
     pytest.mark.filterwarnings("ignore:.*has no effect on flat rows:UserWarning"),
@@ -138,7 +138,7 @@ def test_only_the_declared_checks_fail(augmentation):
     assert len(results) == N_CHECKS
     failed = [r for r in results if r["status"] == "xfail"]
     assert {r["check_name"] for r in failed} <= set(declared)
-    # on images only, and where nothing happens to such short rows, nothing is to be declared
+    # operations for images only, or without effect on such short rows, pass more checks
     assert counts["xfail"] <= 3
     for result in failed:
         assert "fit_transform" in str(result["exception"])
@@ -183,9 +183,6 @@ def test_further_common_checks_pass(augmentation, check):
     check(type(augmentation).__name__, clone(augmentation))
 
 
-# Parameters and clones
-
-
 @EACH
 def test_init_only_assigns_and_clones_are_equal(make):
     augmentation = make(p=0.3, input_shape=(8, 9), random_state=5)
@@ -214,7 +211,7 @@ def test_a_lazy_array_does_not_follow_later_parameters():
     augmentation = RandomTranslation(0.2, random_state=0)
     A = augmentation.fit_transform(pictures(5, 8, 9))
     before = A.to_numpy()
-    augmentation.set_params(fraction=0.0, fill="edge", random_state=3)
+    augmentation.set_params(fraction=0.0, padding_mode="edge", random_state=3)
     np.testing.assert_array_equal(A.to_numpy(), before)
 
 
@@ -242,9 +239,6 @@ def test_parameters_can_be_searched_through_a_choice():
     copied = clone(choice)
     assert copied.augmentations[0] is not choice.augmentations[0]
     assert copied.augmentations[0].degrees == 10
-
-
-# fit, transform, names
 
 
 @EACH
@@ -280,7 +274,7 @@ def test_transform_of_a_lazy_array_is_itself():
 
 
 @EACH
-def test_transform_before_fit_is_refused(make):
+def test_transform_before_fit_raises(make):
     with pytest.raises(
         NotFittedError, match=f"This {type(make()).__name__} instance is not fitted"
     ):
@@ -288,7 +282,7 @@ def test_transform_before_fit_is_refused(make):
 
 
 @EACH
-def test_transform_of_another_shape_is_refused(make):
+def test_transform_of_another_shape_raises(make):
     name = type(make()).__name__
     with pytest.raises(ValueError, match=f"X has 5 features, but {name} is expecting 72 features"):
         make(input_shape=(8, 9)).fit(pictures(5, 72)).transform(pictures(5, 5))
@@ -313,14 +307,14 @@ def test_transform_of_another_shape_is_refused(make):
     ],
     ids=str,
 )
-def test_bad_input_is_refused(X, pattern):
+def test_bad_input_raises(X, pattern):
     for use in ("fit", "fit_transform", "draw"):
         with pytest.raises(ValueError, match=pattern):
             getattr(RandomBrightness(), use)(X)
 
 
 @EACH
-def test_a_wrong_input_shape_is_refused(make):
+def test_a_wrong_input_shape_raises(make):
     name = type(make()).__name__
     with pytest.raises(
         InputShapeError,
@@ -332,8 +326,8 @@ def test_a_wrong_input_shape_is_refused(make):
 
 
 @EACH
-def test_channels_told_wrongly_are_warned_of(make):
-    make().fit(pictures(5, 3, 8, 9))  # untold: whatever comes after decides
+def test_wrong_channels_raise_a_warning(make):
+    make().fit(pictures(5, 3, 8, 9))  # no layout is given: the next step decides
     with pytest.warns(InputLayoutWarning, match="channels='last'"):
         make(channels="first").fit(pictures(5, 8, 9, 3))
     with pytest.warns(InputLayoutWarning, match="channels='first'"):
@@ -353,7 +347,7 @@ def test_frames_keep_their_names(make):
 
 
 @EACH
-def test_tags_are_truths(make):
+def test_tags_are_right(make):
     tags = get_tags(make())
     assert tags.input_tags.two_d_array
     assert tags.input_tags.three_d_array
@@ -361,9 +355,6 @@ def test_tags_are_truths(make):
     assert not tags.target_tags.required
     assert tags.estimator_type is None
     assert tags.transformer_tags is not None
-
-
-# set_output
 
 
 @EACH
@@ -397,9 +388,6 @@ def test_set_output_of_a_pipeline_passes_through():
         model.fit(frame, LABELS).predict(frame)
 
 
-# In Pipelines
-
-
 @pytest.mark.parametrize("name", EVERY)
 def test_pipelines_train_like_the_parameter(name):
     X = pictures(20, 8, 9)
@@ -413,16 +401,16 @@ def test_pipelines_train_like_the_parameter(name):
 
 @pytest.mark.parametrize("random_state", [None, 0])
 @pytest.mark.parametrize("more", ["fit", "partial_fit"])
-def test_training_that_goes_on_draws_afresh(more, random_state, monkeypatch):
+def test_continued_training_draws_again(more, random_state, monkeypatch):
     X, seen = pictures(20, 8, 9, dtype="float32"), []
-    run = Augmenter.batch
+    run = BatchAugmenter.batch
 
     def spied(self, images, targets, weights, rows, epoch):
         out = run(self, images, targets, weights, rows, epoch)
         seen[-1].update(zip(rows.tolist(), out[0], strict=True))
         return out
 
-    monkeypatch.setattr(Augmenter, "batch", spied)
+    monkeypatch.setattr(BatchAugmenter, "batch", spied)
     noise = RandomNoise((1, 1), random_state=random_state)
     settings = {"max_epochs": 1, "warm_start": True, "random_state": 0, "augmentation": [noise]}
     net = ConvNetClassifier(filters=(2,), hidden_units=(), **settings)

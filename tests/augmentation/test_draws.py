@@ -42,9 +42,6 @@ def are_independent(first, second, n_bins=12):
     return stats.chisquare(counts).pvalue > LEVEL and abs(correlation) * len(first) ** 0.5 < 4
 
 
-# The hashes
-
-
 def splitmix64(seed, n):
     """Return the generator's first numbers, in whole numbers of Python."""
     mask, state, numbers = 2**64 - 1, seed, []
@@ -94,9 +91,6 @@ def test_half_of_a_keys_bits_change_with_any_bit_of_the_row(bit):
     assert 0.45 < min(shares) <= max(shares) < 0.55
 
 
-# Keys
-
-
 @pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
 def test_keys_are_distinct_and_uniform(rows):
     keys = row_keys(0, rows, 0, 0)
@@ -142,9 +136,6 @@ def test_subkeys_of_subkeys_do_not_collide():
     first = [subkeys(keys, purpose) for purpose in range(20)]
     second = [subkeys(key, purpose) for key in first for purpose in range(20)]
     assert len(np.unique([keys, *first, *second])) == 200 * (1 + 20 + 400)
-
-
-# Uniform numbers
 
 
 @pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
@@ -227,9 +218,6 @@ def test_normal_numbers_are_finite_for_the_smallest_and_largest_uniform(monkeypa
     assert -9 < low < -8 < 8 < high < 9
 
 
-# Orders
-
-
 @pytest.mark.parametrize("n", [1, 2, 3, 100, 5000])
 def test_a_permutation_has_every_row_once(n):
     order = permutation(row_keys(0, np.arange(n), 0, 0))
@@ -241,9 +229,6 @@ def test_all_orders_are_equally_likely():
     orders = [tuple(permutation(four)) for four in keys]
     counts = [orders.count(order) for order in permutations(range(4))]
     assert stats.chisquare(counts).pvalue > LEVEL
-
-
-# Noise
 
 
 @pytest.mark.parametrize(
@@ -278,7 +263,7 @@ def test_noise_against_a_naive_loop():
 
 
 @pytest.mark.parametrize("shape", [(1, 9), (1, 28, 28), (1, 300, 300)])
-def test_noise_of_a_row_is_the_same_in_any_company(shape):
+def test_noise_of_a_row_is_the_same_in_any_batch(shape):
     keys = row_keys(0, np.arange(200 if shape[-1] < 100 else 5), 0, 0)
     noise = noise_field(keys, shape, CPU)
     for rows in ([0], [3, 1], [4, 4]):

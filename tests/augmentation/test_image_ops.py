@@ -21,8 +21,8 @@ from skcnn.augmentation._image_ops import (
     spread_control_points,
     warp,
 )
+from tests.helpers.geometry import SCIPY_MODES
 
-MODES = {"constant": "grid-constant", "edge": "nearest", "mirror": "mirror"}
 SPATIAL = [
     (9,),
     (2,),
@@ -61,12 +61,12 @@ def positions(matrix, spatial, displacement=None):
         if displacement is not None:
             offset = offset + displacement[(slice(None), *pixel)]
         there = matrix[:-1, :-1] @ offset + matrix[:-1, -1] + centre
-        there[np.array(spatial) == 1] = 0  # an axis of length one has nowhere to go
+        there[np.array(spatial) == 1] = 0  # values along an axis of length one do not move
         where[(slice(None), *pixel)] = there
     return where
 
 
-def sampled(images, matrices, fill, fill_value=0.0, displacement=None, order=1):
+def sampled(images, matrices, padding_mode, fill_value=0.0, displacement=None, order=1):
     """Return every channel sampled by scipy."""
     out = np.empty(images.shape)
     for i, (image, matrix) in enumerate(zip(images, matrices, strict=True)):
@@ -74,69 +74,69 @@ def sampled(images, matrices, fill, fill_value=0.0, displacement=None, order=1):
         where = positions(matrix, image.shape[1:], moved)
         for c, channel in enumerate(image):
             out[i, c] = ndimage.map_coordinates(
-                channel, where, order=order, mode=MODES[fill], cval=fill_value
+                channel, where, order=order, mode=SCIPY_MODES[padding_mode], cval=fill_value
             )
     return out
 
 
-# Warping
-
-
-@pytest.mark.parametrize("fill", MODES)
+@pytest.mark.parametrize("padding_mode", SCIPY_MODES)
 @pytest.mark.parametrize("n_channels", [1, 3])
 @pytest.mark.parametrize("spatial", SPATIAL + WITH_LENGTH_ONE, ids=str)
-def test_warp_against_scipy(spatial, n_channels, fill):
+def test_warp_against_scipy(spatial, n_channels, padding_mode):
     images = pictures(4, n_channels, *spatial)
     matrices = random_matrices(4, len(spatial))
-    expected = sampled(images, matrices, fill)
-    warped = warp(torch.from_numpy(images), matrices, fill)
+    expected = sampled(images, matrices, padding_mode)
+    warped = warp(torch.from_numpy(images), matrices, padding_mode)
     assert warped.dtype == torch.float64
     np.testing.assert_allclose(warped.numpy(), expected, atol=1e-10)
-    single = warp(torch.from_numpy(images).float(), matrices, fill)
+    single = warp(torch.from_numpy(images).float(), matrices, padding_mode)
     assert single.dtype == torch.float32
     np.testing.assert_allclose(single.numpy(), expected, atol=2e-4)
 
 
-@pytest.mark.parametrize("fill", MODES)
+@pytest.mark.parametrize("padding_mode", SCIPY_MODES)
 @pytest.mark.parametrize("spatial", [(8,), (6, 7), (3, 4, 5)], ids=str)
-def test_warp_against_an_affine_transform_of_scipy(spatial, fill):
+def test_warp_against_an_affine_transform_of_scipy(spatial, padding_mode):
     images = pictures(3, 2, *spatial)
     matrices = random_matrices(3, len(spatial))
     centre = (np.array(spatial) - 1) / 2
-    warped = warp(torch.from_numpy(images), matrices, fill, 2.5).numpy()
+    outside = 2.5 if padding_mode == "constant" else 0.0
+    warped = warp(torch.from_numpy(images), matrices, padding_mode, 2.5).numpy()
     for image, matrix, result in zip(images, matrices, warped, strict=True):
         linear, shift = matrix[:-1, :-1], matrix[:-1, -1]
         offset = centre + shift - linear @ centre
         for channel, got in zip(image, result, strict=True):
             expected = ndimage.affine_transform(
-                channel, linear, offset, order=1, mode=MODES[fill], cval=2.5
+                channel, linear, offset, order=1, mode=SCIPY_MODES[padding_mode], cval=outside
             )
             np.testing.assert_allclose(got, expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("fill", MODES)
+@pytest.mark.parametrize("padding_mode", SCIPY_MODES)
 @pytest.mark.parametrize("spatial", [(9,), (6, 8), (2, 7), (4, 5, 6), (1, 6), (4, 1, 3)], ids=str)
-def test_warp_with_a_displacement_against_scipy(spatial, fill):
+def test_warp_with_a_displacement_against_scipy(spatial, padding_mode):
     images = pictures(3, 2, *spatial)
     matrices = random_matrices(3, len(spatial))
     displacement = pictures(3, len(spatial), *spatial, seed=2)
-    warped = warp(torch.from_numpy(images), matrices, fill, 1.0, torch.from_numpy(displacement))
-    expected = sampled(images, matrices, fill, 1.0, displacement)
+    outside = 1.0 if padding_mode == "constant" else 0.0
+    expected = sampled(images, matrices, padding_mode, outside, displacement)
+    displacement = torch.from_numpy(displacement)
+    warped = warp(torch.from_numpy(images), matrices, padding_mode, 1.0, displacement)
     np.testing.assert_allclose(warped.numpy(), expected, atol=1e-10)
 
 
-@pytest.mark.parametrize("fill", MODES)
+@pytest.mark.parametrize("padding_mode", SCIPY_MODES)
 @pytest.mark.parametrize("spatial", [(7,), (5, 6), (3, 4, 5)], ids=str)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_nearest_is_exact_for_whole_positions(spatial, fill, dtype):
+def test_nearest_is_exact_for_whole_positions(spatial, padding_mode, dtype):
     rng = np.random.default_rng(0)
     images = torch.from_numpy(pictures(20, 2, *spatial)).to(dtype)
     matrices = np.tile(np.eye(len(spatial) + 1), (20, 1, 1))
     matrices[:, :-1, -1] = rng.integers(-4, 5, (20, len(spatial)))
     for i in range(len(spatial)):
         matrices[:, i, i] = rng.choice([-1, 1], 20)
-    warped = warp(images, matrices, fill, nearest=True)
-    expected = sampled(images.numpy().astype(float), matrices, fill, order=0)
+    warped = warp(images, matrices, padding_mode, nearest=True)
+    expected = sampled(images.numpy().astype(float), matrices, padding_mode, order=0)
     np.testing.assert_array_equal(warped.numpy(), expected)
 
 
@@ -166,7 +166,7 @@ def test_a_fill_value_changes_values_from_inside_by_its_rounding_only(fill_value
 
 
 @pytest.mark.parametrize("spatial", [(40,), (40, 30), (9, 8, 7)], ids=str)
-def test_a_sample_is_warped_the_same_in_any_company(spatial, monkeypatch):
+def test_a_warped_sample_is_the_same_in_any_batch(spatial, monkeypatch):
     images = torch.from_numpy(pictures(40, 2, *spatial, dtype=np.float32))
     matrices = random_matrices(40, len(spatial), size=0.3)
     warped = warp(images, matrices, "constant", 0.3)
@@ -190,9 +190,6 @@ def test_warp_takes_any_memory_order(spatial):
     last = images.movedim(1, -1).contiguous().movedim(-1, 1)
     matrices = random_matrices(3, len(spatial))
     assert torch.equal(warp(last, matrices, "mirror"), warp(images, matrices, "mirror"))
-
-
-# Smooth fields
 
 
 @pytest.mark.parametrize("spatial", [(9,), (6, 11), (4, 5, 3), (1, 5), (2, 2)], ids=str)
@@ -226,16 +223,13 @@ def test_control_points_on_a_line_make_a_line():
     )
 
 
-def test_fields_of_a_sample_are_the_same_in_any_company():
+def test_fields_of_a_sample_are_the_same_in_any_batch():
     points = torch.from_numpy(pictures(33, 2, 6, 6, dtype=np.float32))
     before = points.clone()
     fields = spread_control_points(points, (17, 30))
     for rows in ([4], [32, 0, 7]):
         assert torch.equal(spread_control_points(points[rows], (17, 30)), fields[rows])
     assert torch.equal(points, before)
-
-
-# Sums
 
 
 @pytest.mark.parametrize("n_values", [1, 2, 3, 7, 64, 65, 1000])
@@ -250,7 +244,7 @@ def test_sums_against_exact_ones(n_values):
     )
 
 
-def test_sums_are_the_same_in_any_company_and_memory_order():
+def test_sums_are_the_same_in_any_batch_and_memory_order():
     values = torch.from_numpy(pictures(33, 3, 7, 11, dtype=np.float32))
     sums = sample_sums(values)
     assert torch.equal(sample_sums(values[4:5]), sums[4:5])
@@ -270,9 +264,6 @@ def test_numbers_broadcast_over_samples():
     numbers = per_sample(np.array([1, 2]), torch.zeros(2, 3, 4, 5))
     assert numbers.shape == (2, 1, 1, 1)
     assert numbers.dtype == torch.float32
-
-
-# Blur
 
 
 @pytest.mark.parametrize("spatial", [(12,), (9, 8), (5, 6, 4), (1,), (2,), (1, 7)], ids=str)
@@ -296,9 +287,6 @@ def test_blur_without_width_or_radius_changes_nothing():
     for sigma in (0.0, 1e-300, 1e-160, 1e-154, 1e-30, 0.01):
         assert torch.equal(blur(images, np.full(3, sigma), 3), images)
     assert torch.equal(blur(images, np.ones(3), 0), images)
-
-
-# Strokes
 
 
 def grown_by_scipy(image, pixels):
@@ -349,9 +337,6 @@ def test_each_sample_grows_by_its_own_amount():
         assert torch.equal(together[i : i + 1], alone)
 
 
-# Boxes
-
-
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_boxes_against_slices(data):
@@ -388,7 +373,7 @@ def test_centres_of_even_and_odd_sides():
     for spatial in product((1, 2, 3, 4), repeat=2):
         image = torch.from_numpy(pictures(1, 1, *spatial))
         half_turn = np.diag([-1.0, -1, 1])[None]
-        np.testing.assert_allclose(warp(image, half_turn, "constant"), image.flip(2, 3), atol=1e-12)
+        np.testing.assert_allclose(warp(image, half_turn, "zeros"), image.flip(2, 3), atol=1e-12)
 
 
 @pytest.mark.parametrize("length", [5_000, 160_000])
@@ -396,14 +381,14 @@ def test_long_signals_are_moved_exactly(length):
     signal = torch.sin(2 * torch.arange(length, dtype=torch.float64)).float()[None, None]
     matrices = np.eye(2)[None].copy()
     matrices[0, 0, 1] = -100
-    moved = warp(signal, matrices, "constant")
+    moved = warp(signal, matrices, "zeros")
     assert moved.dtype == torch.float32
     np.testing.assert_allclose(moved[0, 0, 100:], signal[0, 0, :-100], atol=1e-6)
     np.testing.assert_allclose(moved[0, 0, :99], 0, atol=1e-6)
 
 
 @pytest.mark.parametrize("fill_value", [255.0, -1e8, 0.1])
-def test_a_constant_costs_no_precision_where_nothing_is_interpolated(fill_value):
+def test_a_constant_is_exact_where_nothing_is_interpolated(fill_value):
     images = torch.rand(3, 2, 6, 7, generator=torch.Generator().manual_seed(0))
     matrices = np.tile(np.eye(3), (3, 1, 1))
     matrices[:, 0, 2] = 2

@@ -1,12 +1,10 @@
-"""Changing values: closed forms, scipy for blur and strokes, statistics of noise and boxes."""
+"""Brightness, contrast, noise and erased boxes; draws of all that changes values."""
 
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from scipy import ndimage, stats
+from scipy import stats
 
 from skcnn.augmentation import (
     RandomBlur,
@@ -16,57 +14,23 @@ from skcnn.augmentation import (
     RandomNoise,
     RandomStroke,
 )
-from skcnn.augmentation._augmenter import Augmenter, Step
+from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
 from skcnn.augmentation._draws import row_keys
+from tests.helpers.geometry import ANY_IMAGES, normal_values
+from tests.helpers.values import EACH_SHAPE, as_column, channels_of, drawn
 
 N = 4000
-SHAPES = {
-    "signal": ((12,), {}),
-    "two channels": ((12, 2), {"input_shape": (12, 2)}),
-    "grey": ((6, 8), {}),
-    "colour": ((6, 8, 3), {}),
-    "channels first": ((4, 6, 9), {"channels": "first"}),
-    "one pixel": ((1, 1, 1), {}),
-    "volume": ((4, 5, 6, 2), {}),
-}
-EACH_SHAPE = pytest.mark.parametrize(("shape", "reading"), SHAPES.values(), ids=SHAPES)
-
-
-def pictures(*shape, seed=0):
-    return np.random.default_rng(seed).normal(size=shape)
-
-
-def drawn(augmentation, X):
-    """Return one draw and its parameters."""
-    params = augmentation.draw(X)
-    return augmentation.apply(X, params), params
-
-
-def as_column(values, X):
-    return np.reshape(values, (-1, *[1] * (X.ndim - 1)))
-
-
-def channels_of(sample, reading):
-    """Return a sample's channels as arrays with spatial axes only."""
-    if reading.get("channels") == "first":
-        return list(sample)
-    if sample.ndim >= 3 or "input_shape" in reading:
-        return list(np.moveaxis(sample, -1, 0))
-    return [sample]
-
-
-# Brightness and contrast
 
 
 @EACH_SHAPE
 def test_brightness_is_a_product(shape, reading):
-    X = pictures(5, *shape)
+    X = normal_values(5, *shape)
     got, params = drawn(RandomBrightness(0.5, random_state=0, **reading), X)
     np.testing.assert_allclose(got, X * as_column(params["factor"], X), rtol=1e-12)
 
 
 def test_gain_is_in_decibels():
-    X = pictures(5, 12)
+    X = normal_values(5, 12)
     got, params = drawn(RandomBrightness(gain_db=(-12, 6), random_state=0), X)
     decibels = 20 * np.log10(params["factor"])
     assert -12 <= decibels.min() < decibels.max() <= 6
@@ -77,7 +41,7 @@ def test_gain_is_in_decibels():
 
 @EACH_SHAPE
 def test_contrast_is_a_product_about_the_mean_of_the_sample(shape, reading):
-    X = pictures(5, *shape)
+    X = normal_values(5, *shape)
     got, params = drawn(RandomContrast((0.3, 3.0), random_state=0, **reading), X)
     means = X.mean(axis=tuple(range(1, X.ndim)), keepdims=True)
     expected = means + (X - means) * as_column(params["factor"], X)
@@ -115,18 +79,15 @@ def test_a_factor_of_zero_leaves_nothing_over(augmentation, expected):
 def test_whole_numbers_are_rounded_and_kept_within_their_type(augmentation, values, expected):
     got = augmentation.fit_transform(values).to_numpy()
     assert got.dtype == values.dtype
-    # the largest double below a limit of 64 bits is 2**-53 of it away
+    # the largest double below a 64-bit limit differs from it by a fraction of 2**-53
     np.testing.assert_allclose(got.astype(float), np.array(expected, float), rtol=1e-15)
 
 
 def test_a_factor_of_one_changes_no_bit():
-    X = (pictures(4, 7, 5) * 1e3).astype(np.float32)
+    X = (normal_values(4, 7, 5) * 1e3).astype(np.float32)
     for augmentation in (RandomBrightness(0), RandomContrast(0), RandomBrightness(gain_db=0)):
         got = augmentation.fit_transform(X).to_numpy()
         np.testing.assert_array_equal(got.view(np.uint32), X.view(np.uint32))
-
-
-# Noise
 
 
 def test_noise_is_white_and_normal_with_the_drawn_width():
@@ -168,7 +129,7 @@ def test_noise_of_slices_keeps_the_range_of_the_whole():
 @pytest.mark.parametrize("snr_db", [-10.0, 0.0, 20.0])
 @EACH_SHAPE
 def test_the_ratio_of_signal_to_noise_is_that_of_each_sample(shape, reading, snr_db):
-    X = pictures(40, *shape) * 10.0 ** np.arange(40).reshape(-1, *[1] * len(shape)) / 1e20
+    X = normal_values(40, *shape) * 10.0 ** np.arange(40).reshape(-1, *[1] * len(shape)) / 1e20
     noise = RandomNoise(snr_db=snr_db, random_state=0, **reading).fit_transform(X).to_numpy() - X
     axes = tuple(range(1, X.ndim))
     power = np.mean(X**2, axis=axes, keepdims=True)
@@ -188,12 +149,12 @@ def test_ranges_of_the_ratio_are_uniform():
 
 @pytest.mark.parametrize("strength", [0.5, 2.0])
 def test_strength_scales_the_amplitude_of_noise_also_in_decibels(strength):
-    X = pictures(3, 1, 50).astype(np.float32)
+    X = normal_values(3, 1, 50).astype(np.float32)
     rows = np.arange(3)
     for noise in (RandomNoise(0.1), RandomNoise(snr_db=10)):
         images = torch.from_numpy(X)
         plain, strong = (
-            Augmenter([Step(noise, 0)], (50,), 2.0, 0, s).images(images, rows).numpy() - X
+            BatchAugmenter([Step(noise, 0)], (50,), 2.0, 0, s).images(images, rows).numpy() - X
             for s in (1.0, strength)
         )
         np.testing.assert_allclose(strong, strength * plain, atol=1e-5)
@@ -208,86 +169,9 @@ def test_noise_differs_between_channels_and_samples_and_epochs():
     assert np.abs(correlations).max() < 0.65
 
 
-# Blur
-
-
-@EACH_SHAPE
-def test_blur_against_scipy(shape, reading):
-    X = pictures(6, *shape)
-    got, params = drawn(RandomBlur(1.4, random_state=0, **reading), X)
-    assert (params["radius"] == 5).all()  # three standard deviations of the widest, upwards
-    for sample, sigma, result in zip(X, params["sigma"], got, strict=True):
-        for channel, smooth in zip(
-            channels_of(sample, reading), channels_of(result, reading), strict=True
-        ):
-            for axis in range(channel.ndim):
-                channel = ndimage.gaussian_filter1d(
-                    channel, sigma, axis=axis, mode="nearest", radius=5
-                )
-            np.testing.assert_allclose(smooth, channel, atol=1e-12)
-
-
-def test_blur_keeps_a_constant_and_the_sum_inside():
-    X = np.zeros((1, 31, 31))
-    X[0, 15, 15] = 1
-    np.testing.assert_allclose(RandomBlur((2, 2)).fit_transform(X).to_numpy().sum(), 1)
-    np.testing.assert_allclose(RandomBlur((2, 2)).fit_transform(1 + 0 * X).to_numpy(), 1)
-
-
-# Strokes
-
-
-@EACH_SHAPE
-@pytest.mark.parametrize("pixels", [-3, -2, -1, 1, 2, 3])
-def test_strokes_by_whole_pixels_against_scipy(pixels, shape, reading):
-    X = np.random.default_rng(0).integers(0, 256, (2, *shape))
-    got = RandomStroke((pixels, pixels), **reading).fit_transform(X).to_numpy()
-    change = ndimage.grey_dilation if pixels > 0 else ndimage.grey_erosion
-    for sample, result in zip(X, got, strict=True):
-        for channel, grown in zip(
-            channels_of(sample, reading), channels_of(result, reading), strict=True
-        ):
-            for k in range(abs(pixels)):
-                reach = channel.ndim if k % 2 else 1
-                footprint = ndimage.generate_binary_structure(channel.ndim, reach)
-                channel = change(channel, footprint=footprint, mode="nearest")
-            np.testing.assert_array_equal(grown, channel)
-
-
-def test_a_stroke_on_a_dark_ground_gets_thicker_and_thinner():
-    X = np.zeros((1, 9, 11), np.uint8)
-    X[0, :, 4:7] = 200
-    widths = [
-        (RandomStroke((r, r)).fit_transform(X).to_numpy() > 100).sum(axis=2).max()
-        for r in (-2, -1, -0.4, 0, 0.4, 1, 2, 4)
-    ]
-    assert widths == [0, 1, 3, 3, 3, 5, 7, 11]
-
-
-def test_half_a_pixel_is_half_way():
-    X = pictures(2, 6, 7)
-    ends = [RandomStroke((r, r)).fit_transform(X).to_numpy() for r in (1.0, 1.5, 2.0)]
-    np.testing.assert_allclose(ends[1], (ends[0] + ends[2]) / 2, atol=1e-12)
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    X=arrays(np.float64, (2, 5, 6), elements=st.floats(-10, 10, width=16)),
-    pixels=st.floats(-3, 3),
-)
-def test_erosion_is_the_dilation_of_the_negative(X, pixels):
-    grown = RandomStroke((pixels, pixels)).fit_transform(X).to_numpy()
-    shrunk = RandomStroke((-pixels, -pixels)).fit_transform(-X).to_numpy()
-    np.testing.assert_allclose(grown, -shrunk, atol=1e-12)
-    assert ((grown >= X - 1e-12) if pixels >= 0 else (grown <= X + 1e-12)).all()
-
-
-# Erasing
-
-
 @EACH_SHAPE
 def test_erased_are_the_drawn_boxes_in_all_channels(shape, reading):
-    X = 1 + np.abs(pictures(30, *shape))
+    X = 1 + np.abs(normal_values(30, *shape))
     got, params = drawn(RandomErasing(0.6, p=0.7, random_state=1, **reading), X)
     for i, (sample, result) in enumerate(zip(X, got, strict=True)):
         box = tuple(map(slice, params["low"][i], params["high"][i]))
@@ -304,7 +188,7 @@ def test_erased_are_the_drawn_boxes_in_all_channels(shape, reading):
     ("fill_value", "expected"), [(0.0, 0), (7.5, 7.5), (-1, -1), ("mean", None)]
 )
 def test_boxes_are_filled_with_the_value(fill_value, expected):
-    X = pictures(20, 8, 9, 2)
+    X = normal_values(20, 8, 9, 2)
     got, params = drawn(RandomErasing((0.3, 0.3), fill_value=fill_value, p=1.0, random_state=0), X)
     for sample, result, low, high in zip(X, got, params["low"], params["high"], strict=True):
         box = tuple(map(slice, low, high))
@@ -350,9 +234,6 @@ def test_boxes_lie_anywhere_with_equal_probability():
         counts = np.bincount(params["low"][:, axis], minlength=places)
         assert len(counts) == places
         assert stats.chisquare(counts).pvalue > 1e-4
-
-
-# Draws
 
 
 @pytest.mark.parametrize(
@@ -424,13 +305,7 @@ ZERO = [
 
 
 @settings(max_examples=15, deadline=None)
-@given(
-    X=arrays(
-        np.float32,
-        st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6)),
-        elements=st.floats(-100, 100, width=32),
-    )
-)
+@given(X=ANY_IMAGES)
 @pytest.mark.parametrize("augmentation", ZERO, ids=repr)
 def test_zero_strength_is_the_identity(augmentation, X):
     np.testing.assert_array_equal(augmentation.fit_transform(X).to_numpy(), X)

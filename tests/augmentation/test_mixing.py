@@ -8,7 +8,7 @@ from scipy import stats
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._training.losses import RegressionLoss, classification_loss
 from skcnn.augmentation import CutMix, MixUp, RandomRotation
-from skcnn.augmentation._augmenter import Augmenter, Step
+from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
 from skcnn.augmentation._draws import row_keys
 from skcnn.exceptions import FrozenAugmentationWarning
 
@@ -24,12 +24,12 @@ def batch_of(shape, n=N, seed=0):
 
 
 def draws(mixer, spatial, n=N, epoch=0, strength=1.0):
-    """Return the parameters that an Augmenter of this one step and seed 0 draws."""
+    """Return the parameters that a BatchAugmenter of this one step and seed 0 draws."""
     return mixer._draw_all(row_keys(0, np.arange(n), epoch, 0), spatial, strength)
 
 
 def mixed(mixer, images, targets, weights=None, n_classes=None, epoch=0, **settings):
-    run = Augmenter(
+    run = BatchAugmenter(
         [Step(mixer, 0)], tuple(images.shape[2:]), 1.0, 0, n_classes=n_classes, **settings
     )
     return run.batch(images, targets, weights, np.arange(len(images)), epoch)
@@ -116,9 +116,6 @@ def test_arguments_are_left_alone():
     assert torch.equal(weights, before[2])
 
 
-# Losses
-
-
 @EACH_MIXER
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("label_smoothing", [0.0, 0.1])
@@ -181,12 +178,9 @@ def test_squared_errors_of_numbers_have_the_gradient_of_both(mixer):
     np.testing.assert_allclose(one.grad, both.grad, atol=1e-6)
 
 
-# Draws
-
-
 @EACH_MIXER
 @pytest.mark.parametrize("n", [2, 3, 12, 101])
-def test_nobody_is_mixed_with_itself_and_everybody_once(mixer, n):
+def test_no_sample_is_mixed_with_itself_and_each_is_a_partner_once(mixer, n):
     partners = draws(mixer, (8, 9), n)["partner"]
     np.testing.assert_array_equal(np.sort(partners), np.arange(n))
     assert (partners != np.arange(n)).all()
@@ -218,7 +212,7 @@ def test_every_partner_is_as_likely():
 def test_shares_are_beta_distributed_the_larger_one_kept(alpha):
     kept = draws(MixUp(alpha), (8, 9), 4000)["kept"]
     assert 0.5 <= kept.min() <= kept.max() <= 1
-    # of a symmetric beta distribution the larger of x and 1 - x
+    # distribution of the larger of x and 1 - x for a symmetric beta distribution
     law = stats.beta(alpha, alpha)
     assert stats.kstest(kept, lambda x: law.cdf(x) - law.cdf(1 - x)).pvalue > 1e-4
 
@@ -238,7 +232,7 @@ def test_the_share_of_a_box_is_that_of_the_beta_distribution(spatial):
     assert (params["low"] >= 0).all()
     assert (params["high"] <= spatial).all()
     np.testing.assert_allclose(params["kept"], 1 - np.prod(sizes / np.array(spatial), axis=1))
-    # uniform, to whole pixels, of which volumes have few a side
+    # uniform up to whole pixels; volumes have few on a side
     assert stats.kstest(params["kept"], "uniform").statistic < 0.05 * len(spatial)
 
 
@@ -273,12 +267,9 @@ def test_strength_scales_the_share_of_the_other(strength):
         np.testing.assert_allclose(shares, np.eye(3)[targets], atol=1e-7)
 
 
-# In lists
-
-
 def test_two_mixings_in_a_row():
     images, targets = batch_of((1, 8, 9)), torch.arange(N) % 3
-    run = Augmenter([Step(MixUp(1.0), 0), Step(CutMix(1.0), 0)], (8, 9), 1.0, 0, n_classes=3)
+    run = BatchAugmenter([Step(MixUp(1.0), 0), Step(CutMix(1.0), 0)], (8, 9), 1.0, 0, n_classes=3)
     out, (shares, weights) = run.batch(images, targets, torch.ones(N), np.arange(N), 0)
     first, kept_first = naive_images(MixUp(1.0), images, draws(MixUp(1.0), (8, 9)))
     second = CutMix(1.0)._draw_all(row_keys(0, np.arange(N), 0, 1), (8, 9), 1.0)
@@ -294,7 +285,7 @@ def test_two_mixings_in_a_row():
 
 
 def test_the_weights_of_a_batch_keep_their_sum():
-    # every sample is once a partner, but with the share of the one that it is a partner of
+    # every sample is a partner once, but with the share of the other sample
     weights = torch.rand(4000) + 0.1
     _, (_, got) = mixed(MixUp(1.0), batch_of((1, 2, 2), 4000), torch.zeros(4000).long(), weights, 2)
     assert float(got.sum()) == pytest.approx(float(weights.sum()), rel=0.02)
@@ -308,9 +299,6 @@ def test_weights_that_are_zero_in_float32_make_no_nan():
             _, (shares, got) = mixed(mixer, batch_of((1, 8, 9)), targets, weights, n_classes)
             assert torch.isfinite(shares).all()
             assert torch.isfinite(got).all()
-
-
-# In estimators
 
 
 X = np.random.default_rng(0).integers(0, 256, (24, 8, 9)).astype(np.uint8)
@@ -362,7 +350,7 @@ def test_batches_of_one_sample_are_learned():
 
 
 @EACH_MIXER
-def test_values_are_unmixed_for_anybody_else(mixer):
+def test_values_are_unmixed_for_other_estimators(mixer):
     A = mixer.fit_transform(RandomRotation(30, random_state=0).fit_transform(X))
     expected = RandomRotation(30, random_state=0).fit_transform(X).to_numpy()
     np.testing.assert_array_equal(A.to_numpy(), expected)

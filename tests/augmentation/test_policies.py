@@ -22,9 +22,11 @@ from skcnn.augmentation import (
     RandomTranslation,
     TrivialAugment,
 )
-from skcnn.augmentation._augmenter import Augmenter, GeometricOperation, Motion, Step
+from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
 from skcnn.augmentation._draws import row_keys
+from skcnn.augmentation._operations import GeometricOperation, Motion
 from skcnn.exceptions import InputLayoutWarning, InputShapeError
+from tests.helpers.geometry import EACH_PADDING
 
 N = 4000
 FACTORS = [0.5, 2.0, 3.0, 5.0]
@@ -43,9 +45,6 @@ def factors_of(augmentation, X):
 
 def brighter(*factors):
     return [None if f is None else RandomBrightness((f, f)) for f in factors]
-
-
-# Choices
 
 
 @pytest.mark.parametrize("n", [2, 3, 4])
@@ -163,9 +162,6 @@ def test_a_choice_with_an_operation_for_images_needs_images(choice):
         flat.to_numpy()
 
 
-# RandAugment and TrivialAugment
-
-
 def names(policy, n_axes):
     return [type(o).__name__ if o is not None else None for o in policy._options(n_axes)]
 
@@ -276,13 +272,13 @@ def test_without_magnitude_nothing_changes(policy):
     np.testing.assert_array_equal(policy.fit_transform(X).to_numpy(), X)
 
 
-@pytest.mark.parametrize("fill", ["constant", "edge", "mirror"])
+@EACH_PADDING
 @pytest.mark.parametrize("cls", [RandAugment, TrivialAugment])
-def test_the_fill_is_that_of_all_operations(cls, fill):
-    policy = cls(fill=fill, fill_value=3.0)
-    with_fill = [o for o in policy._options(2) if o is not None and "fill" in o.get_params()]
-    assert len(with_fill) == 6
-    assert all((o.fill, o.fill_value) == (fill, 3.0) for o in with_fill)
+def test_the_padding_is_that_of_all_operations(cls, padding):
+    options = [o.get_params() for o in cls(**padding)._options(2) if o is not None]
+    padded = [params for params in options if "padding_mode" in params]
+    assert len(padded) == 6
+    assert all(padding.items() <= params.items() for params in padded)
 
 
 @pytest.mark.parametrize("n_channels", [1, 2, 3, 4, 7])
@@ -304,7 +300,7 @@ def test_strength_reaches_the_operations(policy):
     images = torch.from_numpy(X)
 
     def change(strength):
-        run = Augmenter([Step(policy, 0)], (9, 10), 1.0, 0, strength)
+        run = BatchAugmenter([Step(policy, 0)], (9, 10), 1.0, 0, strength)
         return float((run.images(images, np.arange(100)) - images).abs().mean())
 
     assert change(0.0) == 0
@@ -319,7 +315,7 @@ def test_choices_stay_the_same_at_any_strength():
         np.testing.assert_array_equal(one["choice"], other["choice"])
 
 
-def test_options_are_asked_for_their_axes():
+def test_the_axes_of_options_are_checked():
     volumes = np.zeros((3, 4, 5, 6, 1))
     sideways = RandomChoice([RandomShear(30, axis=0)])
     with pytest.raises(ValueError, match="'axis' parameter of RandomShear"):

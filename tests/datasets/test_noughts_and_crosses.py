@@ -331,7 +331,9 @@ def test_bad_parameters_are_named(parameters, message):
 
 def test_docstring_has_the_parameters_and_defaults_of_the_signature():
     entries = docscrape.FunctionDoc(make_noughts_and_crosses)["Parameters"]
-    told = {entry.name: ast.literal_eval(entry.type.partition("default=")[2]) for entry in entries}
+    documented = {
+        entry.name: ast.literal_eval(entry.type.partition("default=")[2]) for entry in entries
+    }
     parameters = inspect.signature(make_noughts_and_crosses).parameters
-    assert list(told) == list(parameters)
-    assert told == {name: p.default for name, p in parameters.items()}
+    assert list(documented) == list(parameters)
+    assert documented == {name: p.default for name, p in parameters.items()}

@@ -1,4 +1,4 @@
-"""What the ConvNets' augmentation parameters accept; views at test time."""
+"""The parameter `test_time_augmentation`: views, averages, messages."""
 
 import pickle
 
@@ -76,7 +76,7 @@ def test_a_list_in_the_list_is_one_view(digits, fitted):
 
 def test_one_augmentation_needs_no_list(digits, fitted):
     X = digits[0]
-    for alone in (RandomRotation((8, 8)), RandomRotation((8, 8), p=0.1)):  # p does not count
+    for alone in (RandomRotation((8, 8)), RandomRotation((8, 8), p=0.1)):  # p is not used
         assert_array_equal(
             with_views(fitted, alone).decision_function(X),
             with_views(fitted, [RandomRotation((8, 8))]).decision_function(X),
@@ -109,7 +109,7 @@ def test_no_views_are_the_plain_predictions(digits, fitted):
     ],
     ids=["flip", "drawn", "noise", "callable"],
 )
-def test_views_are_the_same_in_every_call_company_and_order(digits, fitted, views):
+def test_views_are_the_same_in_every_call_batch_and_order(digits, fitted, views):
     X = digits[0]
     model = with_views(fitted, views)
     outputs = model.decision_function(X)
@@ -164,7 +164,7 @@ def test_bad_views_are_found_at_fit_and_at_predict(digits, fitted, views, messag
         with_views(fitted, views).predict(digits[0])
 
 
-def test_views_that_need_images_refuse_signals(digits):
+def test_views_that_need_images_raise_for_signals(digits):
     X, y = digits
     model = small(input_shape=None, test_time_augmentation=[RandomRotation((5, 5))])
     with pytest.raises(InputShapeError, match="RandomRotation needs images"):
@@ -184,7 +184,7 @@ def test_drawn_views_differ_from_each_other(digits, fitted):
 
 def test_a_callable_that_writes_does_not_touch_the_users_samples(digits):
     X = digits[0].astype(np.float32).reshape(-1, 8, 8)
-    X[0, 0, 0] = 0.5  # not bytes: nothing is copied on the way in
+    X[0, 0, 0] = 0.5  # not bytes, so that X is not copied
     model = small(input_shape=None, test_time_augmentation=[lambda batch: batch.mul_(-1)])
     before = X.copy()
     model.fit(X, digits[1]).predict(X)

@@ -1,8 +1,4 @@
-"""What the ConvNets' parameters about augmentation mean: training steps and test-time views.
-
-The operations themselves are in ``_geometric``, ``_intensity``, ``_policies`` and
-``_mixing``.
-"""
+"""Reads the estimators' parameters `augmentation` and `test_time_augmentation`."""
 
 from collections.abc import Callable, Sequence
 from numbers import Integral
@@ -13,24 +9,25 @@ from sklearn.base import clone
 from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor
 
-from skcnn._data.images import InputLayout
+from skcnn._data.layouts import InputLayout
 from skcnn._utils.validation import did_you_mean
-from skcnn.augmentation._augmented_array import AugmentedArray, check_axes
-from skcnn.augmentation._augmenter import Augmenter, MixingOperation, Step
+from skcnn.augmentation._augmented_array import AugmentedArray
 from skcnn.augmentation._base import Augmentation
-from skcnn.augmentation._geometric import RandomFlip
+from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step, check_axes
+from skcnn.augmentation._flip_and_crop import RandomFlip
+from skcnn.augmentation._operations import MixingOperation
 from skcnn.exceptions import InputShapeError
 
 View = Callable[[Tensor], Tensor]
 
 
 def training_steps(augmentation: Any, owner: str) -> list[Step]:
-    """Return the steps of the parameter 'augmentation' of `owner`.
+    """Return the steps of the parameter `augmentation` of `owner`.
 
     Raises
     ------
     InvalidParameterError
-        If it is neither an augmentation, a callable, a list of them nor None.
+        If it is not an augmentation, a callable, a list of them or None.
     """
     if augmentation is None:
         return []
@@ -38,7 +35,7 @@ def training_steps(augmentation: Any, owner: str) -> list[Step]:
     return [
         _as_step(entry, "augmentation", owner, augmentation)
         for entry in entries
-        if entry is not None  # as in RandomChoice: no change
+        if entry is not None  # no change, as in RandomChoice
     ]
 
 
@@ -57,47 +54,47 @@ def _as_step(entry: Any, parameter: str, owner: str, given: Any) -> Step:
 
 
 def check_steps(steps: Sequence[Step], layout: InputLayout, X: Any, owner: str) -> None:
-    """Check that the samples are what the augmentations need and were told.
+    """Check that the samples have the shape that the augmentations need and were given.
 
     Parameters
     ----------
     steps : sequence of Step
-        Of the Pipeline before `owner` and of its parameter.
+        Steps of the Pipeline before `owner` and of its parameter.
     layout : InputLayout
         How `owner` reads a sample.
     X : array-like
-        What `owner` was given; of a Pipeline's augmentations an AugmentedArray.
+        Samples passed to `owner`; an AugmentedArray after augmentations in a Pipeline.
     owner : str
         The estimator's name.
 
     Raises
     ------
     InputShapeError
-        If an augmentation needs images, or reads samples as of another shape.
+        If an augmentation needs images, or reads samples of another shape.
     """
-    told = X.layout if isinstance(X, AugmentedArray) else None
-    if told is not None and told.network_shape != layout.network_shape:
+    given = X.layout if isinstance(X, AugmentedArray) else None
+    if given is not None and given.network_shape != layout.network_shape:
         raise InputShapeError(
-            f"The augmentation before {owner} reads samples of shape {told.shape} (channels "
-            f"{told.channels}), but {owner} reads {layout.shape} (channels "
+            f"The augmentation before {owner} reads samples of shape {given.shape} (channels "
+            f"{given.channels}), but {owner} reads {layout.shape} (channels "
             f"{layout.channels}). Give {owner} the same input_shape and channels."
         )
     check_axes(steps, layout, owner)
 
 
 def check_views(test_time_augmentation: Any, owner: str) -> None:
-    """Check the parameter 'test_time_augmentation'.
+    """Check the parameter `test_time_augmentation`.
 
     Raises
     ------
     InvalidParameterError
-        If it is neither "flip", a list nor None, or an entry mixes samples.
+        If it is not "flip", a list of augmentations or None, or if an entry mixes samples.
     """
     given = test_time_augmentation
     if given is None or (isinstance(given, str) and given == "flip"):
         return
-    known = isinstance(given, list | tuple | Augmentation) or callable(given)
-    if not known or isinstance(given, type):
+    legal = isinstance(given, list | tuple | Augmentation) or callable(given)
+    if not legal or isinstance(given, type):
         raise InvalidParameterError(
             f"The 'test_time_augmentation' parameter of {owner} must be 'flip', a list of "
             f"augmentations or None. Got {given!r} instead.{did_you_mean(given, ['flip'])}"
@@ -123,17 +120,17 @@ def _parts(entry: Any) -> list[Any]:
 
 
 def _applied(part: Any) -> Any:
-    """Return the augmentation as it is where it acts on every sample."""
+    """Return the augmentation with a probability of one."""
     return clone(part).set_params(p=1.0) if isinstance(part, Augmentation) else part
 
 
 def make_views(
     test_time_augmentation: Any, layout: InputLayout, span: float, owner: str
 ) -> list[View]:
-    """Return a function of a batch for each view, the original not among them.
+    """Return a function of a batch for each view, the original not included.
 
-    A view is the same for all samples and all calls: it is applied whatever its `p`, and
-    what is random is drawn once, for `random_state` or the view's number.
+    A view is the same for all samples and all calls: its `p` is not used, and random values
+    are drawn once, with `random_state` or the view's number as the seed.
     """
     given = test_time_augmentation
     if given is None:
@@ -146,9 +143,9 @@ def make_views(
         parts = [_applied(part) for part in _parts(entry)]
         steps = [_as_step(part, "test_time_augmentation", owner, given) for part in parts]
         check_axes(steps, layout, owner)
-        views.append(_view(Augmenter(steps, layout.spatial, span, seed=number)))
+        views.append(_view(BatchAugmenter(steps, layout.spatial, span, seed=number)))
     return views
 
 
-def _view(augmenter: Augmenter) -> View:
+def _view(augmenter: BatchAugmenter) -> View:
     return lambda batch: augmenter.images(batch, np.zeros(len(batch), np.int64))

@@ -1,0 +1,109 @@
+"""Values of whole arrays: steps applied part by part, in the dtype and shape of the input."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils import check_array
+from torch import Tensor
+
+from skcnn._data.images import Images, chunk_rows
+from skcnn._data.layouts import InputLayout
+from skcnn._utils.threads import safe_after_fork
+from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step, check_axes
+
+
+def numbers_of(samples: Any) -> np.ndarray:
+    """Return samples as numbers, also from a DataFrame with nullable or mixed columns."""
+    array = np.asarray(samples)
+    if array.dtype.kind == "O":
+        array = check_array(samples, ensure_min_samples=0)
+    return array
+
+
+def span_of(values: Any) -> float:
+    """Return the largest minus the smallest value, 1 if all are the same."""
+    low, high = float(values.min()), float(values.max())
+    return high - low or 1.0
+
+
+def _as_rows(batch: Tensor, layout: InputLayout) -> np.ndarray:
+    """Return (n_samples, n_values) in the order of the layout."""
+    if layout.channels == "last":
+        batch = batch.movedim(1, -1)
+    return batch.reshape(len(batch), -1).numpy()
+
+
+def _as_dtype(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    if dtype.kind == "b":
+        return values > 0.5
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        high = float(limits.max)
+        if high > limits.max:  # a double has 53 bits: the limit was rounded up
+            high = np.nextafter(high, 0)
+        return np.clip(np.rint(values), limits.min, high).astype(dtype)
+    return values.astype(dtype)
+
+
+@safe_after_fork()
+def values_as(
+    array: np.ndarray, layout: InputLayout, change: Callable[[Tensor, slice], Tensor]
+) -> np.ndarray:
+    """Return ``change(images, part)`` of all parts of `array`, of the same shape and dtype.
+
+    Images are float64 for doubles and long integers, and float32 for other types. Whole
+    numbers are rounded at the end and kept within the limits of their type.
+    """
+    flat = np.ascontiguousarray(array).reshape(len(array), layout.n_values)
+    bits = np.finfo(flat.dtype).bits if flat.dtype.kind == "f" else 2 * flat.dtype.itemsize * 8
+    floats = np.float64 if bits > 32 else np.float32
+    out = np.empty_like(flat)
+    size = min(chunk_rows(flat.shape[1]), 1024)
+    for start in range(0, len(flat), size):
+        part = slice(start, min(start + size, len(flat)))
+        images = Images(torch.from_numpy(flat[part].astype(floats)), layout)
+        values = change(images.as_batch(images.rows), part)
+        out[part] = _as_dtype(_as_rows(values, layout), flat.dtype)
+    return out.reshape(array.shape)
+
+
+def draw_values(
+    array: np.ndarray,
+    layout: InputLayout,
+    steps: Sequence[Step],
+    seed: int,
+    *,
+    span: float,
+    rows: np.ndarray,
+    epoch: int = 0,
+    strength: float = 1.0,
+) -> np.ndarray:
+    """Return one draw of `array`, of the same shape and dtype.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n_samples, ...)
+        Samples of any real dtype. Doubles and long integers are augmented in double
+        precision.
+    layout : InputLayout
+        How a sample is an image.
+    steps : sequence of Step
+        The augmentations and their own seeds.
+    seed : int
+        Seed of the steps without a seed of their own.
+    span : float
+        Largest minus smallest value of all samples, the unit of noise.
+    rows : ndarray of shape (n_samples,)
+        Numbers or keys of the samples.
+    epoch : int, default=0
+        Number of the draw.
+    strength : float, default=1.0
+        Factor of all ranges.
+    """
+    check_axes(steps, layout)
+    augmenter = BatchAugmenter(steps, layout.spatial, span, seed, strength)
+    return values_as(
+        array, layout, lambda images, part: augmenter.images(images, rows[part], epoch)
+    )
