@@ -13,7 +13,7 @@ from skcnn import (
 from skcnn._convnet.classifier import ConvNetClassifier
 from skcnn._convnet.recipes import recipe
 from skcnn._convnet.regressor import ConvNetRegressor
-from skcnn.comparison._compare import compare_models
+from skcnn.comparison._compare_models import compare_models
 from skcnn.model_selection._search import ConvNetSearchCV
 
 __version__ = "0.1.0"

@@ -1,37 +1,20 @@
-"""From constructor knobs or an architecture's name to layer specifications.
-
-Builds no module; the specifications are followed and built elsewhere.
-"""
+"""Layer specifications from the architecture parameters or an architecture's name."""
 
 from collections.abc import Iterable, Sequence
-from numbers import Integral
 from typing import Any
 
 from skcnn._convnet.automatic import auto_filters
-from skcnn._utils.validation import did_you_mean
+from skcnn._utils.validation import did_you_mean, is_integer
 from skcnn.exceptions import ArchitectureError
+from skcnn.layers._activation import Activation
 from skcnn.layers._base import LayerSpec, Shape
-from skcnn.layers._basic import Activation, Dense, Dropout, Flatten, Normalize
-from skcnn.layers._blocks import follow, trace
+from skcnn.layers._convolution import Conv
+from skcnn.layers._dense import Dense, Flatten
+from skcnn.layers._dropout import Dropout
+from skcnn.layers._normalization import Normalize
+from skcnn.layers._pooling import Pool
+from skcnn.layers._sequence import follow, trace
 from skcnn.layers._shapes import per_axis
-from skcnn.layers._windows import Conv, Pool
-
-# The estimators' parameters that describe a network.
-KNOBS = (
-    "filters",
-    "kernel_size",
-    "stride",
-    "padding",
-    "padding_mode",
-    "pooling",
-    "pool_size",
-    "pool_stride",
-    "hidden_units",
-    "activation",
-    "normalization",
-    "dropout",
-    "conv_dropout",
-)
 
 
 def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:
@@ -44,14 +27,14 @@ def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[in
         if not block or not all(_is_count(f) for f in block):
             raise ArchitectureError(
                 "The 'filters' parameter must be 'auto', an integer >= 1 or a tuple with "
-                "one entry a block, an integer for one convolution or a tuple of "
+                "one entry per block, an integer for one convolution or a tuple of "
                 f"integers for several, such as (32, (64, 64)). Got {filters!r}."
             )
     return listed
 
 
 def _is_count(value: Any) -> bool:
-    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= 1
+    return is_integer(value) and value >= 1
 
 
 def _units_of_layers(hidden_units: object) -> tuple[int, ...]:
@@ -67,7 +50,7 @@ def _units_of_layers(hidden_units: object) -> tuple[int, ...]:
 def _pool_where_there_is_room(
     spatial: Shape, size: object, stride: object, kind: str
 ) -> Pool | None:
-    """Return a pool that leaves axes of length one alone, None if all are."""
+    """Return a pool that leaves out axes of length one, None if all axes have length one."""
     sizes = per_axis(size, len(spatial), "pool_size")
     strides = sizes if stride is None else per_axis(stride, len(spatial), "pool_stride")
     if max(spatial) == 1:
@@ -96,12 +79,12 @@ def from_knobs(
     dropout: float,
     conv_dropout: float,
 ) -> tuple[LayerSpec, ...]:
-    """Return the layers that the estimators' architecture knobs describe.
+    """Return the layers that the estimators' architecture parameters describe.
 
-    A block is one or several convolutions, a pool and channel dropout; after the blocks
-    come the hidden dense layers. Convolutions and hidden dense layers are each followed
-    by normalisation and activation. Dropout
-    acts on the input of every dense layer, the closing one included.
+    A block is one or several convolutions, a pool and channel dropout. The hidden dense
+    layers follow the blocks. Each convolution and hidden dense layer is followed by
+    normalisation and activation. Dropout acts on the input of every dense layer, including
+    the last.
 
     Parameters
     ----------
@@ -111,7 +94,7 @@ def from_knobs(
     Returns
     -------
     tuple of LayerSpec
-        Without the closing dense layer.
+        Without the last dense layer.
     """
     shape = input_shape
     layers: list[LayerSpec] = []
@@ -127,7 +110,7 @@ def from_knobs(
     def normalized(kind: type[Conv | Dense], size: int, **how: Any) -> tuple[LayerSpec, ...]:
         if normalization is None:
             return (kind(size, activation=activation, **how),)
-        # the normalisation brings its own offset
+        # normalisation has a bias of its own
         return (
             kind(size, bias=False, **how),
             Normalize(kind=normalization),
@@ -184,7 +167,7 @@ NAMED = {"lenet5": lenet5}
 
 
 def named_architecture(name: str, input_shape: Shape) -> tuple[LayerSpec, ...]:
-    """Return the layers of a named architecture, without the closing dense layer."""
+    """Return the layers of a named architecture, without the last dense layer."""
     if name not in NAMED:
         raise ArchitectureError(
             f"The 'architecture' parameter must be one of {sorted(NAMED)}, a sequence of "

@@ -1,8 +1,6 @@
-"""From an estimator's parameters to its network, and the network as a table.
+"""From an estimator's parameters to its network, and the network as a table."""
 
-Trains nothing; the parameters belong to the class that inherits from this one.
-"""
-
+from inspect import signature
 from typing import Any
 
 import pandas as pd
@@ -10,24 +8,27 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from skcnn._convnet.architectures import KNOBS, from_knobs, named_architecture
-from skcnn._data.images import InputLayout
-from skcnn._data.validation import layout_of_shape, layout_with_channels
-from skcnn._network.modules import Standardize
-from skcnn._network.network import ConvNet, call_architecture, initialize_weights, wrap_callable
+from skcnn._convnet.architectures import from_knobs, named_architecture
+from skcnn._convnet.network_parameters import NetworkParameters
+from skcnn._data.layouts import InputLayout, layout_of_shape, layout_with_channels
+from skcnn._network.network import (
+    ConvNet,
+    Standardize,
+    call_architecture,
+    initialize_weights,
+    wrap_callable,
+)
 from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
 from skcnn.layers._base import LayerSpec, Shape
-from skcnn.layers._blocks import TracedLayer, trace, with_output
+from skcnn.layers._sequence import TracedLayer, trace, with_output
+
+KNOBS = [*signature(from_knobs).parameters][1:]  # the parameters that describe a network
 
 
-class NetworkBuilder:
-    """What the ConvNet estimators know of networks."""
+class NetworkBuilder(NetworkParameters):
+    """Builds and summarises the network that the parameters describe."""
 
-    architecture: Any
-    channels: str
-    input_shape: tuple[int, ...] | None
-    weight_init: str
     n_outputs_: int
     net_: Any
     _layout: InputLayout
@@ -40,7 +41,7 @@ class NetworkBuilder:
         raise NotImplementedError  # the estimator's
 
     def _layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
-        """Return the specifications from name, sequence or knobs."""
+        """Return the specifications of the layers, without the last dense layer."""
         if isinstance(self.architecture, str):
             return named_architecture(self.architecture, input_shape)
         if self.architecture is not None:
@@ -53,7 +54,7 @@ class NetworkBuilder:
     def _make_module(
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
-        """Return the module and, unless a callable made it, its traced layers."""
+        """Return the module and its traced layers, or None if a callable made it."""
         shape = layout.network_shape
         if callable(self.architecture):
             standardize = Standardize(*statistics, n_axes=len(layout.spatial))
@@ -73,11 +74,11 @@ class NetworkBuilder:
         Parameters
         ----------
         input_shape : tuple of int or None, default=None
-            Shape of a sample with its channel axis, placed as `channels` says: (28, 28,
-            1), or (100, 3) for signals. None takes the fitted shape, before fitting the
-            parameter `input_shape`, read as for flat rows.
+            Shape of a sample with its channel axis at the position `channels`: (28, 28,
+            1), or (100, 3) for signals. None takes the fitted shape, and before fitting
+            the parameter `input_shape`, read as for flat rows.
         n_outputs : int or None, default=None
-            Number of outputs. None takes the fitted number.
+            Number of outputs. None takes the number in the fitted network.
 
         Returns
         -------
@@ -89,7 +90,7 @@ class NetworkBuilder:
         Raises
         ------
         NotFittedError
-            If the estimator is not fitted and a figure is missing.
+            If the estimator is not fitted and `input_shape` or `n_outputs` is missing.
         """
         self._check_parameters()
         fitted = self.__sklearn_is_fitted__()
@@ -112,7 +113,7 @@ class NetworkBuilder:
         return summarize_module(module, network_shape)
 
     def _summary_layout(self, input_shape: tuple[int, ...] | None) -> InputLayout | None:
-        """Return the layout of the samples that `summary` describes, None without any."""
+        """Return the layout of the samples that `summary` describes, None if it is not known."""
         if input_shape is not None:
             return layout_with_channels(input_shape, self.channels)
         if self.__sklearn_is_fitted__():

@@ -1,7 +1,4 @@
-"""ConvNetClassifier: labels to codes, outputs to probabilities.
-
-The training itself is in ``_base`` and ``_engine``.
-"""
+"""ConvNetClassifier."""
 
 from typing import Any, Self
 
@@ -14,18 +11,21 @@ from sklearn.utils.multiclass import unique_labels
 from torch import nn
 
 from skcnn._convnet.base import BaseConvNet
-from skcnn._convnet.parameters import CLASSIFIER_CONSTRAINTS, CLASSIFIER_PARAMETERS, documented
+from skcnn._convnet.declaration import documented, legal_values
+from skcnn._convnet.training_parameters import ClassifierParameters
 from skcnn._data.samples import SampleSet
-from skcnn._data.targets import ClassTargets, check_labels, class_weight_per_code
+from skcnn._data.targets import ClassTargets, check_labels
+from skcnn._data.weights import class_weight_per_code
 from skcnn._training.losses import classification_loss
 
 
-@documented(CLASSIFIER_PARAMETERS)
-class ConvNetClassifier(ClassifierMixin, BaseConvNet):
+@documented
+class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     """Convolutional network classifier for images, signals and volumes.
 
-    Blocks of convolution, normalisation, activation and pooling, then dense layers,
-    trained by mini-batch gradient descent on softmax (multilabel: sigmoid) outputs.
+    Blocks of convolution, normalisation, activation and pooling are followed by dense
+    layers. Training is mini-batch gradient descent on softmax outputs, or on sigmoid
+    outputs for multilabel targets.
 
     Parameters
     ----------
@@ -34,20 +34,20 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
     Attributes
     ----------
     classes_ : ndarray of shape (n_classes,)
-        The class labels in sorted order; 0 to n_outputs - 1 for multilabel targets.
+        The class labels in sorted order, or 0 to n_outputs_ - 1 for multilabel targets.
     <attributes>
 
     See Also
     --------
-    ConvNetRegressor : The same network for numbers.
+    ConvNetRegressor : The same network for continuous targets.
     skcnn.layers : Layers for explicit architectures.
 
     Notes
     -----
-    Without augmentation a sample's weight means its repetition exactly: repeated samples
-    are merged and their weights summed. With it each repeated sample has draws of its
-    own. The order of the samples does not change the result.
-    Predictions for a sample are the same bits in any batch.
+    Without augmentation, a sample weight of 2 gives exactly the result of repeating the
+    sample, because repeated samples are merged and their weights summed. With
+    augmentation each repeated sample has draws of its own. The order of the samples does
+    not change the result. The predictions for a sample are the same bits in any batch.
 
     References
     ----------
@@ -66,106 +66,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
     True
     """
 
-    _parameter_constraints = CLASSIFIER_CONSTRAINTS
-
-    def __init__(
-        self,
-        *,
-        input_shape: tuple[int, ...] | None = None,
-        channels: str = "last",
-        filters: Any = "auto",
-        kernel_size: int | tuple[int, ...] = 3,
-        stride: int | tuple[int, ...] = 1,
-        padding: str | int | tuple[int, ...] = "same",
-        padding_mode: str = "zeros",
-        pooling: str | None = "max",
-        pool_size: int | tuple[int, ...] = 2,
-        pool_stride: int | tuple[int, ...] | None = None,
-        hidden_units: int | tuple[int, ...] = (128,),
-        activation: str = "relu",
-        normalization: str | None = "batch",
-        dropout: float = 0.25,
-        conv_dropout: float = 0.0,
-        weight_init: str = "he_normal",
-        architecture: Any = None,
-        loss: str = "cross_entropy",
-        label_smoothing: float = 0.0,
-        optimizer: str = "adamw",
-        learning_rate: str | float = "auto",
-        momentum: float = 0.9,
-        nesterov: bool = True,
-        weight_decay: str | float = "auto",
-        l1_penalty: float = 0.0,
-        lr_schedule: str = "one_cycle",
-        batch_size: str | int | None = "auto",
-        max_epochs: str | int = "auto",
-        class_weight: Any = None,
-        augmentation: Any = None,
-        augmentation_strength: float = 1.0,
-        test_time_augmentation: Any = None,
-        standardize: bool = True,
-        gradient_clip: float | None = None,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        tol: float = 1e-4,
-        warm_start: bool = False,
-        callbacks: Any = None,
-        device: str = "auto",
-        precision: str = "auto",
-        n_threads: int | None = None,
-        compile: bool = False,
-        random_state: Any = None,
-        verbose: int = 0,
-    ) -> None:
-        super().__init__(
-            input_shape=input_shape,
-            channels=channels,
-            filters=filters,
-            kernel_size=kernel_size,
-            stride=stride,
-            padding=padding,
-            padding_mode=padding_mode,
-            pooling=pooling,
-            pool_size=pool_size,
-            pool_stride=pool_stride,
-            hidden_units=hidden_units,
-            activation=activation,
-            normalization=normalization,
-            dropout=dropout,
-            conv_dropout=conv_dropout,
-            weight_init=weight_init,
-            architecture=architecture,
-            loss=loss,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            momentum=momentum,
-            nesterov=nesterov,
-            weight_decay=weight_decay,
-            l1_penalty=l1_penalty,
-            lr_schedule=lr_schedule,
-            batch_size=batch_size,
-            max_epochs=max_epochs,
-            augmentation=augmentation,
-            augmentation_strength=augmentation_strength,
-            test_time_augmentation=test_time_augmentation,
-            standardize=standardize,
-            gradient_clip=gradient_clip,
-            early_stopping=early_stopping,
-            validation_fraction=validation_fraction,
-            n_iter_no_change=n_iter_no_change,
-            tol=tol,
-            warm_start=warm_start,
-            callbacks=callbacks,
-            device=device,
-            precision=precision,
-            n_threads=n_threads,
-            compile=compile,
-            random_state=random_state,
-            verbose=verbose,
-        )
-        self.label_smoothing = label_smoothing
-        self.class_weight = class_weight
+    _parameter_constraints = legal_values(ClassifierParameters)
 
     @with_callbacks
     def fit(
@@ -176,16 +77,16 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Images, signals or volumes: NumPy array, DataFrame, tensor or memory map of
-            bytes, integers or floats.
+            Images, signals or volumes, as a NumPy array, DataFrame, tensor or memory map
+            of bytes, integers or floats.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any kind, or a 0/1 matrix for multilabel targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the samples; zero leaves a sample out. They also weigh the score of
-            a validation set that is split off.
+            Weights of the samples. A weight of zero leaves a sample out. The weights also
+            apply to the score of a validation set that is split off.
         X_val, y_val : array-like or None, default=None
-            Validation samples, for `history_` and early stopping. None splits off
-            `validation_fraction` if `early_stopping` is set.
+            Validation samples for `history_` and early stopping. With None and
+            `early_stopping`, `validation_fraction` of the samples are split off.
 
         Returns
         -------
@@ -212,21 +113,21 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             As for `fit`.
         classes : array-like of shape (n_classes,) or None, default=None
-            All labels that will ever come; needed in the first call unless the targets
-            are multilabel.
+            All labels that occur in any call. Required in the first call unless the
+            targets are multilabel.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the samples, relative to each other within this call.
 
         Returns
         -------
         self : ConvNetClassifier
-            The estimator, one epoch further.
+            The estimator, trained for one more epoch.
         """
         self._check_parameters()
         one_column = np.ndim(y) < 2 or np.shape(y)[1] == 1
         if classes is None and not self.__sklearn_is_fitted__() and one_column:
             raise ValueError("classes must be passed on the first call to partial_fit.")
-        return self._train(X, y, sample_weight, classes=classes, incremental=True)
+        return self._train(X, y, sample_weight, classes=classes, is_partial=True)
 
     def _read_targets(
         self, y: Any, weights: np.ndarray | None, n_samples: int, classes: Any, fresh: bool
@@ -308,7 +209,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
-            Labels, or for multilabel targets 1 where the probability exceeds a half.
+            Labels. For multilabel targets, 1 if the probability exceeds a half, else 0.
         """
         outputs = self._outputs(X)
         if self._targets.multilabel:
@@ -326,7 +227,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         Returns
         -------
         ndarray of shape (n_samples, n_classes) or (n_samples,)
-            For two classes the log-odds of the second.
+            For two classes, the log-odds of the second class.
         """
         outputs = self._outputs(X)
         if len(self.classes_) == 2 and not self._targets.multilabel:
@@ -344,8 +245,8 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
         Returns
         -------
         ndarray of shape (n_samples, n_classes)
-            Columns in the order of `classes_`; rows sum to one, except for multilabel
-            targets, where each label has its own probability.
+            Columns are in the order of `classes_`. Rows sum to one, except for
+            multilabel targets, where each label has its own probability.
         """
         outputs = self._outputs(X)
         return expit(outputs) if self._targets.multilabel else _softmax(outputs)
@@ -376,7 +277,7 @@ class ConvNetClassifier(ClassifierMixin, BaseConvNet):
 
 
 def _softmax(outputs: np.ndarray) -> np.ndarray:
-    """Return scipy's softmax of each row, bit for bit, without its way there: 20 us."""
+    """Return the bits of scipy.special.softmax for each row, with less overhead."""
     powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return powers

@@ -1,27 +1,28 @@
-"""Parameters of ConvNetClassifier that reach a good score in little time.
-
-Trains nothing; whoever reads a recipe can change any part of it.
-"""
+"""Parameters of ConvNetClassifier for three kinds of images."""
 
 from collections.abc import Callable
 from typing import Any
 
 from skcnn._utils.validation import check_option
 from skcnn.augmentation._affine import RandomAffine, RandomTranslation
-from skcnn.augmentation._geometric import RandomCrop, RandomElastic, RandomFlip
+from skcnn.augmentation._elastic import RandomElastic
+from skcnn.augmentation._flip_and_crop import RandomCrop, RandomFlip
+from skcnn.layers._activation import Activation
 from skcnn.layers._base import LayerSpec
-from skcnn.layers._basic import Activation, GlobalPool, Normalize
-from skcnn.layers._windows import Conv, Pool, Whiten
+from skcnn.layers._convolution import Conv
+from skcnn.layers._normalization import Normalize
+from skcnn.layers._pooling import GlobalPool, Pool
+from skcnn.layers._whiten import Whiten
 
 
 def _normalized_conv(filters: int, *, pool: bool = False) -> list[LayerSpec]:
-    """Return a 3x3 convolution, a pool or none, batch normalisation and GELU."""
+    """Return a 3x3 convolution, a pool if wanted, batch normalisation and GELU."""
     pools = [Pool(2)] if pool else []
     return [Conv(filters, bias=False), *pools, Normalize(momentum=0.4), Activation("gelu")]
 
 
 def _whitened_network(*filters: int) -> list[LayerSpec]:
-    """Return a whitening layer, two convolutions and a pool a block, and a global maximum."""
+    """Return a whitening layer, blocks of two convolutions and a pool, and a global maximum."""
     blocks = [
         layer for n in filters for layer in (*_normalized_conv(n, pool=True), *_normalized_conv(n))
     ]
@@ -29,7 +30,7 @@ def _whitened_network(*filters: int) -> list[LayerSpec]:
 
 
 def _shift(fraction: float) -> RandomTranslation:
-    return RandomTranslation((fraction, fraction), fill="mirror")
+    return RandomTranslation((fraction, fraction), padding_mode="mirror")
 
 
 def _cifar_fast() -> dict[str, Any]:
@@ -44,7 +45,7 @@ def _cifar_fast() -> dict[str, Any]:
         "lr_schedule": "linear",
         "batch_size": 2000,
         "max_epochs": 8,
-        "augmentation": [RandomFlip(alternate=True), RandomCrop(2, fill="mirror")],
+        "augmentation": [RandomFlip(alternate=True), RandomCrop(2, padding_mode="mirror")],
         "test_time_augmentation": [
             RandomFlip(),
             *views,
@@ -61,7 +62,7 @@ def _small_images() -> dict[str, Any]:
         "optimizer": "muon",
         "momentum": 0.6,
         "lr_schedule": "linear",
-        "augmentation": [RandomFlip(alternate=True), RandomCrop(0.0625, fill="mirror")],
+        "augmentation": [RandomFlip(alternate=True), RandomCrop(0.0625, padding_mode="mirror")],
         "test_time_augmentation": "flip",
     }
 
@@ -90,26 +91,27 @@ def recipe(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name : {"cifar-fast", "small-images", "digits"}
-        "cifar-fast" is for tens of thousands of colour images of 32x32 pixels: two
-        convolutions of 64, 256 and 256 filters a block behind a whitened first layer,
-        trained by Muon in eight epochs of batches of 2,000. "small-images" is its lighter
-        kin for some thousand images with sides of 16 to 64 pixels that mean the same when
-        mirrored. "digits" is for handwritten signs, grey, with sides of 8 to 32 pixels:
-        slightly turned, shifted, zoomed, sheared and bent afresh in every epoch.
+        "cifar-fast" is for tens of thousands of colour images of 32x32 pixels: after a
+        whitening layer, three blocks of two convolutions with 64, 256 and 256 filters,
+        trained by Muon in eight epochs with batches of 2,000. "small-images" is a lighter
+        version for some thousand images with sides of 16 to 64 pixels whose mirror images
+        have the same labels. "digits" is for grey images of handwritten signs with sides of
+        8 to 32 pixels, which are slightly rotated, shifted, zoomed, sheared and bent, with
+        new draws in every epoch.
 
     Returns
     -------
     dict
-        Made anew in every call: to be changed and passed on.
+        A new dict in every call, so that it may be changed.
 
     Raises
     ------
     ValueError
-        If there is no recipe of that name.
+        If there is no recipe with that name.
 
     See Also
     --------
-    ConvNetClassifier : What the parameters mean.
+    ConvNetClassifier : The meaning of the parameters.
 
     References
     ----------

@@ -1,7 +1,4 @@
-"""ConvNetRegressor: numbers to standardised targets and back.
-
-The training itself is in ``_base`` and ``_engine``.
-"""
+"""ConvNetRegressor."""
 
 from typing import Any, Self
 
@@ -12,17 +9,18 @@ from sklearn.metrics import r2_score
 from torch import nn
 
 from skcnn._convnet.base import BaseConvNet
-from skcnn._convnet.parameters import REGRESSOR_PARAMETERS, documented
+from skcnn._convnet.declaration import documented, legal_values
+from skcnn._convnet.training_parameters import RegressorParameters
 from skcnn._data.samples import SampleSet
 from skcnn._data.targets import check_numbers
 from skcnn._training.losses import RegressionLoss
 
 
-@documented(REGRESSOR_PARAMETERS)
-class ConvNetRegressor(RegressorMixin, BaseConvNet):
+@documented
+class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
     """Convolutional network regressor for images, signals and volumes.
 
-    The network of :class:`ConvNetClassifier` with linear outputs, one or several.
+    The network of :class:`ConvNetClassifier` with one or several linear outputs.
 
     Parameters
     ----------
@@ -34,12 +32,12 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
 
     See Also
     --------
-    ConvNetClassifier : The same network for classes.
+    ConvNetClassifier : The same network for class labels.
 
     Notes
     -----
-    Targets are standardised for training, each output to mean 0 and standard deviation
-    1; losses in `history_` are in these units, predictions in the units of `y`.
+    Each output's targets are standardised to mean 0 and standard deviation 1 for
+    training. The losses in `history_` are in these units, predictions are in those of `y`.
 
     Examples
     --------
@@ -54,6 +52,8 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
     True
     """
 
+    _parameter_constraints = legal_values(RegressorParameters)
+
     @with_callbacks
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
@@ -63,16 +63,16 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Images, signals or volumes: NumPy array, DataFrame, tensor or memory map of
-            bytes, integers or floats.
+            Images, signals or volumes, as a NumPy array, DataFrame, tensor or memory map
+            of bytes, integers or floats.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            Numbers.
+            Continuous targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
-            Weights of the samples; zero leaves a sample out. They also weigh the score of
-            a validation set that is split off.
+            Weights of the samples. A weight of zero leaves a sample out. The weights also
+            apply to the score of a validation set that is split off.
         X_val, y_val : array-like or None, default=None
-            Validation samples, for `history_` and early stopping. None splits off
-            `validation_fraction` if `early_stopping` is set.
+            Validation samples for `history_` and early stopping. With None and
+            `early_stopping`, `validation_fraction` of the samples are split off.
 
         Returns
         -------
@@ -97,16 +97,16 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
             As for `fit`.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
-            As for `fit`; the first call settles how targets are standardised.
+            As for `fit`. The first call determines how targets are standardised.
         sample_weight : array-like of shape (n_samples,) or None, default=None
             Weights of the samples, relative to each other within this call.
 
         Returns
         -------
         self : ConvNetRegressor
-            The estimator, one epoch further.
+            The estimator, trained for one more epoch.
         """
-        return self._train(X, y, sample_weight, incremental=True)
+        return self._train(X, y, sample_weight, is_partial=True)
 
     def _read_targets(
         self, y: Any, weights: np.ndarray | None, n_samples: int, classes: Any, fresh: bool
@@ -153,7 +153,7 @@ class ConvNetRegressor(RegressorMixin, BaseConvNet):
         Returns
         -------
         ndarray of shape (n_samples,) or (n_samples, n_outputs)
-            As `y` was at fit.
+            In the shape of `y` in `fit`.
         """
         outputs = self._outputs(X).reshape(-1, *self._target_shape)
         return outputs * self._target_scale + self._target_mean

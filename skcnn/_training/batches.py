@@ -1,9 +1,4 @@
-"""From validated arrays to training batches: order, repetition, validation split, batches.
-
-Knows no network. Rows are put into an order that depends on their content alone and
-repeated rows are merged into one with their summed weight. So a sample's weight means
-exactly its repetition, and the order of the rows does not change the result.
-"""
+"""Training batches: selected on the training device, shuffled and augmented in every epoch."""
 
 from collections.abc import Iterator
 from math import ceil
@@ -13,7 +8,7 @@ import torch
 from torch import Tensor
 
 from skcnn._data.samples import SampleSet
-from skcnn.augmentation._augmenter import Augmenter
+from skcnn.augmentation._batch_augmenter import BatchAugmenter
 
 
 class BatchIterator:
@@ -22,20 +17,20 @@ class BatchIterator:
     Parameters
     ----------
     samples : SampleSet
-        What to iterate over.
+        The samples to iterate over.
     batch_size : int
-        Largest number of samples in a batch; an epoch's samples are spread evenly over
-        ``ceil(n_samples / batch_size)`` batches.
+        Largest number of samples in a batch. The samples of an epoch are spread evenly
+        over ``ceil(n_samples / batch_size)`` batches.
     device : torch.device
-        Where batches are wanted. Data lie there as a whole if they fit.
+        Where batches are needed. The whole data are kept there if they fit.
     generator : torch.Generator or None, default=None
-        Shuffles every epoch anew; None keeps the order.
-    augmenter : Augmenter or None, default=None
-        Augments every batch, with other draws in every epoch. A sample's draws follow
-        from its place in `samples`, whatever batch it is in.
+        Shuffles the samples in every epoch. None keeps the order.
+    augmenter : BatchAugmenter or None, default=None
+        Augments every batch, with other draws in every epoch. The draws of a sample depend
+        on its place in `samples`, not on its batch.
     first_epoch : int, default=0
-        Number of the first pass, for the augmenter: one that goes on must not repeat its
-        draws.
+        Number of the first epoch for the augmenter, so that a continued training does not
+        repeat its draws.
 
     Yields
     ------
@@ -49,7 +44,7 @@ class BatchIterator:
         batch_size: int,
         device: torch.device,
         generator: torch.Generator | None = None,
-        augmenter: Augmenter | None = None,
+        augmenter: BatchAugmenter | None = None,
         first_epoch: int = 0,
     ) -> None:
         self.next_epoch = first_epoch
@@ -85,7 +80,7 @@ class BatchIterator:
             places, part = order[start:stop], on_device[start:stop]
             rows = self.index.index_select(0, part.to(self.index.device))
             images = self.images.take(rows).to(self.device, non_blocking=True)
-            if self.images.mapped is not None:  # fetched while this batch trains
+            if self.images.mapped is not None:  # read ahead while this batch trains
                 self.images.expect(self.index[order[stop : stop + size + 1]])
             targets = self.targets.index_select(0, part)
             weights = None if self.weights is None else self.weights.index_select(0, part)
@@ -96,7 +91,7 @@ class BatchIterator:
 
 
 def _fits(samples: SampleSet, device: torch.device) -> bool:
-    """Return whether all images may lie on the device at once (half its free memory)."""
+    """Return whether all images fit on the device, in half of its free memory."""
     if device.type != "cuda":
         return device.type == "cpu"
     rows = samples.images.rows

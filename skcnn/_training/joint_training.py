@@ -1,8 +1,7 @@
-"""Passes over the data for several engines at a time, their networks computed as one.
+"""Epochs of several engines at a time, with their networks computed as one.
 
-Each engine keeps its optimizer, schedule, batches, dropout and history; only forward and
-backward of a step are common. Gives what one engine after the other gives, but for
-rounding. Knows no estimator; who holds the strands decides which fits run side by side.
+Each engine keeps its optimizer, schedule, batches, dropout and history. Only the forward and
+backward passes are joint. The results differ from those of separate training by rounding.
 """
 
 import time
@@ -13,84 +12,82 @@ import torch
 from torch import Tensor
 
 from skcnn._network.joint_network import JointNetwork
-from skcnn._network.modules import ByteDropout
 from skcnn._training.batches import BatchIterator
 from skcnn._training.engine import ConvNetEngine
-from skcnn._utils.device import torch_threads
-from skcnn._utils.worker_threads import Strand
+from skcnn._utils.threads import torch_threads
+from skcnn._utils.worker_threads import WorkerThread
+from skcnn.layers._dropout import ByteDropout
 
-# Data and weights of all fits that run side by side lie in memory together.
+# The largest number of fits whose data and weights are in memory together.
 MOST_TOGETHER = 10
 
 
 def joint_training_pays(device: torch.device) -> bool:
-    """Return whether fits of one architecture are to be trained together on `device`.
+    """Return whether fits of one architecture should be trained together on `device`.
 
-    Not measured on an accelerator yet. On the CPU it pays for small networks only (five
-    folds, one thread, seconds alone and together: digits with 4 filters 0.80 and 0.46, with
-    the default network 3.1 and 2.3; 28x28 1.9 and 2.3; 32x32x3 5.0 and 10.2,
-    `tests/benchmarks/folds_together.py`). There scores that are those of `cross_validate`,
-    bit for bit and for any `n_jobs`, are worth more.
+    Not measured on an accelerator yet. On the CPU only small networks gain time, and scores
+    that equal those of `cross_validate`, bit for bit and for any `n_jobs`, are worth more.
+    ``tests/benchmarks/folds_together.py`` measures it.
     """
     return device.type != "cpu"
 
 
-def advance_together(strands: Sequence[Strand]) -> None:
-    """Run all strands to their next pause; those in training are trained together.
+def advance_together(threads: Sequence[WorkerThread]) -> None:
+    """Run all worker threads to their next pause, with their networks trained together.
 
     Raises
     ------
     BaseException
-        An interrupt in one of them. An error stays in its strand.
+        An interrupt in one of the threads. An Exception is kept in its thread.
     """
-    _advance(strands)
-    while asking := [strand for strand in strands if strand.request is not None]:
+    _advance(threads)
+    while asking := [thread for thread in threads if thread.request is not None]:
         _answer(asking)
         _advance(asking)
 
 
-def _advance(strands: Sequence[Strand]) -> None:
-    for strand in strands:
-        strand.advance()
-        if strand.error is not None and not isinstance(strand.error, Exception):
-            raise strand.error
+def _advance(threads: Sequence[WorkerThread]) -> None:
+    for thread in threads:
+        thread.advance()
+        if thread.error is not None and not isinstance(thread.error, Exception):
+            raise thread.error
 
 
-def _answer(strands: Sequence[Strand]) -> None:
-    """Give each strand the mean loss of the pass that it asks for, or an error."""
-    for group in _alike(strands):
+def _answer(threads: Sequence[WorkerThread]) -> None:
+    """Give each thread the mean loss of the epoch that it requests, or an error."""
+    for group in _alike(threads):
         start = time.perf_counter()
-        with torch_threads(group[0].n_threads, 0):  # those of the fits, not of this thread
-            answers = train_pass([strand.request[1:] for strand in group])
+        with torch_threads(group[0].n_threads, 0):  # as the fits, not as this thread
+            answers = train_pass([thread.request[1:] for thread in group])
         seconds = (time.perf_counter() - start) / len(group)
-        for strand, answer in zip(group, answers, strict=True):
-            strand.answer = answer
-            strand.seconds_away -= seconds
+        for thread, answer in zip(group, answers, strict=True):
+            thread.answer = answer
+            thread.seconds_away -= seconds
 
 
-def _alike(strands: Sequence[Strand]) -> list[list[Strand]]:
-    """Return the strands in groups whose networks can be computed as one."""
-    groups: dict[Hashable, list[Strand]] = {}
-    for strand in strands:
-        groups.setdefault(strand.request[0], []).append(strand)
+def _alike(threads: Sequence[WorkerThread]) -> list[list[WorkerThread]]:
+    """Return the threads in groups whose networks can be computed as one."""
+    groups: dict[Hashable, list[WorkerThread]] = {}
+    for thread in threads:
+        groups.setdefault(thread.request[0], []).append(thread)
     return list(groups.values())
 
 
 def train_pass(
     requests: Sequence[tuple[ConvNetEngine, BatchIterator]],
 ) -> list[float | BaseException]:
-    """Train each engine over its batches once, all at a time.
+    """Train each engine over its batches once, all at the same time.
 
     Parameters
     ----------
     requests : sequence of (ConvNetEngine, BatchIterator)
-        Engines whose networks have one `joint_structure`. Batches may differ in number
-        and size: only those of one size are computed as one.
+        Engines whose networks have the same `joint_structure`. Batches may differ in number
+        and size. Only batches of equal size are computed as one.
 
     Returns
     -------
     list of float or BaseException
-        The mean training loss of each, or what ended its pass.
+        The mean training loss of each engine, or the error that ended its training.
     """
     members = [_Member(*request) for request in requests]
     joints = _JointSteps()
@@ -101,7 +98,7 @@ def train_pass(
 
 
 class _Member:
-    """One engine on its way through its batches."""
+    """One engine, its batches and its loss so far."""
 
     def __init__(self, engine: ConvNetEngine, batches: BatchIterator) -> None:
         self.engine = engine
@@ -119,26 +116,26 @@ class _Member:
             self.inputs, self.target = next(self._batches)
         except StopIteration:
             return False
-        except Exception as error:  # such as of a function among its augmentations
+        except Exception as error:  # for instance of a callable augmentation
             self.error = error
             return False
-        self.engine._advance_schedule()
+        self.engine.advance_schedule()
         return True
 
     def loss_of(self, outputs: Tensor) -> Tensor:
-        """Return the loss to be differentiated."""
+        """Return the loss of a batch's outputs."""
         if self.engine.autocast is not None:
             outputs = outputs.float()
         return self.engine.get_loss(outputs, self.target, X=self.inputs, training=True)
 
     def finish(self) -> float | BaseException:
-        """Return the mean loss, or what ended the pass."""
+        """Return the mean loss, or the error."""
         if self.error is not None:
             return self.error
-        self.engine.history.new_batch()  # as after a pass alone
+        self.engine.history.new_batch()  # as in separate training
         try:
             return self.total.item() / self.n_samples
-        except Exception as error:  # of the device
+        except Exception as error:  # from the device
             return error
 
 
@@ -150,19 +147,19 @@ def _of_one_size(members: Sequence[_Member]) -> list[list[_Member]]:
 
 
 class _JointSteps:
-    """Training steps of several engines, in parts where the device has too little memory."""
+    """Training steps of several engines, in parts if the device has too little memory."""
 
     def __init__(self) -> None:
         self._most = MOST_TOGETHER
         self._networks: dict[tuple[int, ...], JointNetwork] = {}
 
     def step(self, members: Sequence[_Member]) -> None:
-        """Do one step of each."""
+        """Do one step of each engine."""
         for start in range(0, len(members), self._most):
             part = members[start : start + self._most]
             try:
                 done = self._do(part)
-            except Exception as error:  # which ends these fits; others go on
+            except Exception as error:  # ends these fits, the others continue
                 for member in part:
                     member.error = error
                 continue
@@ -172,7 +169,7 @@ class _JointSteps:
                 return
 
     def _do(self, members: Sequence[_Member]) -> bool:
-        """Do one step of each as one; return False, with nothing changed, if memory is short."""
+        """Do one joint step, or return False and change nothing if there is too little memory."""
         if not self._gradients(members):
             return False
         for member in members:
@@ -181,7 +178,7 @@ class _JointSteps:
         return True
 
     def _gradients(self, members: Sequence[_Member]) -> bool:
-        """Compute the gradients; return whether there was memory enough."""
+        """Compute the gradients, and return whether there was enough memory."""
         states = [m.dropout.get_state() if m.dropout is not None else None for m in members]
         try:
             self._backward(members)
@@ -199,11 +196,11 @@ class _JointSteps:
         network = self._network(members)
         for member in members:
             member.engine.optimizer_.zero_grad(set_to_none=True)
-        with members[0].engine._autocast():
+        with members[0].engine.autocast_context():
             outputs = network([member.inputs for member in members])
         losses = [member.loss_of(own) for member, own in zip(members, outputs, strict=True)]
         torch.stack(losses).sum().backward()
-        network.keep_figures()
+        network.keep_statistics()
         for member, loss in zip(members, losses, strict=True):
             member.total.add_(loss.detach(), alpha=len(member.inputs))
 
@@ -215,6 +212,6 @@ class _JointSteps:
 
 
 def _dropout_generator(engine: ConvNetEngine) -> torch.Generator | None:
-    """Return the generator that all dropout layers of an engine have in common."""
+    """Return the generator that the dropout layers of an engine share, None without any."""
     layers = (part for part in engine.module_.modules() if isinstance(part, ByteDropout))
     return next((layer.generator for layer in layers), None)

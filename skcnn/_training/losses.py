@@ -1,7 +1,7 @@
-"""Loss functions as modules on (outputs, (targets, weights)), and output nonlinearities.
+"""Loss functions as modules on (outputs, (targets, weights)).
 
-Know no estimator; weights come scaled to a mean of one over the training set. Classes come
-as codes, or as shares (n_samples, n_classes) where samples were mixed.
+Weights have a mean of one over the training set. Classes are codes, or shares of shape
+(n_samples, n_classes) if samples were mixed.
 """
 
 import torch
@@ -20,7 +20,7 @@ def _weighted_mean(values: Tensor, weights: Tensor | None) -> Tensor:
 
 
 class CrossEntropy(nn.Module):
-    """Negative log-likelihood of the softmax of logits, or of a sigmoid each.
+    """Negative log-likelihood of the softmax of logits, or of their sigmoids.
 
     Parameters
     ----------

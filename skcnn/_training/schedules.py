@@ -1,7 +1,4 @@
-"""Optimizers and learning-rate schedules by name.
-
-Know parameters and progress, no data and no estimator.
-"""
+"""Learning-rate schedules by name."""
 
 from collections.abc import Callable
 from math import cos, pi, sqrt
@@ -34,7 +31,7 @@ def _one_cycle(progress: float) -> float:
     return 1e-4 + (1 - 1e-4) * _cosine((progress - WARM_UP) / (1 - WARM_UP))
 
 
-# Factor on the learning rate against the share of the training that is done.
+# From the share of the training that is done to the factor of the learning rate.
 _BY_PROGRESS: dict[str, Callable[[float], float]] = {
     "constant": lambda progress: 1.0,
     "step": _step,
@@ -57,11 +54,11 @@ class Schedule:
         without a loss lower by 1e-4; "inverse_scaling" divides by the square root of
         the epoch's number.
     learning_rate : float
-        The full rate.
+        The full learning rate.
     steps_per_epoch : int
-        Batches of an epoch.
+        Number of batches in an epoch.
     n_epochs : int
-        Planned epochs.
+        Number of planned epochs.
 
     References
     ----------
@@ -93,7 +90,7 @@ class Schedule:
         return self.learning_rate * factor
 
     def epoch_done(self, loss: float) -> None:
-        """Take note of an epoch's loss: validation's where there is any."""
+        """Record an epoch's loss: the validation loss if there is one."""
         if loss < self._best - PLATEAU_TOLERANCE:
             self._best = loss
             self._epochs_since_best = 0

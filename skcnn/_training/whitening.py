@@ -1,7 +1,4 @@
-"""Kernels of whitening layers, from the training samples.
-
-Knows no estimator and trains nothing.
-"""
+"""Kernels of whitening layers, computed from the training samples."""
 
 from math import prod
 from typing import cast
@@ -11,22 +8,22 @@ import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
 from skcnn._data.samples import SampleSet
-from skcnn._network.modules import WhiteningConv2d, WhiteningConv3d
+from skcnn.layers._whiten import WhiteningConv2d, WhiteningConv3d
 
 MOST_SAMPLES = 5000
 MOST_PATCH_VALUES = 2**23  # in memory at a time
-EPSILON = 5e-4  # of the mean eigenvalue, added to each
+EPSILON = 5e-4  # share of the mean eigenvalue that is added to each
 
 
 def set_whitening_kernels(module: nn.Module, train: SampleSet) -> None:
-    """Set the kernels of all whitening layers in `module`, in the order of its parts.
+    """Set the kernels of all whitening layers in `module`, in the order of its submodules.
 
     Parameters
     ----------
     module : nn.Module
         The network; layers before a whitening layer have their final initial weights.
     train : SampleSet
-        The training samples, in content order: the first of them are as good as drawn.
+        The training samples in content order, so that the first are as good as random.
     """
     for part in module.modules():
         if isinstance(part, WhiteningConv2d | WhiteningConv3d):
@@ -58,11 +55,11 @@ def _set_kernels(
 
 
 class _ReachedError(Exception):
-    """The part has been reached: what comes after it is not computed."""
+    """The whitening layer is reached, so that nothing after it is computed."""
 
 
 def _inputs_of(part: nn.Module, module: nn.Module, images: Tensor) -> Tensor:
-    """Return what comes to `part` when `module` is applied to `images`."""
+    """Return the input of the submodule `part` when `module` is applied to `images`."""
     seen: list[Tensor] = []
 
     def stop(_: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -83,7 +80,7 @@ def _inputs_of(part: nn.Module, module: nn.Module, images: Tensor) -> Tensor:
 def _second_moments(
     inputs: Tensor, part: WhiteningConv2d | WhiteningConv3d, weights: Tensor | None
 ) -> Tensor:
-    """Return the weighted sum over samples of the mean products of the values of a patch."""
+    """Return the weighted sum over samples of the second moments of their patches."""
     sides = cast(tuple[int, ...], part.padding)
     padding = [p for side in reversed(sides) for p in (side, side)]
     patches = F.pad(inputs, padding) if any(padding) else inputs
@@ -103,7 +100,7 @@ def _kernels(moments: Tensor) -> Tensor:
     values, vectors = torch.linalg.eigh(moments)
     scales = (values.clamp_min(0) + EPSILON * values.mean().clamp_min(1e-12)).rsqrt()
     kernels = (vectors * scales).T.flip(0)
-    # an eigenvector's sign is the library's choice: the largest value is to be positive
+    # the sign of an eigenvector is arbitrary: make its largest value positive
     largest = kernels.gather(1, kernels.abs().argmax(1, keepdim=True))
     kernels = kernels * largest.sign()
     return torch.cat([kernels, -kernels])

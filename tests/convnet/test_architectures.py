@@ -1,4 +1,4 @@
-"""Knobs and names to specifications, what "auto" means, and the errors of bad values."""
+"""Architecture parameters and names to specifications, the meaning of "auto", bad values."""
 
 from itertools import product
 from math import ceil, sqrt
@@ -13,7 +13,7 @@ from skcnn._convnet.architectures import from_knobs, named_architecture
 from skcnn._convnet.automatic import auto_batch_size, auto_epochs, auto_filters
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Activation, Conv, Dense, Dropout, Flatten, Normalize, Pool
-from skcnn.layers._blocks import follow, trace, with_output
+from skcnn.layers._sequence import follow, trace, with_output
 
 KNOBS = (
     "filters",

@@ -1,26 +1,15 @@
-"""Augmentation in training: two ways in, one behaviour; what is fresh and what is not."""
-
-import pickle
-import warnings
+"""Augmented training: equal in a Pipeline and as a parameter, drawn again in every epoch."""
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from sklearn.base import clone
-from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_digits
-from sklearn.ensemble import BaggingClassifier, StackingClassifier, VotingClassifier
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
-from sklearn.pipeline import FeatureUnion, make_pipeline
-from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC
+from sklearn.pipeline import make_pipeline
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.augmentation import (
-    Augmented,
     CutMix,
     MixUp,
     RandAugment,
@@ -39,7 +28,7 @@ from skcnn.augmentation import (
     RandomZoom,
     TrivialAugment,
 )
-from skcnn.exceptions import FrozenAugmentationWarning, InputShapeError
+from tests.helpers.weights import same_weights
 
 
 @pytest.fixture(scope="module")
@@ -58,16 +47,6 @@ def small(cls=ConvNetClassifier, **params):
         "random_state": 0,
     }
     return cls(**{**defaults, **params})
-
-
-def weights(model):
-    net = model[-1] if hasattr(model, "steps") else model
-    return {k: v.numpy() for k, v in net.net_.module_.state_dict().items()}
-
-
-def same_weights(one, other):
-    mine, theirs = weights(one), weights(other)
-    return mine.keys() == theirs.keys() and all(np.array_equal(mine[k], theirs[k]) for k in mine)
 
 
 LISTS = {
@@ -95,7 +74,7 @@ def test_pipeline_and_parameter_give_bitwise_the_same_weights(digits, name):
 @pytest.mark.parametrize(
     "params", [{"early_stopping": True}, {"optimizer": "adam", "standardize": False}]
 )
-def test_two_ways_agree_for_regression_and_other_settings(digits, params):
+def test_pipeline_and_parameter_agree_for_regression_and_other_settings(digits, params):
     X, y = digits
     operations = LISTS["affine"]
     one = small(ConvNetRegressor, augmentation=operations(), **params).fit(X, y * 1.0)
@@ -103,7 +82,7 @@ def test_two_ways_agree_for_regression_and_other_settings(digits, params):
     assert same_weights(one, two)
 
 
-def test_two_ways_agree_with_weights_and_partial_fit(digits):
+def test_pipeline_and_parameter_agree_with_weights_and_partial_fit(digits):
     X, y = digits
     sample_weight = np.arange(len(y)) % 3
     one = small(augmentation=LISTS["mixing"]()).fit(X, y, sample_weight=sample_weight)
@@ -137,7 +116,7 @@ def test_dtype_and_container_do_not_matter(digits):
 
 
 class Recorder:
-    """A callable augmentation that keeps what it sees."""
+    """A callable augmentation that keeps its batches."""
 
     def __init__(self):
         self.batches = []
@@ -172,7 +151,7 @@ def test_draws_do_not_depend_on_the_batch_size(digits):
     assert_array_equal(one[np.lexsort(one.T)], other[np.lexsort(other.T)])
 
 
-def test_warm_start_and_partial_fit_draw_anew(digits):
+def test_warm_start_draws_again(digits):
     X, y = digits
     recorder = Recorder()
     model = small(
@@ -203,7 +182,7 @@ def test_validation_samples_are_never_augmented(digits):
     def erase(batch):
         return torch.zeros_like(batch)
 
-    # a net that sees zeros only in training and real samples in validation
+    # the net gets only zeros in training, and real samples in validation
     model = small(augmentation=erase, standardize=False, early_stopping=True, max_epochs=3)
     model.fit(X, y)
     # all training outputs are equal; validation outputs are not, so their losses differ
@@ -250,7 +229,7 @@ def test_strength_zero_is_no_augmentation_and_one_the_default(digits):
     half = small(augmentation=[RandomRotation(20)], augmentation_strength=0.5).fit(X, y)
     assert same_weights(half, small(augmentation=[RandomRotation(10)]).fit(X, y))
     seen, _ = recorded(X, y, [RandomRotation(9)], augmentation_strength=0.0, max_epochs=1)
-    assert seen  # callables know no strength
+    assert seen  # callables have no strength
 
 
 def test_equal_samples_are_augmented_each_for_itself():
@@ -268,143 +247,8 @@ def test_samples_of_weight_zero_are_left_out(digits):
     sample_weight = np.ones(200)
     sample_weight[::2] = 0
     one = small(augmentation=LISTS["affine"]()).fit(X, y, sample_weight=sample_weight)
-    # the range of values and the draws are those of what is left
+    # the range of values and the draws are those of the remaining samples
     assert same_weights(one, small(augmentation=LISTS["affine"]()).fit(X[1::2], y[1::2]))
-
-
-# scikit-learn's tools
-
-
-def test_cross_validation_gives_the_same_in_processes(digits):
-    X, y = digits
-    model = make_pipeline(RandomRotation(15), RandomNoise(0.05), small())
-    one = cross_val_score(model, X, y, cv=2)
-    assert_array_equal(one, cross_val_score(model, X, y, cv=2, n_jobs=2))
-    assert_array_equal(
-        one,
-        cross_val_score(small(augmentation=[RandomRotation(15), RandomNoise(0.05)]), X, y, cv=2),
-    )
-
-
-def test_grid_search_over_the_degrees_in_processes(digits):
-    X, y = digits
-    model = make_pipeline(RandomRotation(), small(max_epochs=4))
-    grid = {"randomrotation__degrees": [0, 10, 180]}
-    search = GridSearchCV(model, grid, cv=2, n_jobs=2, error_score="raise").fit(X, y)
-    alone = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
-    assert_array_equal(search.cv_results_["mean_test_score"], alone.cv_results_["mean_test_score"])
-    assert len(set(search.cv_results_["mean_test_score"])) == 3
-
-
-def test_grid_search_over_lists_and_strength(digits):
-    grid = {"augmentation": [None, [RandomFlip()]], "augmentation_strength": [0.5, 1]}
-    search = GridSearchCV(small(), grid, cv=2, error_score="raise").fit(*digits)
-    assert len(search.cv_results_["params"]) == 4
-
-
-def test_train_scores_are_those_of_the_original_samples(digits):
-    X, y = digits
-    model = make_pipeline(RandomRotation(90), small(max_epochs=3))
-    results = cross_validate(
-        model, X, y, cv=2, return_train_score=True, return_estimator=True, return_indices=True
-    )
-    for i, fitted in enumerate(results["estimator"]):
-        train = results["indices"]["train"][i]
-        assert results["train_score"][i] == fitted.score(X[train], y[train])
-
-
-def test_memory_caches_what_comes_before(digits, tmp_path):
-    X, y = digits
-
-    def steps():
-        return [StandardScaler(), RandomRotation(15, random_state=1), RandomFlip(random_state=2)]
-
-    plain = make_pipeline(*steps(), small()).fit(X, y)
-    cached = make_pipeline(*steps(), small(), memory=str(tmp_path))
-    assert same_weights(plain, clone(cached).fit(X, y))
-    assert same_weights(plain, clone(cached).fit(X, y))  # now from the cache
-    assert any(tmp_path.rglob("*.pkl"))
-
-
-@pytest.mark.parametrize("container", ["default", "pandas"])
-def test_set_output_changes_nothing(digits, container):
-    X, y = digits
-    plain = make_pipeline(StandardScaler(), RandomRotation(15), small()).fit(X, y)
-    model = make_pipeline(StandardScaler(), RandomRotation(15), small())
-    model.set_output(transform=container).fit(X, y)
-    assert same_weights(plain, model)
-    assert_array_equal(plain.predict(X), model.predict(X))
-
-
-def test_a_column_transformer_before_the_augmentation_keeps_draws_fresh(digits):
-    X, y = digits
-    frame = pd.DataFrame(X, columns=[f"pixel{i}" for i in range(64)])
-    frame["name"] = "digit"
-    pixels = ColumnTransformer([("pixels", "passthrough", [f"pixel{i}" for i in range(64)])])
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        model = make_pipeline(pixels, RandomRotation(15), small()).fit(frame, y)
-    assert same_weights(model, make_pipeline(RandomRotation(15), small()).fit(X, y))
-
-
-FREEZING = {
-    "column transformer": lambda: ColumnTransformer(
-        [("turn", RandomRotation(15, input_shape=(8, 8)), list(range(64)))]
-    ),
-    "feature union": lambda: FeatureUnion([("turn", RandomRotation(15, input_shape=(8, 8)))]),
-    "scaler": lambda: make_pipeline(RandomRotation(15, input_shape=(8, 8)), StandardScaler()),
-}
-
-
-@pytest.mark.parametrize("name", FREEZING)
-def test_a_foreign_transformer_after_it_freezes_the_draws_with_a_warning(digits, name):
-    X, y = digits
-    model = make_pipeline(FREEZING[name](), small())
-    with pytest.warns(
-        FrozenAugmentationWarning, match=r"directly before a ConvNet.*skcnn\.Augmented"
-    ):
-        model.fit(X, y)
-    assert model.predict(X).shape == y.shape
-
-
-def test_another_estimator_gets_one_draw_with_a_warning(digits):
-    X, y = digits
-    model = make_pipeline(RandomRotation(15, input_shape=(8, 8), random_state=0), SVC())
-    with pytest.warns(FrozenAugmentationWarning, match=r"RandomRotation.*wrap .* skcnn\.Augmented"):
-        model.fit(X, y)
-    drawn = model[0].fit_transform(X).to_numpy()
-    assert_array_equal(model.predict(X), SVC().fit(drawn, y).predict(X))
-
-
-@pytest.mark.filterwarnings("ignore::skcnn.exceptions.FrozenAugmentationWarning")
-@pytest.mark.parametrize("ensemble", [VotingClassifier, StackingClassifier])
-def test_ensembles_draw_for_the_convnet_and_freeze_for_others(digits, ensemble):
-    X, y = digits
-    members = [("net", small(max_epochs=4)), ("line", LogisticRegression(max_iter=2000))]
-    model = make_pipeline(
-        RandomTranslation(0.05, input_shape=(8, 8), random_state=0), ensemble(members)
-    )
-    model.fit(X, y)
-    assert model.score(X, y) > 0.7
-
-
-def test_ensembles_of_pipelines_do_not_warn(digits):
-    X, y = digits
-    model = BaggingClassifier(
-        make_pipeline(RandomRotation(5), small()), n_estimators=2, random_state=0
-    )
-    assert model.fit(X, y).predict(X).shape == y.shape
-
-
-def test_a_fitted_pipeline_survives_pickling(digits):
-    X, y = digits
-    model = make_pipeline(RandomRotation(15), MixUp(), small(augmentation=[RandomFlip()])).fit(X, y)
-    again = pickle.loads(pickle.dumps(model))
-    assert_array_equal(model.predict_proba(X), again.predict_proba(X))
-    assert same_weights(model, again.fit(X, y))
-
-
-# Images, signals, volumes
 
 
 @pytest.mark.parametrize(
@@ -439,9 +283,6 @@ def test_signals_images_and_volumes_train_augmented(shape, params):
     assert same_weights(model, make_pipeline(*operations, small(**params)).fit(X, y))
 
 
-# Targets
-
-
 @pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
 @pytest.mark.parametrize("operation", [MixUp(), CutMix(), MixUp(alpha=1, p=0.5)])
 def test_mixing_learns_classes(digits, operation, loss):
@@ -465,99 +306,6 @@ def test_mixing_learns_numbers_and_several_labels(digits):
     assert several.score(X, labels) > 0.8
 
 
-# Callables
-
-
-def test_a_callable_has_a_random_state_of_its_own(digits):
-    X, y = digits
-
-    def shake(batch):
-        return batch + torch.rand_like(batch)
-
-    before = torch.get_rng_state()
-    one = small(augmentation=shake).fit(X, y)
-    torch.rand(7)
-    two = small(augmentation=[shake]).fit(X, y)
-    assert same_weights(one, two)
-    torch.set_rng_state(before)
-
-
-@pytest.mark.parametrize(
-    ("function", "got"),
-    [
-        (lambda batch: batch[:, :, 1:], r"\(32, 1, 7, 8\)|\(2\d, 1, 7, 8\)"),
-        (lambda batch: None, "NoneType"),
-        (lambda batch: batch.numpy(), "ndarray"),
-    ],
-)
-def test_a_callable_must_keep_the_shape(digits, function, got):
-    with pytest.raises(
-        ValueError, match=f"must return a tensor of the shape it was given.*Got ({got})"
-    ):
-        small(augmentation=function).fit(*digits)
-
-
-def test_modules_are_callables(digits):
-    model = small(augmentation=[torch.nn.Dropout2d(0.1), RandomFlip()]).fit(*digits)
-    assert model.n_iter_ == 2
-
-
-# Errors
-
-
-@pytest.mark.parametrize(
-    "augmentation", ["flip", 3, [RandomRotation], [RandomFlip(), "noise"], {"a": 1}]
-)
-def test_bad_augmentation_names_the_parameter(digits, augmentation):
-    with pytest.raises(
-        ValueError,
-        match=r"'augmentation' parameter of ConvNetClassifier must be a list of augmentations.*Got",
-    ):
-        small(augmentation=augmentation).fit(*digits)
-
-
-def test_a_class_instead_of_an_object_gets_a_hint(digits):
-    with pytest.raises(ValueError, match=r"Did you mean RandomRotation\(\)"):
-        small(augmentation=[RandomRotation]).fit(*digits)
-
-
-def test_bad_parameters_of_an_augmentation_are_found_at_fit(digits):
-    with pytest.raises(
-        ValueError, match=r"'degrees' parameter of RandomRotation must be .* Got 'left'"
-    ):
-        small(augmentation=[RandomRotation("left")]).fit(*digits)
-
-
-def test_strength_must_not_be_negative(digits):
-    with pytest.raises(ValueError, match="'augmentation_strength' parameter"):
-        small(augmentation_strength=-1).fit(*digits)
-
-
-@pytest.mark.parametrize("way", ["parameter", "step"])
-def test_signals_refuse_what_needs_images(digits, way):
-    X, y = digits
-    net = small(input_shape=None)
-    model = (
-        net.set_params(augmentation=RandomRotation(5))
-        if way == "parameter"
-        else make_pipeline(RandomRotation(5), net)
-    )
-    with pytest.raises(
-        InputShapeError,
-        match=r"RandomRotation needs images.*\(64, 1\).*input_shape=\(height, width\)",
-    ):
-        model.fit(X, y)
-
-
-def test_steps_and_net_must_read_the_same_shape(digits):
-    X, y = digits
-    with pytest.raises(
-        InputShapeError,
-        match=r"reads samples of shape \(4, 16, 1\).*ConvNetClassifier reads \(8, 8, 1\)",
-    ):
-        make_pipeline(RandomFlip(input_shape=(4, 16)), small()).fit(X, y)
-
-
 def test_equal_samples_are_on_one_side_of_the_validation_split(digits):
     X, y = np.repeat(digits[0][:40], 3, 0), np.repeat(digits[1][:40], 3)
     seen = recorded(
@@ -576,27 +324,3 @@ def test_equal_samples_of_other_weights_may_come_in_any_order(digits):
         X, y, sample_weight=sample_weight.reshape(-1, 2)[:, ::-1].ravel()
     )
     assert same_weights(one, two)
-
-
-def test_mixing_before_augmented_is_refused(digits):
-    model = make_pipeline(MixUp(), Augmented(SVC(), [RandomFlip()]))
-    with pytest.raises(ValueError, match="Pipeline before it, must not contain MixUp"):
-        model.fit(*digits)
-
-
-def test_none_in_a_list_is_no_change(digits):
-    with_none = small(augmentation=[None, RandomFlip(random_state=0), None]).fit(*digits)
-    assert same_weights(with_none, small(augmentation=[RandomFlip(random_state=0)]).fit(*digits))
-
-
-def test_a_callable_that_returns_nan_is_named(digits):
-    def divide(batch):
-        return batch / 0
-
-    with pytest.raises(ValueError, match=r"callable divide .* returned infinite or NaN"):
-        small(augmentation=divide).fit(*digits)
-
-
-def test_a_range_may_be_an_array(digits):
-    one = small(augmentation=[RandomRotation(np.array([5, 10]))]).fit(*digits)
-    assert same_weights(one, small(augmentation=[RandomRotation((5, 10))]).fit(*digits))

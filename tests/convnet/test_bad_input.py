@@ -1,4 +1,4 @@
-"""Bad input of every kind: one table, each row with the message it must raise."""
+"""Bad input of every kind: tables whose rows have the message that must be raised."""
 
 import numpy as np
 import pytest
@@ -103,7 +103,7 @@ AT_FIT = [
     ("convolution after flattening", {"architecture": [Flatten(), Conv(4)]}, X, y, ArchitectureError,
      "needs an input with spatial axes"),
     ("pool after dense", {"architecture": [Dense(4), Pool()]}, X, y, ArchitectureError, "Layer 'pool_1'"),
-    ("layer that is none", {"architecture": [Conv(4), "relu"]}, X, y, ArchitectureError,
+    ("not a layer", {"architecture": [Conv(4), "relu"]}, X, y, ArchitectureError,
      "made of skcnn.layers.*Got 'relu'"),
     ("torch layer in a list", {"architecture": [torch.nn.ReLU()]}, X, y, ArchitectureError, "type ReLU"),
     ("callable returning nothing", {"architecture": lambda s, n: None}, X, y, ArchitectureError,
@@ -127,7 +127,7 @@ AT_FIT = [
 @pytest.mark.parametrize(
     ("params", "X", "y", "error", "message"), [r[1:] for r in AT_FIT], ids=[r[0] for r in AT_FIT]
 )
-def test_fit_refuses(params, X, y, error, message):
+def test_fit_rejects(params, X, y, error, message):
     model = ConvNetClassifier(**{"max_epochs": 1, "random_state": 0, **params})
     with pytest.raises(error, match=message):
         model.fit(X, y)
@@ -154,7 +154,7 @@ FIT_ARGUMENTS = [
 @pytest.mark.parametrize(
     ("arguments", "message"), [r[1:] for r in FIT_ARGUMENTS], ids=[r[0] for r in FIT_ARGUMENTS]
 )
-def test_fit_refuses_arguments(arguments, message):
+def test_fit_rejects_arguments(arguments, message):
     with pytest.raises(ValueError, match=message):
         ConvNetClassifier(max_epochs=1).fit(X, y, **arguments)
 
@@ -176,7 +176,7 @@ AT_PREDICT = [
 @pytest.mark.parametrize(
     ("X_new", "error", "message"), [r[1:] for r in AT_PREDICT], ids=[r[0] for r in AT_PREDICT]
 )
-def test_predict_refuses(method, X_new, error, message):
+def test_predict_rejects(method, X_new, error, message):
     model = ConvNetClassifier(max_epochs=1, random_state=0).fit(X, y)
     with pytest.raises(error, match=message):
         getattr(model, method)(X_new)
@@ -196,12 +196,12 @@ REGRESSION = [
 @pytest.mark.parametrize(
     ("target", "message"), [r[1:] for r in REGRESSION], ids=[r[0] for r in REGRESSION]
 )
-def test_regressor_refuses_targets(target, message):
+def test_regressor_rejects_targets(target, message):
     with pytest.raises(ValueError, match=message):
         ConvNetRegressor(max_epochs=1).fit(X, target)
 
 
-def test_regressor_refuses_a_classification_loss():
+def test_regressor_rejects_a_classification_loss():
     with pytest.raises(ValueError, match="'loss' parameter of ConvNetRegressor"):
         ConvNetRegressor(loss="cross_entropy").fit(X, y)
 
@@ -217,13 +217,13 @@ PARTIAL_FIT = [
 @pytest.mark.parametrize(
     ("arguments", "message"), [r[1:] for r in PARTIAL_FIT], ids=[r[0] for r in PARTIAL_FIT]
 )
-def test_partial_fit_refuses_what_differs_from_the_first_call(arguments, message):
+def test_partial_fit_rejects_arguments_that_differ_from_the_first_call(arguments, message):
     model = ConvNetClassifier(random_state=0).partial_fit(X, y, classes=[0, 1, 2])
     with pytest.raises(ValueError, match=message):
         model.partial_fit(**{"X": X, "y": y, **arguments})
 
 
-def test_partial_fit_asks_for_the_classes_first():
+def test_first_partial_fit_requires_the_classes():
     with pytest.raises(ValueError, match="classes must be passed on the first call"):
         ConvNetClassifier().partial_fit(X, y)
 
@@ -247,12 +247,12 @@ def _skorch(name):
         (lambda: ("acc", _skorch("BatchScoring")("accuracy")), "skorch's BatchScoring"),
     ],
 )
-def test_fit_refuses_callbacks_that_would_do_nothing(callback, message):
+def test_fit_rejects_callbacks_without_effect(callback, message):
     with pytest.raises(ValueError, match=message):
         ConvNetClassifier(callbacks=[callback()], max_epochs=1).fit(X, y)
 
 
-def test_warm_start_refuses_other_regression_targets():
+def test_warm_start_rejects_other_regression_targets():
     model = ConvNetRegressor(max_epochs=1, warm_start=True).fit(X, np.arange(12.0))
     with pytest.raises(ValueError, match="fitted on targets of shape"):
         model.fit(X, np.ones((12, 2)))

@@ -1,4 +1,4 @@
-"""What a fit leaves behind: neither later parameters nor failures may corrupt it."""
+"""Fitted attributes after changed parameters and after failures."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_validate
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._utils.device import exact_kernels
+from skcnn._utils.precision import exact_kernels
 from skcnn.exceptions import InputScaleWarning, TrainingDivergedError
 
 X, y = load_digits(return_X_y=True)
@@ -53,7 +53,7 @@ def test_a_failed_fit_leaves_nothing_of_the_last_one():
     with pytest.raises(ValueError, match="inconsistent"):
         model.fit(X, y[:-1])
     left = [n for n in vars(model) if n.endswith("_") and not n.startswith("_")]
-    assert left == ["n_features_in_", "input_shape_"]  # of the failed fit's X
+    assert left == ["n_features_in_", "input_shape_"]  # from the X of the failed fit
 
 
 def test_validation_set_on_another_scale_is_named():
@@ -68,18 +68,18 @@ def test_partial_fit_on_another_scale_is_named():
 
 
 @pytest.mark.parametrize("values", [(-1, 1), (1, 2), (0, 255)])
-def test_multilabel_values_other_than_zero_and_one_are_refused(values):
+def test_multilabel_values_other_than_zero_and_one_raise(values):
     target = np.array(values)[np.c_[y % 2, y > 4].astype(int)]
     with pytest.raises(ValueError, match="zeros and ones only"):
         small().fit(X, target)
 
 
-def test_partial_fit_of_a_column_asks_for_the_classes():
+def test_partial_fit_of_a_column_requires_the_classes():
     with pytest.raises(ValueError, match="classes must be passed"):
         small().partial_fit(X, y.reshape(-1, 1))
 
 
-def test_partial_fit_of_one_class_is_refused():
+def test_partial_fit_of_one_class_raises():
     with pytest.raises(ValueError, match="only one class: 3"):
         small().partial_fit(X[y == 3], y[y == 3], classes=[3])
 

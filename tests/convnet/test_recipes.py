@@ -1,4 +1,4 @@
-"""Recipes: ordinary parameters that fit ConvNetClassifier, data and each other."""
+"""Recipes: their parameters suit ConvNetClassifier, the data and each other."""
 
 import inspect
 import pickle
@@ -19,7 +19,7 @@ SIZES = {
 
 
 @pytest.mark.parametrize("name", RECIPES)
-def test_recipe_is_made_of_parameters_and_made_anew(name):
+def test_recipe_is_a_new_dict_of_parameters(name):
     known = inspect.signature(ConvNetClassifier).parameters
     first, second = recipe(name), recipe(name)
     assert first.keys() <= known.keys()
@@ -29,7 +29,7 @@ def test_recipe_is_made_of_parameters_and_made_anew(name):
             value.clear()
     assert recipe(name).keys() == second.keys()
     assert recipe(name)["augmentation"] != []
-    assert "random_state" not in second  # the user's
+    assert "random_state" not in second  # left to the user
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -53,10 +53,10 @@ def test_recipe_trains_on_the_sizes_it_names(name, shape):
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_learns(name):
     X, y = load_digits(return_X_y=True)
-    X, y = X[y < 3], y[y < 3]  # told apart also when mirrored
+    X, y = X[y < 3], y[y < 3]  # distinct also when mirrored
     X = np.kron(X.reshape(-1, 8, 8), np.ones((2, 2)))  # 16x16
     model = ConvNetClassifier(**recipe(name), random_state=0)
-    # steps as small as the batches: its own are for batches of 2,000
+    # a smaller learning rate for smaller batches than the 2,000 of the recipe
     model.set_params(max_epochs=6, batch_size=60, learning_rate=0.05)
     if name == "digits":
         model.set_params(learning_rate="auto")
@@ -64,6 +64,6 @@ def test_recipe_learns(name):
 
 
 @pytest.mark.parametrize("name", ["cifar_fast", "CIFAR-fast", None, 3])
-def test_unknown_recipe_is_refused(name):
+def test_unknown_recipe_raises(name):
     with pytest.raises(ValueError, match=r"'name' parameter must be one of .*cifar-fast"):
         recipe(name)

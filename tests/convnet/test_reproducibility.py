@@ -1,4 +1,4 @@
-"""The same random_state gives the same bits, wherever it runs; global states stay put."""
+"""The same random_state gives the same bits everywhere, and changes no global state."""
 
 import hashlib
 import random
@@ -125,7 +125,7 @@ def test_partial_fit_is_reproducible():
     assert len(digests) == 1
 
 
-def test_predictions_do_not_depend_on_company():
+def test_predictions_are_batch_independent():
     model = net().fit(X, y)
     together = model.predict_proba(X)
     order = np.random.default_rng(0).permutation(200)

@@ -38,7 +38,7 @@ def digits():
 
 
 def small(**params):
-    """A net that trains in a tenth of a second."""
+    """Return an unfitted small network for digits."""
     defaults = {
         "input_shape": (8, 8),
         "filters": (8,),
@@ -189,7 +189,7 @@ def test_dumped_model_predicts_the_same(digits, dump, tmp_path):
 def test_html_repr_documents_the_parameters():
     html = small()._repr_html_()
     assert "ConvNetClassifier" in html
-    assert "one entry a block" in html  # from the documentation of filters
+    assert "one entry per block" in html  # from the documentation of filters
     assert "lr_schedule" in html
 
 

@@ -1,4 +1,4 @@
-"""What fit, partial_fit and their parameters do to the trained network."""
+"""The effects of fit, partial_fit and their parameters on the trained network."""
 
 import numpy as np
 import pandas as pd
@@ -6,9 +6,8 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from scipy.special import expit, softmax
-from sklearn.callback import ProgressBar, ScoringMonitor
 from sklearn.datasets import load_digits
-from sklearn.model_selection import GridSearchCV, train_test_split
+from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -17,11 +16,11 @@ from skcnn._network.network import WEIGHT_INITS
 from skcnn._training.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skcnn._training.optimizers import OPTIMIZERS
 from skcnn._training.schedules import SCHEDULES
-from skcnn.exceptions import RareClassWarning, TrainingDivergedError
-from skcnn.layers._base import ACTIVATIONS
+from skcnn.layers._activation import ACTIVATIONS
+from tests.helpers.small_fits import digit_net, digits
+from tests.helpers.weights import assert_same_weights, weights_of
 
-X_ALL, Y_ALL = load_digits(return_X_y=True)
-X, y = X_ALL[:300].reshape(-1, 8, 8), Y_ALL[:300]
+X, y = digits()
 COLUMNS = [
     "train_loss",
     "valid_loss",
@@ -30,23 +29,6 @@ COLUMNS = [
     "seconds",
     "samples_per_second",
 ]
-
-
-def small(**params):
-    return ConvNetClassifier(
-        **{"filters": (8,), "hidden_units": (), "max_epochs": 4, "random_state": 0, **params}
-    )
-
-
-def weights_of(model):
-    return {k: v.numpy() for k, v in model.net_.module_.state_dict().items()}
-
-
-def assert_same_weights(a, b):
-    a, b = weights_of(a), weights_of(b)
-    assert a.keys() == b.keys()
-    for name in a:
-        assert_array_equal(a[name], b[name], err_msg=name)
 
 
 MENU = [
@@ -78,12 +60,12 @@ MENU = [
 )
 def test_every_choice_learns(name, value, more):
     images = np.kron(X, np.ones((4, 4)))[:, 2:-2, 2:-2] if value == "lenet5" else X
-    model = small(**{"max_epochs": 12, name: value, **more}).fit(images, y)
+    model = digit_net(**{"max_epochs": 12, name: value, **more}).fit(images, y)
     assert model.score(images, y) > 0.8, model.history_
 
 
 def test_zero_weights_stay_a_uniform_prediction_at_first():
-    model = small(weight_init="zeros", max_epochs=1, learning_rate=1e-9).fit(X, y)
+    model = digit_net(weight_init="zeros", max_epochs=1, learning_rate=1e-9).fit(X, y)
     assert_allclose(model.predict_proba(X), 0.1, atol=1e-6)
 
 
@@ -131,7 +113,7 @@ LABELS = [
 @pytest.mark.parametrize("labels", LABELS, ids=lambda a: str(a.dtype))
 def test_labels_of_any_kind_come_back_sorted(labels):
     target = labels[y % len(labels)]
-    model = small(max_epochs=15).fit(X, target)
+    model = digit_net(max_epochs=15).fit(X, target)
     assert_array_equal(model.classes_, np.sort(labels))
     assert model.predict(X).dtype == labels.dtype
     assert_array_equal(model.classes_[model.predict_proba(X).argmax(1)], model.predict(X))
@@ -140,14 +122,14 @@ def test_labels_of_any_kind_come_back_sorted(labels):
 
 def test_labels_in_a_series():
     series = pd.Series(["even", "odd"]).take(y % 2).reset_index(drop=True)
-    model = small(max_epochs=10).fit(X, series)
+    model = digit_net(max_epochs=10).fit(X, series)
     assert list(model.classes_) == ["even", "odd"]
     assert model.score(X, series) > 0.7
 
 
 def test_multilabel_predicts_each_label():
     target = np.c_[y % 2, y > 4, y == 3].astype(int)
-    model = small(max_epochs=30).fit(X, target)
+    model = digit_net(max_epochs=30).fit(X, target)
     proba = model.predict_proba(X)
     assert proba.shape == (300, 3)
     assert_array_equal(model.predict(X), (proba > 0.5).astype(int))
@@ -157,7 +139,7 @@ def test_multilabel_predicts_each_label():
 
 
 def test_probabilities_are_the_softmax_of_the_decision_function():
-    model = small().fit(X, y)
+    model = digit_net().fit(X, y)
     for scale in (1, 1000):  # exponentials that overflow
         with torch.no_grad():
             for weight in model.net_.module_.parameters():
@@ -168,7 +150,7 @@ def test_probabilities_are_the_softmax_of_the_decision_function():
 
 
 def test_binary_decision_function_is_the_log_odds():
-    model = small().fit(X, y > 4)
+    model = digit_net().fit(X, y > 4)
     proba = model.predict_proba(X)
     assert model.decision_function(X).shape == (300,)
     assert_allclose(expit(model.decision_function(X)), proba[:, 1])
@@ -176,70 +158,12 @@ def test_binary_decision_function_is_the_log_odds():
 
 
 def test_history_has_the_promised_columns():
-    model = small().fit(X, y)
+    model = digit_net().fit(X, y)
     assert list(model.history_.columns) == COLUMNS
     assert model.history_.index.tolist() == [1, 2, 3, 4]
     assert model.history_.index.name == "epoch"
     assert model.history_[["valid_loss", "valid_score"]].isna().all(axis=None)
     assert (model.n_iter_, model.best_epoch_) == (4, 4)
-
-
-def test_history_of_a_validation_set_agrees_with_score():
-    model = small().fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
-    assert model.history_.loc[4, "valid_score"] == model.score(X[200:], y[200:])
-    proba = model.predict_proba(X[200:])[np.arange(100), y[200:]]
-    assert_allclose(model.history_.loc[4, "valid_loss"], -np.log(proba).mean(), rtol=1e-5)
-
-
-def test_early_stopping_restores_the_best_weights():
-    model = small(early_stopping=True, n_iter_no_change=3, max_epochs=60, learning_rate=0.02).fit(
-        X[:200], y[:200], X_val=X[200:], y_val=y[200:]
-    )
-    assert model.n_iter_ < 60
-    best = model.history_.loc[model.best_epoch_]
-    assert best["valid_score"] == model.history_["valid_score"].max()
-    assert best["valid_score"] == model.score(X[200:], y[200:])
-
-
-def test_early_stopping_splits_off_the_fraction():
-    seen = []
-
-    class Spy:
-        def setup(self, estimator, context): ...
-        def teardown(self, estimator, context): ...
-        def on_fit_task_begin(self, estimator, context): ...
-        def on_fit_task_end(self, estimator, context):
-            seen.append(context.task_name)
-
-    model = small(early_stopping=True, validation_fraction=0.2).set_callbacks(Spy()).fit(X, y)
-    assert seen == ["epoch"] * 4 + ["fit"]
-    assert model.history_["valid_score"].notna().all()
-    assert (model.history_["valid_score"] * 60 % 1).round(6).isin([0.0, 1.0]).all()
-
-
-def test_early_stopping_keeps_a_single_sample_of_a_class_in_training():
-    target = np.where(y == 3, 3, 0)
-    target[np.flatnonzero(y == 3)[1:]] = 0
-    with pytest.warns(RareClassWarning, match="1 of 2 classes have a single distinct sample"):
-        model = small(early_stopping=True).fit(X, target)
-    assert_array_equal(model.classes_, [0, 3])
-
-
-def test_early_stopping_of_a_regressor():
-    target = X.mean((1, 2))
-    model = ConvNetRegressor(
-        filters=(8,), early_stopping=True, max_epochs=40, n_iter_no_change=5, random_state=0
-    ).fit(X, target)
-    assert model.history_["valid_score"].max() > 0.8
-    assert model.best_epoch_ == model.history_["valid_score"].idxmax()
-
-
-def test_sample_weight_weighs_the_validation_score():
-    weights = np.where(y < 5, 1.0, 1e-6)
-    model = small(early_stopping=True, max_epochs=15).fit(X, y, sample_weight=weights)
-    weighted = model.score(X, y, sample_weight=weights)
-    assert weighted > model.score(X, y) + 0.2
-    assert model.history_["valid_score"].max() > 0.8
 
 
 @pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
@@ -254,19 +178,19 @@ def test_weight_means_repetition(cls):
 
 def test_order_of_the_samples_does_not_matter():
     order = np.random.default_rng(0).permutation(300)
-    assert_same_weights(small().fit(X, y), small().fit(X[order], y[order]))
+    assert_same_weights(digit_net().fit(X, y), digit_net().fit(X[order], y[order]))
 
 
 def test_scale_of_the_weights_does_not_matter():
     weights = np.random.default_rng(0).uniform(0.5, 2, 300)
-    by_one = small().fit(X, y, sample_weight=weights)
-    by_four = small().fit(X, y, sample_weight=4 * weights)
+    by_one = digit_net().fit(X, y, sample_weight=weights)
+    by_four = digit_net().fit(X, y, sample_weight=4 * weights)
     assert_same_weights(by_one, by_four)
 
 
 def test_class_weight_moves_predictions():
     target = (y > 0).astype(int)
-    model = small(max_epochs=2)
+    model = digit_net(max_epochs=2)
     plain = (model.fit(X, target).predict(X) == 0).mean()
     heavy = model.set_params(class_weight={0: 100.0, 1: 1.0}).fit(X, target)
     assert (heavy.predict(X) == 0).mean() > plain + 0.1
@@ -275,30 +199,30 @@ def test_class_weight_moves_predictions():
 def test_balanced_class_weight_equals_its_dictionary():
     target = (y > 2).astype(int)
     counts = np.bincount(target)
-    balanced = small(class_weight="balanced").fit(X, target)
-    given = small(class_weight=dict(enumerate(300 / (2 * counts)))).fit(X, target)
+    balanced = digit_net(class_weight="balanced").fit(X, target)
+    given = digit_net(class_weight=dict(enumerate(300 / (2 * counts)))).fit(X, target)
     assert_same_weights(balanced, given)
 
 
 def test_dtype_of_whole_numbers_does_not_matter():
-    as_bytes = small().fit(X.astype(np.uint8), y)
+    as_bytes = digit_net().fit(X.astype(np.uint8), y)
     for dtype in (np.int64, np.float16, np.float64):
-        assert_same_weights(as_bytes, small().fit(X.astype(dtype), y))
+        assert_same_weights(as_bytes, digit_net().fit(X.astype(dtype), y))
 
 
 def test_channel_order_does_not_matter():
     images = np.random.default_rng(0).normal(size=(60, 8, 6, 3))
-    last = small().fit(images, y[:60])
-    first = small(channels="first").fit(np.moveaxis(images, -1, 1), y[:60])
-    # the rows' order differs with their bytes, so compare what both compute, not the fits
+    last = digit_net().fit(images, y[:60])
+    first = digit_net(channels="first").fit(np.moveaxis(images, -1, 1), y[:60])
+    # the order of the rows depends on their bytes, so compare networks with equal weights
     first.net_.module_.load_state_dict(last.net_.module_.state_dict())
     assert_allclose(
         first.predict_proba(np.moveaxis(images, -1, 1)), last.predict_proba(images), atol=1e-6
     )
 
 
-def test_warm_start_goes_on():
-    model = small(warm_start=True, max_epochs=2, lr_schedule="constant").fit(X, y)
+def test_warm_start_continues():
+    model = digit_net(warm_start=True, max_epochs=2, lr_schedule="constant").fit(X, y)
     first = model.history_["train_loss"].iloc[-1]
     module = model.net_.module_
     model.fit(X, y)
@@ -307,8 +231,8 @@ def test_warm_start_goes_on():
     assert model.history_["train_loss"].iloc[-1] < first
 
 
-def test_fit_without_warm_start_begins_anew():
-    model = small().fit(X, y)
+def test_fit_without_warm_start_starts_again():
+    model = digit_net().fit(X, y)
     first = weights_of(model)
     model.fit(X, y)
     assert len(model.history_) == 4
@@ -317,7 +241,7 @@ def test_fit_without_warm_start_begins_anew():
 
 
 def test_partial_fit_learns_an_epoch_at_a_time():
-    model = small(learning_rate=0.01)
+    model = digit_net(learning_rate=0.01)
     for start in (0, 100, 200) * 5:
         part = slice(start, start + 100)
         model.partial_fit(X[part], y[part], classes=np.arange(10))
@@ -326,8 +250,8 @@ def test_partial_fit_learns_an_epoch_at_a_time():
     assert model.score(X, y) > 0.9
 
 
-def test_partial_fit_knows_classes_that_come_later():
-    model = small().partial_fit(X[y < 5], y[y < 5], classes=np.arange(10))
+def test_partial_fit_accepts_classes_that_come_later():
+    model = digit_net().partial_fit(X[y < 5], y[y < 5], classes=np.arange(10))
     assert model.predict_proba(X).shape == (300, 10)
     model.partial_fit(X[y >= 5], y[y >= 5])
 
@@ -341,86 +265,17 @@ def test_partial_fit_of_a_regressor_keeps_the_first_units():
 
 
 def test_a_failing_fit_leaves_no_stale_network():
-    model = small().fit(X, y)
+    model = digit_net().fit(X, y)
     with pytest.raises(ValueError, match="NaN"):
         model.fit(np.full((10, 5), np.nan), y[:10])
     assert not hasattr(model, "net_")
 
 
-def test_a_training_that_diverges_later_leaves_no_network():
-    from skorch.callbacks import Callback
-
-    class MakeInfinite(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            if len(net.history) == 2:
-                next(net.module_.parameters()).data.fill_(np.inf)
-
-    model = small(callbacks=[MakeInfinite()])
-    with pytest.raises(TrainingDivergedError, match="in epoch 3"):
-        model.fit(X, y)
-    assert not hasattr(model, "net_")
-
-
 def test_verbose_two_prints_a_line_an_epoch(capsys):
-    small(verbose=2).fit(X, y)
+    digit_net(verbose=2).fit(X, y)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 4
     assert lines[0].startswith("ConvNetClassifier epoch 1/4  loss ")
-
-
-def test_progress_bar_of_scikit_learn_is_nested(capsys):
-    pipeline = make_pipeline(StandardScaler(), small(input_shape=(8, 8)))
-    search = GridSearchCV(pipeline, {"convnetclassifier__filters": [4, 8]}, cv=2, n_jobs=2)
-    search.set_callbacks(ProgressBar(max_propagation_depth=None))
-    search.fit(X.reshape(300, 64), y)
-    shown = capsys.readouterr().out
-    for name in ("GridSearchCV", "Pipeline", "ConvNetClassifier"):
-        assert name in shown
-
-
-def test_scoring_monitor_sees_every_epoch():
-    monitor = ScoringMonitor(scoring="accuracy")
-    model = small().set_callbacks(monitor).fit(X, y)
-    log = monitor.get_logs().data_as_pandas
-    epochs = log[log["task_name"] == "epoch"]
-    assert len(epochs) == 4
-    assert epochs["accuracy"].iloc[-1] == model.score(X, y)
-    assert epochs["accuracy"].iloc[-1] > epochs["accuracy"].iloc[0]
-
-
-class StopAfter:
-    """A callback that ends training after some epochs and keeps the fitted copies."""
-
-    def __init__(self, n_epochs):
-        self.n_epochs = n_epochs
-        self.copies = []
-
-    def setup(self, estimator, context): ...
-
-    def teardown(self, estimator, context): ...
-
-    def on_fit_task_begin(self, estimator, context): ...
-
-    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
-        if context.task_name == "epoch":
-            self.copies.append(fitted_estimator.predict_proba(X))
-            self.last = fitted_estimator
-            return len(self.copies) >= self.n_epochs
-        return False
-
-
-def test_callback_stops_training_and_gets_independent_copies():
-    callback = StopAfter(2)
-    model = small(max_epochs=9).set_callbacks(callback).fit(X, y)
-    assert len(model.history_) == 2
-    assert not np.array_equal(callback.copies[0], callback.copies[1])
-    assert_array_equal(callback.copies[1], model.predict_proba(X))
-    model.partial_fit(X, y)
-    assert_array_equal(callback.last.predict_proba(X), callback.copies[1])
-
-
-def test_callbacks_do_not_change_the_result():
-    assert_same_weights(small().fit(X, y), small().set_callbacks(StopAfter(99)).fit(X, y))
 
 
 def test_regression_of_rotation_beats_a_dense_network():
@@ -429,8 +284,9 @@ def test_regression_of_rotation_beats_a_dense_network():
 
     rng = np.random.default_rng(0)
     angles = rng.uniform(-60, 60, 900)  # degrees
+    upright = load_digits().images[:900]
     images = np.stack(
-        [rotate(a, t, reshape=False, order=1) for a, t in zip(X_ALL.reshape(-1, 8, 8), angles)]  # noqa: B905
+        [rotate(a, t, reshape=False, order=1) for a, t in zip(upright, angles, strict=True)]
     )
     split = train_test_split(images, angles, random_state=0)
     X_train, X_test, a_train, a_test = split
@@ -458,8 +314,9 @@ def test_noisy_tones_beat_a_dense_network():
 
 
 def test_digits_beat_every_baseline():
+    rows, labels = load_digits(return_X_y=True)
     X_train, X_test, y_train, y_test = train_test_split(
-        X_ALL, Y_ALL, random_state=0, stratify=Y_ALL
+        rows, labels, random_state=0, stratify=labels
     )
     model = ConvNetClassifier(input_shape=(8, 8), random_state=0).fit(X_train, y_train)
     assert model.score(X_test, y_test) > 0.985

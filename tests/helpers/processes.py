@@ -48,9 +48,9 @@ class Child:
         ready = wait([self.connection, self.process.sentinel], timeout=LONGEST)
         assert ready, "the child says nothing"
         assert self.connection.poll(), f"the child died with {self.process.exitcode}"
-        kind, told = self.connection.recv()
-        assert kind != "error", told
-        return told
+        kind, message = self.connection.recv()
+        assert kind != "error", message
+        return message
 
     def tell(self, what):
         self.connection.send(what)
@@ -73,15 +73,15 @@ def _child(connection, function, args):
     THIS_CHILD.connection = connection
     torch.set_num_threads(1)
     try:
-        told = function(*args)
+        result = function(*args)
     except BaseException as error:
         connection.send(("error", f"{type(error).__name__}: {error}"))
         raise
-    connection.send(("result", told))
+    connection.send(("result", result))
 
 
 def tell_parent(what):
-    THIS_CHILD.connection.send(("told", what))
+    THIS_CHILD.connection.send(("message", what))
 
 
 def hear_parent():

@@ -14,11 +14,7 @@ from skcnn.model_selection import ConvNetSearchCV
 from tests.helpers.processes import hear_parent, tell_parent
 
 X, y = load_digits(return_X_y=True)
-
-
 X, y = X[:80].reshape(-1, 8, 8), y[:80]
-
-
 RATES = {"learning_rate": (1e-4, 1e-1, "log")}
 KINDS = ["journal", "sqlite", "postgres"]
 N_FOLDS = 2
@@ -30,7 +26,7 @@ class Recorder:
     Parameters
     ----------
     path : Path
-        Gets a line a training: the process and the learning rate.
+        File with a line for each training: the process and the learning rate.
     action : callable or None
         Takes the network. Without one `Recorder.acts` of this process is called.
     """

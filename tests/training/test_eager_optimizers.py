@@ -1,4 +1,4 @@
-"""The optimizers do torch's steps, and bring no compiler."""
+"""The eager optimizers take torch's steps."""
 
 import pytest
 import torch
@@ -8,8 +8,8 @@ from torch.optim.optimizer import (
     register_optimizer_step_pre_hook,
 )
 
-from skcnn._training import optimizers as eager
-from skcnn._training.optimizers import repeated_step
+from skcnn._training import eager_optimizers as eager
+from skcnn._training.eager_optimizers import repeated_step
 
 OPTIONS = [
     ("Adam", {"lr": 0.01, "weight_decay": 0.1, "fused": True}),
@@ -70,7 +70,7 @@ def test_step_hooks_are_called():
     assert seen == [1]
 
 
-def test_zero_grad_forgets():
+def test_zero_grad_drops_the_gradients():
     weight = nn.Parameter(torch.ones(2))
     optimizer = eager.SGD([weight], lr=0.1)
     weight.sum().backward()
@@ -112,7 +112,7 @@ def test_repeated_steps_are_the_bits_of_single_ones(name):
     train(nets[1], theirs, theirs.step)
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(a, b)
-    train(nets[0], ours, repeated_step(ours))  # goes on from the state, in a next epoch
+    train(nets[0], ours, repeated_step(ours))  # continues from the state, as in a next epoch
     train(nets[1], theirs, theirs.step)
     for a, b in zip(nets[0].parameters(), nets[1].parameters(), strict=True):
         assert torch.equal(a, b)
@@ -151,7 +151,7 @@ def test_repeated_steps_pass_over_parameters_without_gradient(name):
         lambda o: o.add_param_group({"params": [nn.Parameter(torch.ones(2).double())]}),
     ],
 )
-def test_what_repeated_steps_do_not_do_is_done_by_single_ones(prepare):
+def test_other_settings_take_single_steps(prepare):
     optimizer = eager.AdamW([nn.Parameter(torch.ones(2))], lr=0.1, fused=True)
     prepare(optimizer)
     assert repeated_step(optimizer) == optimizer.step

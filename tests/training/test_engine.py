@@ -1,86 +1,24 @@
-"""The training engine: its two loops, callbacks, penalties, prediction, failure, pickling."""
+"""The training engine: its two loops, penalties, precision and outputs."""
 
-import copy
-import io
 import pickle
 import shutil
 
-import joblib
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from sklearn.exceptions import NotFittedError
-from sklearn.utils.validation import check_is_fitted
-from skorch.callbacks import Callback, Checkpoint, EarlyStopping, Freezer, GradientNormClipping
+from skorch.callbacks import Callback
 from torch import nn
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.validation import check_images
 from skcnn._training.batches import BatchIterator
-from skcnn._utils.device import torch_threads
 from skcnn._utils.random_state import derive_seeds
-from skcnn.exceptions import TrainingDivergedError
-from skcnn.layers import Conv, Dense, GlobalPool, Residual, Whiten
-
-N = 40
-
-
-def data(*shape, n=N):
-    X = np.random.default_rng(0).random((n, *(shape or (6, 6))))
-    return X, (X.reshape(n, -1).mean(1) > 0.5).astype(int)
-
-
-def tiny(cls=ConvNetClassifier, **params):
-    small = {
-        "filters": (4,), "hidden_units": (8,), "max_epochs": 3, "batch_size": 16,
-        "random_state": 0, "device": "cpu", "n_threads": 1,
-    }  # fmt: skip
-    return cls(**small | params)
-
-
-def weights(model):
-    return {name: value.clone() for name, value in model.net_.module_.state_dict().items()}
-
-
-def assert_same_weights(a, b, **tolerance):
-    tolerance = tolerance or {"rtol": 0, "atol": 0}
-    torch.testing.assert_close(weights(a), weights(b), **tolerance)
-
-
-class WatchBatches(Callback):
-    """Brings the stock loop by its hook alone."""
-
-    def __init__(self):
-        self.sizes = []
-
-    def on_batch_end(self, net, batch=None, **kwargs):
-        self.sizes.append(len(batch[0]))
-
-
-class WatchEpochs(Callback):
-    """Notes what an epoch-level callback can see."""
-
-    def __init__(self):
-        self.calls = []
-        self.rows = []
-
-    def on_train_begin(self, net, **kwargs):
-        self.calls.append("train begin")
-
-    def on_epoch_begin(self, net, **kwargs):
-        self.calls.append("epoch begin")
-
-    def on_epoch_end(self, net, **kwargs):
-        self.calls.append("epoch end")
-        self.rows.append(dict(net.history[-1]))
-
-    def on_train_end(self, net, **kwargs):
-        self.calls.append("train end")
-
-
-# The two loops
+from skcnn._utils.threads import torch_threads
+from skcnn.layers import Conv, Dense, GlobalPool, Residual
+from tests.helpers.small_fits import N, WatchBatches, data, matrices, tiny
+from tests.helpers.weights import assert_same_weights, weights_of
 
 CONFIGURATIONS = {
     "default": {},
@@ -106,39 +44,19 @@ def test_fast_and_stock_loop_give_the_same_bits(params, cls):
     watch = WatchBatches()
     fast = tiny(cls, **params).fit(X, y)
     stock = tiny(cls, **params, callbacks=[watch]).fit(X, y)
-    assert watch.sizes  # it was the stock loop
+    assert watch.sizes  # the stock loop ran
     assert_same_weights(fast, stock)
     timeless = ["train_loss", "valid_loss", "valid_score", "learning_rate"]
     np.testing.assert_allclose(fast.history_[timeless], stock.history_[timeless], rtol=1e-5)
-
-
-@pytest.mark.parametrize("hook", ["on_batch_begin", "on_batch_end", "on_grad_computed"])
-@pytest.mark.parametrize("wrap", [lambda cb: cb, lambda cb: ("watch", cb)], ids=["bare", "named"])
-def test_batch_level_callbacks_are_called_for_every_batch(hook, wrap):
-    calls = []
-    watch = type("Watch", (Callback,), {hook: lambda self, net, *args, **kw: calls.append(1)})()
-    tiny(callbacks=[wrap(watch)]).fit(*data())
-    assert len(calls) == 9  # three epochs of three batches
-
-
-def test_epoch_level_callbacks_keep_the_fast_loop(monkeypatch):
-    def refuse(*args, **kwargs):
-        raise AssertionError("the stock loop ran")
-
-    monkeypatch.setattr("skorch.NeuralNet.run_single_epoch", refuse)
-    tiny(callbacks=[WatchEpochs()]).fit(*data())
 
 
 def test_train_loss_is_the_mean_over_samples():
     X, y = data()
     model = tiny(
         learning_rate=1e-12, dropout=0.0, normalization=None, batch_size=13, max_epochs=1
-    ).fit(X, y)  # batches of 10: weights as good as constant
+    ).fit(X, y)  # batches of 10, nearly constant weights
     expected = -np.log(model.predict_proba(X)[np.arange(N), y]).mean()
     np.testing.assert_allclose(model.history_["train_loss"], expected, rtol=1e-5)
-
-
-# A plain torch loop
 
 
 def plain_net(n_inputs, n_outputs):
@@ -149,7 +67,7 @@ def plain_net(n_inputs, n_outputs):
 
 
 def plain_loop(net, X, y, batch_size, epochs, learning_rate, seed):
-    """Train by gradient descent as a textbook does it."""
+    """Train by plain gradient descent."""
     probe = tiny(max_epochs=1, architecture=lambda shape, n: plain_net(shape[0], n)).fit(X, y)
     images = check_images(probe, X)
     index, _ = canonical_order(images, y, None)
@@ -183,84 +101,6 @@ def test_training_equals_a_plain_torch_loop():
         assert not torch.allclose(value, start.state_dict()[name], atol=1e-3)
 
 
-# skorch callbacks
-
-
-def test_skorch_early_stopping_stops_and_says_nothing(capsys):
-    X, y = data()
-    stop = EarlyStopping(monitor="valid_loss", patience=2, threshold=10.0)
-    model = tiny(max_epochs=20, callbacks=[stop]).fit(X, y, X_val=X[:9], y_val=y[:9])
-    assert model.n_iter_ == len(model.history_) == 3
-    assert capsys.readouterr().out == ""
-
-
-def test_skorch_early_stopping_restores_the_best_weights():
-    X, y = data()
-    stop = EarlyStopping(monitor="valid_loss", patience=4, load_best=True, sink=lambda text: None)
-    model = tiny(max_epochs=12, learning_rate=0.05, callbacks=[stop])
-    model.fit(X, 1 - y, X_val=X, y_val=y)
-    assert stop.best_epoch_ < model.n_iter_
-    loss = -np.log(model.predict_proba(X)[np.arange(N), y]).mean()
-    np.testing.assert_allclose(loss, model.history_["valid_loss"].min(), rtol=1e-4)
-
-
-def test_epoch_level_callbacks_see_every_figure():
-    X, y = data()
-    watch = WatchEpochs()
-    model = tiny(callbacks=[watch]).fit(X, y, X_val=X, y_val=y)
-    assert watch.calls == ["train begin", *["epoch begin", "epoch end"] * 3, "train end"]
-    assert [row["epoch"] for row in watch.rows] == [1, 2, 3]
-    for row, (_, figures) in zip(watch.rows, model.history_.iterrows(), strict=True):
-        assert {name: row[name] for name in figures.index} == figures.to_dict()
-
-
-def test_callback_sees_the_weights_of_its_epoch():
-    seen = []
-
-    class Keep(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            seen.append(net.weights_copy())
-
-    model = tiny(callbacks=[Keep()]).fit(*data())
-    torch.testing.assert_close(seen[-1], weights(model), rtol=0, atol=0)
-    assert not torch.equal(seen[0]["layers.output.weight"], seen[1]["layers.output.weight"])
-
-
-def test_skorch_checkpoint_saves_every_epoch(tmp_path):
-    checkpoint = Checkpoint(monitor=None, dirname=tmp_path, f_history="history.json")
-    model = tiny(callbacks=[checkpoint]).fit(*data())
-    saved = torch.load(tmp_path / "params.pt", weights_only=True)
-    torch.testing.assert_close(dict(saved), weights(model), rtol=0, atol=0)
-    assert (tmp_path / "optimizer.pt").exists()
-    assert (tmp_path / "history.json").exists()
-
-
-def test_gradient_norm_clipping_equals_gradient_clip():
-    X, y = data()
-    by_callback = tiny(callbacks=[GradientNormClipping(0.05)]).fit(X, y)
-    by_parameter = tiny(gradient_clip=0.05).fit(X, y)
-    assert_same_weights(by_callback, by_parameter)
-    assert not torch.equal(
-        *(m.net_.module_.closing.weight for m in (by_parameter, tiny().fit(X, y)))
-    )
-    assert len(by_callback.net_.history[-1]["batches"]) == 3
-
-
-def test_error_in_a_callback_propagates():
-    class Fail(Callback):
-        def on_epoch_begin(self, net, **kwargs):
-            raise RuntimeError("broken callback")
-
-    model = tiny(callbacks=[Fail()])
-    with pytest.raises(RuntimeError, match="broken callback"):
-        model.fit(*data())
-    with pytest.raises(NotFittedError):
-        model.predict(data()[0])
-
-
-# Clipping, penalties, rates
-
-
 class GradientNorms(Callback):
     """Records the gradient's norm at every step."""
 
@@ -284,10 +124,6 @@ def test_gradient_clip_bounds_the_norm():
 def test_gradient_clip_leaves_small_gradients_alone():
     X, y = data()
     assert_same_weights(tiny(gradient_clip=1e6).fit(X, y), tiny().fit(X, y))
-
-
-def matrices(model):
-    return [p for p in model.net_.module_.parameters() if p.dim() > 1]
 
 
 @pytest.mark.parametrize("penalty", [{"l1_penalty": 0.05}, {"weight_decay": 5.0}])
@@ -326,9 +162,6 @@ def test_warm_start_takes_new_penalties():
     model.set_params(weight_decay=0.5, l1_penalty=0.3, gradient_clip=2.0).fit(X, y)
     assert [group["weight_decay"] for group in model.net_.optimizer_.param_groups] == [0.5, 0.0]
     assert (model.net_.l1_penalty, model.net_.gradient_clip) == (0.3, 2.0)
-
-
-# Precision and compilation
 
 
 def test_bfloat16_trains_close_to_float32_and_predicts_in_float32():
@@ -376,8 +209,6 @@ def test_compiled_training_gives_nearly_the_same_weights():
     np.testing.assert_array_equal(again.predict_proba(X), compiled.predict_proba(X))
 
 
-# Outputs
-
 NETS = {
     "default": ((8, 8), {"filters": "auto"}),
     "flat": ((30,), {}),
@@ -397,7 +228,7 @@ NETS = {
 
 
 @pytest.mark.parametrize(("shape", "params"), list(NETS.values()), ids=list(NETS))
-def test_outputs_do_not_depend_on_company_or_order(shape, params):
+def test_outputs_are_independent_of_batch_and_order(shape, params):
     X, y = data(*shape, n=100)
     with torch.random.fork_rng():
         model = tiny(max_epochs=1, batch_size=50, **params).fit(X, y)
@@ -411,7 +242,7 @@ def test_outputs_do_not_depend_on_company_or_order(shape, params):
             np.testing.assert_array_equal(got, expected[rows])
 
 
-def test_outputs_of_two_threads_do_not_depend_on_company():
+def test_outputs_of_two_threads_are_batch_independent():
     shape, params = NETS["wide"]
     X, y = data(*shape, n=100)
     model = tiny(max_epochs=1, **params).fit(X, y)
@@ -434,11 +265,11 @@ def test_outputs_of_bytes_and_floats_are_the_same():
 def test_prediction_leaves_the_network_as_it_is():
     X, y = data()
     model = tiny().fit(X, y)
-    before = weights(model)
+    before = weights_of(model)
     assert not model.net_.module_.training
     model.predict(X)
     assert not model.net_.module_.training
-    torch.testing.assert_close(weights(model), before, rtol=0, atol=0)
+    torch.testing.assert_close(weights_of(model), before, rtol=0, atol=0)
 
 
 def test_outputs_return_to_training_mode():
@@ -446,285 +277,6 @@ def test_outputs_return_to_training_mode():
     model.net_.module_.train()
     model.net_.outputs(check_images(model, data()[0]))
     assert model.net_.module_.training
-
-
-# Failure
-
-
-HOPELESS = {
-    "optimizer": "sgd", "momentum": 0.0, "learning_rate": 1e5, "lr_schedule": "constant",
-    "normalization": None, "batch_size": None, "max_epochs": 20,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
-def test_divergence_names_the_learning_rate(cls):
-    match = r"loss became (nan|inf) in epoch \d+\. Try a learning_rate below 100000"
-    with pytest.raises(TrainingDivergedError, match=match):
-        tiny(cls, **HOPELESS).fit(*data())
-
-
-@pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
-def test_diverged_estimator_does_not_predict(cls):
-    model = tiny(cls, **HOPELESS)
-    with pytest.raises(TrainingDivergedError, match="learning_rate"):
-        model.fit(*data())
-    with pytest.raises(NotFittedError):
-        model.predict(data()[0])
-
-
-@pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
-def test_divergence_of_the_last_step_is_found_at_the_latest_by_predict(cls):
-    X, y = data()
-    model = tiny(cls, **HOPELESS | {"max_epochs": 1, "learning_rate": 1e20})
-    with pytest.raises(ValueError, match="learning_rate"):
-        model.fit(X, y).predict(X)
-
-
-def test_divergence_with_early_stopping_keeps_finite_weights():
-    X, y = data()
-    model = tiny(**HOPELESS, early_stopping=True)
-    with pytest.raises(TrainingDivergedError, match="learning_rate"):
-        model.fit(X, y)
-    if hasattr(model, "net_"):
-        assert all(torch.isfinite(w).all() for w in model.net_.module_.state_dict().values())
-
-
-class Interrupt:
-    """A scikit-learn callback that behaves like Ctrl-C after some epochs."""
-
-    def __init__(self, after):
-        self.left = after
-        self.torn_down = False
-
-    def setup(self, estimator, context):
-        pass
-
-    def teardown(self, estimator, context):
-        self.torn_down = True
-
-    def on_fit_task_begin(self, estimator, context):
-        pass
-
-    def on_fit_task_end(self, estimator, context):
-        self.left -= context.task_name == "epoch"
-        if self.left == 0:
-            raise KeyboardInterrupt
-
-
-def test_interrupt_propagates_and_keeps_the_epochs_done():
-    X, y = data()
-    interrupt = Interrupt(after=2)
-    model = tiny(max_epochs=9, lr_schedule="constant").set_callbacks(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, y)
-    assert interrupt.torn_down
-    assert model.n_iter_ == len(model.history_) == 2
-    full = tiny(max_epochs=2, lr_schedule="constant").fit(X, y)
-    np.testing.assert_array_equal(model.predict_proba(X), full.predict_proba(X))
-
-
-def test_interrupt_with_early_stopping_keeps_the_best_epoch():
-    X, y = data()
-    model = tiny(max_epochs=9, early_stopping=True).set_callbacks(Interrupt(after=3))
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, 1 - y, X_val=X, y_val=y)
-    assert model.score(X, y) == model.history_["valid_score"].max()
-
-
-def test_interrupt_before_the_first_epochs_end_leaves_nothing():
-    class InterruptFirst(Interrupt):
-        def on_fit_task_begin(self, estimator, context):
-            if context.task_name == "epoch":
-                raise KeyboardInterrupt
-
-    model = tiny().fit(*data()).set_callbacks(InterruptFirst(after=0))
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(*data())
-    with pytest.raises(NotFittedError):
-        check_is_fitted(model)
-
-
-def test_interrupted_training_goes_on_with_warm_start():
-    X, y = data()
-    model = tiny(max_epochs=4, warm_start=True).set_callbacks(Interrupt(after=2))
-    with pytest.raises(KeyboardInterrupt):
-        model.fit(X, y)
-    model.set_callbacks().fit(X, y)
-    assert model.n_iter_ == 6
-
-
-# Pickling
-
-
-def by_joblib(model):
-    file = io.BytesIO()
-    joblib.dump(model, file)
-    file.seek(0)
-    return joblib.load(file)
-
-
-COPIES = {
-    "pickle": lambda model: pickle.loads(pickle.dumps(model)),
-    "deepcopy": copy.deepcopy,
-    "joblib": by_joblib,
-}
-copied = pytest.mark.parametrize("duplicate", list(COPIES.values()), ids=list(COPIES))
-
-
-@copied
-@pytest.mark.parametrize("optimizer", ["adamw", "adam", "sgd", "rmsprop", "adagrad"])
-def test_copy_predicts_and_trains_on_like_the_original(optimizer, duplicate):
-    X, y = data()
-    model = tiny(optimizer=optimizer).fit(X, y)
-    other = duplicate(model)
-    np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
-    for _ in range(2):
-        model.partial_fit(X, y)
-        other.partial_fit(X, y)
-    assert_same_weights(other, model)
-    assert other.history_["train_loss"].tolist() == model.history_["train_loss"].tolist()
-
-
-@copied
-def test_copy_is_independent_of_the_original(duplicate):
-    X, y = data()
-    model = tiny().fit(X, y)
-    before, proba = weights(model), model.predict_proba(X)
-    other = duplicate(model).partial_fit(X, y)
-    torch.testing.assert_close(weights(model), before, rtol=0, atol=0)
-    np.testing.assert_array_equal(model.predict_proba(X), proba)
-    assert not np.array_equal(other.predict_proba(X), proba)
-
-
-@copied
-@pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
-def test_copy_goes_on_by_warm_start(cls, duplicate):
-    X, y = data()
-    model = tiny(cls, warm_start=True, early_stopping=True).fit(X, y)
-    other = duplicate(model).fit(X, y)
-    model.fit(X, y)
-    assert_same_weights(other, model)
-
-
-@copied
-@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_copy_of_a_model_with_frozen_layers_goes_on(optimizer, duplicate):
-    X, y = data()
-    freezer = Freezer("layers.conv*")
-    model = tiny(callbacks=[freezer], optimizer=optimizer, warm_start=True).fit(X, y)
-    trains = {n: p.requires_grad for n, p in model.net_.module_.named_parameters()}
-    assert len(set(trains.values())) == 2
-    other = duplicate(model)
-    assert {n: p.requires_grad for n, p in other.net_.module_.named_parameters()} == trains
-    np.testing.assert_array_equal(other.predict_proba(X), model.predict_proba(X))
-    assert_same_weights(other.fit(X, y), model.fit(X, y))
-
-
-@copied
-def test_copy_of_a_model_with_fixed_kernels_goes_on(duplicate):
-    X, y = data()
-    model = tiny(architecture=[Whiten(), Conv(4, activation="relu")], warm_start=True).fit(X, y)
-    other = duplicate(model)
-    trains = [p.requires_grad for p in other.net_.module_.parameters()]
-    assert trains == [p.requires_grad for p in model.net_.module_.parameters()]
-    assert not all(trains)
-    assert_same_weights(other.fit(X, y), model.fit(X, y))
-
-
-@copied
-def test_copy_of_a_snapshot_predicts(duplicate):
-    X, y = data()
-    model = tiny().fit(X, y)
-    images = check_images(model, X)
-    expected = model.net_.outputs(images)
-    np.testing.assert_array_equal(duplicate(model.net_.snapshot()).outputs(images), expected)
-
-
-class ExchangesModule(Callback):
-    def on_train_end(self, net, **kwargs):
-        net.module_ = copy.deepcopy(net.module_)
-
-
-@copied
-def test_copy_of_a_model_whose_module_a_callback_exchanged(duplicate):
-    X, y = data()
-    model = tiny(callbacks=[ExchangesModule()]).fit(X, y)
-    np.testing.assert_array_equal(duplicate(model).predict_proba(X), model.predict_proba(X))
-
-
-class OwnOptimizer(Callback):
-    def on_train_begin(self, net, **kwargs):
-        net.optimizer_ = torch.optim.SGD(net.module_.parameters(), lr=0.1)
-
-
-def test_a_callback_may_put_an_optimizer_in_place():
-    X, y = data()
-    model = tiny(callbacks=[OwnOptimizer()], max_epochs=1).fit(X, y)
-    assert type(model.net_.optimizer_) is torch.optim.SGD
-    assert len(model.net_.optimizer_.state) == 0  # no momentum: steps were its own
-    assert not np.array_equal(model.predict_proba(X), tiny(max_epochs=1).fit(X, y).predict_proba(X))
-
-
-class CountsSteps(Callback):
-    def on_train_begin(self, net, **kwargs):
-        self.n_steps, step = 0, net.optimizer_.step
-
-        def counting(*args):
-            self.n_steps += 1
-            return step(*args)
-
-        net.optimizer_.step = counting
-
-
-def test_a_callback_may_wrap_the_optimizers_step():
-    X, y = data()
-    counter = CountsSteps()
-    tiny(callbacks=[counter], max_epochs=2, batch_size=8).fit(X, y)
-    assert counter.n_steps == 2 * -(-len(X) // 8)
-
-
-def test_unfitted_estimator_pickles():
-    model = pickle.loads(pickle.dumps(tiny(filters=(3, 5))))
-    assert model.filters == (3, 5)
-
-
-@pytest.mark.parametrize("params", [{}, {"early_stopping": True}, {"callbacks": [WatchEpochs()]}])
-def test_pickle_holds_no_training_data(params):
-    sizes = []
-    for n in (50, 2000):
-        model = tiny(max_epochs=1, batch_size=None, **params).fit(*data(16, 16, n=n))
-        sizes.append(len(pickle.dumps(model)))
-    assert abs(sizes[1] - sizes[0]) < 1000
-    n_bytes = 4 * model.n_parameters_
-    assert sizes[1] < 4 * n_bytes + 30_000  # weights, two moments, the rest
-
-
-def test_pickle_holds_every_weight_once():
-    model = tiny(hidden_units=(512,), max_epochs=1, optimizer="sgd", momentum=0.0).fit(*data())
-    assert len(pickle.dumps(model)) < 1.2 * 4 * model.n_parameters_ + 20_000
-
-
-def test_state_is_that_of_the_cpu_wherever_training_was():
-    model = tiny().fit(*data())
-    module = model.net_.module_
-    model.net_.device = "cuda"  # as if; the tensors stay where they are
-    state = model.net_.__getstate__()
-    assert state["device"] == "cpu"
-    assert state["module_"] is not module
-    assert state["module"] is state["module_"]
-    tensors = [*state["module_"].state_dict().values()]
-    for slots in state["_optimizer_state"]["state"].values():
-        tensors += [v for v in slots.values() if isinstance(v, torch.Tensor)]
-    assert {t.device.type for t in tensors} == {"cpu"}
-    assert "optimizer_" not in state
-
-
-def test_pickling_leaves_the_original_able_to_train():
-    X, y = data()
-    model, untouched = tiny().fit(X, y), tiny().fit(X, y)
-    pickle.dumps(model)
-    assert_same_weights(model.partial_fit(X, y), untouched.partial_fit(X, y))
 
 
 def test_snapshot_does_not_follow_further_training():

@@ -1,4 +1,4 @@
-"""Fits of one architecture trained together: weights, history and failures of each alone."""
+"""Fits of one architecture trained together have the results and failures of fits alone."""
 
 import time
 
@@ -14,7 +14,7 @@ from torch import nn
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._network.joint_network import JointNetwork
 from skcnn._training import joint_training
-from skcnn._utils.worker_threads import Strand
+from skcnn._utils.worker_threads import WorkerThread
 from skcnn.augmentation import MixUp, RandomFlip, RandomRotation
 from skcnn.exceptions import TrainingDivergedError
 from skcnn.layers import Concatenate, Conv, GlobalPool, Normalize, Pool, Residual, Whiten
@@ -23,7 +23,7 @@ from tests.helpers.small_nets import small
 SIZES = (61, 62, 60)  # of the folds: 8, 8 and 7.5 samples a batch
 CLOSE = {"rtol": 1e-3, "atol": 2e-4}
 OTHERS = ["train_loss", "valid_loss", "valid_score", "learning_rate"]
-# a bias before batch normalisation has no gradient but for rounding, which Adam enlarges
+# the gradient of a bias before batch normalisation is only rounding, which Adam enlarges
 BLOCK = Residual([Conv(4, bias=False), Normalize(), Conv(4)])
 BRANCHES = Concatenate(
     [[Conv(2, 1)], [Conv(3, activation="relu")], [Pool(3, stride=1, padding="same")]]
@@ -39,18 +39,18 @@ def samples(seed, *shape):
 
 
 def fit_together(models, data, fit_params=({}, {}, {})):
-    """Fit in strands; return the errors."""
+    """Fit in worker threads, and return the errors."""
 
     def work(model, X, y, params):
         return lambda: model.fit(X, y, **params)
 
-    strands = [
-        Strand(work(model, *xy, params), company=True)
+    threads = [
+        WorkerThread(work(model, *xy, params), trains_jointly=True)
         for model, xy, params in zip(models, data, fit_params, strict=False)
     ]
-    joint_training.advance_together(strands)
-    assert all(strand.over for strand in strands)
-    return [strand.error for strand in strands]
+    joint_training.advance_together(threads)
+    assert all(thread.over for thread in threads)
+    return [thread.error for thread in threads]
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def weights(model):
 
 
 def assert_as_alone(models, data, fit_params=({}, {}, {}), close=None):
-    """Compare models that were fitted together with clones that are fitted alone."""
+    """Compare models fitted together with clones fitted alone."""
     close = close or CLOSE
     for model, (X, y), params in zip(models, data, fit_params, strict=False):
         alone = clone(model).fit(X, y, **params)
@@ -120,7 +120,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_fits_together_are_those_alone(name, groups):
+def test_fits_together_equal_fits_alone(name, groups):
     case = dict(CASES[name])
     shape, seeds = case.pop("shape", ()), case.pop("seeds", range(3))
     models, data = nets(**case), [samples(seed, *shape) for seed in seeds]
@@ -209,7 +209,7 @@ def test_epoch_callbacks_of_skorch(groups):
     assert_as_alone(models, data)
 
 
-def test_training_goes_on_alone(groups):
+def test_training_continues_alone(groups):
     models, data = nets(warm_start=True), [samples(seed) for seed in range(3)]
     assert fit_together(models, data) == [None] * 3
     n_steps = len(groups)
@@ -258,7 +258,7 @@ def own_module(shape, n_outputs):
     [{"architecture": own_module}, {"callbacks": [WatchBatches()]}],
     ids=["own", "batches"],
 )
-def test_what_cannot_be_joined_is_trained_alone(params, groups):
+def test_networks_that_cannot_be_joined_are_trained_alone(params, groups):
     models, data = nets(**params), [samples(seed) for seed in range(3)]
     assert fit_together(models, data) == [None] * 3
     assert groups == []
@@ -273,9 +273,6 @@ def test_order_of_the_models_does_not_matter(groups):
     fit_together(others[::-1], data[::-1])
     for model, other in zip(models, others, strict=True):
         torch.testing.assert_close(weights(model), weights(other), **CLOSE)
-
-
-# Failures
 
 
 def test_divergence_is_of_one_model(groups):
@@ -326,13 +323,13 @@ def test_failing_step_ends_its_group_only(monkeypatch):
     assert [str(error) for error in errors] == ["no such kernel", "None", "no such kernel"]
 
 
-@pytest.mark.parametrize("room", [1, 2, 3])
-def test_too_little_memory_for_all_at_once(room, groups, monkeypatch):
+@pytest.mark.parametrize("most", [1, 2, 3])
+def test_too_little_memory_for_all_at_once(most, groups, monkeypatch):
     own = JointNetwork.__call__
 
     def call(self, inputs):
-        outputs = own(self, inputs)  # masks are drawn
-        if self.n_networks > room:
+        outputs = own(self, inputs)  # draws the dropout masks
+        if self.n_networks > most:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return outputs
 
@@ -354,9 +351,6 @@ def test_too_little_memory_for_one(monkeypatch):
     assert [type(error) for error in errors] == [torch.OutOfMemoryError] * 3
 
 
-# Time and device
-
-
 def test_seconds_are_shared_out(groups):
     models, data = nets(), [samples(seed) for seed in range(3)]
     start = time.perf_counter()
@@ -368,7 +362,7 @@ def test_seconds_are_shared_out(groups):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_threads_are_those_of_the_fits(n_threads, groups, monkeypatch):
+def test_threads_are_as_in_the_fits(n_threads, groups, monkeypatch):
     seen = []
     own = joint_training.train_pass
 

@@ -56,7 +56,7 @@ weights_or_none = pytest.mark.parametrize("weights", [None, WEIGHTS], ids=["plai
 
 
 def targets(multilabel):
-    """Return what the loss is given and the target probabilities it stands for."""
+    """Return targets for the loss, and the probabilities that they mean."""
     if multilabel:
         indicators = rng().integers(0, 2, (N, K)).astype(float)
         return torch.from_numpy(indicators), indicators

@@ -1,74 +1,29 @@
-"""Early stopping, the best epoch, the history's table and scikit-learn's callbacks."""
+"""The best epoch, and the table of the history."""
 
 import numpy as np
 import pytest
-import torch
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._training.monitor import COLUMNS, EarlyStopping, TrainingMonitor
+from skcnn._training.early_stopping import EarlyStopping
+from skcnn._training.monitor import COLUMNS, TrainingMonitor
 from skcnn._utils.progress import ProgressReport
+from tests.helpers.small_fits import data, tiny
 
 NAN = float("nan")
 
 
-def follow(epochs, n_iter_no_change=3, tol=0.0):
-    """Return (number of epochs run, epoch of the kept weights) for (score, loss) pairs."""
-    stopping = EarlyStopping(n_iter_no_change, tol)
-    for epoch, (score, loss) in enumerate(epochs, start=1):
-        if stopping.update(score, loss, lambda epoch=epoch: {"w": torch.tensor(epoch)}):
-            break
-    kept = stopping.best_weights
-    return epoch, None if kept is None else kept["w"].item()
+def figures(loss, **others):
+    return dict.fromkeys(COLUMNS, 0.5) | {"train_loss": loss} | others
 
 
-def by_score(*scores):
-    return [(score, 1.0) for score in scores]
-
-
-def by_loss(*losses):
-    return [(NAN, loss) for loss in losses]
-
-
-# Early stopping
-
-
-@pytest.mark.parametrize(
-    ("epochs", "how", "n_run", "kept"),
-    [
-        (by_score(0.1, 0.2, 0.3, 0.4, 0.5), {}, 5, 5),
-        (by_score(0.5, 0.4, 0.4, 0.4, 0.9), {}, 4, 1),  # three without a gain: the end
-        (by_score(0.5, 0.4, 0.4, 0.6, 0.5, 0.5, 0.5, 0.9), {}, 7, 4),
-        (by_score(0.5, 0.4), {"n_iter_no_change": 1}, 2, 1),
-        (by_score(0.5, 0.5, 0.5, 0.5), {}, 4, 1),
-        # equal scores: the lowest loss is kept, but is no improvement
-        ([(0.5, 1.0), (0.5, 0.8), (0.5, 0.9), (0.5, 0.7)], {}, 4, 4),
-        ([(0.5, 1.0), (0.6, 2.0), (0.6, 3.0)], {}, 3, 2),
-        # steps below tol keep their weights, but do not count
-        (by_score(0.50, 0.51, 0.52, 0.53), {"tol": 0.1}, 4, 4),
-        (by_score(0.50, 0.54, 0.58, 0.62, 0.63), {"tol": 0.1}, 5, 5),  # together they do
-        (by_score(-3.0, -2.0, -1.0), {}, 3, 3),
-        # without a score the loss decides
-        (by_loss(3.0, 2.0, 1.0), {}, 3, 3),
-        (by_loss(1.0, 2.0, 3.0, 4.0), {}, 4, 1),
-        (by_loss(1.0, 1.0, 0.5), {}, 3, 3),
-        # nothing to compare: nothing to keep
-        (by_loss(NAN, NAN, NAN), {}, 3, None),
-        ([(NAN, NAN), (0.5, 1.0), (0.4, 1.0)], {}, 3, 2),
-    ],
-)
-def test_early_stopping_keeps_the_best_and_stops(epochs, how, n_run, kept):
-    assert follow(epochs, **how) == (n_run, kept)
-
-
-def test_early_stopping_copies_weights_only_when_better():
-    copies = []
-    stopping = EarlyStopping(5, 0.0)
-    for score in (0.3, 0.2, 0.4, 0.4):
-        stopping.update(score, 1.0, lambda score=score: copies.append(score) or {})
-    assert copies == [0.3, 0.4]
-
-
-# The best epoch
+def monitor(first_epoch=1, early_stopping=None):
+    return TrainingMonitor(
+        first_epoch=first_epoch,
+        evaluate=dict,
+        early_stopping=early_stopping,
+        weights=dict,
+        progress=ProgressReport(0, "Net", first_epoch, first_epoch + 9),
+    )
 
 
 def best_epoch(scores, losses, first=1):
@@ -97,29 +52,19 @@ def test_best_epoch(scores, losses, best):
 
 @pytest.mark.parametrize(
     "epochs",
-    [by_score(0.3, 0.5, 0.5, 0.4), [(0.5, 3.0), (0.5, 1.0), (0.5, 2.0)], by_loss(2.0, 1.0, 3.0)],
+    [
+        [(0.3, 1.0), (0.5, 1.0), (0.5, 1.0), (0.4, 1.0)],
+        [(0.5, 3.0), (0.5, 1.0), (0.5, 2.0)],
+        [(NAN, 2.0), (NAN, 1.0), (NAN, 3.0)],
+    ],
 )
 def test_best_epoch_is_the_one_whose_weights_are_kept(epochs):
-    scores, losses = zip(*epochs, strict=True)
-    assert follow(epochs, n_iter_no_change=99)[1] == best_epoch(scores, losses)
-
-
-# The history
-
-
-def figures(loss, **others):
-    return dict.fromkeys(COLUMNS, 0.5) | {"train_loss": loss} | others
-
-
-def monitor(first_epoch=1, early_stopping=None):
-    return TrainingMonitor(
-        first_epoch=first_epoch,
-        evaluate=dict,
-        early_stopping=early_stopping,
-        weights=dict,
-        progress=ProgressReport(0, "Net", first_epoch, first_epoch + 9),
-        callbacks=None,
-    )
+    stopping = EarlyStopping(99, 0.0)
+    watch = monitor(early_stopping=stopping)
+    watch.weights = lambda: {"of epoch": len(watch.rows)}
+    for score, loss in epochs:
+        watch.epoch_end(figures(1.0, valid_score=score, valid_loss=loss))
+    assert stopping.best_weights == {"of epoch": watch.best_epoch()}
 
 
 def test_monitor_collects_one_row_an_epoch():
@@ -146,7 +91,7 @@ def test_monitor_appends_to_an_earlier_history():
     assert len(before) == 2
 
 
-def test_monitor_asks_early_stopping():
+def test_monitor_updates_early_stopping():
     watch = monitor(early_stopping=EarlyStopping(1, 0.0))
     assert not watch.epoch_end(figures(0.3))
     assert watch.epoch_end(figures(0.3))
@@ -162,19 +107,6 @@ def test_monitor_shows_every_epoch(capsys):
     assert [line.split("  ")[0] for line in lines] == ["Net epoch 4/5", "Net epoch 5/5"]
 
 
-# Estimators
-
-
-def data(n=40):
-    X = np.random.default_rng(0).random((n, 6))
-    return X, (X[:, 0] > 0.5).astype(int)
-
-
-def tiny(cls=ConvNetClassifier, **params):
-    small = {"filters": (2,), "hidden_units": (), "max_epochs": 3, "random_state": 0}
-    return cls(**small | params)
-
-
 @pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
 def test_fit_leaves_a_history(cls):
     model = tiny(cls).fit(*data())
@@ -187,18 +119,6 @@ def test_fit_leaves_a_history(cls):
     assert (np.isfinite(others) & (others > 0)).all(axis=None)
 
 
-@pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
-def test_validation_data_fill_the_history(cls):
-    X, y = data()
-    model = tiny(cls).fit(X, y, X_val=X[:10], y_val=y[:10])
-    assert np.isfinite(model.history_).all(axis=None)
-    last = model.score(X[:10], y[:10])
-    if cls is ConvNetClassifier:
-        assert model.history_["valid_score"].iloc[-1] == last
-    else:
-        assert model.history_["valid_score"].iloc[-1] == pytest.approx(last, rel=1e-4, abs=1e-5)
-
-
 def test_histories_of_partial_and_warm_fits_are_joined():
     X, y = data()
     model = tiny(warm_start=True).partial_fit(X, y, classes=[0, 1])
@@ -208,46 +128,3 @@ def test_histories_of_partial_and_warm_fits_are_joined():
     assert model.history_.index.tolist() == [1, 2, 3, 4, 5]
     assert model.history_["valid_loss"].isna().tolist() == [True, False, False, False, True]
     assert (model.n_iter_, model.best_epoch_) == (5, 5)
-
-
-# scikit-learn's callbacks
-
-
-class Recorder:
-    """A scikit-learn callback that notes its calls."""
-
-    def __init__(self):
-        self.calls = []
-        self.data = []
-
-    def setup(self, estimator, context):
-        self.calls.append("setup")
-
-    def teardown(self, estimator, context):
-        self.calls.append("teardown")
-
-    def on_fit_task_begin(self, estimator, context, *, X=None, y=None, metadata=None):
-        self.calls.append(f"begin {context.task_name}")
-        self.data.append((X, y, metadata["sample_weight"]))
-
-    def on_fit_task_end(self, estimator, context):
-        self.calls.append(f"end {context.task_name}")
-
-
-def test_callback_is_told_of_every_epoch():
-    recorder = Recorder()
-    X, y = data()
-    weights = np.ones(len(y))
-    tiny(max_epochs=2).set_callbacks(recorder).fit(X, y, sample_weight=weights)
-    assert recorder.calls == [
-        "setup", "begin fit", "begin epoch", "end epoch", "begin epoch", "end epoch", "end fit",
-        "teardown",
-    ]  # fmt: skip
-    for given in recorder.data:
-        assert all(a is b for a, b in zip(given, (X, y, weights), strict=True))
-
-
-def test_partial_fit_tells_callbacks_nothing():
-    recorder = Recorder()
-    tiny().set_callbacks(recorder).partial_fit(*data(), classes=[0, 1])
-    assert recorder.calls == []

@@ -14,7 +14,7 @@ from skcnn.layers import Activation, Conv, Dense, Pool, Residual, Whiten
 
 
 def pictures(shape, n=40, seed=0):
-    """Return smooth random samples: neighbours are alike."""
+    """Return smooth random samples."""
     noise = np.random.default_rng(seed).normal(size=(n, *shape))
     for axis in range(1, noise.ndim - 1):
         noise += np.roll(noise, 1, axis)
@@ -131,7 +131,7 @@ def test_order_of_samples_does_not_matter():
     np.testing.assert_array_equal(first, model.fit(X[order], y[order]).decision_function(X))
 
 
-def test_whitening_within_a_block_sees_what_comes_before_it():
+def test_whitening_within_a_block_uses_the_layers_before_it():
     X = pictures((6, 6, 1), n=100)
     layers = [Conv(4, activation="relu"), Residual([Whiten(1), Activation("relu"), Conv(4)])]
     kernels = whitening_part(fitted(X, layers)).weight.detach()

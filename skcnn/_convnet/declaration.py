@@ -1,0 +1,92 @@
+"""How the estimators' constructor parameters are declared: default, legal values, documentation.
+
+The parameters are fields of dataclasses, so that Python writes `__init__` and every tool
+that supports dataclasses shows its signature.
+"""
+
+from collections.abc import Iterable
+from dataclasses import Field, field, fields
+from inspect import cleandoc
+from numbers import Integral, Real
+from textwrap import indent
+from typing import Any, TypeVar
+
+from sklearn.utils._param_validation import Interval, StrOptions
+
+T = TypeVar("T", bound=type)
+
+
+def one_of(names: Iterable[str]) -> StrOptions:
+    """Return the constraint that a parameter is one of `names`."""
+    return StrOptions(set(names))
+
+
+AUTO = one_of(["auto"])
+COUNT = Interval(Integral, 1, None, closed="left")
+NOT_NEGATIVE = Interval(Real, 0, None, closed="left")
+POSITIVE = Interval(Real, 0, None, closed="neither")
+SHARE = Interval(Real, 0, 1, closed="left")
+SIZE = [COUNT, tuple, list]
+
+ATTRIBUTES = """
+n_features_in_ : int
+    Number of values of a sample.
+feature_names_in_ : ndarray of shape (n_features_in_,)
+    Column names of `X`. Set only if `X` has column names that are all strings.
+input_shape_ : tuple of int
+    Shape of a sample with its channel axis.
+n_outputs_ : int
+    Number of outputs of the network.
+net_ : ConvNetEngine
+    The skorch net. ``net_.module_`` is the torch module.
+n_iter_ : int
+    Number of epochs trained in all.
+history_ : DataFrame
+    One row per epoch, indexed by epoch, with the columns train_loss, valid_loss,
+    valid_score (both NaN without a validation set), learning_rate (of the last batch),
+    seconds and samples_per_second.
+best_epoch_ : int
+    Epoch of the last call with the best validation score. Without a validation set, the
+    last epoch.
+n_parameters_ : int
+    Number of trainable parameters.
+device_ : str
+    Device on which the network was trained.
+""".strip("\n")
+
+
+def parameter(default: Any, legal: Any, doc: str) -> Any:
+    """Declare a constructor parameter.
+
+    Parameters
+    ----------
+    default : object
+        Its default.
+    legal : list or "no_validation"
+        Its legal values, as scikit-learn's parameter constraints.
+    doc : str
+        Its type and, on the following lines, its description.
+    """
+    return field(default=default, metadata={"legal": legal, "doc": cleandoc(doc)})
+
+
+def legal_values(cls: type) -> dict[str, Any]:
+    """Return scikit-learn's table of constraints for the parameters of `cls`."""
+    return {each.name: each.metadata["legal"] for each in fields(cls) if each.init}
+
+
+def _entry(declared: Field[Any]) -> str:
+    """Return the numpydoc entry of a parameter."""
+    kind, _, text = declared.metadata["doc"].partition("\n")
+    default = declared.default
+    shown = f'"{default}"' if isinstance(default, str) else repr(default)
+    return f"{declared.name} : {kind}, default={shown}\n{indent(text, '    ')}"
+
+
+def documented(cls: T) -> T:
+    """Put the documentation of the parameters and attributes into the docstring of `cls`."""
+    if cls.__doc__:  # None under python -OO
+        entries = "\n".join(_entry(each) for each in fields(cls) if each.init)
+        for mark, text in (("<parameters>", entries), ("<attributes>", ATTRIBUTES)):
+            cls.__doc__ = cls.__doc__.replace(f"    {mark}", indent(text, "    "))
+    return cls

@@ -1,0 +1,159 @@
+"""The constructor parameters that describe the network."""
+# ruff: noqa: RUF009  (`parameter` returns a dataclass field)
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+from sklearn.utils._param_validation import Interval
+
+from skcnn._convnet.architectures import NAMED
+from skcnn._convnet.declaration import AUTO, SHARE, SIZE, one_of, parameter
+from skcnn._network.network import WEIGHT_INITS
+from skcnn.layers._activation import ACTIVATIONS
+from skcnn.layers._normalization import NORMALIZATIONS
+from skcnn.layers._padding import PADDING_MODES, PADDINGS
+from skcnn.layers._pooling import POOLINGS
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NetworkParameters:
+    """Shape of the input and architecture of the network."""
+
+    input_shape: tuple[int, ...] | None = parameter(
+        None,
+        [tuple, list, None],
+        """tuple of int or None
+        Shape of one sample. ``(height, width)`` or ``(height, width, channels)`` reads
+        flat rows as images, ``(length, channels)`` reads three-dimensional `X` as signals
+        with several channels. None takes the shape of `X` itself: (n, p) are signals of
+        length p with one channel, (n, height, width) are grey images.
+        """,
+    )
+    channels: str = parameter(
+        "last",
+        [one_of(["last", "first"])],
+        """{"last", "first"}
+        Position of the channel axis in `X` and `input_shape`.
+        """,
+    )
+    filters: Any = parameter(
+        "auto",
+        [AUTO, *SIZE],
+        """"auto", int or tuple
+        Number of filters of the convolutions, one entry per block: an integer is one
+        convolution, a tuple several before the pool, as in ``(32, 32, (64, 64))``.
+        "auto" takes 32, 64, 128, 128, ... with one block for each halving that brings the
+        longest side to 7 or less, and at least two blocks: (32, 64) up to 28x28,
+        (32, 64, 128, 128) for 64x64.
+        """,
+    )
+    kernel_size: int | tuple[int, ...] = parameter(
+        3,
+        SIZE,
+        """int or tuple of int
+        Window of the convolutions in pixels or samples, one for all axes or one for each.
+        """,
+    )
+    stride: int | tuple[int, ...] = parameter(
+        1,
+        SIZE,
+        """int or tuple of int
+        Distance between window positions of the convolutions.
+        """,
+    )
+    padding: str | int | tuple[int, ...] = parameter(
+        "same",
+        [one_of(PADDINGS), Interval(Integral, 0, None, closed="left"), tuple, list],
+        """{"same", "valid"}, int or tuple of int
+        Number of values added on each side. "same" keeps the size at stride 1, "valid"
+        adds none.
+        """,
+    )
+    padding_mode: str = parameter(
+        "zeros",
+        [one_of(PADDING_MODES)],
+        """{"zeros", "mirror", "edge", "wrap"}
+        Values that padding adds.
+        """,
+    )
+    pooling: str | None = parameter(
+        "max",
+        [one_of(POOLINGS), None],
+        """{"max", "average"} or None
+        Pool at the end of each block. None leaves it out.
+        """,
+    )
+    pool_size: int | tuple[int, ...] = parameter(
+        2,
+        SIZE,
+        """int or tuple of int
+        Window of the pools. Axes of length one are not pooled.
+        """,
+    )
+    pool_stride: int | tuple[int, ...] | None = parameter(
+        None,
+        [*SIZE, None],
+        """int, tuple of int or None
+        Distance between window positions of the pools. None takes `pool_size`.
+        """,
+    )
+    hidden_units: int | tuple[int, ...] = parameter(
+        (128,),
+        SIZE,
+        """int or tuple of int
+        Number of neurons of each hidden dense layer. ``()`` makes no hidden layer.
+        """,
+    )
+    activation: str = parameter(
+        "relu",
+        [one_of(ACTIVATIONS)],
+        """{"relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", \
+"identity"}
+        Nonlinearity after every convolution and hidden dense layer.
+        """,
+    )
+    normalization: str | None = parameter(
+        "batch",
+        [one_of(NORMALIZATIONS), None],
+        """{"batch", "group"} or None
+        Normalisation before the activation of convolutions and hidden dense layers.
+        """,
+    )
+    dropout: float = parameter(
+        0.25,
+        [SHARE],
+        """float
+        Probability of dropping an input of a dense layer, in [0, 1).
+        """,
+    )
+    conv_dropout: float = parameter(
+        0.0,
+        [SHARE],
+        """float
+        Probability of dropping a feature map at the end of a block, in [0, 1).
+        """,
+    )
+    weight_init: str = parameter(
+        "he_normal",
+        [one_of(WEIGHT_INITS)],
+        """{"he_normal", "he_uniform", "glorot_normal", "glorot_uniform", \
+"dirac", "normal", "zeros"}
+        Distribution of the initial weights. With "dirac" the first filters of a
+        convolution copy its input channels; its other filters and the dense layers start
+        as with "he_uniform". "normal" has standard deviation 0.01. Biases start at zero,
+        and the weights of the last layer are divided by ten. The module that a callable
+        `architecture` returns keeps its own weights.
+        """,
+    )
+    architecture: Any = parameter(
+        None,
+        [one_of(NAMED), list, tuple, callable, None],
+        """"lenet5", sequence of layers, callable or None
+        A whole architecture instead of the parameters from `filters` to `conv_dropout`: a
+        name, a sequence of :mod:`skcnn.layers` (the last dense layer is added), or a
+        callable ``(input_shape, n_outputs) -> torch.nn.Module``. The callable gets
+        ``(n_channels, *spatial)`` and returns a module from (n_samples, n_channels,
+        *spatial) float32 to (n_samples, n_outputs) logits.
+        """,
+    )

@@ -1,0 +1,81 @@
+"""What one fit trains on and how, decided before it begins."""
+
+from dataclasses import dataclass
+from typing import NamedTuple, Self
+
+import torch
+
+from skcnn._data.samples import SampleSet
+from skcnn._utils.random_state import derive_seeds
+from skcnn.augmentation._batch_augmenter import BatchAugmenter
+
+
+class FitSeeds(NamedTuple):
+    """One seed for each random part of a fit."""
+
+    dropout: int  # and for a user's module that draws from torch's own generators
+    weights: int
+    order: int
+    validation: int
+    augmentation: int
+
+    @classmethod
+    def derive(cls, seed: int, n_epochs_before: int) -> Self:
+        """Return independent seeds for a training that begins after some epochs.
+
+        All calls of `fit` with ``warm_start=True`` split off the same validation samples.
+        """
+        first = cls(*derive_seeds(seed, 0, 5))
+        return cls(*derive_seeds(seed, n_epochs_before, 5))._replace(validation=first.validation)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitPlan:
+    """What one fit trains on and how.
+
+    Attributes
+    ----------
+    train : SampleSet
+        The training samples.
+    valid : SampleSet or None
+        The validation samples.
+    device : torch.device
+        Where the network is trained.
+    seeds : FitSeeds
+        The seeds of the random parts.
+    augmenter : BatchAugmenter or None
+        Augments the training batches.
+    is_fresh : bool
+        Whether training starts with a new network.
+    is_partial : bool
+        Whether this is a call of `partial_fit`, which calls no callbacks.
+    n_epochs_before : int
+        Number of epochs that the network was trained before.
+    n_epochs : int
+        Largest number of epochs to train.
+    batch_size : int
+        Largest number of samples in a batch.
+    lr_schedule : str
+        Name of the learning-rate schedule.
+    n_iter_no_change : int or None
+        Number of epochs without an improvement after which training stops, None for never.
+    tol : float
+        Smallest rise of the validation score that counts as an improvement.
+    n_threads : int or None
+        CPU threads. None takes one for small networks and torch's current number for others.
+    """
+
+    train: SampleSet
+    valid: SampleSet | None
+    device: torch.device
+    seeds: FitSeeds
+    augmenter: BatchAugmenter | None
+    is_fresh: bool
+    is_partial: bool
+    n_epochs_before: int
+    n_epochs: int
+    batch_size: int
+    lr_schedule: str
+    n_iter_no_change: int | None
+    tol: float
+    n_threads: int | None

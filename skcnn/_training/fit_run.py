@@ -1,0 +1,116 @@
+"""The run of a fit's plan: an engine trained with its threads, memory, progress and callbacks."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import numpy as np
+import torch
+
+from skcnn._data.samples import SampleSet
+from skcnn._training.batches import BatchIterator
+from skcnn._training.callbacks import CallbackHooks
+from skcnn._training.early_stopping import EarlyStopping
+from skcnn._training.engine import ConvNetEngine
+from skcnn._training.evaluation import Evaluator
+from skcnn._training.fit_plan import FitPlan
+from skcnn._training.monitor import TrainingMonitor
+from skcnn._training.schedules import Schedule
+from skcnn._utils.memory import kept_memory
+from skcnn._utils.precision import exact_kernels
+from skcnn._utils.progress import ProgressReport
+from skcnn._utils.threads import ONE_THREAD_MACS, torch_threads
+
+
+class FitRun:
+    """One training of an engine.
+
+    Parameters
+    ----------
+    engine : ConvNetEngine
+        The network to train.
+    plan : FitPlan
+        What to train on and how.
+    macs : int
+        Multiply-accumulates of the network for one sample.
+    score : callable
+        Takes the outputs for the validation samples and these samples, returns the score.
+    progress : ProgressReport
+        Shown during the run.
+
+    Attributes
+    ----------
+    monitor : TrainingMonitor
+        The figures of the finished epochs.
+    """
+
+    def __init__(
+        self,
+        engine: ConvNetEngine,
+        plan: FitPlan,
+        macs: int,
+        score: Callable[[np.ndarray, SampleSet], float],
+        progress: ProgressReport,
+    ) -> None:
+        self.engine = engine
+        self.plan = plan
+        self._batches = BatchIterator(
+            plan.train,
+            plan.batch_size,
+            plan.device,
+            torch.Generator().manual_seed(plan.seeds.order),
+            plan.augmenter,
+            plan.n_epochs_before,
+        )
+        self._schedule = Schedule(plan.lr_schedule, engine.lr, len(self._batches), plan.n_epochs)
+        self._macs_per_batch = macs * self._batches.largest_batch
+        self._early_stopping = (
+            None
+            if plan.n_iter_no_change is None
+            else EarlyStopping(plan.n_iter_no_change, plan.tol)
+        )
+        self.monitor = TrainingMonitor(
+            first_epoch=plan.n_epochs_before + 1,
+            evaluate=Evaluator(engine, plan.valid, score),
+            early_stopping=self._early_stopping,
+            weights=engine.weights_copy,
+            progress=progress,
+        )
+
+    @contextmanager
+    def resources(self) -> Iterator[None]:
+        """Set threads, memory and kernels for the training, and show its progress."""
+        with (
+            torch_threads(self.plan.n_threads, self._macs_per_batch),
+            self._kept_memory(),
+            exact_kernels(self.plan.device),
+            self.monitor.progress,
+        ):
+            yield
+
+    def _kept_memory(self) -> AbstractContextManager[None]:
+        """Keep freed memory in the process if feature maps are in the process's own memory."""
+        if self.plan.device.type != "cpu":
+            return nullcontext()
+        return kept_memory(much=self._macs_per_batch >= ONE_THREAD_MACS)
+
+    def begin(self, callbacks: CallbackHooks | None) -> None:
+        """Call scikit-learn's callbacks at the beginning of the fit."""
+        self.monitor.callbacks = callbacks
+        if callbacks is not None:
+            callbacks.fit_begin()
+
+    def train(self) -> None:
+        """Train the engine."""
+        self.engine.train(self._batches, self._schedule, self.plan.n_epochs, self.monitor)
+
+    def finish_network(self) -> None:
+        """Restore the best weights after early stopping, and leave the training mode."""
+        stopping = self._early_stopping
+        if stopping is not None and stopping.best_weights is not None:
+            self.engine.module_.load_state_dict(stopping.best_weights)
+        self.engine.module_.eval()
+
+    def end(self) -> None:
+        """Call scikit-learn's callbacks at the end of the fit."""
+        if self.monitor.callbacks is not None:
+            self.monitor.callbacks.fit_end()

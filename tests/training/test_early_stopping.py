@@ -1,0 +1,119 @@
+"""Early stopping: when it stops, which weights it keeps, what it validates on."""
+
+import numpy as np
+import pytest
+import torch
+from numpy.testing import assert_array_equal
+
+from skcnn import ConvNetRegressor
+from skcnn._training.early_stopping import EarlyStopping
+from skcnn.exceptions import RareClassWarning
+from tests.helpers.small_fits import digit_net, digits
+
+NAN = float("nan")
+X, y = digits()
+
+
+def follow(epochs, n_iter_no_change=3, tol=0.0):
+    """Return (number of epochs run, epoch of the kept weights) for (score, loss) pairs."""
+    stopping = EarlyStopping(n_iter_no_change, tol)
+    for epoch, (score, loss) in enumerate(epochs, start=1):
+        if stopping.update(score, loss, lambda epoch=epoch: {"w": torch.tensor(epoch)}):
+            break
+    kept = stopping.best_weights
+    return epoch, None if kept is None else kept["w"].item()
+
+
+def by_score(*scores):
+    return [(score, 1.0) for score in scores]
+
+
+def by_loss(*losses):
+    return [(NAN, loss) for loss in losses]
+
+
+@pytest.mark.parametrize(
+    ("epochs", "how", "n_run", "kept"),
+    [
+        (by_score(0.1, 0.2, 0.3, 0.4, 0.5), {}, 5, 5),
+        (by_score(0.5, 0.4, 0.4, 0.4, 0.9), {}, 4, 1),  # stops after three without a gain
+        (by_score(0.5, 0.4, 0.4, 0.6, 0.5, 0.5, 0.5, 0.9), {}, 7, 4),
+        (by_score(0.5, 0.4), {"n_iter_no_change": 1}, 2, 1),
+        (by_score(0.5, 0.5, 0.5, 0.5), {}, 4, 1),
+        # of equal scores the lowest loss is kept, but is no improvement
+        ([(0.5, 1.0), (0.5, 0.8), (0.5, 0.9), (0.5, 0.7)], {}, 4, 4),
+        ([(0.5, 1.0), (0.6, 2.0), (0.6, 3.0)], {}, 3, 2),
+        # rises below tol keep the weights, but are no improvement
+        (by_score(0.50, 0.51, 0.52, 0.53), {"tol": 0.1}, 4, 4),
+        (by_score(0.50, 0.54, 0.58, 0.62, 0.63), {"tol": 0.1}, 5, 5),  # together they are one
+        (by_score(-3.0, -2.0, -1.0), {}, 3, 3),
+        # without a score the loss decides
+        (by_loss(3.0, 2.0, 1.0), {}, 3, 3),
+        (by_loss(1.0, 2.0, 3.0, 4.0), {}, 4, 1),
+        (by_loss(1.0, 1.0, 0.5), {}, 3, 3),
+        # without score and loss no weights are kept
+        (by_loss(NAN, NAN, NAN), {}, 3, None),
+        ([(NAN, NAN), (0.5, 1.0), (0.4, 1.0)], {}, 3, 2),
+    ],
+)
+def test_early_stopping_keeps_the_best_and_stops(epochs, how, n_run, kept):
+    assert follow(epochs, **how) == (n_run, kept)
+
+
+def test_early_stopping_copies_weights_only_when_better():
+    copies = []
+    stopping = EarlyStopping(5, 0.0)
+    for score in (0.3, 0.2, 0.4, 0.4):
+        stopping.update(score, 1.0, lambda score=score: copies.append(score) or {})
+    assert copies == [0.3, 0.4]
+
+
+def test_early_stopping_restores_the_best_weights():
+    model = digit_net(
+        early_stopping=True, n_iter_no_change=3, max_epochs=60, learning_rate=0.02
+    ).fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    assert model.n_iter_ < 60
+    best = model.history_.loc[model.best_epoch_]
+    assert best["valid_score"] == model.history_["valid_score"].max()
+    assert best["valid_score"] == model.score(X[200:], y[200:])
+
+
+def test_early_stopping_splits_off_the_fraction():
+    seen = []
+
+    class Spy:
+        def setup(self, estimator, context): ...
+        def teardown(self, estimator, context): ...
+        def on_fit_task_begin(self, estimator, context): ...
+        def on_fit_task_end(self, estimator, context):
+            seen.append(context.task_name)
+
+    model = digit_net(early_stopping=True, validation_fraction=0.2).set_callbacks(Spy()).fit(X, y)
+    assert seen == ["epoch"] * 4 + ["fit"]
+    assert model.history_["valid_score"].notna().all()
+    assert (model.history_["valid_score"] * 60 % 1).round(6).isin([0.0, 1.0]).all()
+
+
+def test_early_stopping_keeps_a_single_sample_of_a_class_in_training():
+    target = np.where(y == 3, 3, 0)
+    target[np.flatnonzero(y == 3)[1:]] = 0
+    with pytest.warns(RareClassWarning, match="1 of 2 classes have a single distinct sample"):
+        model = digit_net(early_stopping=True).fit(X, target)
+    assert_array_equal(model.classes_, [0, 3])
+
+
+def test_early_stopping_of_a_regressor():
+    target = X.mean((1, 2))
+    model = ConvNetRegressor(
+        filters=(8,), early_stopping=True, max_epochs=40, n_iter_no_change=5, random_state=0
+    ).fit(X, target)
+    assert model.history_["valid_score"].max() > 0.8
+    assert model.best_epoch_ == model.history_["valid_score"].idxmax()
+
+
+def test_sample_weight_weighs_the_validation_score():
+    weights = np.where(y < 5, 1.0, 1e-6)
+    model = digit_net(early_stopping=True, max_epochs=15).fit(X, y, sample_weight=weights)
+    weighted = model.score(X, y, sample_weight=weights)
+    assert weighted > model.score(X, y) + 0.2
+    assert model.history_["valid_score"].max() > 0.8

@@ -1,0 +1,75 @@
+"""The plan of a fit: seeds, and settings with "auto" resolved."""
+
+from dataclasses import FrozenInstanceError
+
+import numpy as np
+import pytest
+import torch
+
+from skcnn._convnet.base import BaseConvNet
+from skcnn._training.fit_plan import FitSeeds
+from skcnn._utils.random_state import derive_seeds
+from tests.helpers.small_fits import data, tiny
+
+
+@pytest.fixture
+def plans(monkeypatch):
+    """The plans of all fits, none of which trains."""
+    seen = []
+    monkeypatch.setattr(BaseConvNet, "_run", lambda self, engine, plan, data: seen.append(plan))
+    return seen
+
+
+def test_seeds_are_distinct_and_follow_from_the_seed():
+    seeds = FitSeeds.derive(7, 0)
+    assert len(set(seeds)) == 5
+    assert seeds == FitSeeds.derive(7, 0) == FitSeeds(*derive_seeds(7, 0, 5))
+    assert not set(seeds) & set(FitSeeds.derive(8, 0))
+
+
+def test_later_epochs_have_other_seeds_except_for_the_validation_split():
+    first, later = FitSeeds.derive(7, 0), FitSeeds.derive(7, 3)
+    assert [a == b for a, b in zip(first, later, strict=True)] == [False] * 3 + [True, False]
+    assert first.validation == later.validation
+
+
+def test_plan_has_the_settings_of_a_fit(plans):
+    X, y = data()
+    tiny(max_epochs=5, batch_size="auto", lr_schedule="step", n_threads=1).fit(X, y)
+    tiny(max_epochs="auto", batch_size=None).fit(X, y)
+    first, second = plans
+    assert (first.n_epochs, first.batch_size, first.lr_schedule) == (5, 8, "step")
+    assert (second.n_epochs, second.batch_size) == (31, 40)
+    assert (len(first.train), first.valid, first.n_iter_no_change) == (40, None, None)
+    assert (first.is_fresh, first.is_partial, first.n_epochs_before) == (True, False, 0)
+    assert (first.device, first.seeds) == (torch.device("cpu"), FitSeeds.derive(0, 0))
+    assert first.augmenter is None
+    with pytest.raises(FrozenInstanceError):
+        first.n_epochs = 6
+
+
+def test_plan_of_early_stopping_has_a_validation_set(plans):
+    X, y = data()
+    tiny(early_stopping=True, n_iter_no_change=4, tol=0.1).fit(X, y)
+    tiny(early_stopping=False).fit(X, y, X_val=X[:9], y_val=y[:9])
+    split, given = plans
+    assert (len(split.train), len(split.valid)) == (36, 4)
+    assert (split.n_iter_no_change, split.tol) == (4, 0.1)
+    assert (len(given.train), len(given.valid), given.n_iter_no_change) == (40, 9, None)
+
+
+def test_plan_of_partial_fit_is_one_epoch_at_a_constant_rate(plans):
+    X, y = data()
+    tiny(early_stopping=True).partial_fit(X, y, classes=np.unique(y))
+    (plan,) = plans
+    assert (plan.is_partial, plan.n_epochs, plan.lr_schedule) == (True, 1, "constant")
+    assert (plan.valid, plan.n_iter_no_change) == (None, None)
+
+
+def test_plan_of_a_warm_start_counts_the_epochs_before(monkeypatch):
+    X, y = data()
+    model, seen = tiny(warm_start=True).fit(X, y), []
+    monkeypatch.setattr(BaseConvNet, "_run", lambda self, engine, plan, data: seen.append(plan))
+    model.fit(X, y)
+    assert (seen[0].is_fresh, seen[0].n_epochs_before) == (False, 3)
+    assert seen[0].seeds == FitSeeds.derive(0, 3)
