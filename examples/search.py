@@ -1,4 +1,4 @@
-"""A search on digits: score and size at once, in a journal file that a second run goes on from."""
+"""Two searches on digits: one in a journal file, which is resumed, one for score and size."""
 
 import tempfile
 from pathlib import Path
@@ -11,11 +11,11 @@ from skcnn import ConvNetClassifier
 from skcnn.augmentation import RandomRotation
 from skcnn.model_selection import ConvNetSearchCV
 
-SMALL = {"multiply_accumulates": 400_000}  # of one sample; each trial takes a second
+SMALL = {"multiply_accumulates": 400_000}  # of one sample
 
 
 def make_model() -> Pipeline:
-    """Return a network and an augmentation, whose strength is searched too."""
+    """Return a Pipeline of an augmentation, whose strength is searched too, and a network."""
     return make_pipeline(
         RandomRotation(15), ConvNetClassifier(input_shape=(8, 8), max_epochs=4, gradient_clip=1.0)
     )
@@ -43,7 +43,7 @@ def main() -> None:
     for name, value in search.best_params_.items():
         print(f"  {name}: {value}")
 
-    # without pruning: what is nearly as good, and smaller
+    # with two objectives, without pruning: networks that are nearly as good, and smaller
     search = ConvNetSearchCV(
         make_model(),
         objectives=("score", "n_parameters"),

@@ -41,7 +41,7 @@ IMPORTED_ONCE = {
 }
 # The modules that import Optuna; others import these inside functions.
 WITH_OPTUNA = [
-    "skcnn.model_selection._param_space",
+    "skcnn.model_selection._spaces.",
     "skcnn.model_selection._pruners",
     "skcnn.model_selection._samplers",
     "skcnn.model_selection._running.",

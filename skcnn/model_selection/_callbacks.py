@@ -1,21 +1,44 @@
-"""scikit-learn's callbacks inside a search: who is told of which fit, and of every epoch.
-
-Decides nothing; the listeners do.
-"""
+"""What is called after epochs and folds: watches of candidates, and scikit-learn's callbacks."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 
+class Watch:
+    """Decides after every epoch and fold whether a candidate goes on; this one never stops it.
+
+    Attributes
+    ----------
+    wants_scores : bool
+        Whether epochs are scored on the test samples of their fold.
+    state : str
+        The state of a candidate that was stopped, "" while it goes on.
+    reason : str
+        Why it was stopped.
+    """
+
+    wants_scores = False
+    state = ""
+    reason = ""
+
+    def epoch_done(self, fold: int, epoch: int, n_epochs: int, score: float | None) -> bool:
+        """Take the mean score so far after an epoch; return whether to stop."""
+        return bool(self.state)
+
+    def fold_done(self, fold: int, n_epochs: int | None, score: float) -> bool:
+        """Take the mean score of all finished folds; return whether to stop."""
+        return bool(self.state)
+
+
 class EpochWatcher:
-    """scikit-learn's fit callback that tells a listener of every epoch.
+    """scikit-learn's fit callback that calls a function after every epoch.
 
     Parameters
     ----------
     listener : callable
-        Takes the epoch from zero, the number of epochs planned and the estimator as of
-        now; returns whether to stop.
+        Takes the epoch, counted from zero, the number of epochs planned and a snapshot of
+        the estimator; returns whether to stop.
     """
 
     def __init__(self, listener: Callable[[int, int, Any], bool]) -> None:
@@ -31,14 +54,14 @@ class EpochWatcher:
         """Do nothing before an epoch."""
 
     def on_fit_task_end(self, estimator: Any, context: Any, *, fitted_estimator: Any) -> bool:
-        """Tell the listener after an epoch."""
+        """Call the listener after an epoch."""
         if context.task_name != "epoch":
             return False
         return self.listener(context.task_id, context.parent.max_subtasks, fitted_estimator)
 
 
-def goes_on(epoch: int, n_epochs: int, snapshot: Any) -> bool:
-    """Return False: the listener of nobody."""
+def go_on(epoch: int, n_epochs: int, snapshot: Any) -> bool:
+    """Return False, as a listener that never stops a fit."""
     return False
 
 
@@ -62,7 +85,7 @@ class FoldContext:
 
     @contextmanager
     def around(self, estimator: Any) -> Iterator[None]:
-        """Tell the callbacks of the fit, and the estimator of the callbacks."""
+        """Call the callbacks before and after the fit, and hand them to the estimator."""
         with self.context.propagate_callback_context(estimator):
             self.context.call_on_fit_task_begin(estimator=self.caller, **self.data)
             try:
@@ -72,12 +95,12 @@ class FoldContext:
 
 
 class SearchContext:
-    """scikit-learn's callbacks of the search: a subtask a trial and fold, one for the refit.
+    """scikit-learn's callbacks of the search: a subtask for each fold and for the refit.
 
     Parameters
     ----------
     search : ConvNetSearchCV
-        Whose callbacks they are.
+        The search that has the callbacks.
     data : dict
         ``X``, ``y`` and ``metadata`` of the fit.
     """
@@ -94,7 +117,7 @@ class SearchContext:
         self._n_folds = 0
 
     def of_trial(self, n_folds: int) -> list[FoldContext]:
-        """Return a context for each fold of another trial."""
+        """Return a context for each fold of the next trial."""
         first, self._n_folds = self._n_folds, self._n_folds + n_folds
         return [
             FoldContext(
@@ -111,7 +134,7 @@ class SearchContext:
         )
 
     def finish(self) -> None:
-        """Tell the callbacks that the fit is over."""
+        """Call the callbacks after the whole fit."""
         if self.search.refit is False:
             self.trials.call_on_fit_task_end(estimator=self.search, **self.data)
         self.root.call_on_fit_task_end(estimator=self.search, **self.data)

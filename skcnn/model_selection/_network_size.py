@@ -1,4 +1,4 @@
-"""What a candidate's network costs, from its parameters alone: nothing is trained."""
+"""The size of a candidate's network, computed from its parameters without a training."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,15 +9,15 @@ from sklearn.utils.metadata_routing import _routing_enabled, get_routing_for_obj
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skcnn._convnet.pipelines import convnet_of
-from skcnn._data.images import InputLayout
+from skcnn._convnet.pipelines import find_convnet
+from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import originals
-from skcnn.model_selection._folds import CrossValidation
+from skcnn.model_selection._cross_validation import CrossValidation
 
 SIZES = ("n_parameters", "multiply_accumulates")
-COSTS = (*SIZES, "predict_seconds", "fit_seconds", "n_epochs")  # what objectives can be
+COSTS = (*SIZES, "predict_seconds", "fit_seconds", "n_epochs")  # objectives besides scores
 
 
 class NetworkSizer:
@@ -30,7 +30,7 @@ class NetworkSizer:
     layout : InputLayout
         How the ConvNet reads a sample.
     n_outputs : int
-        Number of the network's outputs.
+        Number of outputs of the network.
     """
 
     def __init__(self, estimator: Any, layout: InputLayout, n_outputs: int) -> None:
@@ -41,7 +41,7 @@ class NetworkSizer:
     def __call__(self, params: Mapping[str, Any]) -> dict[str, int]:
         """Return ``n_parameters`` (trainable) and ``multiply_accumulates`` (of one sample)."""
         candidate = clone(self.estimator).set_params(**clone(dict(params), safe=False))
-        net: Any = convnet_of(candidate)
+        net: Any = find_convnet(candidate)
         net.channels = self.layout.channels
         table = net.summary(self.layout.shape, self.n_outputs)
         return {
@@ -58,7 +58,7 @@ class Limits:
     bounds : mapping
         Names of `SIZES` and the largest value allowed.
     sizer : NetworkSizer
-        Counts.
+        Computes the sizes.
     """
 
     def __init__(self, bounds: Mapping[str, float], sizer: NetworkSizer) -> None:
@@ -66,7 +66,7 @@ class Limits:
         self.sizer = sizer
 
     def violation(self, params: Mapping[str, Any]) -> str:
-        """Return what is too large, "" if nothing is."""
+        """Return which sizes exceed their bounds, "" if none does."""
         sizes = self.sizer(params)
         return "; ".join(
             f"{name}={sizes[name]} is more than constraints[{name!r}]={bound}"
@@ -88,7 +88,7 @@ def read_outputs(net: Any, X: Any, y: Any) -> int:
 
 
 def read_shape(cv: CrossValidation) -> InputLayout:
-    """Return how the ConvNet reads its samples, after a Pipeline's steps."""
+    """Return how the ConvNet reads its samples, after the steps of a Pipeline."""
     estimator = clone(cv.estimator)
     X, y = cv.X, cv.y
     params = _check_method_params(X, dict(cv.fit_params), indices=cv.splits[0][0])
@@ -106,7 +106,7 @@ def read_shape(cv: CrossValidation) -> InputLayout:
 
 
 def _params_of(steps: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what of the metadata of a whole Pipeline's fit is for its first steps."""
+    """Return the metadata of a Pipeline's fit that its first steps take."""
     if _routing_enabled():
         names = get_routing_for_object(steps).consumes("fit_transform", params.keys())
     else:

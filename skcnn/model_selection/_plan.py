@@ -1,27 +1,22 @@
-"""From the parameters of a search to its plan, and to what tells it from others.
-
-Trains nothing and opens no study.
-"""
+"""Checks the parameters of a search, and makes its protocol and plan for the data."""
 
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
 from numbers import Real
 from typing import Any
 
-import joblib
-import numpy as np
-from sklearn.base import clone
-from sklearn.pipeline import Pipeline
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import check_cv
 from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._convnet.automatic import resolve_epochs
-from skcnn._convnet.pipelines import convnet_of, final_step
-from skcnn._data.images import InputLayout
-from skcnn._utils.validation import check_parameters, did_you_mean, warn_caller
-from skcnn.augmentation._augmented_array import AugmentedArray
-from skcnn.augmentation._base import Augmentation
-from skcnn.exceptions import ArchitectureError
-from skcnn.model_selection._folds import CrossValidation
+from skcnn._convnet.pipelines import final_estimator, find_convnet
+from skcnn._data.layouts import InputLayout
+from skcnn._utils.random_state import distinct_seeds, draw_seed, seeded_clone
+from skcnn._utils.validation import check_parameters, warn_caller
+from skcnn.model_selection._cross_validation import CrossValidation
 from skcnn.model_selection._network_size import (
     COSTS,
     SIZES,
@@ -30,31 +25,79 @@ from skcnn.model_selection._network_size import (
     read_outputs,
     read_shape,
 )
-from skcnn.model_selection._param_space import (
-    AutoSpace,
-    CallableSpace,
-    DictSpace,
-    ParamSpace,
-    text_of,
-)
-from skcnn.model_selection._pruners import needs_lockstep, pruner_for
-from skcnn.model_selection._running.study import SearchPlan
+from skcnn.model_selection._pruners import pruner_for
 from skcnn.model_selection._samplers import sampler_for
+from skcnn.model_selection._spaces.base import ParamSpace
+from skcnn.model_selection._spaces.factory import make_space
 
-BOUNDS = (*SIZES, "seconds")  # what constraints can be
-MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own
-# Parameters that change how a result is reached, not what it is.
-NOT_IN_FINGERPRINT = ("verbose", "n_jobs", "n_threads", "device", "memory", "pre_dispatch")
-LONGEST_TEXT = 200  # of a parameter, in a fingerprint
+BOUNDS = (*SIZES, "seconds")  # the names that `constraints` can have
+
+
+@dataclass(frozen=True)
+class SearchPlan:
+    """The settings of a search, the same for every worker.
+
+    Attributes
+    ----------
+    cv : CrossValidation
+        Data, splits and scorer.
+    space : ParamSpace
+        What parameters are drawn from.
+    n_trials : int or None
+        Number of trials of all processes and calls together.
+    deadline : float or None
+        When the search ends, in seconds of `time.time`.
+    patience : int or None
+        Trials without a better one after which the search ends.
+    sampler : str or BaseSampler
+        The parameter of the search.
+    pruner : BasePruner
+        Optuna's pruner.
+    objectives : tuple of str
+        "score", the name of a score, or one of `COSTS`.
+    limits : Limits or None
+        Largest network.
+    sizer : NetworkSizer or None
+        Counts a network's parameters.
+    trial_seconds : float or None
+        Longest trial.
+    epochs_per_fold : int
+        Steps of the pruner for one fold.
+    seed : int or None
+        Seed of the sampler.
+    """
+
+    cv: CrossValidation
+    space: ParamSpace
+    n_trials: int | None
+    deadline: float | None
+    patience: int | None
+    sampler: Any
+    pruner: Any
+    objectives: tuple[str, ...]
+    limits: Limits | None
+    sizer: NetworkSizer | None
+    trial_seconds: float | None
+    epochs_per_fold: int
+    seed: int | None
+
+    @property
+    def minimized(self) -> list[bool]:
+        """Whether smaller is better, of each objective."""
+        return [name in COSTS for name in self.objectives]
+
+    def is_over(self) -> bool:
+        """Return whether the deadline has passed."""
+        return self.deadline is not None and time.time() > self.deadline
 
 
 def check_search(search: Any) -> None:
-    """Check the parameters of a ConvNetSearchCV, those that need no data.
+    """Check the parameters of a ConvNetSearchCV as far as that needs no data.
 
     Raises
     ------
     InvalidParameterError
-        If one is illegal, or does not go with another.
+        If one is illegal, or cannot be combined with another.
     """
     check_parameters(search)
     if search.n_trials is None and search.timeout is None and search.patience is None:
@@ -75,11 +118,15 @@ def check_search(search: Any) -> None:
         )
     if search.patience is not None and len(objectives) > 1:
         raise InvalidParameterError(
-            "The 'patience' parameter must be None with several objectives, of which none "
-            f"is the best trial. Got {search.patience!r}."
+            "The 'patience' parameter must be None with several objectives, which have no best "
+            f"trial. Got {search.patience!r}."
         )
+    _check_constraints(search.constraints or {})
+
+
+def _check_constraints(constraints: Mapping[str, Any]) -> None:
     bound: Any
-    for name, bound in (search.constraints or {}).items():
+    for name, bound in constraints.items():
         if name not in BOUNDS:
             raise InvalidParameterError(
                 f"The 'constraints' parameter must name some of {list(BOUNDS)}. Got {name!r}."
@@ -91,60 +138,95 @@ def check_search(search: Any) -> None:
             )
 
 
+def cross_validation_of(
+    search: Any, X: Any, y: Any, scorer: Any, params: Mapping[str, Any]
+) -> tuple[CrossValidation, int | None]:
+    """Return the data, splits and scorer of all trials, and the seed of the search.
+
+    Parameters
+    ----------
+    search : ConvNetSearchCV
+        The search.
+    X, y : array-like
+        The data.
+    scorer : callable
+        Returns a number or a dict of numbers.
+    params : mapping
+        Further arguments of the search's `fit`.
+    """
+    routed = search._get_routed_params_for_fit(params)
+    net = find_convnet(search.estimator)
+    if net is not None:
+        read_outputs(net, X, y)  # raises for bad targets before they are split
+    cv = check_cv(search.cv, y, classifier=is_classifier(search.estimator))
+    splits = list(cv.split(X, y, **routed.splitter.split))
+    if not splits:
+        raise ValueError("No fits were performed. Was the CV iterator empty?")
+    estimator, seed = clone(search.estimator), None
+    if search.random_state is not None:
+        seed = draw_seed(search.random_state)
+        estimator = seeded_clone(estimator, partial(distinct_seeds, seed))
+    objectives = search._objectives()
+    data = CrossValidation(
+        estimator,
+        X,
+        y,
+        splits,
+        scorer,
+        main_metric=_main_metric(objectives[0], search.refit),
+        objectives=tuple(name for name in objectives if name not in ("score", *COSTS)),
+        own_scorer=_has_own_scorer(search.scoring),
+        fit_params=routed.estimator.fit,
+        score_params=routed.scorer.score,
+        error_score=search.error_score,
+        return_train_score=search.return_train_score,
+        time_predictions="predict_seconds" in objectives,
+    )
+    return data, seed
+
+
+def _main_metric(objective: str, refit: Any) -> str | None:
+    """Return the name of the score that the pruner sees, None for the first or only one."""
+    if objective not in ("score", *COSTS):
+        return objective
+    return refit if isinstance(refit, str) else None
+
+
+def _has_own_scorer(scoring: Any) -> bool:
+    """Return whether the user wrote a scorer, which may use the steps of a Pipeline."""
+    scorers = scoring.values() if isinstance(scoring, dict) else [scoring]
+    return any(callable(scorer) and not hasattr(scorer, "_score_func") for scorer in scorers)
+
+
 def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
-    """Return what the parameters of a ConvNetSearchCV ask for with these data.
+    """Return the plan of a ConvNetSearchCV for its data.
 
     Raises
     ------
     InvalidParameterError
-        If parameters do not go with each other or with the estimator.
+        If parameters cannot be combined with each other or with the estimator.
     """
     objectives = search._objectives()
     _check_objectives(search, objectives, cv)
-    net = convnet_of(cv.estimator)
     bounds = {k: v for k, v in (search.constraints or {}).items() if k in SIZES}
-    shaped = search.param_space == "auto" or bounds or {*SIZES} & {*objectives}
-    if shaped and net is None:
-        raise InvalidParameterError(
-            "The 'param_space' parameter must be a dict or a callable, without bounds of a "
-            "network's size, where the estimator is neither a ConvNet nor a Pipeline that "
-            f"ends in one. Got {search.param_space!r} and a "
-            f"{type(final_step(cv.estimator)).__name__}."
-        )
-    # a single network's data are checked before any trial fails by them
-    shaped = shaped or net is cv.estimator
-    layout = read_shape(cv) if shaped else None
+    layout = _input_layout(search, objectives, bounds, cv)
     sizer = None
     if layout is not None:
-        sizer = NetworkSizer(cv.estimator, layout, read_outputs(net, cv.X, cv.y))
-    n_train = len(cv.splits[0][0])
-    n_epochs = 1
-    if net is not None:
-        if net.early_stopping:
-            n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
-        n_epochs = resolve_epochs(net.max_epochs, n_train)
-    sampler_for(search.sampler, None, 0, 1)  # tells of what is none
+        n_outputs = read_outputs(find_convnet(cv.estimator), cv.X, cv.y)
+        sizer = NetworkSizer(cv.estimator, layout, n_outputs)
     limits = Limits(bounds, sizer) if bounds and sizer is not None else None
-    space = _space(search, cv, layout, limits, sizer)
-    n_trials = search.n_trials
-    if space.n_points is not None and (n_trials is None or n_trials > space.n_points):
-        n_trials = space.n_points
-        if search.n_trials is not None:
-            warn_caller(
-                f"The total space of parameters {n_trials} is smaller than n_trials="
-                f"{search.n_trials}. Running {n_trials} trials. For exhaustive searches, use "
-                "GridSearchCV.",
-                UserWarning,
-            )
+    n_epochs = _epochs_per_fold(cv)
+    sampler_for(search.sampler, None, 0)  # raises if it is illegal
+    space = make_space(search, cv, layout, limits, sizer)
     return SearchPlan(
         cv=cv,
         space=space,
-        n_trials=n_trials,
+        n_trials=_n_trials(search.n_trials, space.n_points),
         deadline=None if search.timeout is None else time.time() + search.timeout,
         patience=search.patience,
         sampler=search.sampler,
         pruner=pruner_for(
-            None if net is None else search.pruner,
+            None if find_convnet(cv.estimator) is None else search.pruner,
             n_epochs,
             one_score=len(objectives) == 1 and objectives[0] not in COSTS,
         ),
@@ -170,101 +252,45 @@ def _check_objectives(search: Any, objectives: tuple[str, ...], cv: CrossValidat
             )
 
 
-def _space(
-    search: Any,
-    cv: CrossValidation,
-    layout: InputLayout | None,
-    limits: Limits | None,
-    sizer: NetworkSizer | None,
-) -> ParamSpace:
-    if callable(search.param_space):
-        return CallableSpace(search.param_space, search.initial_params)
-    if isinstance(search.param_space, Mapping):
-        names = clone(cv.estimator).get_params(deep=True)
-        for name in search.param_space:
-            if name not in names:
-                _refuse_name(search.estimator, name, names)
-        return DictSpace(search.param_space, search.initial_params)
-    assert layout is not None
-    net: Any = convnet_of(cv.estimator)
-    augmented = net.augmentation is not None
-    augmented |= isinstance(cv.X, AugmentedArray) and bool(cv.X.steps)
-    prefix, estimator = "", cv.estimator
-    while isinstance(estimator, Pipeline):
-        augmented |= any(isinstance(step, Augmentation) for _, step in estimator.steps)
-        prefix += f"{estimator.steps[-1][0]}__"
-        estimator = estimator.steps[-1][1]
-    return AutoSpace(
-        prefix,
-        layout.spatial,
-        len(cv.splits[0][0]),
-        net.get_params(deep=False),
-        augmented,
-        search.initial_params,
-        _bounds_of_auto(net, limits, sizer),
-    )
+def _input_layout(
+    search: Any, objectives: tuple[str, ...], bounds: Mapping[str, Any], cv: CrossValidation
+) -> InputLayout | None:
+    """Return how the ConvNet reads a sample, None if the search does not depend on it.
+
+    A ConvNet without a Pipeline always reads the data here, so that bad data raise an error
+    before the first trial.
+    """
+    net = find_convnet(cv.estimator)
+    needed = search.param_space == "auto" or bounds or {*SIZES} & {*objectives}
+    if needed and net is None:
+        raise InvalidParameterError(
+            "The 'param_space' parameter must be a dict or a callable, without bounds of a "
+            "network's size, where the estimator is neither a ConvNet nor a Pipeline that "
+            f"ends in one. Got {search.param_space!r} and a "
+            f"{type(final_estimator(cv.estimator)).__name__}."
+        )
+    return read_shape(cv) if needed or net is cv.estimator else None
 
 
-def _refuse_name(estimator: Any, name: str, names: Mapping[str, Any]) -> None:
-    """Raise scikit-learn's error of an unknown parameter, with what may have been meant."""
-    inside = [known for known in names if known.endswith(f"__{name}")]
-    hint = f" Did you mean {inside[0]!r}?" if inside else did_you_mean(name, names)
-    try:
-        clone(estimator).set_params(**{name: None})
-    except ValueError as error:
-        raise ValueError(f"{error}{hint}") from None
+def _epochs_per_fold(cv: CrossValidation) -> int:
+    """Return the epochs of a fold's training, 1 without a ConvNet."""
+    net: Any = find_convnet(cv.estimator)
+    if net is None:
+        return 1
+    n_train = len(cv.splits[0][0])
+    if net.early_stopping:
+        n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
+    return resolve_epochs(net.max_epochs, n_train)
 
 
-def _bounds_of_auto(net: Any, limits: Limits | None, sizer: NetworkSizer | None) -> Limits | None:
-    """Return the user's bounds, and how much larger a network may be than the own one."""
-    bounds = {} if limits is None else limits.bounds
-    if net.architecture is not None or sizer is None or "multiply_accumulates" in bounds:
-        return limits
-    try:
-        own = sizer({})["multiply_accumulates"]
-    except ArchitectureError:  # what is drawn may fit
-        return Limits(bounds, sizer)
-    return Limits({**bounds, "multiply_accumulates": MOST_TIMES_OWN * own}, sizer)
-
-
-def fingerprint(plan: SearchPlan, scoring: Any) -> dict[str, str]:
-    """Return what must be the same for scores to be compared, as short texts."""
-    cv = plan.cv
-    searched = {name for record in plan.space.initial for name in record}
-    searched |= {*(plan.space.distributions or ())}
-    own = {
-        name: text_of(value)
-        for name, value in cv.estimator.get_params(deep=True).items()
-        if name.rpartition("__")[2] not in NOT_IN_FINGERPRINT
-        and not hasattr(value, "get_params")
-        and not (isinstance(value, list) and name.rpartition("__")[2] == "steps")
-        and name not in searched
-    }
-    kinds = [type(cv.estimator).__name__]
-    if isinstance(cv.estimator, Pipeline):
-        kinds += [type(step).__name__ for _, step in cv.estimator.steps]
-    if isinstance(scoring, dict):
-        scoring = {name: text_of(value) for name, value in sorted(scoring.items())}
-    data = (_in_rows(cv.X), _in_rows(cv.y), dict(cv.fit_params), dict(cv.score_params))
-    return {
-        "data": joblib.hash(data),
-        "cv": f"{len(cv.splits)} splits, {joblib.hash(cv.splits)}",
-        "scoring": text_of(scoring),
-        "objectives": f"{plan.objectives}, refit={plan.cv.main_metric}",
-        "error_score": repr(cv.error_score),
-        "constraints": repr(None if plan.limits is None else sorted(plan.limits.bounds.items())),
-        "pruner's steps": f"{plan.epochs_per_fold} epochs a fold, "
-        + ("all folds at a time" if needs_lockstep(plan.pruner) else "fold after fold"),
-        **plan.space.description(),
-        "estimator": "/".join(kinds),
-        **{f"estimator's {name}": _fit_in_line(text) for name, text in own.items()},
-    }
-
-
-def _in_rows(data: Any) -> Any:
-    """Return an array in C order: hashes tell the orders apart."""
-    return np.ascontiguousarray(data) if isinstance(data, np.ndarray) else data
-
-
-def _fit_in_line(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}... {joblib.hash(text)}"
+def _n_trials(n_trials: int | None, n_points: int | None) -> int | None:
+    """Return the number of trials, at most the number of points of the space."""
+    if n_points is None or (n_trials is not None and n_trials <= n_points):
+        return n_trials
+    if n_trials is not None:
+        warn_caller(
+            f"The total space of parameters {n_points} is smaller than n_trials={n_trials}. "
+            f"Running {n_points} trials. For exhaustive searches, use GridSearchCV.",
+            UserWarning,
+        )
+    return n_points

@@ -1,41 +1,20 @@
-"""SearchDisplay: the trials of a search, what mattered in them, and their trade-offs.
-
-matplotlib itself is imported in ``_displays``, Optuna in ``from_estimator``.
-"""
+"""SearchDisplay: plots of the trials of a search, of importances and of trade-offs."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._plotting.axes import (
-    BLUE,
-    GREY,
-    LOG_SCALE_RATIO,
-    ORANGE,
-    PURPLE,
-    RED,
-    legend_above,
-    new_axes,
-    set_log_ticks,
-)
+from skcnn._plotting.axes import legend_above, new_axes
+from skcnn._plotting.palette import BLUE, GREY, ORANGE, PURPLE, RED
 from skcnn._utils.validation import check_option
-from skcnn.model_selection._network_size import SIZES
+from skcnn.model_selection._objective_axis import label_of, scale_of, set_axis
 from skcnn.model_selection._search import ConvNetSearchCV
 
 KINDS = ("history", "importances", "pareto")
 X_AXES = {"trial": "trial", "n_epochs": "training epochs of all trials so far"}
-AXIS_LABELS = {
-    "score": "mean test score",
-    "n_parameters": "parameters",
-    "multiply_accumulates": "multiply-accumulates of a sample",
-    "predict_seconds": "seconds to predict a fold",
-    "fit_seconds": "seconds to fit a fold",
-    "n_epochs": "training epochs",
-}
 STATES = {  # in the order of the legend
     "COMPLETE": ("complete", {"marker": "o", "color": BLUE}),
     "PRUNED": ("pruned", {"marker": "s", "color": ORANGE}),
@@ -46,29 +25,26 @@ DOTS = {"s": 28, "linewidths": 0, "alpha": 0.85, "zorder": 3}
 FRONT = {"color": ORANGE, "marker": "o", "markersize": 5.5, "linewidth": 1.5, "zorder": 4}
 LINE = {"color": GREY, "linewidth": 1.5, "zorder": 2}
 ARROWS = {("y", False): "v", ("y", True): "^", ("x", False): "<", ("x", True): ">"}
-# The scale goes this many times as far from the best as the median of the complete trials.
-MEDIANS_SHOWN = 4
-MARGIN = 0.08  # of an axis on each side, for points at the edge
 MOST_IN_A_LINE = 4  # entries of the legend
 SEED = 0  # of the forest that importances are read from
 
 
 class SearchDisplay:
-    """The trials of a search: its history, the importances or the trade-offs.
+    """Plots of a search: the history of its trials, importances or trade-offs.
 
     Make one with :meth:`from_estimator`.
 
     Parameters
     ----------
     trials : DataFrame
-        Indexed by the trial's number, with a column an objective and the columns state,
-        last_value (the first objective, of a pruned trial the mean score when it was
-        ended; NaN without one), n_trained (its epochs, 0 for a copy of an earlier trial)
-        and front (whether it is on the Pareto front).
+        Indexed by the trial's number, with a column for each objective and the columns
+        state, last_value (the first objective, or the last mean score of a pruned trial;
+        NaN without a value), n_trained (its epochs, 0 for a copy of an earlier trial) and
+        front (whether it is on the Pareto front).
     objectives : sequence of str, default=("score",)
-        Names of the objectives' columns. The first is what the history shows.
+        Names of the objectives' columns. The history shows the first.
     minimized : sequence of bool, default=(False,)
-        Of each objective, whether smaller is better.
+        Whether smaller is better, for each objective.
     importances : Series or None, default=None
         Importance of each drawn value, indexed by its name.
 
@@ -85,17 +61,18 @@ class SearchDisplay:
 
     Notes
     -----
-    A few very bad trials do not squash the scale of the scores: it ends four times as far
-    from the best as the median of the complete trials. What lies beyond is marked by a
-    triangle at the edge. Failed trials have no score and lie at the edge, too.
+    A few very bad trials do not compress the scale of the scores: it ends four times as far
+    from the best score as the median of the complete trials. Trials beyond it are shown by
+    a triangle at the edge, and so are failed trials, which have no score.
 
-    The score of a pruned trial is that of fewer epochs, most often of fewer folds: it was
-    not compared with the complete ones but with others after as many.
+    The score of a pruned trial is from fewer epochs, most often of fewer folds, than that of
+    a complete one. The pruner has compared it with the scores of others after as many.
 
     Importances are those of fANOVA [1]_ with a fixed seed, from the complete trials, for the
-    first objective; they sum to one. They are of the values that the study has drawn, in
-    all complete trials: for ``param_space="auto"`` not the parameters but what these are
-    made from, such as "depth", "width" and "kernel". A dozen trials tell little.
+    first objective; they sum to one. They are of the values that the study has drawn in all
+    complete trials: for ``param_space="auto"`` these are latents, such as "depth", "width"
+    and "kernel", from which the parameters are computed. With a dozen trials importances
+    are rough estimates.
 
     References
     ----------
@@ -133,19 +110,19 @@ class SearchDisplay:
     def from_estimator(
         cls, search: Any, *, kind: str = "history", x: str = "trial", ax: Any = None
     ) -> Self:
-        """Draw a fitted search.
+        """Plot a fitted search.
 
         Parameters
         ----------
         search : ConvNetSearchCV
             A fitted search.
         kind : {"history", "importances", "pareto"}, default="history"
-            "history" is the value of each trial, and the best so far; "importances" are
-            bars, one for each value that was drawn; "pareto" has the complete trials of a
-            search with two objectives, and the front.
+            "history" shows the value of each trial and the best so far; "importances" has
+            a bar for each drawn value; "pareto" shows the complete trials of a search with
+            two objectives, and the front.
         x : {"trial", "n_epochs"}, default="trial"
-            What a history is drawn against: the trial's number, or how many epochs were
-            trained until its end.
+            The horizontal axis of a history: the number of the trial, or the number of
+            epochs trained until its end.
         ax : matplotlib Axes or None, default=None
             Where to draw. None makes a new figure.
 
@@ -157,7 +134,7 @@ class SearchDisplay:
         Raises
         ------
         TypeError
-            If `search` is of another kind.
+            If `search` is not a ConvNetSearchCV.
         NotFittedError
             If it is not fitted.
         ValueError
@@ -182,16 +159,16 @@ class SearchDisplay:
         return display.plot(ax=ax, kind=kind, x=x)
 
     def plot(self, ax: Any = None, *, kind: str = "history", x: str = "trial") -> Self:
-        """Draw the search.
+        """Plot the search.
 
         Parameters
         ----------
         ax : matplotlib Axes or None, default=None
             Where to draw. None makes a new figure.
         kind : {"history", "importances", "pareto"}, default="history"
-            What to draw, as for `from_estimator`.
+            What to plot, as for `from_estimator`.
         x : {"trial", "n_epochs"}, default="trial"
-            What a history is drawn against.
+            The horizontal axis of a history.
 
         Returns
         -------
@@ -202,7 +179,7 @@ class SearchDisplay:
         ------
         ValueError
             If there are no importances, not two objectives for a Pareto front, or no
-            epochs to draw against.
+            epochs for the horizontal axis.
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
@@ -249,8 +226,8 @@ class SearchDisplay:
             places = trials["n_trained"].fillna(0).cumsum()
         complete = trials.loc[trials["state"] == "COMPLETE", "last_value"]
         seen = trials["last_value"].agg(["min"] if minimized else ["max"])
-        scale = _scale_of(complete, self.objectives[0], minimized, seen)
-        _set_axis(self.ax_, "y", self.objectives[0], scale)
+        scale = scale_of(complete, self.objectives[0], minimized, seen)
+        set_axis(self.ax_, "y", self.objectives[0], scale)
         self.ax_.set_xlabel(X_AXES[x])
         self.ax_.locator_params(axis="x", integer=True)
         values = trials["last_value"].fillna(np.inf if minimized else -np.inf)
@@ -274,20 +251,20 @@ class SearchDisplay:
         bars = self.importances.sort_values(kind="stable")
         self.ax_.barh(bars.index, bars, color=BLUE)
         self.ax_.set_ylim(-0.6, len(bars) - 0.4)
-        self.ax_.set_xlabel(f"importance for the {_label_of(self.objectives[0])}")
+        self.ax_.set_xlabel(f"importance for the {label_of(self.objectives[0])}")
         self.ax_.set_ylabel("drawn value")
 
     def _plot_pareto(self) -> None:
-        """Draw the second objective, most often the cost, from left to right."""
+        """Plot the second objective, most often a cost, on the horizontal axis."""
         complete = self.trials[self.trials["state"] == "COMPLETE"]
         front = complete[complete["front"]].sort_values(self.objectives[1], kind="stable")
         down, across = self.objectives
         small = dict(zip(self.objectives, self.minimized, strict=True))
-        scales = {n: _scale_of(complete[n], n, small[n], front[n]) for n in self.objectives}
+        scales = {n: scale_of(complete[n], n, small[n], front[n]) for n in self.objectives}
         shown = {name: scale.clip(complete[name]) for name, scale in scales.items()}
         others, arrows = ~complete["front"], []
         for axis, name in (("y", down), ("x", across)):
-            _set_axis(self.ax_, axis, name, scales[name])
+            set_axis(self.ax_, axis, name, scales[name])
             beyond = shown[name] != complete[name]
             if beyond.any():
                 arrows.append(ARROWS[axis, small[name]])
@@ -304,7 +281,7 @@ class SearchDisplay:
         self._set_legend(handles, arrows)
 
     def _set_legend(self, handles: list[Any], arrows: Sequence[str]) -> None:
-        """Explain the handles, and the arrows that stand for points beyond the scale."""
+        """Add a legend of the handles, and of the arrows of points beyond the scale."""
         for arrow in arrows[:1]:
             style = {"marker": arrow, "color": GREY, **DOTS}
             handles.append(self.ax_.scatter([], [], label="beyond the scale", **style))
@@ -312,65 +289,8 @@ class SearchDisplay:
         legend_above(self.ax_, n_columns, handles=handles)
 
 
-@dataclass(frozen=True)
-class _Scale:
-    """What an axis shows, from `low` to `high` and a margin on each side."""
-
-    low: float
-    high: float
-    log: bool
-
-    def limits(self) -> tuple[float, float]:
-        """Return the limits of the axis."""
-        if self.log:
-            factor = (self.high / self.low) ** MARGIN * 1.05
-            return self.low / factor, self.high * factor
-        margin = MARGIN * ((self.high - self.low) or 1.0)
-        return self.low - margin, self.high + margin
-
-    def clip(self, values: pd.Series) -> pd.Series:
-        """Return the values, those beyond the scale between its end and that of the axis."""
-        bottom, top = self.limits()
-        below = values < self.low
-        above = values > self.high
-        return values.mask(below, (bottom + self.low) / 2).mask(above, (top + self.high) / 2)
-
-
-def _scale_of(
-    values: pd.Series, name: str, minimized: bool, always: Sequence[float] = ()
-) -> _Scale:
-    """Return a scale from the best value to not much worse than the median.
-
-    Values in `always` are on it wherever they are.
-    """
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 1.0)
-    if name in SIZES or (minimized and 0 < LOG_SCALE_RATIO * low < high):
-        return _Scale(low, high, True)
-    best = low if minimized else high
-    reach = MEDIANS_SHOWN * abs(best - float(finite.median()) if len(finite) else 0.0)
-    reach = reach or high - low  # half of the trials are as good as the best
-    if minimized:
-        high = min(high, low + reach)
-    else:
-        low = max(low, high - reach)
-    return _Scale(min([low, *always]), max([high, *always]), False)
-
-
-def _label_of(objective: str) -> str:
-    return AXIS_LABELS.get(objective, f"mean test {objective}")
-
-
-def _set_axis(ax: Any, axis: str, name: str, scale: _Scale) -> None:
-    """Set label, kind and limits of an axis that shows an objective."""
-    kind, limits = "log" if scale.log else "linear", scale.limits()
-    ax.set(**{f"{axis}label": _label_of(name), f"{axis}scale": kind, f"{axis}lim": limits})
-    if scale.log:
-        set_log_ticks(ax, axis)
-
-
 def _trials_of(search: ConvNetSearchCV, objectives: Sequence[str]) -> pd.DataFrame:
-    """Return what is drawn of each trial."""
+    """Return the columns of a display's `trials`."""
     table = search.trials_dataframe()
     trials = table[["state", *objectives]].astype(dict.fromkeys(objectives, float))
     reported = {
@@ -391,7 +311,7 @@ def _importances_of(search: ConvNetSearchCV) -> pd.Series:
     Raises
     ------
     ValueError
-        If there are not two complete trials of different values, or nothing that all of
+        If there are no two complete trials of different values, or no value that all of
         them drew.
     """
     from optuna.importance import FanovaImportanceEvaluator, get_param_importances
@@ -415,6 +335,6 @@ def _importances_of(search: ConvNetSearchCV) -> pd.Series:
     )
     if not importances:
         raise ValueError(
-            "kind='importances' needs a value that all complete trials drew. There is none."
+            "kind='importances' needs a value that all complete trials drew. Got none."
         )
     return pd.Series(importances, dtype=float)

@@ -1,7 +1,4 @@
-"""Which sampler and which pruner a search runs with.
-
-Knows no data; what a candidate costs is asked of functions.
-"""
+"""The pruners of a search: RacingPruner, and Optuna's by name."""
 
 import copy
 from typing import Any
@@ -19,36 +16,36 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from sklearn.utils._param_validation import InvalidParameterError
 
-# Complete trials that the racing pruner needs: for the noise of a fold, for its curves.
-RACERS, CURVES = 3, 5
-LATE_SHARE = 2 / 3  # of a training: before, curves of good and bad trials cross
+# Complete trials that the racing pruner needs to compare folds, and to compare curves.
+FEWEST_FOR_FOLDS, FEWEST_FOR_CURVES = 3, 5
+LATE_SHARE = 2 / 3  # of a training; before it curves of good and bad trials cross
 
 
 class RacingPruner(BasePruner):
-    """Compares trials fold by fold with the best one, and late in a training by its curve.
+    """Compares a trial with the best one after each fold, and with others late in a training.
 
     All trials are scored on the same folds, so the difference of two trials on one fold has
     far less noise than a score. At the end of a fold a trial is pruned if its mean is behind
     the best trial's mean of the same folds by more than one standard error, ``s /
     sqrt(n_folds)``, with s the median over the complete trials of the standard deviation of
     their differences to the best. In the last third of a training it is pruned if it is
-    behind every one of the better half of the complete trials at the same step, by more
+    behind each trial of the better half of the complete trials at the same step, by more
     than the same standard error.
 
     Parameters
     ----------
     epochs_per_fold : int
-        Steps of a fold.
+        Number of steps of a fold.
     """
 
     def __init__(self, epochs_per_fold: int) -> None:
         self.epochs_per_fold = epochs_per_fold
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
-        """Return whether to end `trial`, by its latest step."""
+        """Return whether to end `trial` at its latest step."""
         complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         step = trial.last_step
-        if step is None or len(complete) < RACERS:
+        if step is None or len(complete) < FEWEST_FOR_FOLDS:
             return False
         complete.sort(key=lambda other: (-other.values[0], other.number))
         value = trial.intermediate_values[step]
@@ -56,25 +53,25 @@ class RacingPruner(BasePruner):
             best = complete[0].intermediate_values.get(step, -np.inf)
             return value < best - self._standard_error(complete, step)
         late = step % self.epochs_per_fold >= LATE_SHARE * self.epochs_per_fold
-        if not late or len(complete) < CURVES:
+        if not late or len(complete) < FEWEST_FOR_CURVES:
             return False
         better = complete[: (len(complete) + 1) // 2]
         curves = [other.intermediate_values.get(step, np.inf) for other in better]
         return value < min(curves) - self._standard_error(complete, step) < np.inf
 
     def _standard_error(self, complete: list[FrozenTrial], step: int) -> float:
-        """Return the standard error of a difference to the best trial, infinite if unknown."""
+        """Return the standard error of a difference to the best trial, infinity if unknown."""
         best, *others = (self._fold_scores(other) for other in complete)
         spreads = [
             np.std(scores - best, ddof=1)
             for scores in others
-            if len(scores) == len(best) > 1 and np.any(scores != best)  # no copy of the best
+            if len(scores) == len(best) > 1 and np.any(scores != best)  # not a copy of the best
         ]
         n_folds = step // self.epochs_per_fold + 1
         return float(np.median(spreads)) / n_folds**0.5 if spreads else np.inf
 
     def _fold_scores(self, trial: FrozenTrial) -> np.ndarray:
-        """Return the score of each fold, from the means of the first one, two and so on."""
+        """Return the score of each fold, from the reported means of the folds so far."""
         ends = [s for s in sorted(trial.intermediate_values) if (s + 1) % self.epochs_per_fold == 0]
         sums = [trial.intermediate_values[s] * (i + 1) for i, s in enumerate(ends)]
         return np.diff(sums, prepend=0.0)
@@ -86,16 +83,16 @@ def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:
     Parameters
     ----------
     pruner : str, BasePruner or None
-        A name, what the user made, or none.
+        A name, the user's own pruner, or None for no pruning.
     n_epochs : int
-        Of a fold.
+        Epochs of a fold.
     one_score : bool
-        Whether the search is for a score alone; else nothing is pruned.
+        Whether a score is the only objective. With others "auto" prunes nothing.
 
     Raises
     ------
     InvalidParameterError
-        If it is none that a search can run with.
+        If a search cannot use `pruner`.
     """
     if pruner is None:
         return NopPruner()
@@ -108,14 +105,14 @@ def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:
         )
     if isinstance(pruner, WilcoxonPruner):
         raise InvalidParameterError(
-            "The 'pruner' parameter must not be a WilcoxonPruner, which compares folds, not "
-            "means of folds."
+            "The 'pruner' parameter must not be a WilcoxonPruner, which compares scores of single "
+            "folds. Trials report the mean of their folds."
         )
     if isinstance(pruner, BasePruner):
         return copy.deepcopy(pruner)
     if not isinstance(pruner, str):
         raise InvalidParameterError(
-            "The 'pruner' parameter must be 'auto', 'racing', 'median', 'hyperband', 'asha', an "
+            "The 'pruner' parameter must be 'auto', 'median', 'hyperband', 'asha', an "
             f"instance of one of Optuna's pruners or None. Got {pruner!r} instead."
         )
     if pruner == "hyperband":
@@ -127,7 +124,7 @@ def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:
     return RacingPruner(n_epochs)
 
 
-def needs_lockstep(pruner: BasePruner) -> bool:
-    """Return whether a pruner compares trials after few epochs of all folds."""
+def needs_all_folds(pruner: BasePruner) -> bool:
+    """Return whether a pruner compares trials after few epochs, for which all folds count."""
     inner = getattr(pruner, "_wrapped_pruner", pruner)
     return isinstance(inner, HyperbandPruner | SuccessiveHalvingPruner)

@@ -1,7 +1,4 @@
-"""From the trials of a study to ``cv_results_``, in the form of GridSearchCV's.
-
-Evaluates nothing.
-"""
+"""The results of a search: ``cv_results_``, the Pareto front, the table of trials, warnings."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,10 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+from sklearn.exceptions import FitFailedWarning
 
-from skcnn.model_selection._evaluation import error_line
+from skcnn._utils.validation import warn_caller
+from skcnn.model_selection._fit_messages import error_line, merged_warnings
 
-MOST_CAUSES = 3  # told of
+MOST_CAUSES = 3  # listed in a message
 
 
 @dataclass(frozen=True)
@@ -24,13 +23,13 @@ class TrialRecord:
     Attributes
     ----------
     number : int
-        Of the study's trial.
+        Number of the trial in the study.
     params : dict
-        What it set on the estimator.
+        Parameters that it set on the estimator.
     result : dict
-        An Outcome's fields.
+        Fields of its Outcome.
     values : sequence of float or None
-        Of the objectives.
+        Values of the objectives; None unless it is complete.
     """
 
     number: int
@@ -45,21 +44,23 @@ class TrialRecord:
 
     @property
     def error(self) -> str:
-        """Return what a fold failed with, "" if none did."""
+        """Return the error of the trial or of a fold, "" without one."""
         if self.result["state"] == "FAIL":
             return self.result["reason"]
         return next((fold["error"] for fold in self.result["folds"] if fold["error"]), "")
 
     @property
     def scored(self) -> bool:
-        """Return whether all folds are scored, and not all by `error_score`."""
+        """Return whether all folds are scored, at least one of them without an error."""
         return self.complete and any(not fold["error"] for fold in self.result["folds"])
 
 
 def format_results(
     records: Sequence[TrialRecord], n_splits: int, error_score: Any, with_train: bool
 ) -> dict[str, Any]:
-    """Return one row a trial; what was not computed is NaN.
+    """Return columns with a row for each trial, in the form of GridSearchCV's ``cv_results_``.
+
+    Values that were not computed are NaN.
 
     Parameters
     ----------
@@ -75,7 +76,7 @@ def format_results(
     Returns
     -------
     dict of str -> array
-        The columns of GridSearchCV and the state, n_epochs, n_parameters, pruned and trial.
+        GridSearchCV's columns, and state, pruned, n_epochs, n_parameters and trial.
     """
     results: dict[str, Any] = {}
     for name in ("fit_time", "score_time"):
@@ -101,7 +102,7 @@ def format_results(
 
 
 def _mean_and_std(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean and standard deviation of each row's finished folds, else NaN."""
+    """Return the mean and standard deviation of each row's finished folds, NaN without any."""
     n_folds = np.sum(~np.isnan(times), axis=1)
     with np.errstate(invalid="ignore"):
         mean = np.nansum(times, axis=1) / n_folds
@@ -110,7 +111,7 @@ def _mean_and_std(times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _by_fold(records: Sequence[TrialRecord], n_splits: int, read: Any) -> np.ndarray:
-    """Return an array of (trials, folds), NaN where a fold was not finished."""
+    """Return an array (n_trials, n_splits) of a value of folds, NaN for unfinished ones."""
     table = np.full((len(records), n_splits), np.nan)
     for row, record in zip(table, records, strict=True):
         folds = record.result["folds"]
@@ -137,15 +138,15 @@ def _score_columns(name: str, scores: np.ndarray, ranked: bool) -> dict[str, np.
     with np.errstate(invalid="ignore"):
         columns[f"std_{name}"] = scores.std(axis=1)
     if ranked:
-        lost = np.isnan(mean)
-        floor = mean[~lost].min() - 1 if not lost.all() else 0.0
-        ranks = rankdata(-np.where(lost, floor, mean), method="min")
+        missing = np.isnan(mean)
+        floor = mean[~missing].min() - 1 if not missing.all() else 0.0
+        ranks = rankdata(-np.where(missing, floor, mean), method="min")
         columns[f"rank_{name}"] = ranks.astype(np.int32)
     return columns
 
 
 def _masked_params(records: Sequence[TrialRecord]) -> dict[str, np.ma.MaskedArray]:
-    """Return a column a parameter, masked in the rows of trials that did not set it."""
+    """Return a column for each parameter, masked for trials that did not set it."""
     names = sorted({name for record in records for name in record.params})
     columns = {}
     for name in names:
@@ -160,10 +161,10 @@ def _masked_params(records: Sequence[TrialRecord]) -> dict[str, np.ma.MaskedArra
 
 
 def _dtype_of(values: list[Any]) -> np.dtype:
-    """Return the numbers' or bools' own dtype, object for anything else."""
+    """Return the dtype of numbers or bools, object for other values."""
     try:
         array = np.array(values)
-    except ValueError:  # tuples of several lengths
+    except ValueError:  # tuples of different lengths
         return np.dtype(object)
     return array.dtype if array.ndim == 1 and array.dtype.kind in "biuf" else np.dtype(object)
 
@@ -171,13 +172,13 @@ def _dtype_of(values: list[Any]) -> np.dtype:
 def pareto_front(
     records: Sequence[TrialRecord], objectives: Sequence[str], minimized: Sequence[bool]
 ) -> pd.DataFrame:
-    """Return the complete trials that no other beats in all objectives.
+    """Return the complete trials that no other trial beats in all objectives.
 
     Returns
     -------
     DataFrame
-        Indexed by the row of ``cv_results_``, with a column an objective and a column a
-        parameter, by the first objective, best first.
+        Indexed by the row of ``cv_results_``, with a column for each objective and each
+        parameter, sorted by the first objective, best first.
     """
     rows = [i for i, record in enumerate(records) if record.complete]
     signs = np.array([1.0 if small else -1.0 for small in minimized])
@@ -203,7 +204,7 @@ def pareto_front(
 def trials_table(
     records: Sequence[TrialRecord], objectives: Sequence[str], times: Mapping[int, Any]
 ) -> pd.DataFrame:
-    """Return one row a trial: state, objectives, cost, times and parameters.
+    """Return a row for each trial: state, objectives, costs, times and parameters.
 
     Parameters
     ----------
@@ -212,7 +213,7 @@ def trials_table(
     objectives : sequence of str
         Names of the values.
     times : mapping
-        Of a trial's number to its begin and its end.
+        The begin and the end of each trial, by its number.
     """
     rows = []
     for record in records:
@@ -239,15 +240,28 @@ def trials_table(
 
 
 def causes(records: Sequence[TrialRecord]) -> str:
-    """Return what trials failed by, the most frequent first."""
+    """Return the errors of trials in a line, the most frequent first."""
     counts = Counter(error_line(record.error) for record in records if record.error)
     return "; ".join(
         text if n == 1 else f"{text} ({n} times)" for text, n in counts.most_common(MOST_CAUSES)
     )
 
 
-def why_none_is_complete(records: list[TrialRecord], timeout: float | None) -> str:
-    """Return why there is no complete trial."""
+def warn_of_failures(records: Sequence[TrialRecord]) -> None:
+    """Warn once of each warning of the trials' fits, and of the trials that failed."""
+    for category, message in merged_warnings([r.result["warnings"] for r in records], "trials"):
+        warn_caller(message, category)
+    failed = [record for record in records if record.error]
+    if failed:
+        warn_caller(
+            f"{len(failed)} of {len(records)} trials failed: {causes(failed)}. The first, trial "
+            f"{failed[0].number}:\n{failed[0].error}",
+            FitFailedWarning,
+        )
+
+
+def explain_missing_scores(records: Sequence[TrialRecord], timeout: float | None) -> str:
+    """Return why no trial has a score."""
     failed = [record for record in records if record.error]
     if failed:
         return (

@@ -1,7 +1,4 @@
-"""Which sampler and which pruner a search runs with.
-
-Knows no data; what a candidate costs is asked of functions.
-"""
+"""The samplers of a search, and draws that are repeated until they are of use."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,71 +16,74 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from sklearn.utils._param_validation import InvalidParameterError
 
-STARTUP_TRIALS = 10
-# Share of a guided draw's values that are those of the usual parameters.
+STARTUP_TRIALS = 10  # drawn at random before TPE's own
+# Share of values near the usual parameters that are the usual ones.
 USUAL_SHARE = 0.75
-# Draws after which a sampler is left with one that is infeasible or known.
+# After so many draws the last one is taken, whether it is accepted or not.
 MOST_DRAWS = 200
 
 
-def sampler_for(sampler: Any, seed: int | None, number: int, startup: int) -> BaseSampler:
+def sampler_for(sampler: Any, seed: int | None, number: int) -> BaseSampler:
     """Return the sampler of a trial.
 
-    Its seed is of the trial's number, so that a study that is taken up again goes on as
-    if it had not been interrupted, and workers do not draw the same.
+    Its seed follows from the trial's number: a resumed study draws as if it had not been
+    interrupted, and two workers do not draw the same values.
 
     Parameters
     ----------
     sampler : str or BaseSampler
-        "auto", "tpe", "random", or what the user made.
+        "tpe", "random", or the user's own.
     seed : int or None
-        Of the search; None is unpredictable.
+        Seed of the search; None for unpredictable draws.
     number : int
-        Of the trial, about: how many there are.
-    startup : int
-        Trials drawn at random before those of TPE.
+        Number of trials before this one.
+
+    Raises
+    ------
+    InvalidParameterError
+        If a search cannot use `sampler`.
     """
     if isinstance(sampler, GridSampler | BruteForceSampler):
         raise InvalidParameterError(
             f"The 'sampler' parameter must not be a {type(sampler).__name__}, which ends a study "
-            "by itself: for all combinations take GridSearchCV."
+            "by itself. Use GridSearchCV to try all combinations."
         )
     if isinstance(sampler, BaseSampler):
         return sampler
     word = sampler_seed(seed, number, 2)
     if not isinstance(sampler, str):
         raise InvalidParameterError(
-            "The 'sampler' parameter must be 'auto', 'tpe', 'random' or an instance of one of "
+            "The 'sampler' parameter must be 'tpe', 'random' or an instance of one of "
             f"Optuna's samplers. Got {sampler!r} instead."
         )
     if sampler == "random":
         return RandomSampler(seed=word)
-    return TPESampler(seed=word, n_startup_trials=startup, multivariate=True)
+    return TPESampler(seed=word, n_startup_trials=STARTUP_TRIALS, multivariate=True)
 
 
 def sampler_seed(seed: int | None, number: int, purpose: int) -> int | None:
-    """Return a seed of a trial's own, None of None."""
+    """Return a seed for one trial and purpose, None without a seed of the search."""
     if seed is None:
         return None
     return int(np.random.SeedSequence([seed, purpose, number]).generate_state(1)[0])
 
 
 class ScreenedSampler(BaseSampler):
-    """Draws all values at once, again where they are of no use.
+    """Draws all values at once, and again until they are accepted.
 
     Parameters
     ----------
     sampler : BaseSampler
-        What draws.
+        The sampler that draws.
     distributions : dict
-        Of the whole space.
+        The distributions of the whole space.
     accept : callable
         Takes the values; returns whether to evaluate them.
     usual : mapping or None, default=None
-        Values around which the first draws lie, before the sampler has trials enough to
-        learn from: each value is the usual one three times out of four. None draws all.
+        Values to stay close to while the sampler has too few trials to learn from: then
+        each value is the usual one three times out of four. None draws all values.
     seed : int or None, default=None
-        Of the choice of values.
+        Seed of the choice of usual values.
     """
 
     def __init__(
@@ -110,7 +110,7 @@ class ScreenedSampler(BaseSampler):
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """Draw until a draw is accepted."""
-        if "fixed_params" in trial.system_attrs:  # enqueued: nothing is to be drawn
+        if "fixed_params" in trial.system_attrs:  # an enqueued trial has its values
             return {}
         values: dict[str, Any] = {}
         for _ in range(MOST_DRAWS):

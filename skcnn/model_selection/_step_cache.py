@@ -1,28 +1,24 @@
-"""One candidate on one fold: a fit watched epoch by epoch, its scores and seconds.
-
-Knows no sampler and no study: whoever watches decides whether a candidate goes on.
-"""
+"""Fitted steps of a Pipeline, kept for the next candidate on the same fold."""
 
 from collections.abc import Callable
 from typing import Any
 
 import joblib
-import numpy as np
 from sklearn.pipeline import Pipeline
 
 
 class StepCache:
-    """The fitted steps of a Pipeline before its last one, for each fold the latest.
+    """The latest fitted steps of a Pipeline before its last one, for each fold.
 
-    They are fitted again only where their parameters, or those of a step before them,
-    are others than for the last candidate.
+    They are fitted again only if their parameters, or those of a step before them, differ
+    from the last candidate's.
     """
 
     def __init__(self) -> None:
         self.kept: dict[tuple[int, int], tuple[str, Any]] = {}
 
     def watch(self, estimator: Any, fold: int) -> None:
-        """Become the `memory` of a Pipeline, and of those that are its last step."""
+        """Set the `memory` of a Pipeline, and of Pipelines that are its last step."""
         chain: list[str] = []
         while isinstance(estimator, Pipeline):
             if estimator.memory is not None:
@@ -32,16 +28,16 @@ class StepCache:
 
 
 class FoldMemory:
-    """Has the interface of joblib.Memory that Pipeline needs.
+    """The part of joblib.Memory's interface that Pipeline needs.
 
     Parameters
     ----------
-    cache : StepCache
+    steps : StepCache
         Where fitted steps are kept.
     fold : int
         The number of the fold.
     chain : list of str
-        Hashes of the steps fitted so far, also those of Pipelines around.
+        Hashes of the steps fitted so far, also those of enclosing Pipelines.
     """
 
     location = "memory"  # not None: the Pipeline fits clones of its steps
@@ -52,7 +48,15 @@ class FoldMemory:
         self.chain = chain
 
     def cache(self, function: Callable[..., Any], ignore: Any = None) -> Callable[..., Any]:
-        """Return `function`, not called again for the same chain of steps."""
+        """Return `function`, not called again for the same chain of steps.
+
+        Parameters
+        ----------
+        function : callable
+            Takes the unfitted step first.
+        ignore : list of str or None, default=None
+            Accepted as by joblib.Memory: only steps are compared, whatever it names.
+        """
         chain = self.chain
 
         def cached(transformer: Any, *args: Any, **kwargs: Any) -> Any:
@@ -68,25 +72,8 @@ class FoldMemory:
 
 
 def _step_hash(transformer: Any) -> str:
-    """Return a hash of an unfitted step, "" where it has none, such as with a lambda."""
+    """Return a hash of an unfitted step, "" for one without a hash, such as with a lambda."""
     try:
         return joblib.hash(transformer)
     except Exception:
         return ""
-
-
-def hash_of(value: Any) -> str:
-    """Return a text that is the same for equal values, in any process."""
-    if isinstance(value, np.generic):
-        value = value.item()
-    if value is None or isinstance(value, bool | int | float | str):
-        return f"{type(value).__name__} {value!r}"
-    if isinstance(value, list | tuple):
-        return f"{type(value).__name__} [{', '.join(hash_of(entry) for entry in value)}]"
-    if isinstance(value, dict):
-        entries = sorted((hash_of(key), hash_of(entry)) for key, entry in value.items())
-        return f"dict {entries}"
-    try:
-        return joblib.hash(value)
-    except Exception:  # such as a lambda
-        return repr(value)

@@ -21,7 +21,7 @@ from torch import library
 
 from skcnn import ConvNetClassifier
 from skcnn.augmentation import RandomAffine, RandomElastic, RandomFlip
-from skcnn.augmentation._augmenter import Augmenter, Step
+from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
 
 DEGREES, SHIFT, ZOOM = 15, 0.1, 0.1
 N, SIDE, CHANNELS = 256, 32, 3
@@ -31,7 +31,7 @@ EPOCH_SAMPLES, EPOCHS = 12_800, 3
 def ours(images):
     operations = [RandomAffine(DEGREES, translation=SHIFT, zoom=ZOOM), RandomFlip()]
     steps = [Step(operation, None) for operation in operations]
-    augmenter = Augmenter(steps, (SIDE, SIDE), 1.0, seed=0)
+    augmenter = BatchAugmenter(steps, (SIDE, SIDE), 1.0, seed=0)
     rows = np.arange(len(images))
     epochs = iter(range(10**9))
     return lambda: augmenter.images(images, rows, next(epochs))

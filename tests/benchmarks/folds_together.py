@@ -21,8 +21,9 @@ from sklearn.model_selection import StratifiedKFold
 
 from skcnn import ConvNetClassifier
 from skcnn._training.joint_training import advance_together
-from skcnn._utils.device import exact_kernels, resolve_device
-from skcnn._utils.worker_threads import Strand
+from skcnn._utils.device import resolve_device
+from skcnn._utils.precision import exact_kernels
+from skcnn._utils.worker_threads import WorkerThread
 
 CASES = {
     "digits, 4 filters": ((8, 8), {"filters": (4,), "hidden_units": (8,), "max_epochs": 4}),
@@ -47,16 +48,16 @@ def fit_alone(net, parts):
 
 def fit_together(net, parts):
     models = [clone(net) for _ in parts]
-    strands = [
-        Strand(lambda model=model, part=part: model.fit(*part), company=True)
+    threads = [
+        WorkerThread(lambda model=model, part=part: model.fit(*part), trains_jointly=True)
         for model, part in zip(models, parts, strict=True)
     ]
     with exact_kernels(resolve_device(net.device)):
-        advance_together(strands)
-    for strand in strands:
-        strand.end()
-        if strand.error is not None:
-            raise strand.error
+        advance_together(threads)
+    for thread in threads:
+        thread.end()
+        if thread.error is not None:
+            raise thread.error
     return models
 
 

@@ -24,16 +24,16 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import StratifiedKFold
 
 from skcnn import ConvNetClassifier
-from skcnn.model_selection._param_space import AutoSpace
 from skcnn.model_selection._pruners import RacingPruner
+from skcnn.model_selection._spaces.auto_space import AutoSpace
 
 N_FOLDS, N_EPOCHS, N_TRIALS = 5, 15, 50
 PRUNERS = {
     "none": (NopPruner, False),
-    "racing": (lambda: RacingPruner(N_EPOCHS), False),
+    "auto": (lambda: RacingPruner(N_EPOCHS), False),
     "median": (lambda: MedianPruner(n_startup_trials=5), False),
-    "hyperband, lockstep": (lambda: HyperbandPruner(1, N_EPOCHS, 3), True),
-    "asha, lockstep": (lambda: SuccessiveHalvingPruner(1, reduction_factor=3), True),
+    "hyperband, folds together": (lambda: HyperbandPruner(1, N_EPOCHS, 3), True),
+    "asha, folds together": (lambda: SuccessiveHalvingPruner(1, reduction_factor=3), True),
     "asha, fold by fold": (lambda: SuccessiveHalvingPruner(1, reduction_factor=3), False),
 }
 
@@ -43,7 +43,7 @@ def make_pool(n_configurations):
     X, y = load_digits(return_X_y=True)
     folds = list(StratifiedKFold(N_FOLDS, shuffle=True, random_state=0).split(X, y))
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=N_EPOCHS, random_state=0)
-    space = AutoSpace("", (8, 8), len(folds[0][0]), net.get_params(), False, ())
+    space = AutoSpace("", (8, 8), len(folds[0][0]), net.get_params(), False, (), None)
     study = optuna.create_study(sampler=RandomSampler(seed=0))
     while n_configurations > 0:
         start = time.time()
@@ -64,13 +64,13 @@ def make_pool(n_configurations):
         yield curves
 
 
-def replay(curves, pruner, lockstep):
+def replay(curves, pruner, together):
     """Return the share of epochs trained and the best score of trials not pruned."""
     study = optuna.create_study(direction="maximize", pruner=pruner, study_name="replay")
     n_epochs, best = 0, -np.inf
     for curve in curves:
         trial = study.ask()
-        if lockstep:
+        if together:
             steps = [(epoch, curve[:, epoch].mean(), N_FOLDS) for epoch in range(N_EPOCHS)]
         else:
             ends = curve[:, -1]
@@ -94,10 +94,10 @@ def replay(curves, pruner, lockstep):
 def compare(pool, n_seeds):
     """Return cost and regret of each pruner."""
     rows = []
-    for name, (make, lockstep) in PRUNERS.items():
+    for name, (make, together) in PRUNERS.items():
         for seed in range(n_seeds):
             order = np.random.default_rng(seed).permutation(len(pool))[:N_TRIALS]
-            cost, best = replay(pool[order], make(), lockstep)
+            cost, best = replay(pool[order], make(), together)
             regret = pool[order, :, -1].mean(axis=1).max() - best
             rows.append({"pruner": name, "cost": cost, "regret": 100 * regret})
     grouped = pd.DataFrame(rows).groupby("pruner", sort=False)

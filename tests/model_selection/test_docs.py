@@ -6,16 +6,17 @@ from pathlib import Path
 import optuna
 import pytest
 import scipy.stats
+from optuna.distributions import CategoricalDistribution, IntDistribution
 from sklearn.utils._param_validation import StrOptions
 
 import skcnn
 from skcnn.model_selection import ConvNetSearchCV
-from skcnn.model_selection._auto_space import LATENTS
 from skcnn.model_selection._network_size import COSTS
-from skcnn.model_selection._param_space import DictSpace
 from skcnn.model_selection._plan import BOUNDS
 from skcnn.model_selection._plot import KINDS
 from skcnn.model_selection._results import format_results
+from skcnn.model_selection._spaces.dict_space import DictSpace
+from skcnn.model_selection._spaces.latents import LATENTS
 
 PAGE = Path(skcnn.__file__).parents[1] / "docs" / "search.md"
 
@@ -32,19 +33,19 @@ def rows(title):
 
 
 def text_of(latent):
-    if latent.options:
-        texts = [f'"{o}"' if isinstance(o, str) else repr(o) for o in latent.options]
+    if isinstance(latent, CategoricalDistribution):
+        texts = [f'"{o}"' if isinstance(o, str) else repr(o) for o in latent.choices]
         return ", ".join(texts)
     return (
         f"{latent.low:g} to {latent.high:g}"
-        + (", whole" if latent.whole else "")
+        + (", whole" if isinstance(latent, IntDistribution) else "")
         + (", logarithmic" if latent.log else "")
     )
 
 
 def test_the_table_of_latents_is_the_code():
-    told = {name.strip("`"): drawn for name, drawn, _ in rows('What "auto" searches')}
-    assert told == {name: text_of(latent) for name, latent in LATENTS.items()}
+    documented = {name.strip("`"): drawn for name, drawn, _ in rows('What "auto" searches')}
+    assert documented == {name: text_of(latent) for name, latent in LATENTS.items()}
 
 
 ENTRIES = [text for row in rows("Spaces of your own") for text in re.findall(r"`([^`]+)`", row[0])]
@@ -59,8 +60,8 @@ def test_entries_of_a_dict_are_accepted(text):
 def test_the_table_of_pruners_has_all_of_them():
     options = ConvNetSearchCV._parameter_constraints["pruner"]
     (named,) = (option.options for option in options if isinstance(option, StrOptions))
-    told = {name for row in rows("Pruning") for name in re.findall(r'"(\w+)"', row[0])}
-    assert told == named
+    documented = {name for row in rows("Pruning") for name in re.findall(r'"(\w+)"', row[0])}
+    assert documented == named
 
 
 def test_the_table_of_bounds_has_all_of_them():
@@ -74,10 +75,10 @@ def test_all_costs_are_named():
 
 def test_the_table_of_columns_has_what_grid_search_has_not():
     ours = {*format_results([], 2, 0.0, False)}
-    told = {row[0].strip("`") for row in rows("Reading the results")}
+    documented = {row[0].strip("`") for row in rows("Reading the results")}
     grid = {name for name in ours if name.startswith(("mean_", "std_", "rank_", "split"))}
-    assert told == ours - grid - {"params"}
+    assert documented == ours - grid - {"params"}
 
 
-def test_the_table_of_pictures_has_all_kinds():
-    assert [row[0].strip('"') for row in rows("Pictures")] == list(KINDS)
+def test_the_table_of_plots_has_all_kinds():
+    assert [row[0].strip('"') for row in rows("Plots")] == list(KINDS)

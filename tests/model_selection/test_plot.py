@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.model_selection import GridSearchCV
 
 from skcnn import ConvNetClassifier
-from skcnn._plotting.axes import BLUE, ORANGE, RED
+from skcnn._plotting.palette import BLUE, ORANGE, RED
 from skcnn.exceptions import MissingDependencyError
 from skcnn.model_selection import ConvNetSearchCV, SearchDisplay
 

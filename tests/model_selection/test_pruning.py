@@ -1,6 +1,5 @@
-"""Pruning, folds in lockstep, splits, and steps that are fitted once a fold."""
+"""Pruning: what is reported, which trials are pruned."""
 
-import gc
 import warnings
 from types import SimpleNamespace
 
@@ -19,87 +18,20 @@ from optuna.pruners import (
     WilcoxonPruner,
 )
 from optuna.samplers import GridSampler, RandomSampler
-from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.datasets import load_digits
+from sklearn.base import clone
 from sklearn.decomposition import PCA
-from sklearn.model_selection import GridSearchCV, KFold, StratifiedKFold, cross_val_score
+from sklearn.model_selection import StratifiedKFold, cross_val_score
 from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
-from torch import nn
 
-from skcnn import ConvNetClassifier
-from skcnn._training.engine import ConvNetEngine
 from skcnn.augmentation import RandomTranslation
 from skcnn.layers import Conv, Flatten
-from skcnn.model_selection import ConvNetSearchCV
-from skcnn.model_selection._folds import CrossValidation, FoldRun
-from skcnn.model_selection._step_cache import FoldMemory, StepCache
-
-
-@pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return X[:90], y[:90] % 3
-
-
-def small(**params):
-    defaults = {
-        "input_shape": (8, 8),
-        "filters": (4,),
-        "hidden_units": (8,),
-        "max_epochs": 3,
-        "random_state": 0,
-    }
-    return ConvNetClassifier(**{**defaults, **params})
-
-
-# the first trials are good ones, the last too slow to learn: it is to be pruned
-RATES = [0.01, 0.02, 0.03, 0.015, 0.025, 0.012, 1e-7]
-
-
-def search_of(estimator=None, space=None, **params):
-    defaults = {"n_trials": 3, "cv": 2, "random_state": 0, "refit": False}
-    space = {"learning_rate": RATES} if space is None else space
-    return ConvNetSearchCV(small() if estimator is None else estimator, space, **defaults | params)
-
-
-def race(prefix="", **params):
-    """Return arguments of a search whose last trial is far behind."""
-    initial = [{f"{prefix}learning_rate": rate} for rate in RATES]
-    space = {f"{prefix}learning_rate": RATES}
-    return {"space": space, "initial_params": initial, "n_trials": len(RATES), **params}
-
-
-def without_times(results):
-    return {name: value for name, value in results.items() if not name.endswith("_time")}
-
-
-class CountedFits(TransformerMixin, BaseEstimator):
-    """A step that counts its fits."""
-
-    fits: list = []
-
-    def __init__(self, factor=1.0):
-        self.factor = factor
-
-    def fit(self, X, y=None):
-        CountedFits.fits.append(self.factor)
-        self.n_features_in_ = X.shape[1]
-        self.mean_ = X.mean()
-        return self
-
-    def transform(self, X):
-        return X * self.factor - self.mean_
-
-
-@pytest.fixture
-def fits():
-    CountedFits.fits = []
-    return CountedFits.fits
+from tests.helpers.pruned_searches import RATES, race, search_of, small
+from tests.helpers.searches import without_times
 
 
 class Record(BasePruner):
-    """Keeps each report; prunes where it is told to."""
+    """Keeps each report; prunes trials at given steps."""
 
     seen: list = []
 
@@ -141,7 +73,7 @@ def test_reports_are_the_mean_of_finished_folds_and_the_current_one(digits, insi
             assert trial.intermediate_values[3 * fold + epoch] == expected
 
 
-def test_reports_in_lockstep_are_the_mean_of_all_folds(digits):
+def test_reports_of_folds_together_are_the_mean_of_all_folds(digits):
     X, y = digits
     net = small(lr_schedule="constant")
     search = search_of(net, {"dropout": [0.2]}, n_trials=1, cv=3, pruner="asha").fit(X, y)
@@ -179,8 +111,8 @@ def test_searched_epochs_report_at_the_same_share(digits):
 # Which trials are pruned
 
 
-@pytest.mark.parametrize("pruner", ["auto", "racing", "median", "asha", PercentilePruner(50.0)],
-                         ids=["auto", "racing", "median", "asha", "own"])  # fmt: skip
+@pytest.mark.parametrize("pruner", ["auto", "median", "asha", PercentilePruner(50.0)],
+                         ids=["auto", "median", "asha", "own"])  # fmt: skip
 @pytest.mark.parametrize("inside", [False, True], ids=["net", "pipeline"])
 def test_trials_that_fall_behind_are_pruned(digits, pruner, inside):
     net = small(max_epochs=6)
@@ -215,7 +147,7 @@ def test_trials_that_are_not_pruned_are_as_without_a_pruner(digits, pruner):
 
 
 @pytest.mark.parametrize("inside", [False, True], ids=["net", "pipeline"])
-def test_lockstep_has_the_same_scores_with_augmentation_and_early_stopping(digits, inside):
+def test_folds_together_have_the_same_scores_with_augmentation_and_early_stopping(digits, inside):
     X, y = digits
     net = small(early_stopping=True, n_iter_no_change=1, max_epochs=4)
     model = net.set_params(augmentation=[RandomTranslation(0.1, random_state=0)])
@@ -235,7 +167,7 @@ def test_lockstep_has_the_same_scores_with_augmentation_and_early_stopping(digit
 
 
 @pytest.mark.parametrize(("fold", "epoch"), [(0, 0), (0, 1), (1, 0), (1, 1)], ids=str)
-def test_pruned_trial_stops_where_it_was_told_to(digits, seen, fold, epoch):
+def test_pruned_trial_stops_at_the_step_of_the_pruner(digits, seen, fold, epoch):
     search = search_of(pruner=Record({1: 3 * fold + epoch})).fit(*digits)
     results = search.cv_results_
     assert results["state"].tolist() == ["COMPLETE", "PRUNED", "COMPLETE"]
@@ -259,7 +191,7 @@ def test_finished_trial_is_never_pruned(digits, seen):
     assert max(step for _, step in seen) == 4
 
 
-def test_all_pruned_is_told_of(digits, seen):
+def test_error_if_all_trials_are_pruned(digits, seen):
     search = search_of(pruner=Record({0: 0, 1: 0, 2: 0}))
     with pytest.raises(ValueError, match="No trial was completed"):
         search.fit(*digits)
@@ -305,13 +237,12 @@ def test_steps_of_a_pipeline_are_taken_before_the_epochs_scores(digits):
 
 
 def draw_weights(shape, n_outputs):
-    import torch
 
     return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(n_outputs))
 
 
 @pytest.mark.parametrize("pruner", ["hyperband", "asha"])
-def test_lockstep_refuses_functions_as_architecture(digits, pruner):
+def test_folds_together_need_an_architecture_that_is_no_function(digits, pruner):
     net = small(architecture=draw_weights)
     with pytest.raises(
         ValueError, match=r"'pruner' parameter must be .*callable is the architecture"
@@ -322,13 +253,13 @@ def test_lockstep_refuses_functions_as_architecture(digits, pruner):
 
 
 @pytest.mark.parametrize("pruner", ["hyperband", "asha"])
-def test_lockstep_takes_layers(digits, pruner):
+def test_folds_are_trained_together_with_layers(digits, pruner):
     net = small(architecture=[Conv(4), Flatten()])
     results = search_of(net, pruner=pruner).fit(*digits).cv_results_
     assert set(results["state"]) <= {"COMPLETE", "PRUNED"}
 
 
-def test_wilcoxon_pruner_is_refused(digits):
+def test_search_does_not_accept_a_wilcoxon_pruner(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pruner = WilcoxonPruner()
@@ -346,212 +277,7 @@ def test_optunas_pruners_are_taken(digits, make):
     assert "COMPLETE" in results["state"]
 
 
-# Splits
-
-
-class CountingSplitter:
-    """Shuffles anew at every call."""
-
-    n_calls = 0
-
-    def split(self, X, y=None, groups=None):
-        CountingSplitter.n_calls += 1
-        return KFold(2, shuffle=True).split(X, y)
-
-    def get_n_splits(self, X=None, y=None, groups=None):
-        return 2
-
-
-def test_splits_are_made_once(digits):
-    CountingSplitter.n_calls = 0
-    search_of(cv=CountingSplitter()).fit(*digits)
-    assert CountingSplitter.n_calls == 1
-
-
-def test_random_splits_are_the_same_for_all_trials(digits):
-    cv = KFold(2, shuffle=True)  # without a seed
-    space = {"verbose": [0, False]}  # two trials of the same network
-    results = search_of(space=space, n_trials=2, cv=cv, pruner=None).fit(*digits).cv_results_
-    assert results["split0_test_score"][0] == results["split0_test_score"][1]
-    assert results["split1_test_score"][0] == results["split1_test_score"][1]
-
-
-# Steps before the net
-
-
-def test_steps_are_fitted_once_a_fold(digits, fits):
-    model = make_pipeline(CountedFits(), small())
-    space = {"convnetclassifier__learning_rate": [0.01, 0.02, 0.03]}
-    search = search_of(model, space, cv=3).fit(*digits)
-    assert len(fits) == 3
-    assert set(search.cv_results_["state"]) <= {"COMPLETE", "PRUNED"}
-
-
-@pytest.mark.parametrize("position", ["outer", "inner"])
-def test_steps_of_nested_pipelines_are_fitted_once_a_fold(digits, fits, position):
-    inner = [CountedFits(), small()] if position == "inner" else [StandardScaler(), small()]
-    outer = CountedFits() if position == "outer" else StandardScaler()
-    model = make_pipeline(outer, make_pipeline(*inner))
-    space = {"pipeline__convnetclassifier__learning_rate": [0.01, 0.02, 0.03]}
-    search_of(model, space).fit(*digits)
-    assert len(fits) == 2
-
-
-def test_steps_are_fitted_again_where_their_parameters_change(digits, fits):
-    model = make_pipeline(CountedFits(), small())
-    space = {"countedfits__factor": [1.0, 2.0], "convnetclassifier__dropout": [0.1, 0.2]}
-    search = search_of(model, space, n_trials=4, pruner=None).fit(*digits)
-    factors = [params["countedfits__factor"] for params in search.cv_results_["params"]]
-    changes = 1 + sum(a != b for a, b in zip(factors[1:], factors, strict=False))
-    assert len(fits) == 2 * changes
-
-
-def test_steps_after_a_changed_step_are_fitted_again(digits, fits):
-    model = make_pipeline(StandardScaler(), CountedFits(), small())
-    space = {"standardscaler__with_std": [True, False], "convnetclassifier__dropout": [0.1]}
-    search_of(model, space, n_trials=2).fit(*digits)
-    assert len(fits) == 4
-
-
-@pytest.mark.parametrize(
-    "model",
-    [
-        make_pipeline(CountedFits(), StandardScaler(), small()),
-        make_pipeline(
-            "passthrough", CountedFits(), RandomTranslation(0.1, random_state=0), small()
-        ),
-        make_pipeline(CountedFits(), make_pipeline(StandardScaler(), small())),
-    ],
-    ids=["steps", "augmented", "nested"],
-)
-def test_scores_are_those_of_steps_fitted_every_time(digits, model):
-    names = [name for name in model.get_params() if name.endswith("convnetclassifier__dropout")]
-    step = next(name for name in model.get_params() if name.endswith("countedfits__factor"))
-    space = {names[0]: [0.1, 0.3], step: [1.0, 2.0]}
-    grid = GridSearchCV(model, space, cv=2, refit=False).fit(*digits)
-    expected = {
-        str(sorted(params.items())): score
-        for params, score in zip(
-            grid.cv_results_["params"], grid.cv_results_["mean_test_score"], strict=True
-        )
-    }
-    for pruner in (None, "median", "asha"):
-        results = search_of(model, space, n_trials=4, pruner=pruner).fit(*digits).cv_results_
-        for row in np.flatnonzero(results["state"] == "COMPLETE"):
-            key = str(sorted(results["params"][row].items()))
-            assert results["mean_test_score"][row] == expected[key]
-
-
-def test_passthrough_and_step_take_turns(digits, fits):
-    model = make_pipeline(CountedFits(), small())
-    space = {"countedfits": ["passthrough", CountedFits(2.0)]}
-    results = search_of(model, space, n_trials=2, pruner=None).fit(*digits).cv_results_
-    assert set(results["state"]) == {"COMPLETE"}
-    assert fits == [2.0, 2.0]
-    assert results["mean_test_score"][0] != results["mean_test_score"][1]
-
-
-def test_own_memory_is_used(digits, fits, tmp_path):
-    model = make_pipeline(CountedFits(), small(), memory=str(tmp_path))
-    space = {"convnetclassifier__learning_rate": [0.01, 0.02, 0.03]}
-    search = search_of(model, space, refit=True).fit(*digits)
-    assert any(tmp_path.rglob("*"))
-    assert search.best_estimator_.memory == str(tmp_path)
-
-
-def test_refit_has_no_memory_of_the_search(digits, fits):
-    model = make_pipeline(CountedFits(), small())
-    space = {"convnetclassifier__learning_rate": [0.01, 0.02]}
-    search = search_of(model, space, n_trials=2, refit=True).fit(*digits)
-    assert search.best_estimator_.memory is None
-    assert len(fits) == 2 + 1  # two folds and the refit
-    expected = clone(model).set_params(**search.best_params_).fit(*digits)
-    assert_array_equal(search.predict_proba(digits[0]), expected.predict_proba(digits[0]))
-
-
-def test_steps_without_a_hash_are_fitted_every_time(digits):
-    calls = []
-
-    def note(X):
-        calls.append(1)
-        return X
-
-    model = make_pipeline(FunctionTransformer(note), CountedFits(), small())
-    space = {"convnetclassifier__learning_rate": [0.01, 0.02]}
-    results = search_of(model, space, n_trials=2, pruner=None).fit(*digits).cv_results_
-    assert set(results["state"]) == {"COMPLETE"}
-    expected = GridSearchCV(model, space, cv=2, refit=False).fit(*digits)
-    assert max(results["mean_test_score"]) == expected.best_score_
-
-
-def test_cache_keeps_one_chain_a_fold(digits, fits):
-    X, y = digits
-    cache = StepCache()
-    fit = lambda step, X, y: (step.fit_transform(X, y), step)  # noqa: E731
-    for factor in (1.0, 1.0, 2.0, 2.0, 1.0):
-        FoldMemory(cache, 0, []).cache(fit)(CountedFits(factor), X, y)
-    assert fits == [1.0, 2.0, 1.0]
-    FoldMemory(cache, 1, []).cache(fit)(CountedFits(1.0), X, y)
-    assert len(fits) == 4
-
-
-# Evaluation by itself
-
-
-def test_main_score_is_the_named_or_the_first():
-    cv = CrossValidation(None, None, None, [], None, main_metric="b")
-    assert cv.main_score({"a": 1.0, "b": 2.0}) == 2.0
-    assert cv.main_score({"score": 3.0}) == 3.0
-    with pytest.raises(ValueError, match="refit must be set to a scorer key"):
-        cv.main_score({"a": 1.0, "c": 2.0})
-    assert CrossValidation(None, None, None, [], None).main_score({"a": 1.0, "b": 2.0}) == 1.0
-
-
 # What watching must not change
-
-
-class Noisy(nn.Module):
-    """A network that draws from torch's global generator."""
-
-    def __init__(self, n_outputs):
-        super().__init__()
-        self.dense = nn.Linear(64, n_outputs)
-
-    def forward(self, X):
-        X = X.flatten(1)
-        return self.dense(X + torch.rand_like(X) * self.training)
-
-
-def noisy(input_shape, n_outputs):
-    return Noisy(n_outputs)
-
-
-def score_with_draws(estimator, X, y):
-    torch.rand(7)
-    return estimator.score(X, y)
-
-
-def test_draws_of_a_scorer_do_not_move_the_training(digits):
-    net = small(architecture=noisy, max_epochs=3)
-    scores = [
-        search_of(
-            net, {"learning_rate": [0.01]}, n_trials=1, pruner=pruner, scoring=score_with_draws
-        )
-        .fit(*digits)
-        .best_score_
-        for pruner in (None, "median")
-    ]
-    assert scores[0] == scores[1]
-
-
-def test_score_that_is_not_there_yet_fails_nothing(digits):
-    def late(estimator, X, y):
-        if estimator.net_.history[-1]["epoch"] < 2:
-            raise RuntimeError("too early")
-        return estimator.score(X, y)
-
-    search = search_of(small(max_epochs=3), {"dropout": (0.0, 0.5)}, n_trials=3, scoring=late)
-    assert set(search.fit(*digits).cv_results_["state"]) == {"COMPLETE"}
 
 
 @pytest.mark.parametrize(
@@ -564,21 +290,7 @@ def test_score_that_is_not_there_yet_fails_nothing(digits):
     ],
     ids=["class", "duck", "sampler class", "grid"],
 )
-def test_pruners_and_samplers_that_are_none(digits, given, value):
+def test_objects_that_are_no_pruners_or_samplers(digits, given, value):
     search = search_of(small(), {"dropout": [0.1]}, n_trials=1, **{given: value})
     with pytest.raises(ValueError, match=f"The '{given}' parameter must"):
         search.fit(*digits)
-
-
-def test_networks_go_with_their_fold(digits, monkeypatch):
-    alive = []
-    original = FoldRun.run
-
-    def run(self, *args):
-        alive.append(sum(type(o) is ConvNetEngine for o in gc.get_objects()))
-        return original(self, *args)
-
-    monkeypatch.setattr(FoldRun, "run", run)
-    gc.collect()
-    search_of(small(), {"dropout": [0.1]}, n_trials=1, cv=4, refit=False).fit(*digits)
-    assert max(alive) <= alive[0] + 1

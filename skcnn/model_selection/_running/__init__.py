@@ -1,1 +1,1 @@
-"""A study and its workers: where it is kept, who runs which trial, what came out."""
+"""The study of a search, where it is stored, and the workers that run its trials."""

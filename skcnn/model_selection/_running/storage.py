@@ -1,8 +1,8 @@
-"""Where a study is kept, and what several processes on one study agree by.
+"""Storages of studies, with locks by which several processes share one study.
 
 A study is in memory, in a journal file, or in a database. The locks are held by the
-operating system or by a database session, so that a process that is killed holds none:
-whoever can take the lock of a worker knows that the worker is gone.
+operating system or by a database session, so that a killed process releases them: a worker
+whose lock is free is dead.
 """
 
 import glob
@@ -35,12 +35,12 @@ DRIVERS = {
 
 
 class StudyStorage(ABC):
-    """A storage, a lock that all its users share, and a lock for each worker.
+    """A storage, a lock for the study, and a lock for each worker.
 
     Attributes
     ----------
     storage : BaseStorage
-        Optuna's.
+        Optuna's storage.
     worker : str
         The name of this worker.
     """
@@ -52,19 +52,19 @@ class StudyStorage(ABC):
 
     @abstractmethod
     def locked(self) -> Any:
-        """Return a context in which no other worker is in its own."""
+        """Return a context that only one worker at a time can be in."""
 
     @abstractmethod
     def is_alive(self, worker: str) -> bool:
-        """Return whether a worker is still there."""
+        """Return whether a worker still runs."""
 
     @abstractmethod
     def close(self) -> None:
-        """Give up this worker's lock."""
+        """Release this worker's lock."""
 
 
 class MemoryStorage(StudyStorage):
-    """A study that only this process sees."""
+    """A study in the memory of this process."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -72,7 +72,7 @@ class MemoryStorage(StudyStorage):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Do nothing: there is no other worker."""
+        """Do nothing: no other worker shares the study."""
         yield
 
     def is_alive(self, worker: str) -> bool:
@@ -84,9 +84,9 @@ class MemoryStorage(StudyStorage):
 
 
 class KernelLock:
-    """A lock of Optuna's journal that dies with the process that holds it.
+    """A lock of Optuna's journal that is released when its process is killed.
 
-    Optuna's own are files that a killed process leaves behind.
+    Optuna's own locks are files, which a killed process leaves behind.
 
     Parameters
     ----------
@@ -99,17 +99,17 @@ class KernelLock:
         self._lock: FileLock | None = None
 
     def acquire(self) -> bool:
-        """Wait for the lock, and drop a line that a killed process or a full disk left half."""
+        """Wait for the lock, and drop an incomplete last line, as of a killed process."""
         self._lock = FileLock(f"{self._path}.lock")
         self._lock.acquire()
         _drop_half_line(self._path)
         return True
 
     def release(self) -> None:
-        """Give the lock back."""
+        """Release the lock."""
         if self._lock is not None:
             self._lock.release()
-            self._lock = None  # not to be pickled
+            self._lock = None  # the storage is pickled, which locks cannot be
 
 
 def _drop_half_line(path: str) -> None:
@@ -138,7 +138,7 @@ class _FileLocks(StudyStorage):
             self._sweep()
 
     def _sweep(self) -> None:
-        """Remove what workers that died have left."""
+        """Remove the files of dead workers."""
         begin = self._path_of("")
         for path in glob.glob(f"{glob.escape(begin)}*"):
             self.is_alive(path.removeprefix(begin))
@@ -168,7 +168,7 @@ class _FileLocks(StudyStorage):
         return False
 
     def close(self) -> None:
-        """Give up this worker's lock and remove its file."""
+        """Release this worker's lock and remove its file."""
         self._own.release()
         _remove(self._path_of(self.worker))
 
@@ -203,7 +203,7 @@ class JournalFile(_FileLocks):
 
 
 def _may_be_journal(path: Path) -> bool:
-    """Return whether a file is not there, is empty, or begins as Optuna's journals do."""
+    """Return whether a file does not exist, is empty, or begins like Optuna's journals."""
     if not path.exists():
         return True
     if path.is_dir():
@@ -225,7 +225,7 @@ class SqliteFile(_FileLocks):
     def __init__(self, url: str) -> None:
         super().__init__(Path(url.split("///", 1)[1]))
         try:
-            with self.locked():  # two at once break each other's tables
+            with self.locked():  # two processes at once break each other's tables
                 self.storage = RDBStorage(url)
         except BaseException:
             self.close()
@@ -236,10 +236,10 @@ _OPEN_SESSIONS: "weakref.WeakSet[PostgresStudy]" = weakref.WeakSet()
 
 
 def _leave_sessions() -> None:
-    """Let go of the parent's sessions in a forked process, or they would outlive it."""
+    """Detach a forked process from the parent's sessions, which would outlive the parent."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for study in _OPEN_SESSIONS:
-        with suppress(Exception):  # one that is closed already
+        with suppress(Exception):  # some are closed already
             driver: Any = study._session.connection.driver_connection
             os.dup2(nowhere, driver.fileno())
     os.close(nowhere)
@@ -250,14 +250,14 @@ if hasattr(os, "register_at_fork"):
 
 
 class PostgresStudy(StudyStorage):
-    """A study in a PostgreSQL database; a lock ends with the session that took it.
+    """A study in a PostgreSQL database, whose locks end with the session that holds them.
 
     Parameters
     ----------
     url : str
         Of the form ``postgresql://user:password@host/database``.
     study_name : str
-        Studies of other names do not wait for this one's lock.
+        Name of the study; studies of other names have other locks.
     """
 
     def __init__(self, url: str, study_name: str) -> None:
@@ -273,7 +273,7 @@ class PostgresStudy(StudyStorage):
         self._connect()
         try:
             tables = _advisory_key("tables")
-            self._ask("pg_advisory_lock", tables)  # two at once break each other's tables
+            self._ask("pg_advisory_lock", tables)  # two processes break each other's tables
             self.storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
             self._ask("pg_advisory_unlock", tables)
         except BaseException:
@@ -281,7 +281,7 @@ class PostgresStudy(StudyStorage):
             raise
 
     def _connect(self) -> None:
-        """Begin a session that holds this worker's lock."""
+        """Open a session that holds this worker's lock."""
         self._session = self._engine.connect()
         _OPEN_SESSIONS.add(self)
         self._ask("pg_advisory_lock", self._worker_key)
@@ -292,7 +292,7 @@ class PostgresStudy(StudyStorage):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the study's lock, in a new session where the database ended the last one."""
+        """Hold the study's lock, in a new session if the database ended the last one."""
         try:
             self._ask("pg_advisory_lock", self._study_key)
         except self._lost as error:
@@ -304,11 +304,11 @@ class PostgresStudy(StudyStorage):
         try:
             yield
         finally:
-            with suppress(self._lost):  # a session that is lost holds no lock
+            with suppress(self._lost):  # a lost session holds no lock
                 self._ask("pg_advisory_unlock", self._study_key)
 
     def is_alive(self, worker: str) -> bool:
-        """Return whether the worker's session is still there."""
+        """Return whether the worker's session is open."""
         if worker == self.worker:
             return True
         key = _advisory_key(f"worker {worker}")
@@ -318,17 +318,17 @@ class PostgresStudy(StudyStorage):
         return False
 
     def close(self) -> None:
-        """End the session, and its locks with it."""
+        """Close the session, which releases its locks."""
         self._session.close()
 
 
 def _advisory_key(text: str) -> int:
-    """Return the signed 64-bit integer that PostgreSQL takes for a lock's name."""
+    """Return the signed 64-bit integer that names a lock of PostgreSQL."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 def open_storage(storage: Any, study_name: str) -> StudyStorage:
-    """Return the storage that the parameter 'storage' names.
+    """Return the storage for the parameter `storage` of a search.
 
     Parameters
     ----------
@@ -363,7 +363,7 @@ def open_storage(storage: Any, study_name: str) -> StudyStorage:
             )
         return SqliteFile(str(storage))
     url = str(storage)
-    if scheme == PLAIN_POSTGRES:  # SQLAlchemy's own choice of a driver changes
+    if scheme == PLAIN_POSTGRES:  # SQLAlchemy's default driver depends on its version
         url = url.replace(scheme, f"{scheme}+psycopg2", 1)
     try:
         return PostgresStudy(url, study_name)
@@ -375,7 +375,7 @@ def open_storage(storage: Any, study_name: str) -> StudyStorage:
 
 @contextmanager
 def quiet_optuna() -> Iterator[None]:
-    """Keep Optuna from telling of every study and trial, unless it was asked for more."""
+    """Silence Optuna's messages about studies and trials, unless their level was changed."""
     before = optuna.logging.get_verbosity()
     if before == optuna.logging.INFO:
         optuna.logging.set_verbosity(optuna.logging.WARNING)

@@ -1,7 +1,4 @@
-"""A study's trials run from begin to end, in this process or in several.
-
-What a trial is and does is known by ``_trials``.
-"""
+"""Runs the trials of a study in this process, or in several worker processes."""
 
 import tempfile
 import threading
@@ -14,6 +11,7 @@ import optuna
 import torch
 from joblib import parallel_config
 from joblib.externals.loky.process_executor import TerminatedWorkerError
+from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 from sklearn.utils.parallel import Parallel, delayed
@@ -21,19 +19,19 @@ from sklearn.utils.parallel import Parallel, delayed
 from skcnn._utils.progress import SearchProgress
 from skcnn._utils.validation import warn_caller
 from skcnn.model_selection._callbacks import FoldContext
-from skcnn.model_selection._folds import processes_for
+from skcnn.model_selection._hashing import key_of
+from skcnn.model_selection._parallel import processes_for
+from skcnn.model_selection._plan import SearchPlan
 from skcnn.model_selection._results import TrialRecord
+from skcnn.model_selection._running.runner import TrialRunner
 from skcnn.model_selection._running.storage import open_storage, quiet_optuna
 from skcnn.model_selection._running.study import (
     KEY,
-    SearchPlan,
     best_value,
     finished_trials,
-    key_of,
     open_study,
     result_of,
 )
-from skcnn.model_selection._running.trials import TrialRunner
 
 SEARCH_NAME = "ConvNetSearchCV"
 MOST_RESTARTS = 3  # of worker processes that died
@@ -56,22 +54,24 @@ def run_search(
     Parameters
     ----------
     plan : SearchPlan
-        What is searched.
+        The plan of the search.
     storage, study_name, resume, n_jobs, verbose
-        As the parameters of ConvNetSearchCV.
+        The parameters of ConvNetSearchCV.
     fingerprint : mapping
-        What must be the same for the scores of two searches to be compared.
+        Texts that are the same for two searches with comparable scores.
     contexts : callable
         Takes the number of folds; returns a callback context for each.
 
     Returns
     -------
-    study, records
-        With the trials of earlier calls.
+    study : Study
+        Optuna's study.
+    records : list of TrialRecord
+        The finished trials, also of earlier calls.
     interrupted : bool
-        Whether Ctrl-C ended it.
+        Whether Ctrl-C ended the search.
     earlier : set of int
-        Trials that were there before.
+        Numbers of the trials of earlier calls.
     """
     n_jobs = processes_for([plan.cv.estimator], n_jobs, "trials", plan.n_trials)
     interrupted = False
@@ -92,27 +92,32 @@ def run_search(
         try:
             if n_jobs > 1:
                 _run_workers(plan, where, study_name, n_jobs, progress)
-            runner.run()  # alone, or what workers that died left
+            runner.run()  # all trials, or those left by workers that died
         except KeyboardInterrupt:
             runner.abandon()
             if best_value(study) is None:
                 raise
             interrupted = True
-        if where is not storage:  # the folder is about to go
-            memory = optuna.storages.InMemoryStorage()
-            optuna.copy_study(
-                from_study_name=study_name, from_storage=opened.storage, to_storage=memory
-            )
-            study = optuna.load_study(study_name=study_name, storage=memory)
-        else:  # without the sampler's hold on the data
-            study = optuna.load_study(study_name=study_name, storage=opened.storage)
+        study = _reload(study_name, opened.storage, to_memory=where is not storage)
         return study, _records(plan, study, runner.params), interrupted, earlier
+
+
+def _reload(study_name: str, storage: BaseStorage, *, to_memory: bool) -> Study:
+    """Return the study without its sampler, which refers to the data.
+
+    `to_memory` copies it, for a storage in a temporary folder.
+    """
+    if to_memory:
+        memory = InMemoryStorage()
+        optuna.copy_study(from_study_name=study_name, from_storage=storage, to_storage=memory)
+        storage = memory
+    return optuna.load_study(study_name=study_name, storage=storage)
 
 
 def _run_workers(
     plan: SearchPlan, storage: Any, study_name: str, n_jobs: int, progress: Any
 ) -> None:
-    """Run trials in processes of their own until there are enough."""
+    """Run trials in worker processes until there are enough."""
     over = threading.Event()
     watcher = threading.Thread(
         target=_show_progress, args=(storage, study_name, progress, over), daemon=True
@@ -141,7 +146,7 @@ def _run_workers(
 def _records(
     plan: SearchPlan, study: Study, own: Mapping[int, dict[str, Any]]
 ) -> list[TrialRecord]:
-    """Return the finished trials; `own` are the parameters of those that ran here."""
+    """Return the finished trials; `own` has the parameters of those that ran here."""
     records = []
     for trial in finished_trials(study):
         result = result_of(trial)
@@ -154,12 +159,12 @@ def _records(
 
 
 def _params_again(plan: SearchPlan, trial: FrozenTrial, complete: bool) -> dict[str, Any]:
-    """Return the parameters of another process's trial; none of a failed one without any.
+    """Return the parameters of another process's trial, {} for a failed one without any.
 
     Raises
     ------
     ValueError
-        If the user's function does not return what it did for the trial.
+        If the user's function returns other parameters than it did for the trial.
     """
     problem: Exception | None = None
     params: dict[str, Any] = {}
@@ -177,7 +182,7 @@ def _params_again(plan: SearchPlan, trial: FrozenTrial, complete: bool) -> dict[
 
 
 def _run_worker(plan: SearchPlan, storage: Any, study_name: str) -> None:
-    """Run trials in a process of its own."""
+    """Run trials in this worker process."""
     torch.set_num_threads(1)
     with quiet_optuna(), SearchProgress(0, "", None, 0) as silent:
         opened = open_storage(storage, study_name)
@@ -191,7 +196,7 @@ def _run_worker(plan: SearchPlan, storage: Any, study_name: str) -> None:
 def _show_progress(
     storage: Any, study_name: str, progress: SearchProgress, over: threading.Event
 ) -> None:
-    """Show what the workers have done, until it is over."""
+    """Show the trials that the workers have finished, until `over` is set."""
     if not progress.verbose:
         return
     opened = open_storage(storage, study_name)

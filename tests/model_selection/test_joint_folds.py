@@ -1,30 +1,24 @@
-"""Folds trained together by comparisons and searches: what comes out is as of one by one."""
+"""Folds trained together by comparisons and searches: the results are those of one by one."""
 
 import threading
 import warnings
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from optuna.pruners import NopPruner
 from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
-from torch import nn
 
-from skcnn import ConvNetRegressor
 from skcnn._training import joint_training
 from skcnn.augmentation import RandomTranslation
 from skcnn.comparison import _runs as comparison_runs
 from skcnn.comparison import compare_models
 from skcnn.model_selection import ConvNetSearchCV
-from skcnn.model_selection import _lockstep as lockstep
-from skcnn.model_selection._lockstep import trains_together
-from skcnn.model_selection._running.trials import TrialWatch
+from skcnn.model_selection import _parallel as parallel
 from tests.helpers.small_nets import small
 
 CLOSE = {"rtol": 1e-3, "atol": 1e-4}
@@ -48,15 +42,15 @@ def together(monkeypatch):
         sizes.append(len(requests))
         return own(requests)
 
-    monkeypatch.setattr(lockstep, "joint_training_pays", lambda device: True)
+    monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)
     monkeypatch.setattr(joint_training, "train_pass", train_pass)
     return sizes
 
 
 def one_by_one(function, *args, **params):
-    """Return what `function` returns where joint training does not pay."""
+    """Return what `function` returns if joint training does not pay."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lockstep, "joint_training_pays", lambda device: False)
+        patch.setattr(parallel, "joint_training_pays", lambda device: False)
         return function(*args, **params)
 
 
@@ -139,8 +133,8 @@ def test_failures_and_warnings_are_of_each_split(digits, together):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         ours = compare_models(models, X, y, cv=splits, random_state=0).fold_scores
-    told = [str(warning.message) for warning in caught]
-    (sums,) = [text for text in told if "The sum is" in text]
+    messages = [str(warning.message) for warning in caught]
+    (sums,) = [text for text in messages if "The sum is" in text]
     assert sums.startswith("piped: ")
     assert sums.endswith("(counted 3 times in 3 of 4 splits)")
     errors = ours.set_index(["model", "split"])["error"]
@@ -151,7 +145,7 @@ def test_failures_and_warnings_are_of_each_split(digits, together):
 
 
 @QUIET
-def test_diverging_fits_are_told_of(digits, together):
+def test_diverging_fits_have_their_error(digits, together):
     models = {"net": small(), "wild": small(learning_rate=1e30)}
     ours = compared(models, digits)
     wild = ours["model"] == "wild"
@@ -218,8 +212,8 @@ def test_search_is_as_one_by_one(digits, together, pruner, inside):
     assert_same_results(ours, one_by_one(searched, digits, **search))
 
 
-@pytest.mark.parametrize("pruner", ["racing", "median"])
-def test_pruners_that_judge_folds_take_them_in_turn(digits, together, pruner):
+@pytest.mark.parametrize("pruner", ["auto", "median"])
+def test_folds_are_trained_in_turn_with_pruners_that_compare_folds(digits, together, pruner):
     searched(digits, pruner=pruner)
     assert together == []
 
@@ -250,38 +244,3 @@ def test_error_score_counts_for_folds_that_fail(digits, together):
 def test_many_folds_are_taken_in_turn(digits, together):
     searched(digits, cv=11, n_trials=1)
     assert together == []
-
-
-@pytest.mark.parametrize(("n_folds", "stops"), [(3, True), (1, False)])
-def test_time_over_after_the_last_fold_does_not_count(n_folds, stops):
-    plan = SimpleNamespace(pruner=NopPruner(), deadline=0.0, trial_seconds=None)
-    watch = TrialWatch(plan, None, n_folds, None)
-    assert watch.fold_done(0, 2, 0.5) == stops
-
-
-# Which fits may run together
-
-
-def own_module(shape, n_outputs):
-    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(shape)), n_outputs))
-
-
-@pytest.mark.parametrize(
-    ("estimator", "expected"),
-    [
-        (small(), True),
-        (small(ConvNetRegressor), True),
-        (make_pipeline(StandardScaler(), small()), True),
-        (small(architecture=own_module), False),
-        (small(verbose=1), False),
-        (DecisionTreeClassifier(), False),
-        (make_pipeline(StandardScaler(), LogisticRegression()), False),
-    ],
-    ids=["net", "regressor", "pipeline", "callable", "verbose", "tree", "other pipeline"],
-)
-def test_who_trains_together(estimator, expected, together):
-    assert trains_together(estimator) == expected
-
-
-def test_no_one_trains_together_on_the_cpu():
-    assert not trains_together(small(device="cpu"))

@@ -1,16 +1,22 @@
-"""The automatic search space: latents of fixed ranges, decoded to networks that fit.
+"""The latents of the automatic space: numbers of fixed ranges, decoded to networks that fit.
 
-Knows no sampler and no data but their shape. Samplers and pruners learn most where
-every trial has the same few parameters with the same ranges; so what is sampled are the
-latents below, and what they mean for an input of some shape is decided by :func:`decode`.
-Spaces of plain kernel sizes, strides and pools are more than half invalid.
+Samplers and pruners learn most where every trial has the same few parameters with the same
+ranges. So a search draws the latents below, and :func:`decode` turns them into parameters
+for an input of some shape. Spaces of plain kernel sizes, strides and pools are more than
+half invalid.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import floor, log2
 from numbers import Integral, Real
 from typing import Any
+
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
 
 from skcnn._convnet.automatic import (
     AUTO_LEARNING_RATES,
@@ -24,59 +30,36 @@ MOST_BLOCKS = 6
 MOST_FILTERS = 512
 LARGEST_KERNEL = 7
 SMALLEST_BATCH, LARGEST_BATCH = 8, 256
-FILTERS_STEP = 4  # channels come in multiples of it
+FILTERS_STEP = 4  # channels are multiples of it
 FEWEST_UNITS = 8
-# Without normalization, plain gradient descent diverges at the rates it takes with it.
+# Factor of the learning rates of plain gradient descent without normalization, which diverges
+# at the rates for normalized networks.
 UNNORMALIZED_SGD = 0.2
 SHRINKAGE = 0.8
 
-
-@dataclass(frozen=True)
-class Latent:
-    """A range of numbers, or a choice.
-
-    Attributes
-    ----------
-    low, high : float or None
-        Ends of the range; None for a choice.
-    log : bool
-        Whether the logarithm is uniform.
-    whole : bool
-        Whether the number is an integer.
-    options : tuple
-        What is chosen from.
-    """
-
-    low: float | None = None
-    high: float | None = None
-    log: bool = False
-    whole: bool = False
-    options: tuple[Any, ...] = ()
-
-
-LATENTS: dict[str, Latent] = {
-    "depth": Latent(0.0, 1.0),
-    "n_convolutions": Latent(1, 3, whole=True),
-    "width": Latent(8, 128, log=True, whole=True),
-    "growth": Latent(1.0, 2.0),
-    "kernel": Latent(0.0, 1.0),
-    "shrinking": Latent(options=("max", "average", "stride")),
-    "pool_size": Latent(2, 3, whole=True),
-    "overlap": Latent(options=(False, True)),
-    "n_hidden": Latent(0, 2, whole=True),
-    "n_units": Latent(16, 512, log=True, whole=True),
-    "normalization": Latent(options=("batch", "group", None)),
-    "activation": Latent(options=("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")),
-    "dropout": Latent(0.0, 0.6),
-    "conv_dropout": Latent(0.0, 0.3),
-    "optimizer": Latent(options=("adamw", "adam", "sgd")),
-    "learning_rate": Latent(0.1, 10.0, log=True),
-    "weight_decay": Latent(0.01, 10.0, log=True),
-    "batch_size": Latent(0.0, 1.0),
-    "augmentation_strength": Latent(0.0, 1.5),
+LATENTS: dict[str, BaseDistribution] = {
+    "depth": FloatDistribution(0.0, 1.0),
+    "n_convolutions": IntDistribution(1, 3),
+    "width": IntDistribution(8, 128, log=True),
+    "growth": FloatDistribution(1.0, 2.0),
+    "kernel": FloatDistribution(0.0, 1.0),
+    "shrinking": CategoricalDistribution(("max", "average", "stride")),
+    "pool_size": IntDistribution(2, 3),
+    "overlap": CategoricalDistribution((False, True)),
+    "n_hidden": IntDistribution(0, 2),
+    "n_units": IntDistribution(16, 512, log=True),
+    "normalization": CategoricalDistribution(("batch", "group", None)),
+    "activation": CategoricalDistribution(("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")),
+    "dropout": FloatDistribution(0.0, 0.6),
+    "conv_dropout": FloatDistribution(0.0, 0.3),
+    "optimizer": CategoricalDistribution(("adamw", "adam", "sgd")),
+    "learning_rate": FloatDistribution(0.1, 10.0, log=True),
+    "weight_decay": FloatDistribution(0.01, 10.0, log=True),
+    "batch_size": FloatDistribution(0.0, 1.0),
+    "augmentation_strength": FloatDistribution(0.0, 1.5),
 }
 
-# Where a network is given whole, these are what remains to be searched.
+# What is searched where the estimator has an `architecture`.
 TRAINING_LATENTS = (
     "optimizer",
     "learning_rate",
@@ -84,7 +67,7 @@ TRAINING_LATENTS = (
     "batch_size",
     "augmentation_strength",
 )
-# The latents of the estimators' own defaults, as far as the input does not decide.
+# The latents of the estimators' own defaults, where these do not depend on the input.
 DEFAULTS: dict[str, Any] = {
     "depth": 0.0,
     "n_convolutions": 1,
@@ -122,7 +105,7 @@ def decode(
     n_samples : int
         Number of training samples, for the batch size.
     augmented : bool, default=False
-        Whether there is an augmentation whose strength counts.
+        Whether there is an augmentation, whose strength is decoded too.
 
     Returns
     -------
@@ -151,16 +134,16 @@ def decode(
 
 
 def _usual_rate(latents: Mapping[str, Any]) -> float:
-    """Return what a learning rate is relative to."""
+    """Return the learning rate that a factor of 1 means."""
     plain = latents["optimizer"] == "sgd" and latents["normalization"] is None
     return AUTO_LEARNING_RATES[latents["optimizer"]] * (UNNORMALIZED_SGD if plain else 1.0)
 
 
 def smaller(latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """Yield the latents of ever smaller networks of the same kind.
+    """Yield the latents of smaller and smaller networks of the same kind.
 
-    First filters and hidden units shrink together, then hidden layers and the blocks'
-    further convolutions go, then the blocks.
+    First the numbers of filters and hidden units shrink together, then hidden layers and
+    the second and third convolutions of blocks are left out, then blocks.
     """
     narrow = dict(latents)
     while narrow["width"] > FILTERS_STEP or narrow["n_units"] > FEWEST_UNITS:
@@ -175,17 +158,17 @@ def smaller(latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _at_share(share: float, n_steps: int) -> int:
-    """Return which of `n_steps` equal parts of [0, 1] a number lies in, from zero."""
+    """Return the index of the part that a number is in, of `n_steps` equal parts of [0, 1]."""
     return min(floor(share * n_steps), n_steps - 1)
 
 
 def _shrinking(latents: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, Any]:
-    """Return the blocks: as many as leave at least one position, and how they shrink."""
+    """Return the parameters of the blocks, which leave at least one position of the input."""
     by_stride = latents["shrinking"] == "stride"
     size = 2 if by_stride else latents["pool_size"]
     stride = 2 if latents["overlap"] or by_stride else size
     deepest = n_fitting_blocks(spatial, 1 if by_stride else size, stride)
-    if deepest == 0:  # no pool has room: the shortest side is two, the window three
+    if deepest == 0:  # no pool fits: the shortest side is two, the window three
         size = stride = 2
         deepest = n_fitting_blocks(spatial, size, stride)
     n_blocks = 1 + _at_share(latents["depth"], min(max(deepest, 1), MOST_BLOCKS))
@@ -199,14 +182,14 @@ def _shrinking(latents: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, 
 
 
 def n_fitting_blocks(spatial: Sequence[int], window: int, stride: int) -> int:
-    """Return how many times a window can shrink the input; axes of length one are left alone.
+    """Return how many times a window can shrink all axes of the input longer than one.
 
     Parameters
     ----------
     spatial : sequence of int
         Sides of the input.
     window : int
-        Length of the pool's window; 1 for a strided convolution, which always fits.
+        Length of the pool's window; 1 for a strided convolution, which fits every input.
     stride : int
         Distance between its positions.
 
@@ -224,7 +207,7 @@ def n_fitting_blocks(spatial: Sequence[int], window: int, stride: int) -> int:
 
 
 def _filters(latents: Mapping[str, Any], n_blocks: int, n_convolutions: int) -> tuple[Any, ...]:
-    """Return one entry a block, growing by a factor, in multiples of `FILTERS_STEP`."""
+    """Return an entry for each block, growing by a factor, in multiples of `FILTERS_STEP`."""
     blocks: list[Any] = []
     for i in range(n_blocks):
         exact = latents["width"] * latents["growth"] ** i
@@ -234,7 +217,7 @@ def _filters(latents: Mapping[str, Any], n_blocks: int, n_convolutions: int) -> 
 
 
 def _kernel_size(share: float, spatial: Sequence[int]) -> int:
-    """Return an odd kernel size from 3, none that sees mostly padding."""
+    """Return an odd kernel size of at least 3, larger ones only up to the longest side."""
     largest = max(min(LARGEST_KERNEL, max(spatial)), 3)
     return 3 + 2 * _at_share(share, (largest - 3) // 2 + 1)
 
@@ -249,14 +232,14 @@ def _batch_size(share: float, n_samples: int) -> int:
 def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) -> dict[str, Any]:
     """Return the latents whose decoding is nearest to `params`.
 
-    For samplers to learn from networks that the space did not draw: what has no latent,
-    such as a tuple of kernel sizes, counts as the default.
+    Samplers learn from them about networks that the space did not draw. Values without a
+    latent, such as a tuple of kernel sizes, count as the default.
 
     Parameters
     ----------
     params : mapping
-        Keyword arguments of the estimators' constructors, any of those that `decode`
-        returns. What is missing or "auto" counts as the default.
+        Keyword arguments of the estimators' constructors, a selection of those that `decode`
+        returns. Missing and "auto" values count as the default.
     spatial : sequence of int
         Sides of the input, one to three.
     n_samples : int
@@ -274,7 +257,7 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
     latents["augmentation_strength"] = given.get("augmentation_strength", 1.0)
     latents["optimizer"] = _within(latents["optimizer"], "optimizer")
     if latents["optimizer"] != given.get("optimizer", latents["optimizer"]):
-        for name in ("learning_rate", "weight_decay"):  # another optimizer's say nothing
+        for name in ("learning_rate", "weight_decay"):  # they are another optimizer's
             given.pop(name, None)
     for name, usual in (
         ("learning_rate", _usual_rate(latents)),
@@ -291,7 +274,7 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
 
 
 def _nearest_share(differences: Sequence[float]) -> float:
-    """Return the middle of the parts of [0, 1] that differ least, the parts being equal."""
+    """Return the middle of those equal parts of [0, 1] whose differences are smallest."""
     least = min(abs(d) for d in differences)
     best = [i for i, d in enumerate(differences) if abs(d) == least]
     return (best[0] + best[-1] + 1) / (2 * len(differences))
@@ -330,10 +313,10 @@ def _encode_dense(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def _within(value: Any, name: str) -> Any:
     """Return the value of a latent that is nearest to `value`."""
-    latent = LATENTS[name]
-    if latent.low is None or latent.high is None:
-        return value if value in latent.options else DEFAULTS[name]
+    latent: Any = LATENTS[name]
+    if isinstance(latent, CategoricalDistribution):
+        return value if value in latent.choices else DEFAULTS[name]
     if not isinstance(value, Real):
         return DEFAULTS[name]
     clipped: Any = min(max(value, latent.low), latent.high)
-    return round(clipped) if latent.whole else float(clipped)
+    return round(clipped) if isinstance(latent, IntDistribution) else float(clipped)

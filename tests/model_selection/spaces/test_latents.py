@@ -1,4 +1,4 @@
-"""The automatic search space: every decoding fits, and all of each knob's range is reached."""
+"""Latents: every decoding fits, and reaches the whole range of each parameter."""
 
 import math
 
@@ -6,25 +6,34 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from skcnn import ConvNetClassifier
 from skcnn.augmentation import RandomTranslation
-from skcnn.model_selection._auto_space import DEFAULTS, LATENTS, decode, encode, n_fitting_blocks
+from skcnn.model_selection._spaces.latents import (
+    DEFAULTS,
+    LATENTS,
+    decode,
+    encode,
+    n_fitting_blocks,
+)
 
 OTHER_SHAPES = [(8, 8), (28, 28), (5, 41), (100,), (1,), (2,), (1, 1), (2, 3), (3, 1, 7), (512, 1)]
 
 
 def draw_latent(latent):
-    if latent.options:
-        return st.sampled_from(latent.options)
-    if latent.whole:
-        return st.integers(int(latent.low), int(latent.high))
+    if isinstance(latent, CategoricalDistribution):
+        return st.sampled_from(latent.choices)
+    if isinstance(latent, IntDistribution):
+        return st.integers(latent.low, latent.high)
     return st.floats(latent.low, latent.high)
 
 
 latents_drawn = st.fixed_dictionaries(
     {name: draw_latent(latent) for name, latent in LATENTS.items()}
 )
+
+
 sides_drawn = st.integers(1, 3).flatmap(
     lambda n_axes: st.lists(st.integers(1, 512), min_size=n_axes, max_size=n_axes)
 )
@@ -34,8 +43,8 @@ def sample(rng):
     """Return uniform latents."""
     values = {}
     for name, latent in LATENTS.items():
-        if latent.options:
-            values[name] = latent.options[rng.integers(len(latent.options))]
+        if isinstance(latent, CategoricalDistribution):
+            values[name] = latent.choices[rng.integers(len(latent.choices))]
             continue
         low, high = latent.low, latent.high
         value = (
@@ -43,7 +52,7 @@ def sample(rng):
             if latent.log
             else rng.uniform(low, high)
         )
-        values[name] = round(value) if latent.whole else value
+        values[name] = round(value) if isinstance(latent, IntDistribution) else value
     return values
 
 
@@ -133,14 +142,12 @@ def test_strength_counts_only_with_an_augmentation():
     assert net.fit(X, np.arange(40) % 2).n_iter_ == 1
 
 
-# Encoding
-
-
 def is_legal(name, value):
     latent = LATENTS[name]
-    if latent.options:
-        return value in latent.options
-    return latent.low <= value <= latent.high and (not latent.whole or isinstance(value, int))
+    if isinstance(latent, CategoricalDistribution):
+        return value in latent.choices
+    is_whole = isinstance(latent, IntDistribution)
+    return latent.low <= value <= latent.high and (not is_whole or isinstance(value, int))
 
 
 @settings(max_examples=500, deadline=None)

@@ -1,11 +1,11 @@
-"""What fits warned of, summed; errors in a line."""
+"""Warnings of fits summed up, and errors in a line."""
 
 import traceback
 
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from skcnn.model_selection._evaluation import error_line, merged_warnings
+from skcnn.model_selection._fit_messages import error_line, merged_warnings
 
 
 def test_warnings_are_summed_by_category_and_message():

@@ -1,4 +1,4 @@
-"""Where a study is kept: its locks across processes, also of killed ones, and its errors."""
+"""Storages: locks across processes, also of killed ones, and errors."""
 
 import builtins
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from skcnn.exceptions import MissingDependencyError
-from skcnn.model_selection._running import storage as _study_storage
+from skcnn.model_selection._running import storage as storage_module
 from skcnn.model_selection._running.storage import MemoryStorage, open_storage
 from tests.helpers.processes import LONGEST, hear_parent, names, tell_parent, until
 
@@ -235,7 +235,7 @@ def test_postgres_tables_are_made_by_one_at_a_time(server, monkeypatch):
             until(lambda: len(most_inside) > 1 or server.query(waiting) == [(1,)])
         inside.pop()
 
-    monkeypatch.setattr(_study_storage, "RDBStorage", make_tables)
+    monkeypatch.setattr(storage_module, "RDBStorage", make_tables)
     opened = []
     threads = [
         threading.Thread(target=lambda name=name: opened.append(open_storage(url, name)))

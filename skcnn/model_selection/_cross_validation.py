@@ -1,0 +1,149 @@
+"""What every candidate is evaluated with, and the result of a fold."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import _check_method_params
+
+Scores = dict[str, float]
+
+
+class EvaluationError(Exception):
+    """A fold could not be fitted or scored; the message is the traceback."""
+
+
+@dataclass
+class FoldResult:
+    """Scores, seconds and epochs of one fold, or the error of a fold without scores."""
+
+    test_scores: Scores
+    train_scores: Scores
+    fit_time: float
+    score_time: float
+    predict_time: float = np.nan
+    n_epochs: int | None = None
+    best_epoch: int | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """What every candidate of a search is evaluated with.
+
+    Attributes
+    ----------
+    estimator : estimator
+        Cloned for every fold.
+    X, y : array-like
+        The data of the search.
+    splits : list of (train, test)
+        Indices, the same for all candidates.
+    scorer : callable
+        Returns a number, or a dict of numbers.
+    main_metric : str or None
+        Which of several scores counts; None takes the first.
+    objectives : tuple of str
+        Names of scores that `scorer` must return.
+    own_scorer : bool
+        Whether the user wrote the scorer, which may use the steps of a Pipeline.
+    fit_params, score_params : dict
+        Routed metadata; those with an entry for each sample are split like `X`.
+    error_score : float or "raise"
+        Score of a fold that failed.
+    return_train_score : bool
+        Whether training samples are scored too.
+    time_predictions : bool
+        Whether predicting the test samples is timed by itself.
+    """
+
+    estimator: Any
+    X: Any
+    y: Any
+    splits: list[tuple[np.ndarray, np.ndarray]]
+    scorer: Callable[..., Any]
+    main_metric: str | None = None
+    objectives: tuple[str, ...] = ()
+    own_scorer: bool = False
+    fit_params: Mapping[str, Any] = field(default_factory=dict)
+    score_params: Mapping[str, Any] = field(default_factory=dict)
+    error_score: Any = np.nan
+    return_train_score: bool = False
+    time_predictions: bool = False
+
+    def score_of(self, fold: FoldResult, objective: str) -> float:
+        """Return a fold's value of an objective that is "score" or a score's name."""
+        if not fold.test_scores:
+            return float(self.error_score)
+        if objective == "score":
+            return self.main_score(fold.test_scores)
+        return fold.test_scores[objective]
+
+    def main_score(self, scores: Scores) -> float:
+        """Return the score that counts.
+
+        Raises
+        ------
+        ValueError
+            If the scores lack the name of the main one, or of an objective.
+        """
+        missing = [name for name in self.objectives if name not in scores]
+        if missing:
+            raise ValueError(
+                f"The 'objectives' parameter must name scores that scoring returns, which are "
+                f"{sorted(scores)}. Got {missing[0]!r}."
+            )
+        if self.main_metric is None or len(scores) == 1:
+            return next(iter(scores.values()))
+        if self.main_metric not in scores:
+            raise ValueError(
+                "For multi-metric scoring, the parameter refit must be set to a scorer key "
+                "or a callable to refit an estimator with the best parameter setting on the "
+                f"whole data. The scorer returned {sorted(scores)}, {self.main_metric!r} was "
+                "passed."
+            )
+        return scores[self.main_metric]
+
+    def fails_by_error(self, error: Exception) -> bool:
+        """Return whether a fold's error fails the candidate, else counts as `error_score`."""
+        return not isinstance(error, EvaluationError) or bool(np.isnan(self.error_score))
+
+    def score(self, estimator: Any, X: Any, y: Any, rows: np.ndarray) -> Scores:
+        """Return the scores of a fitted estimator on `X`, the samples `rows` of the data."""
+        params = _check_method_params(self.X, dict(self.score_params), indices=rows)
+        scores = (
+            self.scorer(estimator, X, **params)
+            if y is None
+            else self.scorer(estimator, X, y, **params)
+        )
+        named = scores if isinstance(scores, dict) else {"score": scores}
+        for name, value in named.items():
+            if isinstance(value, str) and hasattr(self.scorer, "_scorers"):  # a traceback
+                raise EvaluationError(value)
+            number = np.asarray(value)
+            if number.ndim > 0 or number.dtype.kind not in "iuf":
+                raise ValueError(
+                    f"scoring must return a number, got {value!r} ({type(value)}) for {name!r}."
+                )
+        return {name: float(value) for name, value in named.items()}
+
+
+def failed_fold(error: BaseException | None) -> FoldResult:
+    """Return the result of a failed fold where ``error_score`` is a number."""
+    return FoldResult({}, {}, 0.0, 0.0, error=str(error))
+
+
+def check_scores(cv: CrossValidation, fold: int, result: FoldResult) -> float:
+    """Return a fold's main score.
+
+    Raises
+    ------
+    EvaluationError
+        If any score is NaN; a ValueError with ``error_score="raise"``.
+    """
+    missing = [name for name, score in result.test_scores.items() if np.isnan(score)]
+    if missing:
+        message = f"The test score {missing[0]!r} of fold {fold} is NaN."
+        raise ValueError(message) if cv.error_score == "raise" else EvaluationError(message)
+    return cv.score_of(result, "score")

@@ -1,0 +1,172 @@
+"""One candidate on one fold: a fit that can be stopped after every epoch, and its scores."""
+
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.validation import _check_method_params
+
+from skcnn._convnet.pipelines import find_convnet, replace_final, transform_before_final
+from skcnn._utils.worker_threads import own_seconds
+from skcnn.model_selection._callbacks import EpochWatcher, FoldContext, go_on
+from skcnn.model_selection._cross_validation import CrossValidation, EvaluationError, FoldResult
+from skcnn.model_selection._step_cache import StepCache
+
+Pair = tuple[Any, Any]  # samples, targets
+
+
+class FoldRun:
+    """The fit and the scores of a candidate on one fold.
+
+    Parameters
+    ----------
+    cv : CrossValidation
+        Data, split and scorer.
+    params : mapping
+        What the candidate sets on the estimator.
+    fold : int
+        The number of the fold.
+    cache : StepCache or None, default=None
+        Fitted steps of earlier candidates. None fits all steps.
+    """
+
+    def __init__(
+        self,
+        cv: CrossValidation,
+        params: Mapping[str, Any],
+        fold: int,
+        cache: StepCache | None = None,
+    ) -> None:
+        self.cv = cv
+        self.fold = fold
+        self.train, self.test = cv.splits[fold]
+        self.params = params
+        self.cache = cache
+        self.n_epochs_seen = 0
+        self.n_parameters: int | None = None  # of the fitted ConvNet
+        self.cut_short = False
+
+    def make_estimator(self) -> Any:
+        """Return the unfitted candidate."""
+        estimator = clone(self.cv.estimator)
+        if self.params:
+            estimator.set_params(**clone(dict(self.params), safe=False))
+        if self.cache is not None:
+            self.cache.watch(estimator, self.fold)
+        return estimator
+
+    def run(
+        self,
+        on_epoch: Callable[[int, int, Callable[[], float]], bool] | None = None,
+        context: FoldContext | None = None,
+    ) -> FoldResult:
+        """Fit and score.
+
+        Parameters
+        ----------
+        on_epoch : callable or None, default=None
+            Takes the epoch, counted from zero, the number of epochs planned and a function
+            that returns the current score on the test samples; returns whether to stop the
+            fit.
+        context : FoldContext or None, default=None
+            The place of the fit for scikit-learn's callbacks.
+
+        Raises
+        ------
+        EvaluationError
+            With the traceback, unless ``error_score="raise"``.
+        """
+        estimator = self.make_estimator()
+        X_train, y_train = _safe_split(estimator, self.cv.X, self.cv.y, self.train)
+        X_test, y_test = _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
+        fit_params = _check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
+        targets = () if y_train is None else (y_train,)
+        start = own_seconds()
+        watched = self._epochs_watched(estimator, on_epoch, X_test, y_test)
+        with self._failures_explained(), watched:
+            with nullcontext() if context is None else context.around(estimator):
+                estimator.fit(X_train, *targets, **fit_params)
+            fit_time = own_seconds() - start
+            net = find_convnet(estimator)
+            self.n_parameters = None if net is None else net.n_parameters_
+            if self.cut_short:  # its scores would mean nothing
+                return FoldResult({}, {}, fit_time, 0.0)
+            result = self._scored(estimator, fit_time, (X_train, y_train), (X_test, y_test))
+        if net is not None:
+            result.n_epochs, result.best_epoch = net.n_iter_, net.best_epoch_
+        return result
+
+    def _scored(self, estimator: Any, fit_time: float, train: Pair, test: Pair) -> FoldResult:
+        """Return the scores of a fitted candidate on its pairs of samples and targets."""
+        start = own_seconds()
+        test_scores = self.cv.score(estimator, *test, self.test)
+        result = FoldResult(test_scores, {}, fit_time, own_seconds() - start)
+        if self.cv.return_train_score:
+            result.train_scores = self.cv.score(estimator, *train, self.train)
+        if self.cv.time_predictions:
+            start = own_seconds()
+            estimator.predict(test[0])
+            result.predict_time = own_seconds() - start
+        return result
+
+    @contextmanager
+    def _epochs_watched(
+        self, estimator: Any, on_epoch: Any, X_test: Any, y_test: Any
+    ) -> Iterator[None]:
+        net = find_convnet(estimator)
+        if net is None or on_epoch is None:
+            yield
+            return
+        transformed: list[Any] = []
+
+        def listener(epoch: int, n_epochs: int, snapshot: Any) -> bool:
+            self.n_epochs_seen = epoch + 1
+
+            def score() -> float:
+                if self.cv.own_scorer or not isinstance(estimator, Pipeline):
+                    model, X = replace_final(estimator, snapshot), X_test
+                else:
+                    if not transformed:  # once, by the steps, which are fitted by now
+                        transformed.append(transform_before_final(estimator, X_test))
+                    model, X = snapshot, transformed[0]
+                return self._score_so_far(model, X, y_test)
+
+            self.cut_short = on_epoch(epoch, n_epochs, score)
+            return self.cut_short
+
+        own = getattr(net, "_skl_callbacks", [])
+        watcher = EpochWatcher(listener)
+        net.set_callbacks(*own, watcher)
+        try:
+            yield
+        finally:
+            net.set_callbacks(*own)
+            # contexts refer to each other in circles: the listener would keep the network alive
+            watcher.listener = go_on
+
+    def _score_so_far(self, model: Any, X: Any, y: Any) -> float:
+        """Return a score for the pruner, NaN if it fails, without moving torch's generator."""
+        with torch.random.fork_rng(devices=[]):
+            try:
+                return self.cv.main_score(self.cv.score(model, X, y, self.test))
+            except Exception:  # only the score at the end can fail a fold
+                return np.nan
+
+    @contextmanager
+    def _failures_explained(self) -> Iterator[None]:
+        try:
+            yield
+        except EvaluationError as error:
+            if self.cv.error_score == "raise":
+                raise ValueError(str(error)) from error
+            raise
+        except Exception as error:
+            if self.cv.error_score == "raise":
+                raise
+            raise EvaluationError(traceback.format_exc()) from error

@@ -1,0 +1,178 @@
+"""TrialClaims: begins the next trial of a study, under the study's lock."""
+
+import copy
+import traceback
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from optuna.samplers import BaseSampler
+from optuna.study import Study, StudyDirection
+from optuna.trial import FrozenTrial, Trial, TrialState
+from sklearn.utils._param_validation import InvalidParameterError
+
+from skcnn.model_selection._evaluation import Outcome
+from skcnn.model_selection._hashing import key_of
+from skcnn.model_selection._plan import SearchPlan
+from skcnn.model_selection._running.abandoned import (
+    fail_trials_of_dead_workers,
+    interrupt_trials_of,
+)
+from skcnn.model_selection._running.storage import StudyStorage
+from skcnn.model_selection._running.study import (
+    ATTEMPT,
+    DIED,
+    KEY,
+    RESULT,
+    RETRY_OF,
+    WORKER,
+    interrupted_numbers,
+    is_counted,
+)
+from skcnn.model_selection._samplers import ScreenedSampler, sampler_for, sampler_seed
+from skcnn.model_selection._spaces.base import INITIAL
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that this worker runs, and its parameters."""
+
+    trial: Trial
+    params: dict[str, Any]
+
+
+class TrialClaims:
+    """Claims trials for a worker, so that no other one runs the same.
+
+    Parameters
+    ----------
+    plan : SearchPlan
+        The plan of the search.
+    storage : StudyStorage
+        Where the study is.
+    study : Study
+        Optuna's study.
+
+    Attributes
+    ----------
+    over : bool
+        Whether all trials of the search are finished, or it has ended before.
+    """
+
+    def __init__(self, plan: SearchPlan, storage: StudyStorage, study: Study) -> None:
+        self.plan = plan
+        self.storage = storage
+        self.study = study
+        self.over = False
+        self._sampler = copy.deepcopy(plan.sampler)
+        self._n_asked = 0
+
+    def claim(self) -> Claim | None:
+        """Begin the next trial; return None if no trial can begin now, or at all."""
+        with self.storage.locked():
+            fail_trials_of_dead_workers(self.study, self.storage)
+            trials = self.study.get_trials(deepcopy=False)
+            counted = self._counted(trials)
+            if self._is_stopped(trials):
+                self.over = True
+                return None
+            if self.plan.n_trials is not None and len(counted) >= self.plan.n_trials:
+                self.over = all(trial.state != TrialState.RUNNING for trial in counted)
+                return None
+            try:
+                return self._ask(trials)
+            except BaseException:
+                interrupt_trials_of(self.study, self.storage.worker)
+                raise
+
+    def _counted(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+        interrupted = interrupted_numbers(self.study)
+        return [trial for trial in trials if is_counted(trial, interrupted)]
+
+    def _is_stopped(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Return whether the deadline has passed or the patience is over."""
+        if self.plan.is_over():
+            return True
+        if self.plan.patience is None:
+            return False
+        complete = [t for t in trials if t.state == TrialState.COMPLETE]
+        if not complete:
+            return False
+        sign = 1 if self.study.directions[0] == StudyDirection.MAXIMIZE else -1
+        best = max(complete, key=lambda t: (sign * t.values[0], -t.number))
+        since = [t for t in trials if t.number > best.number and t.state.is_finished()]
+        return len(self._counted(since)) >= self.plan.patience
+
+    def _ask(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+        """Begin a trial; return None if the user's function fails it."""
+        self._enqueue_next(trials)
+        self.study.sampler = self._next_sampler(trials)
+        space = self.plan.space
+        trial = self.study.ask(space.distributions)
+        trial.set_user_attr(WORKER, self.storage.worker)
+        try:
+            params = space.suggest(trial)
+        except InvalidParameterError:  # which every trial would raise
+            raise
+        except Exception:  # of the user's function
+            outcome = Outcome("FAIL", reason=traceback.format_exc())
+            trial.set_user_attr(RESULT, asdict(outcome))
+            self.study.tell(trial, state=TrialState.FAIL)
+            if self.plan.cv.error_score == "raise":
+                raise
+            return None
+        trial.set_user_attr(KEY, key_of(params))
+        return Claim(trial, params)
+
+    def _next_sampler(self, trials: Sequence[FrozenTrial]) -> BaseSampler:
+        """Return the sampler of the next trial."""
+        if self._n_asked == 0 and trials and isinstance(self._sampler, BaseSampler):
+            self._sampler.reseed_rng()  # else it repeats its draws for the earlier trials
+        self._n_asked += 1
+        space = self.plan.space
+        known = [trial.user_attrs.get(KEY) for trial in self._counted(trials)]
+        sampler = sampler_for(self._sampler, self.plan.seed, len(known))
+        if sampler is self._sampler or space.distributions is None:
+            return sampler
+        return ScreenedSampler(
+            sampler,
+            space.distributions,
+            lambda values: self._is_useful(values, known),
+            usual=None if self._sampler == "random" else space.usual,
+            seed=sampler_seed(self.plan.seed, len(known), 3),
+        )
+
+    def _is_useful(self, values: Mapping[str, Any], known: Sequence[Any]) -> bool:
+        """Return whether drawn values give parameters that are new and small enough."""
+        params = self.plan.space.params_of(values)
+        if key_of(params) in known:
+            return False
+        try:
+            return self.plan.limits is None or not self.plan.limits.violation(params)
+        except Exception:  # a network that does not fit the input fails its trial
+            return True
+
+    def _enqueue_next(self, trials: Sequence[FrozenTrial]) -> None:
+        """Enqueue an interrupted trial or the next initial parameters, if there are any."""
+        if any(trial.state == TrialState.WAITING for trial in trials):
+            return
+        interrupted = interrupted_numbers(self.study)
+        retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
+        for trial in trials:
+            if trial.number in interrupted and trial.number not in retried:
+                self._enqueue_again(trial)
+                return
+        begun = [trial.user_attrs[INITIAL] for trial in trials if INITIAL in trial.user_attrs]
+        initial = max(begun, default=-1) + 1
+        if initial < len(self.plan.space.initial):
+            values = self.plan.space.values_of(initial)
+            self.study.enqueue_trial(values, user_attrs={INITIAL: initial})
+
+    def _enqueue_again(self, trial: FrozenTrial) -> None:
+        """Enqueue the values of an interrupted trial, counting the attempts that killed."""
+        died = trial.number in self.study.user_attrs.get(DIED, [])
+        attempt = trial.user_attrs.get(ATTEMPT, 1) + died
+        attributes = {RETRY_OF: trial.number, ATTEMPT: attempt}
+        if INITIAL in trial.user_attrs:
+            attributes[INITIAL] = trial.user_attrs[INITIAL]
+        self.study.enqueue_trial(trial.params, user_attrs=attributes)

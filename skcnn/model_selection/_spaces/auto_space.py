@@ -1,0 +1,127 @@
+"""AutoSpace: draws latents and decodes them to networks that fit the input."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from skcnn.exceptions import ArchitectureError
+from skcnn.model_selection._hashing import hash_of
+from skcnn.model_selection._network_size import Limits
+from skcnn.model_selection._spaces.base import ParamSpace, check_initial
+from skcnn.model_selection._spaces.latents import (
+    LATENTS,
+    TRAINING_LATENTS,
+    decode,
+    encode,
+    smaller,
+)
+
+
+class AutoSpace(ParamSpace):
+    """The automatic space for an input of some shape.
+
+    The first trial is the estimator with its own parameters.
+
+    Parameters
+    ----------
+    prefix : str
+        What comes before a ConvNet's parameter in the estimator's, such as
+        "convnetclassifier__".
+    spatial : sequence of int
+        Sides of the network's input.
+    n_samples : int
+        Number of training samples of a fold.
+    own : mapping
+        The ConvNet's own parameters.
+    augmented : bool
+        Whether an augmentation takes part.
+    initial : sequence of mapping
+        Parameters to try after the estimator's own.
+    limits : Limits or None
+        Largest network. A draw that exceeds it is decoded to a smaller network of the same
+        kind.
+    """
+
+    def __init__(
+        self,
+        prefix: str,
+        spatial: Sequence[int],
+        n_samples: int,
+        own: Mapping[str, Any],
+        augmented: bool,
+        initial: Sequence[Mapping[str, Any]],
+        limits: Limits | None,
+    ) -> None:
+        self.prefix = prefix
+        self.spatial = tuple(spatial)
+        self.n_samples = n_samples
+        self.augmented = augmented
+        self.limits = limits
+        given_whole = own["architecture"] is not None
+        names = TRAINING_LATENTS if given_whole else tuple(LATENTS)
+        self.distributions = {
+            name: LATENTS[name] for name in names if augmented or name != "augmentation_strength"
+        }
+        decoded = decode(encode({}, spatial, n_samples), spatial, n_samples, augmented)
+        self.names = [name for name in decoded if not given_whole or name in TRAINING_LATENTS]
+        # decoded networks fit the input with padding that keeps the size
+        keeps_padding = given_whole or own["padding"] == "same"
+        self.fixed = {} if keeps_padding else {f"{prefix}padding": "same"}
+        self.clips = not given_whole and own["gradient_clip"] is None
+        latents = encode({name: own[name] for name in self.names}, spatial, n_samples)
+        self.usual = {name: latents[name] for name in self.distributions}
+        self.initial = self._initial_params(own, initial)
+
+    def _initial_params(
+        self, own: Mapping[str, Any], initial: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Return the estimator's own parameters, if small enough, and the user's."""
+        allowed = [self.prefix + name for name in self.names]
+        for i, params in enumerate(initial):
+            check_initial(params, allowed, f"initial_params[{i}]")
+        first = {self.prefix + name: own[name] for name in self.names}
+        first |= dict.fromkeys(self.fixed, own["padding"])
+        completed = [{**first, **params} for params in initial]
+        return completed if self._is_too_large(first) else [first, *completed]
+
+    def params_of(self, values: Mapping[str, Any], initial: int | None = None) -> dict[str, Any]:
+        """Return the parameters of drawn values, or of number `initial` of `self.initial`."""
+        if initial is not None:
+            return dict(self.initial[initial])
+        latents = {**encode({}, self.spatial, self.n_samples), **values}
+        params = self._decode(latents)
+        if self._is_too_large(params):
+            for fewer in smaller(latents):
+                params = self._decode(fewer)
+                if not self._is_too_large(params):
+                    break
+        return params
+
+    def _decode(self, latents: Mapping[str, Any]) -> dict[str, Any]:
+        decoded = decode(latents, self.spatial, self.n_samples, self.augmented)
+        params = {self.prefix + name: decoded[name] for name in self.names} | self.fixed
+        if self.clips and decoded["optimizer"] == "sgd":  # which diverges in small batches
+            params[f"{self.prefix}gradient_clip"] = 1.0
+        return params
+
+    def _is_too_large(self, params: Mapping[str, Any]) -> bool:
+        try:
+            return self.limits is not None and bool(self.limits.violation(params))
+        except ArchitectureError:  # such as mirrored borders wider than the input
+            return True
+
+    def values_of(self, initial: int) -> dict[str, Any]:
+        """Return the latents nearest to number `initial` of `self.initial`."""
+        given = {
+            name.removeprefix(self.prefix): value for name, value in self.initial[initial].items()
+        }
+        latents = encode(given, self.spatial, self.n_samples)
+        return {name: latents[name] for name in self.distributions or {}}
+
+    def description(self) -> dict[str, str]:
+        """Return texts by name that are the same for equal spaces."""
+        return {
+            "param_space": f"auto for {self.spatial}, {self.n_samples} samples"
+            + ("" if self.limits is None else f", at most {self.limits.bounds}")
+            + f": {', '.join(self.names)}",
+            "initial_params": hash_of(list(self.initial)),
+        }

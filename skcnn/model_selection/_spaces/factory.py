@@ -1,0 +1,111 @@
+"""Makes the space that a search asks for, with the bounds of the automatic one."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sklearn.base import clone
+from sklearn.pipeline import Pipeline
+
+from skcnn._convnet.pipelines import find_convnet
+from skcnn._data.layouts import InputLayout
+from skcnn._utils.validation import did_you_mean
+from skcnn.augmentation._augmented_array import AugmentedArray
+from skcnn.augmentation._base import Augmentation
+from skcnn.exceptions import ArchitectureError
+from skcnn.model_selection._cross_validation import CrossValidation
+from skcnn.model_selection._network_size import Limits, NetworkSizer
+from skcnn.model_selection._spaces.auto_space import AutoSpace
+from skcnn.model_selection._spaces.base import ParamSpace
+from skcnn.model_selection._spaces.callable_space import CallableSpace
+from skcnn.model_selection._spaces.dict_space import DictSpace
+
+MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own
+
+
+def make_space(
+    search: Any,
+    cv: CrossValidation,
+    layout: InputLayout | None,
+    limits: Limits | None,
+    sizer: NetworkSizer | None,
+) -> ParamSpace:
+    """Return the space that a search draws from.
+
+    Parameters
+    ----------
+    search : ConvNetSearchCV
+        The search.
+    cv : CrossValidation
+        Data, splits and scorer.
+    layout : InputLayout or None
+        How the ConvNet reads a sample; needed by the automatic space.
+    limits : Limits or None
+        The user's bounds.
+    sizer : NetworkSizer or None
+        Computes the size of a network; needed by the automatic space.
+    """
+    if callable(search.param_space):
+        return CallableSpace(search.param_space, search.initial_params)
+    if isinstance(search.param_space, Mapping):
+        _check_names(search.estimator, search.param_space)
+        return DictSpace(search.param_space, search.initial_params)
+    assert layout is not None
+    assert sizer is not None
+    return _auto_space(search.initial_params, cv, layout, limits, sizer)
+
+
+def _check_names(estimator: Any, space: Mapping[str, Any]) -> None:
+    """Raise scikit-learn's error for an unknown parameter, with a similar name."""
+    names = clone(estimator).get_params(deep=True)
+    for name in space:
+        if name in names:
+            continue
+        inside = [known for known in names if known.endswith(f"__{name}")]
+        hint = f" Did you mean {inside[0]!r}?" if inside else did_you_mean(name, names)
+        try:
+            clone(estimator).set_params(**{name: None})
+        except ValueError as error:
+            raise ValueError(f"{error}{hint}") from None
+
+
+def _auto_space(
+    initial: Any,
+    cv: CrossValidation,
+    layout: InputLayout,
+    limits: Limits | None,
+    sizer: NetworkSizer,
+) -> AutoSpace:
+    """Return the automatic space of the ConvNet that the estimator is or ends in."""
+    net: Any = find_convnet(cv.estimator)
+    steps: list[Any] = []
+    prefix, estimator = "", cv.estimator
+    while isinstance(estimator, Pipeline):
+        steps += [step for _, step in estimator.steps]
+        prefix += f"{estimator.steps[-1][0]}__"
+        estimator = estimator.steps[-1][1]
+    augmented = (
+        net.augmentation is not None
+        or any(isinstance(step, Augmentation) for step in steps)
+        or (isinstance(cv.X, AugmentedArray) and bool(cv.X.steps))
+    )
+    return AutoSpace(
+        prefix,
+        layout.spatial,
+        len(cv.splits[0][0]),
+        net.get_params(deep=False),
+        augmented,
+        initial,
+        _limits_of_auto(net, limits, sizer),
+    )
+
+
+def _limits_of_auto(net: Any, limits: Limits | None, sizer: NetworkSizer) -> Limits | None:
+    """Return the user's limits, with a bound relative to the estimator's own network."""
+    bounds = {} if limits is None else limits.bounds
+    if net.architecture is not None or "multiply_accumulates" in bounds:
+        return limits
+    try:
+        own = sizer({})["multiply_accumulates"]
+    except ArchitectureError:  # draws may fit the input although the own network does not
+        return Limits(bounds, sizer)
+    return Limits({**bounds, "multiply_accumulates": MOST_TIMES_OWN * own}, sizer)

@@ -1,0 +1,269 @@
+"""The entries of a dict, and what is drawn from each."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+import scipy.stats
+from numpy.testing import assert_array_equal
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
+from sklearn.svm import SVC
+
+from skcnn.augmentation import RandomRotation
+from skcnn.layers import Conv, Dense, Flatten
+from skcnn.model_selection._hashing import text_of
+from skcnn.model_selection._spaces.dict_space import DictSpace
+from tests.helpers.spaces import search_of, small
+
+
+def square(x):
+    return x * x
+
+
+def halve(x):
+    return x / 2
+
+
+def distribution_of(given):
+    return DictSpace({"x": given}).distributions["x"]
+
+
+def drawn(given, n=200):
+    """Return what `n` trials of a random sampler mean."""
+    import optuna
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space = DictSpace({"x": given})
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    return [space.suggest(study.ask(space.distributions))["x"] for _ in range(n)]
+
+
+# Entries of a dict
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((1, 5), IntDistribution(1, 5)),
+        ((1, 5.0), FloatDistribution(1.0, 5.0)),
+        ((0.0, 0.5), FloatDistribution(0.0, 0.5)),
+        ((-3, 3), IntDistribution(-3, 3)),
+        ((np.int64(1), np.int32(5)), IntDistribution(1, 5)),
+        ((np.float32(0), np.float64(1)), FloatDistribution(0.0, 1.0)),
+        ((1, 512, "log"), IntDistribution(1, 512, log=True)),
+        ((1e-4, 1e-1, "log"), FloatDistribution(1e-4, 1e-1, log=True)),
+        ((8, 32, 8), IntDistribution(8, 32, step=8)),
+        ((0.0, 0.5, 0.1), FloatDistribution(0.0, 0.5, step=0.1)),
+        ((0, 1, 0.25), FloatDistribution(0.0, 1.0, step=0.25)),
+        ((1, 5, None), IntDistribution(1, 5)),
+        (IntDistribution(2, 4), IntDistribution(2, 4)),
+        ([1, 2, 3], CategoricalDistribution([1, 2, 3])),
+        (["adam", None, True], CategoricalDistribution(["adam", None, True])),
+        ([0.5], CategoricalDistribution([0.5])),
+        (np.array([1, 2]), CategoricalDistribution([1, 2])),
+        ([np.float64(0.5), np.int64(2), np.bool_(True)], CategoricalDistribution([0.5, 2, True])),
+        (np.array(["a", "b"]), CategoricalDistribution(["a", "b"])),
+    ],
+    ids=lambda given: re.sub(r"<.*>", "", str(given))[:50],
+)
+def test_entries_become_distributions(given, expected):
+    assert distribution_of(given) == expected
+
+
+BAD = [
+    (3, "must give 'x' a list of choices, a tuple"),
+    ("adam", "must give 'x' a list of choices.*Got 'adam'"),
+    (None, "must give 'x' a list of choices.*Got None"),
+    ({1, 2}, "must give 'x' a list of choices"),
+    ({"low": 1}, "must give 'x' a list of choices"),
+    ([], "must give 'x' a list of choices"),
+    (np.array([]), "must give 'x' a list of choices"),
+    ((), "must give 'x' a list of choices"),
+    ((1,), "must give 'x' a list of choices"),
+    ((1, 2, 3, 4), "must give 'x' a list of choices"),
+    ((5, 1), r"must give 'x' a range \(low, high\) with low < high.*Got \(5, 1\)"),
+    ((1, 1), "with low < high"),
+    (("adam", "sgd"), r"choices are a list. Got \('adam', 'sgd'\)"),
+    ((True, False), "choices are a list"),
+    ((False, True), "choices are a list"),
+    ((None, 3), "choices are a list"),
+    (((4,), (8,)), "choices are a list"),
+    ((0, 5, "log"), "with a third entry 'log'.*and low > 0"),
+    ((-1.0, 5.0, "log"), "low > 0"),
+    ((1, 5, "lgo"), r"Got \(1, 5, 'lgo'\)"),
+    ((1, 5, 0), "a step > 0"),
+    ((1, 5, -1), "a step > 0"),
+    ((1, 5, True), "a step > 0"),
+    ((np.nan, 1.0), "with low < high"),
+    ((1.0, np.nan), "with low < high"),
+    ((0.0, np.inf), "a range"),
+    ((-np.inf, 0.0), "a range"),
+]
+
+
+@pytest.mark.parametrize(("given", "message"), BAD, ids=[str(g)[:40] for g, _ in BAD])
+def test_bad_entries_raise(given, message):
+    with pytest.raises(ValueError, match=f"The 'param_space' parameter .*{message}"):
+        DictSpace({"x": given})
+
+
+def test_bad_entries_stop_the_search_before_any_fit(digits):
+    with pytest.raises(ValueError, match="'param_space' parameter must give 'dropout'"):
+        search_of(space={"dropout": (0.5, 0.1)}).fit(*digits)
+    with pytest.raises(ValueError, match=r"must name at least one parameter. Got \{\}"):
+        search_of(space={}).fit(*digits)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        [(4,), (8,), ((4, 4), 8)],
+        [None, (4,), "auto", 3],
+        [1, 1.0, True],
+        [0, False, 0.0],
+        [[Conv(4)], [Flatten(), Dense(3)]],
+        [square, halve, None],
+        [StandardScaler(), MinMaxScaler(), "passthrough"],
+        [{"a": 1}, {"a": 2}],
+        ["1", 1],
+        [np.arange(3), np.arange(4)],
+        [lambda x: x, lambda x: -x],
+        [float("nan"), 1.0],
+    ],
+    ids=["tuples", "mixed", "ones", "zeros", "layers", "functions", "steps", "dicts", "text",
+         "arrays", "lambdas", "nan"],
+)  # fmt: skip
+def test_choices_of_anything_come_back_as_they_were_given(options):
+    seen = drawn(options, n=60)
+    assert {id(value) for value in seen} <= {id(option) for option in options} or all(
+        any(type(value) is type(option) and value == option for option in options) for value in seen
+    )
+    assert len({(type(value), repr(value)) for value in seen}) == len(
+        {(type(option), repr(option)) for option in options}
+    )
+
+
+def test_equal_labels_stay_different_choices():
+    first, second = (lambda x: x), (lambda x: -x)
+    seen = drawn([first, second], n=40)
+    assert {value(1) for value in seen} == {1, -1}
+    assert set(drawn([3, 3], n=20)) == {3}
+
+
+def test_ranges_are_drawn_in_their_type():
+    assert set(drawn((1, 3))) == {1, 2, 3}
+    assert all(type(value) is int for value in drawn((8, 32, 8)))
+    assert set(drawn((8, 32, 8))) == {8, 16, 24, 32}
+    floats = drawn((1e-4, 1e-1, "log"))
+    assert all(type(value) is float and 1e-4 <= value <= 1e-1 for value in floats)
+    assert 0.3 < np.mean(np.array(floats) < 10**-2.5) < 0.7
+
+
+@pytest.mark.parametrize(
+    ("distribution", "low", "high", "kind"),
+    [
+        (scipy.stats.uniform(2, 3), 2, 5, float),
+        (scipy.stats.loguniform(1e-4, 1e-1), 1e-4, 1e-1, float),
+        (scipy.stats.randint(1, 5), 1, 4, int),
+        (scipy.stats.expon(scale=2), 0, 30, float),
+        (scipy.stats.norm(), -5, 5, float),
+        (scipy.stats.poisson(3), 0, 20, int),
+    ],
+    ids=["uniform", "loguniform", "randint", "expon", "norm", "poisson"],
+)
+def test_scipy_distributions_are_drawn_by_quantiles(distribution, low, high, kind):
+    values = drawn(distribution, n=2000)
+    assert all(type(value) is kind and low <= value <= high for value in values)
+    assert abs(np.mean(values) - distribution.mean()) < 0.1 * distribution.std()
+    if kind is int and high == 4:
+        assert set(values) == {1, 2, 3, 4}
+
+
+@pytest.mark.parametrize(
+    ("given", "value"),
+    [
+        ((1, 5), 3),
+        ((0.0, 1.0), 0.25),
+        ([(4,), (8,)], (8,)),
+        ([None, "a"], None),
+        ([square, halve], halve),
+        (scipy.stats.randint(1, 5), 2),
+        (scipy.stats.loguniform(1e-4, 1e-1), 1e-2),
+    ],
+    ids=["int", "float", "tuple", "none", "function", "randint", "loguniform"],
+)
+def test_initial_values_are_taken_as_they_are(given, value):
+    space = DictSpace({"x": given}, [{"x": value}])
+    values = space.values_of(0)
+    assert space.params_of(values, 0) == {"x": value}
+    again = space.params_of(values)["x"]  # as a later trial that is drawn there would
+    assert again == value or again == pytest.approx(value, rel=1e-12)
+
+
+def test_text_is_the_same_in_every_process():
+    assert text_of((4, 8)) == "(4, 8)"
+    assert text_of(square) == "square"
+    assert " at 0x" not in text_of(lambda x: x)
+    spaces = [DictSpace({"b": [square], "a": (1, 5), "c": scipy.stats.norm(0, n)}) for n in (1, 2)]
+    first, second = (space.description()["param_space"] for space in spaces)
+    assert list(json.loads(first)) == ["a", "b", "c"]
+    assert first != second
+    assert " at 0x" not in first
+
+
+# Dicts in a search
+
+
+@pytest.mark.parametrize(
+    ("estimator", "space"),
+    [
+        (small(), {"learning_rat": [0.1]}),
+        (make_pipeline(StandardScaler(), small()), {"learning_rate": [0.1]}),
+        (make_pipeline(StandardScaler(), small()), {"convnetclassifier__learning_rat": [0.1]}),
+        (SVC(random_state=0), {"c": [0.1]}),
+    ],
+    ids=["net", "step", "parameter", "svc"],
+)
+def test_unknown_names_are_scikit_learns_error(digits, estimator, space):
+    name = next(iter(space))
+    with pytest.raises(ValueError, match="Invalid parameter") as expected:
+        estimator.set_params(**{name: None})
+    with pytest.raises(ValueError, match=re.escape(str(expected.value)[:60])):
+        search_of(estimator, space).fit(*digits)
+
+
+def test_pipeline_names_reach_their_steps(digits):
+    model = make_pipeline(StandardScaler(), RandomRotation(10), small())
+    space = {
+        "standardscaler": [StandardScaler(), MinMaxScaler(), "passthrough"],
+        "randomrotation__degrees": (5.0, 30.0),
+        "convnetclassifier__filters": [(4,), (8,)],
+    }
+    search = search_of(model, space, n_trials=4, refit=True).fit(*digits)
+    assert set(search.cv_results_["state"]) == {"COMPLETE"}
+    best, params = search.best_estimator_, search.best_params_
+    assert best[1].degrees == params["randomrotation__degrees"]
+    assert best[-1].filters == params["convnetclassifier__filters"]
+    assert type(best[0]) is type(params["standardscaler"]) or best[0] == "passthrough"
+    assert all(
+        not hasattr(option, "mean_") for option in space["standardscaler"]
+    )  # the given steps are not fitted
+
+
+def test_choices_of_tuples_and_functions_are_in_the_results(digits):
+    space = {"filters": [(4,), (4, 8)], "hidden_units": [(), 8], "normalization": ["batch", None]}
+    search = search_of(space=space, n_trials=6).fit(*digits)
+    results = search.cv_results_
+    assert set(results["state"]) == {"COMPLETE"}
+    for name, options in space.items():
+        assert all(value in options for value in results[f"param_{name}"])
+        assert results[f"param_{name}"].dtype == object
+
+
+def test_searched_number_of_epochs(digits):
+    search = search_of(space={"max_epochs": (1, 4)}, n_trials=4).fit(*digits)
+    results = search.cv_results_
+    assert_array_equal(results["n_epochs"], 2 * results["param_max_epochs"])
