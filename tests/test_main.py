@@ -123,7 +123,6 @@ def test_module_runs_as_a_program(monkeypatch, capsys):
     assert "demo" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 def test_comparison_gives_every_peer_the_same_folds():
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=4, random_state=0)
     comparison = command_line.compare_with_peers(net, n_splits=5)

@@ -49,7 +49,6 @@ def test_recipe_trains_on_the_sizes_it_names(name, shape):
     assert np.isfinite(model.history_["train_loss"]).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_learns(name):
     X, y = load_digits(return_X_y=True)

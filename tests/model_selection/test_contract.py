@@ -63,7 +63,6 @@ CONTRACT = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("estimator", "params", "n_checks"), CONTRACT)
 def test_check_estimator_passes(estimator, params, n_checks):
     search = ConvNetSearchCV(estimator, n_trials=2, cv=2, **params)

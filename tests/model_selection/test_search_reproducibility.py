@@ -101,7 +101,6 @@ def test_named_samplers(digits, sampler):
 # Refit
 
 
-@pytest.mark.slow
 def test_two_jobs_give_each_candidate_the_same_score(digits):
     X, y = digits
     serial = search_of().fit(X, y)

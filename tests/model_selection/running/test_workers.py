@@ -95,7 +95,6 @@ class KillOnce:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-@pytest.mark.slow
 def test_two_jobs_in_memory(path, tmp_path, monkeypatch):
     (tmp_path / "temporary").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
@@ -117,7 +116,6 @@ def test_two_jobs_in_memory(path, tmp_path, monkeypatch):
     assert len(pickle.loads(pickle.dumps(search)).study_.trials) == 7
 
 
-@pytest.mark.slow
 def test_two_jobs_of_which_one_is_killed(path, tmp_path):
     (tmp_path / "fuse").touch()
     estimator = recorded_net(path, KillOnce(tmp_path / "fuse"))
@@ -154,7 +152,6 @@ def search_in_two_jobs(storage, path):
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [None, "journal"])
 def test_two_jobs_and_ctrl_c(children, path, tmp_path, kind):
     storage = None if kind is None else tmp_path / "study.journal"
