@@ -395,6 +395,7 @@ def test_example_scripts_import_public_names_only(path):
             assert {a.name for a in node.names} <= {*MODULES[node.module].__all__}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_example_scripts_run(path, capsys):
     runpy.run_path(str(path), run_name="__main__")

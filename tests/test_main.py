@@ -40,7 +40,7 @@ def small(monkeypatch):
 
 @pytest.mark.usefixtures("small")
 def test_demo_prints_its_tables_and_writes_the_plots(tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "160")  # room for the whole progress bar
+    monkeypatch.setenv("COLUMNS", "160")  # wide enough for the whole progress bar
     folder = tmp_path / "new" / "folder"
     assert command_line.main(["demo", "--output", str(folder)]) == 0
     plots = {name: folder / f"{name}.png" for name in PLOTS}

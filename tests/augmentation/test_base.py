@@ -29,6 +29,7 @@ from tests.helpers.augmentations import (
     names_of_public_augmentations,
     pictures,
 )
+from tests.helpers.pairs import parametrize_pairs
 
 
 def one_draw(augmentation, X):
@@ -39,9 +40,7 @@ def test_the_table_has_every_augmentation():
     assert {type(make()).__name__ for make in EVERY.values()} == names_of_public_augmentations()
 
 
-@EACH
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("shape", [(6, 8, 9), (6, 8, 9, 3), (6, 5, 4, 6, 2)], ids=str)
+@parametrize_pairs(make=EVERY, dtype=DTYPES, shape=[(6, 8, 9), (6, 8, 9, 3), (6, 5, 4, 6, 2)])
 def test_dtype_and_shape_are_kept_and_X_is_not_touched(make, dtype, shape):
     X = pictures(*shape, dtype=dtype)
     X.flags.writeable = False
@@ -313,9 +312,11 @@ def test_a_small_strength_changes_little(name):
     assert 0 < change(0.1) < 0.6 * change(1.0)
 
 
-@EACH
-@pytest.mark.parametrize("dtype", ["uint8", "float32", "float64"])
-@pytest.mark.parametrize("shape", [(7, 8, 9), (7, 8, 9, 3), (7, 4, 5, 6, 2)], ids=str)
+@parametrize_pairs(
+    make=EVERY,
+    dtype=["uint8", "float32", "float64"],
+    shape=[(7, 8, 9), (7, 8, 9, 3), (7, 4, 5, 6, 2)],
+)
 def test_a_draw_replays_what_fit_transform_draws(make, dtype, shape):
     X = pictures(*shape, dtype=dtype)
     augmentation = make(random_state=3)

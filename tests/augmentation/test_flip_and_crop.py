@@ -18,6 +18,7 @@ from tests.helpers.geometry import (
     one_channel,
     rolled,
 )
+from tests.helpers.pairs import parametrize_pairs
 
 N = 4000
 AXES = {
@@ -30,9 +31,7 @@ AXES = {
 }
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("axis", AXES, ids=str)
-@pytest.mark.parametrize("spatial", [(5, 6), (1, 4), (2, 1), (3, 4, 5)], ids=str)
+@parametrize_pairs(dtype=DTYPES, axis=[*AXES], spatial=[(5, 6), (1, 4), (2, 1), (3, 4, 5)])
 def test_flips_are_exact(spatial, axis, dtype):
     X = (100 * normal_values(6, *spatial, 2)).astype(dtype)
     flipped = RandomFlip(axis, p=1.0, input_shape=(*spatial, 2)).fit_transform(X).to_numpy()

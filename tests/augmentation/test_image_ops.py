@@ -22,6 +22,7 @@ from skcnn.augmentation._image_ops import (
     warp,
 )
 from tests.helpers.geometry import SCIPY_MODES
+from tests.helpers.pairs import parametrize_pairs
 
 SPATIAL = [
     (9,),
@@ -79,9 +80,9 @@ def sampled(images, matrices, padding_mode, fill_value=0.0, displacement=None, o
     return out
 
 
-@pytest.mark.parametrize("padding_mode", SCIPY_MODES)
-@pytest.mark.parametrize("n_channels", [1, 3])
-@pytest.mark.parametrize("spatial", SPATIAL + WITH_LENGTH_ONE, ids=str)
+@parametrize_pairs(
+    padding_mode=[*SCIPY_MODES], n_channels=[1, 3], spatial=SPATIAL + WITH_LENGTH_ONE
+)
 def test_warp_against_scipy(spatial, n_channels, padding_mode):
     images = pictures(4, n_channels, *spatial)
     matrices = random_matrices(4, len(spatial))

@@ -17,10 +17,10 @@ class Bound:
 
     def __str__(self):
         met = self.value <= self.limit if self.kind == "most" else self.value >= self.limit
-        verdict = "reached" if met else "MISSED"
+        result = "reached" if met else "MISSED"
         return (
             f"{self.what}: {self.value:.3g}{self.unit} "
-            f"(wanted: at {self.kind} {self.limit:g}{self.unit}) {verdict}"
+            f"(wanted: at {self.kind} {self.limit:g}{self.unit}) {result}"
         )
 
 

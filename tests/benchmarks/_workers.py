@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from _peers import OURS, SCRIPTS, Contender, PeerError, interpreter
 
-# glibc gives memory back and takes it again at every step, or does not, by chance of the
-# heap's layout. With both thresholds raised it keeps it: whoever tunes a loop by hand does
-# that; the others run as they come.
+# With its default thresholds glibc may return freed memory to the system at every step,
+# depending on the layout of the heap. Raised thresholds keep it. They are set for the
+# hand-tuned loops only; the other contenders run with their defaults.
 KEEP_MEMORY = dict.fromkeys(("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"), str(2**31))
 NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 ANSWER_SECONDS = 3600

@@ -25,11 +25,12 @@ def run_checks(estimator):
 
 @pytest.mark.parametrize("cls", N_CHECKS)
 def test_check_estimator_passes_on_the_default_constructor(cls):
+    # the checks themselves set random_state=0
     assert run_checks(cls())["passed"] == N_CHECKS[cls]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("seed", range(1, 10))
 @pytest.mark.parametrize("cls", N_CHECKS)
 def test_check_estimator_passes_for_any_random_state(cls, seed):
     assert run_checks(cls(random_state=seed))["passed"] == N_CHECKS[cls]

@@ -51,7 +51,11 @@ CHEAP = {"constraints": {"multiply_accumulates": 100_000}}  # the largest take a
 CONTRACT = [
     pytest.param(ConvNetClassifier(max_epochs=2), CHEAP, 58, id="classifier"),
     pytest.param(
-        ConvNetRegressor(max_epochs=6, batch_size=16, learning_rate=0.01), CHEAP, 51, id="regressor"
+        ConvNetRegressor(max_epochs=6, batch_size=16, learning_rate=0.01),
+        CHEAP,
+        51,
+        id="regressor",
+        marks=pytest.mark.slow,
     ),
     pytest.param(
         # a Pipeline does not look at X before the first trial; its error is to come through
@@ -59,6 +63,7 @@ CONTRACT = [
         {"error_score": "raise"},
         58,
         id="pipeline",
+        marks=pytest.mark.slow,
     ),
 ]
 

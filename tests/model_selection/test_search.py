@@ -18,15 +18,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ConvNetRegressor
+from tests.helpers.pairs import parametrize_pairs
 from tests.helpers.searches import EXTRA, RATES, by_rate, search_of
 from tests.helpers.small_nets import small
 
 # The results are GridSearchCV's
 
 
-@pytest.mark.parametrize("pruner", [None, "auto"])
-@pytest.mark.parametrize("train", [False, True])
-@pytest.mark.parametrize("scoring", [None, "f1_macro", ["accuracy", "f1_macro"]], ids=str)
+@parametrize_pairs(
+    scoring=[None, "f1_macro", ["accuracy", "f1_macro"]], train=[False, True], pruner=[None, "auto"]
+)
 def test_same_columns_and_scores_as_grid_search(digits, pruner, train, scoring):
     X, y = digits
     refit = "f1_macro" if isinstance(scoring, list) else True

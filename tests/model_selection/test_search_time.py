@@ -66,5 +66,5 @@ def test_timeout_ends_the_search(digits, n_trials):
 def test_timeout_before_the_first_trial_is_complete(digits):
     pipeline = make_pipeline(Slow(), small())
     search = search_of(pipeline, {"slow__seconds": (10.0, 20.0)}, timeout=5)
-    with pytest.raises(ValueError, match="timeout=5 seconds were over before a trial was complete"):
+    with pytest.raises(ValueError, match="timeout=5 seconds passed before a trial was complete"):
         search.fit(*digits)

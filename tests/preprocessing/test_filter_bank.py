@@ -9,6 +9,7 @@ from scipy import ndimage, signal
 
 from skcnn.preprocessing import KernelFilter, _filter_bank
 from skcnn.preprocessing._kernels import KERNELS, SMOOTHING
+from tests.helpers.pairs import parametrize_pairs
 
 BLUR = [[0.06, 0.13, 0.06], [0.13, 0.25, 0.13], [0.06, 0.13, 0.06]]
 LAPLACIAN = [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
@@ -92,10 +93,12 @@ SCIPY_MODES = {"zeros": "constant", "mirror": "mirror", "edge": "nearest", "wrap
 SPATIAL = {1: (11,), 2: (9, 10), 3: (6, 5, 7)}
 
 
-@pytest.mark.parametrize("kernel", [(3,), (4,), (5, 2), (1, 4), (3, 3), (2, 3, 1)], ids=str)
-@pytest.mark.parametrize("mode", SCIPY_MODES)
-@pytest.mark.parametrize("stride", [1, 2, 3])
-@pytest.mark.parametrize("convolution", [False, True])
+@parametrize_pairs(
+    kernel=[(3,), (4,), (5, 2), (1, 4), (3, 3), (2, 3, 1)],
+    mode=[*SCIPY_MODES],
+    stride=[1, 2, 3],
+    convolution=[False, True],
+)
 def test_same_padding_agrees_with_scipy(kernel, mode, stride, convolution):
     weights = np.random.default_rng(1).normal(size=kernel)
     X = mixed((3, *SPATIAL[len(kernel)], 2))

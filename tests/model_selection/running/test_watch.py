@@ -90,7 +90,7 @@ def test_timeout_before_anything_was_done(path, tmp_path, acts, clock):
         clock.now += 61
 
     acts(act)
-    with pytest.raises(ValueError, match="timeout=60 seconds were over before a trial"):
+    with pytest.raises(ValueError, match="timeout=60 seconds passed before a trial"):
         search.fit(X, y)
     acts(None)
     check_complete(search.fit(X, y), 4)
