@@ -47,9 +47,7 @@ def _units_of_layers(hidden_units: object) -> tuple[int, ...]:
     return units
 
 
-def _pool_where_there_is_room(
-    spatial: Shape, size: object, stride: object, kind: str
-) -> Pool | None:
+def _pool_of_long_axes(spatial: Shape, size: object, stride: object, kind: str) -> Pool | None:
     """Return a pool that leaves out axes of length one, None if all axes have length one."""
     sizes = per_axis(size, len(spatial), "pool_size")
     strides = sizes if stride is None else per_axis(stride, len(spatial), "pool_stride")
@@ -127,7 +125,7 @@ def from_knobs(
         for n_filters in block:
             add(*normalized(Conv, n_filters, **window))
         if pooling is not None:
-            pool = _pool_where_there_is_room(shape[1:], pool_size, pool_stride, pooling)
+            pool = _pool_of_long_axes(shape[1:], pool_size, pool_stride, pooling)
             if pool is not None:
                 add(pool)
         if conv_dropout > 0:

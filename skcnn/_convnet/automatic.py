@@ -26,9 +26,9 @@ AUTO_LEARNING_RATES = {
 def auto_filters(spatial: Sequence[int]) -> tuple[int, ...]:
     """Return the filters of ``filters="auto"`` for an input's spatial size.
 
-    There is one block for each halving that brings the longest side to 7 or less, and two
-    to eight blocks in all. The first has 32 filters, and each next one twice as many, up to
-    128.
+    The number of blocks is the number of times that the longest side must be halved to be 7
+    or less, but at least two and at most eight. The first block has 32 filters, and each
+    next one twice as many, up to 128.
     """
     halvings = ceil(log2(max(spatial) / SMALLEST_MAP)) if max(spatial) > SMALLEST_MAP else 0
     n_blocks = min(max(halvings, FEWEST_BLOCKS), MOST_BLOCKS)
@@ -42,7 +42,7 @@ def auto_batch_size(n_samples: int) -> int:
 
 
 def auto_epochs(n_samples: int) -> int:
-    """Return the number of epochs that make ``24 sqrt(n_samples)`` automatic batches, 10 to 60."""
+    """Return the epochs that take ``24 sqrt(n_samples)`` steps of `auto_batch_size`, 10 to 60."""
     n_batches = ceil(n_samples / auto_batch_size(n_samples))
     return min(
         max(ceil(STEPS_PER_ROOT_SAMPLE * sqrt(n_samples) / n_batches), FEWEST_EPOCHS), MOST_EPOCHS

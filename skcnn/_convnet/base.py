@@ -1,4 +1,4 @@
-"""The base of ConvNetClassifier and ConvNetRegressor: fit in named steps, and the outputs."""
+"""The base of ConvNetClassifier and ConvNetRegressor: validation, training and outputs."""
 
 from abc import ABCMeta, abstractmethod
 from contextlib import nullcontext
@@ -49,7 +49,7 @@ from skcnn.augmentation._estimator_parameters import (
 from skcnn.augmentation._operations import Operation
 from skcnn.layers._sequence import total_multiply_accumulates
 
-UNKNOWN_MACS = 2**40  # of a user's module, which counts as a large network
+UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
 
 
 class BaseConvNet(
@@ -128,7 +128,7 @@ class BaseConvNet(
         before = X.steps if isinstance(X, AugmentedArray) else ()
         own = training_steps(self.augmentation, type(self).__name__)
         steps = [*before, *own]
-        if self.augmentation_strength == 0:  # callables have no strength
+        if self.augmentation_strength == 0:  # the strength has no effect on callables
             steps = [step for step in steps if not isinstance(step.augmentation, Operation)]
         return steps
 
@@ -153,7 +153,7 @@ class BaseConvNet(
 
     def _read_images(self, X: Any, fresh: bool) -> Images:
         if fresh:
-            self._forget()  # a fit that fails must not leave parts of the last one
+            self._forget()  # a failed fit must not leave attributes of an earlier one
             return check_training_images(self, X, self.input_shape, self.channels)
         images = check_images(self, X, compact=True)
         self._value_range.warn_if_rescaled(images)

@@ -277,7 +277,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
 
 
 def _softmax(outputs: np.ndarray) -> np.ndarray:
-    """Return the bits of scipy.special.softmax for each row, with less overhead."""
+    """Return the softmax of each row, bit for bit scipy.special.softmax with less overhead."""
     powers = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     powers /= powers.sum(axis=1, keepdims=True)
     return powers

@@ -43,9 +43,9 @@ class NetworkParameters:
         """"auto", int or tuple
         Number of filters of the convolutions, one entry per block: an integer is one
         convolution, a tuple several before the pool, as in ``(32, 32, (64, 64))``.
-        "auto" takes 32, 64, 128, 128, ... with one block for each halving that brings the
-        longest side to 7 or less, and at least two blocks: (32, 64) up to 28x28,
-        (32, 64, 128, 128) for 64x64.
+        "auto" takes 32, 64, 128, 128, ... Its number of blocks is the number of times that
+        the longest side must be halved to be 7 or less, but at least two: (32, 64) up to
+        28x28, (32, 64, 128, 128) for 64x64.
         """,
     )
     kernel_size: int | tuple[int, ...] = parameter(

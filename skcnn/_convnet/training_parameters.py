@@ -28,10 +28,10 @@ class ConvNetParameters(NetworkParameters):
         "adamw",
         [one_of(OPTIMIZERS)],
         """{"adamw", "adam", "sgd", "muon", "rmsprop", "adagrad"}
-        Update rule. "muon" takes steps of orthogonal matrices for kernels and hidden
-        dense layers and keeps their scale fixed, so that few large batches suffice. These
-        layers should be followed by normalisation. All other parameters take the steps of
-        "adamw".
+        Update rule. "muon" orthogonalises the updates of kernels and hidden dense layers
+        and keeps the norm of their weights fixed. It is meant for few steps with large
+        batches, and for layers that are followed by normalisation. All other parameters are
+        updated as by "adamw".
         """,
     )
     learning_rate: str | float = parameter(

@@ -15,8 +15,8 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
     Notes
     -----
     NumPy sums whole rows of values, which is faster than torch's means over each sample.
-    Sums of bytes are exact. Other sums are in float64 and about a value near the mean, or a
-    large mean would swamp a small variance.
+    Sums of bytes are exact. Other sums are float64 sums of differences from a value near the
+    mean: without the shift a small variance would be lost to rounding beside a large mean.
     """
     layout = train.images.layout
     if not standardize:
@@ -28,7 +28,7 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
     offset, square = (_per_channel(each, layout) for each in moments)
     mean = near_mean + offset
     std = np.sqrt(np.maximum(square - offset**2, 0))
-    # a constant channel has rounding left over, not a scale
+    # the deviation of a constant channel is nothing but rounding
     std[std <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 1.0
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
 
@@ -36,9 +36,9 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
 def _moments_of_bytes(train: SampleSet) -> np.ndarray:
     """Return the mean and the mean square at each place of a row, shape (2, n_values)."""
     n_values = train.images.layout.n_values
-    # float32 is exact up to 2**24, more than the sum of so many squares of bytes
+    # float32 holds integers up to 2**24 exactly, more than the sum of 256 squares of bytes
     step = min(cached_rows(n_values), 256)
-    # exact sums do not depend on the order: read a file from its front to its end
+    # exact sums do not depend on the order, so that a file is read from front to end
     index = torch.from_numpy(np.sort(train.index))
     sums = np.zeros((2, n_values))
     for part in index.split(step):
@@ -82,7 +82,7 @@ def _per_channel(values: np.ndarray, layout: InputLayout) -> np.ndarray:
 
 
 def _per_value(channels: np.ndarray, layout: InputLayout) -> np.ndarray:
-    """Return one row of values, each the number of its channel."""
+    """Return one row of values, at each place the value of its channel."""
     n_positions = layout.n_values // layout.n_channels
     if layout.channels == "last":
         return np.tile(channels, n_positions)

@@ -41,9 +41,9 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
 
 
 def value_hashes(array: np.ndarray) -> np.ndarray:
-    """Return `row_hashes` of the samples' values: equal numbers of any dtype, equal hashes."""
+    """Return `row_hashes` of the samples' values, the same for equal numbers of any dtype."""
     rows = np.ascontiguousarray(array.reshape(len(array), -1), np.float64)
-    return row_hashes(rows + 0.0)  # which makes minus zero zero
+    return row_hashes(rows + 0.0)  # adding zero turns -0.0 into 0.0
 
 
 def image_hashes(images: Images) -> np.ndarray:

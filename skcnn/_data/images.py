@@ -23,7 +23,7 @@ class Images:
     Attributes
     ----------
     rows : Tensor of shape (n_samples, n_values)
-        uint8 or float32, in the memory order in which `X` came.
+        uint8 or float32, in the order of the axes of `X`.
     layout : InputLayout
         How a row is an image.
     mapped : MappedRows or None, default=None
@@ -52,7 +52,7 @@ class Images:
     def rows_at(self, index: Tensor) -> Tensor:
         """Return the rows at `index`."""
         if self.mapped is None:
-            if index.device.type == "cpu":  # NumPy uses one core: more would cost time here
+            if index.device.type == "cpu":  # on one core, which is faster here
                 return torch.from_numpy(self.rows.numpy()[index.numpy()])
             return self.rows.index_select(0, index)
         return torch.from_numpy(self.mapped.take(index.numpy()))
@@ -87,8 +87,8 @@ class Images:
 def as_images(array: np.ndarray, layout: InputLayout, compact: bool) -> Images:
     """Return `array` as rows of uint8 or float32, without a copy where possible.
 
-    Whole numbers from 0 to 255 of any dtype become bytes with ``compact=True``, so that
-    the same values train the same network whatever dtype they came in.
+    With ``compact=True``, whole numbers from 0 to 255 become bytes, so that the trained
+    network does not depend on their dtype.
     """
     flat = array.reshape(len(array), -1)
     mapped = MappedRows.of(flat)

@@ -46,7 +46,10 @@ class InputLayout:
         return prod(self.shape)
 
     def accepts(self, sample_shape: tuple[int, ...]) -> bool:
-        """Return whether samples of this shape can be read without doubt."""
+        """Return whether samples of this shape have this layout.
+
+        Samples may be flat, and may lack the axis of a single channel.
+        """
         squeezed = self.spatial if self.n_channels == 1 else self.shape
         return sample_shape in (self.shape, squeezed, (self.n_values,))
 
@@ -75,7 +78,7 @@ def infer_layout(
 
 
 def layout_of_shape(input_shape: tuple[int, ...], channels: str) -> InputLayout:
-    """Return the layout of samples of this shape: one or two sides have one channel."""
+    """Return the layout of samples of this shape; one or two sides get a channel axis."""
     sides = tuple(input_shape)
     if len(sides) <= 2:
         sides = (*sides, 1) if channels == "last" else (1, *sides)
@@ -83,7 +86,7 @@ def layout_of_shape(input_shape: tuple[int, ...], channels: str) -> InputLayout:
 
 
 def layout_with_channels(input_shape: object, channels: str) -> InputLayout:
-    """Return the layout of a shape that names its channel axis."""
+    """Return the layout of a shape that includes the channel axis."""
     sides = check_input_shape(input_shape)
     if sides is None or len(sides) < 2:
         raise InputShapeError(

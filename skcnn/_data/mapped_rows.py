@@ -1,8 +1,8 @@
 """Rows of a memory-mapped array, read from its file and not through its mapping.
 
-The pages of a mapping stay in the process's memory once they are read, and each row brings
-its neighbours' pages with it. Reads from the file leave nothing behind and are faster than
-page faults.
+The pages of a mapping stay in the process's memory once they are read, and the system reads
+neighbouring pages with them. Reads from the file add nothing to the process's memory and are
+faster than page faults.
 """
 
 import mmap
@@ -60,7 +60,7 @@ class MappedRows:
         return None if place is None else cls(*place, array[0].size, array.dtype)
 
     def __reduce__(self) -> Any:
-        # a copy's descriptor could belong to another file once this one is closed
+        # once this object closes the descriptor, its number may be given to another file
         raise TypeError("MappedRows cannot be copied or pickled.")
 
     def read(self, start: int, stop: int) -> np.ndarray:

@@ -73,8 +73,8 @@ def canonical_order(
     target_bits = _as_bits(targets)
 
     def finer(rows: np.ndarray) -> Sequence[np.ndarray]:
-        # Targets order rows of equal images only, so that their units hardly ever matter.
-        # Rows that are not merged are ordered by weight too, not by their order in the input.
+        # The order of different images does not depend on the units of the targets. Rows that
+        # are not merged are also ordered by weight, so that their order in the input is no key.
         by_target = row_hashes(target_bits[rows])
         return (by_target,) if merge or weights is None else (weights[rows], by_target)
 
@@ -112,7 +112,7 @@ def _sorted_by(
 ) -> np.ndarray:
     """Return the rows of `keep` (None: all) by hash, then by the keys ``finer(rows)``.
 
-    As `numpy.lexsort`, the last key first, but keys are computed for equal hashes only.
+    The last key comes first, as in `numpy.lexsort`. Keys are only computed for equal hashes.
     """
     order = np.argsort(hashes) if keep is None else keep[np.argsort(hashes[keep])]
     in_order = hashes[order]

@@ -35,7 +35,7 @@ def check_training_images(
     estimator : estimator
         Named in messages; gets the fitted attributes.
     X : array-like or Tensor
-        Any of the forms of the user guide's table.
+        Samples in one of the forms that the user guide lists.
     input_shape : tuple of int or None
         The estimator's parameter.
     channels : {"last", "first"}

@@ -1,4 +1,4 @@
-"""The validation split: distinct samples, of each class its share."""
+"""The validation split: distinct samples, in the proportions of the classes."""
 
 import numpy as np
 
@@ -61,7 +61,7 @@ def _choose_validation(
 
 
 def _share_out(n_valid: int, counts: np.ndarray) -> np.ndarray:
-    """Return how many of each class are taken, by largest remainders; one is always left."""
+    """Return how many samples of each class are taken, by largest remainders, never all."""
     most = np.maximum(counts - 1, 0)
     exact = np.minimum(n_valid * counts / counts.sum(), most)
     taken = np.floor(exact).astype(int)

@@ -46,8 +46,8 @@ class ValueRange:
         if shrunk or grown:
             warn_caller(
                 f"X lies in [{seen.low:g}, {seen.high:g}], but at fit it lay in "
-                f"[{self.low:g}, {self.high:g}]: bytes in one and fractions of one in the "
-                "other? Predictions on another scale than the training data are wrong; "
-                "multiply or divide X by 255.",
+                f"[{self.low:g}, {self.high:g}]. One seems to be bytes and the other bytes "
+                "divided by 255. Predictions need the scale of the training data: multiply or "
+                "divide X by 255.",
                 InputScaleWarning,
             )

@@ -22,7 +22,7 @@ class BatchIterator:
         Largest number of samples in a batch. The samples of an epoch are spread evenly
         over ``ceil(n_samples / batch_size)`` batches.
     device : torch.device
-        Where batches are needed. The whole data are kept there if they fit.
+        Device of the batches. All samples are kept on it if they fit.
     generator : torch.Generator or None, default=None
         Shuffles the samples in every epoch. None keeps the order.
     augmenter : BatchAugmenter or None, default=None

@@ -1,4 +1,4 @@
-"""The callbacks of scikit-learn and skorch: how a fit calls them, which ones it accepts."""
+"""The callbacks of scikit-learn and skorch: how a fit calls them, and which ones it accepts."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,7 +20,7 @@ class CallbackHooks:
     data : dict
         ``X``, ``y`` and ``metadata`` of the fit.
     fitted_attributes : callable
-        Returns the attributes with which a copy of the estimator predicts as of now.
+        Returns the fitted attributes that a copy needs to predict with the current weights.
     """
 
     def __init__(

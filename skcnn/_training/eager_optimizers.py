@@ -2,7 +2,8 @@
 
 torch excludes the methods of an optimizer from ``torch.compile`` by decorators, which import
 the compiler in the first fit of every process. These steps are never compiled, so the
-functions below the decorators are called. Without such decorators they are torch's own.
+functions that the decorators wrap are called instead. If a version of torch has no such
+decorators, these are torch's own methods.
 """
 
 from collections.abc import Callable
@@ -46,7 +47,7 @@ class EagerOptimizer(Optimizer):
 
 
 def _eager_step(cls: type[Optimizer]) -> Callable[..., Any]:
-    """Return the step of `cls` below torch's decorators."""
+    """Return the step of `cls` without torch's decorators."""
     return torch.no_grad()(unwrap(cls.step))
 
 
@@ -81,7 +82,7 @@ class Adagrad(EagerOptimizer, torch.optim.Adagrad):
 
 
 class _FusedSteps:
-    """Steps of a fused Adam that looks up its tensors once, bit for bit torch's own."""
+    """The steps of torch's fused Adam, bit for bit, which look up their tensors only once."""
 
     def __init__(self, optimizer: Optimizer, kernel: Callable[..., Any]) -> None:
         self._optimizer = optimizer
@@ -117,7 +118,7 @@ class _FusedSteps:
             )
 
     def _collect(self) -> bool:
-        """Look up the state once, and return whether there is one: the first step makes it."""
+        """Look up the state once. Return False before the first step, which creates the state."""
         if not self._state:
             state = self._optimizer.state
             groups = [group["params"] for group in self._optimizer.param_groups]
@@ -132,9 +133,9 @@ _FUSED = {Adam: "_fused_adam_", AdamW: "_fused_adamw_"}
 
 
 def repeated_step(optimizer: Optimizer) -> Callable[[], Any]:
-    """Return a function that does one step of any `optimizer`, for many steps in a row.
+    """Return a function that does one step of `optimizer`, fast if it is called repeatedly.
 
-    Valid while parameters, groups, hooks and state are not replaced.
+    It is valid as long as parameters, groups, hooks and state are not replaced.
     """
     kernel = getattr(torch, _FUSED.get(type(optimizer), ""), None)
     changed = "step" in vars(optimizer) or any(

@@ -8,9 +8,10 @@ from torch import Tensor
 
 
 def merit(score: float, loss: float) -> tuple[float, float]:
-    """Return what is highest in the best epoch: the score, or minus the loss if it is NaN.
+    """Return the key by which epochs are compared; the largest is the best.
 
-    Equal scores are ordered by minus the loss.
+    It is the score, or minus the loss if the score is NaN. Of equal scores the lower loss is
+    better.
     """
     return (-loss if isnan(score) else score, -loss)
 

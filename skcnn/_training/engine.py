@@ -99,7 +99,7 @@ class ConvNetEngine(NeuralNet):
 
     @property
     def _default_callbacks(self) -> list[Any]:
-        return []  # the loop records what skorch's default callbacks would
+        return []  # the loop records what skorch's default callbacks would record
 
     def initialize_optimizer(self, triggered_directly: bool | None = None) -> "ConvNetEngine":
         """Create the optimizer with weight decay on kernels and matrices only."""
@@ -116,7 +116,7 @@ class ConvNetEngine(NeuralNet):
         return self
 
     def infer(self, x: Tensor, **fit_params: Any) -> Tensor:
-        """Return the module's outputs in float32, in training under autocast."""
+        """Return the module's outputs in float32. In training they are computed under autocast."""
         if not self.module_.training:
             return self.module_(x, **fit_params)
         with self.autocast_context():
@@ -126,7 +126,7 @@ class ConvNetEngine(NeuralNet):
     def get_loss(
         self, y_pred: Tensor, y_true: Any, X: Any = None, training: bool = False
     ) -> Tensor:
-        """Return the criterion's loss, in training with the L1 penalty."""
+        """Return the criterion's loss, plus the L1 penalty in training."""
         loss = self.criterion_(y_pred, y_true)
         if training and self.l1_penalty > 0:
             weights = (p for p in self.module_.parameters() if p.dim() > 1 and p.requires_grad)
@@ -199,7 +199,7 @@ class ConvNetEngine(NeuralNet):
         return super().train_step(batch, **fit_params)
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
-        """Call skorch's callbacks, whose KeyboardInterrupt at an epoch's end means to stop."""
+        """Call skorch's callbacks. They stop training by a KeyboardInterrupt after an epoch."""
         try:
             super().notify(method_name, **cb_kwargs)
         except KeyboardInterrupt:
@@ -274,7 +274,7 @@ class ConvNetEngine(NeuralNet):
         return stop
 
     def _check_weights(self) -> None:
-        """Check for a divergence in the last step, which no loss shows."""
+        """Check that the weights are finite: no loss is computed after the last step."""
         total = sum(p.detach().abs().sum() for p in self.module_.parameters())
         check_finite(float(total), len(self.history), self.lr, "sum of absolute weights")
 

@@ -88,7 +88,7 @@ class FitRun:
             yield
 
     def _kept_memory(self) -> AbstractContextManager[None]:
-        """Keep freed memory in the process if feature maps are in the process's own memory."""
+        """Keep freed memory in the process, if the network is trained on the CPU."""
         if self.plan.device.type != "cpu":
             return nullcontext()
         return kept_memory(much=self._macs_per_batch >= ONE_THREAD_MACS)

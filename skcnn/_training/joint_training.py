@@ -25,9 +25,9 @@ MOST_TOGETHER = 10
 def joint_training_pays(device: torch.device) -> bool:
     """Return whether fits of one architecture should be trained together on `device`.
 
-    Not measured on an accelerator yet. On the CPU only small networks gain time, and scores
-    that equal those of `cross_validate`, bit for bit and for any `n_jobs`, are worth more.
-    ``tests/benchmarks/folds_together.py`` measures it.
+    On the CPU it is faster for small networks only, and its scores would differ from those of
+    `cross_validate` by rounding. The gain on an accelerator is not measured yet; see
+    ``tests/benchmarks/folds_together.py``.
     """
     return device.type != "cpu"
 
@@ -38,7 +38,8 @@ def advance_together(threads: Sequence[WorkerThread]) -> None:
     Raises
     ------
     BaseException
-        An interrupt in one of the threads. An Exception is kept in its thread.
+        If it is not an Exception, such as a KeyboardInterrupt. An Exception is kept as the
+        `error` of its thread.
     """
     _advance(threads)
     while asking := [thread for thread in threads if thread.request is not None]:
@@ -57,7 +58,7 @@ def _answer(threads: Sequence[WorkerThread]) -> None:
     """Give each thread the mean loss of the epoch that it requests, or an error."""
     for group in _alike(threads):
         start = time.perf_counter()
-        with torch_threads(group[0].n_threads, 0):  # as the fits, not as this thread
+        with torch_threads(group[0].n_threads, 0):  # the fits' number of threads, not this thread's
             answers = train_pass([thread.request[1:] for thread in group])
         seconds = (time.perf_counter() - start) / len(group)
         for thread, answer in zip(group, answers, strict=True):

@@ -1,7 +1,7 @@
 """Loss functions as modules on (outputs, (targets, weights)).
 
-Weights have a mean of one over the training set. Classes are codes, or shares of shape
-(n_samples, n_classes) if samples were mixed.
+Weights have a mean of one over the training set. Targets of a classifier are class codes, or
+class probabilities of shape (n_samples, n_classes) if samples were mixed.
 """
 
 import torch

@@ -9,15 +9,15 @@ from torch import Tensor, nn
 from skcnn._training.eager_optimizers import EagerOptimizer
 
 BETAS = (0.9, 0.999)  # of Adam's steps
-# Rate of Adam's steps at a rate of 1 for the kernels.
+# Learning rate of Adam's steps, relative to that of the kernels.
 ADAM_SHARE = 1 / 24
 
 
 def orthogonalized(matrices: Tensor) -> Tensor:
     """Return matrices with the same singular vectors and singular values near one.
 
-    Applies an odd polynomial of each matrix three times. Singular values become 0.5 to 1.2,
-    those below an eightieth of the norm smaller.
+    An odd polynomial is applied to each matrix three times. Singular values become 0.5 to
+    1.2, except for those below 1/80 of the matrix norm, which become smaller.
 
     Parameters
     ----------
@@ -41,14 +41,14 @@ def hidden_kernels(module: nn.Module) -> dict[int, int]:
 
 
 class Muon(EagerOptimizer):
-    """Steps of orthogonal matrices for kernels, Adam's for all other parameters.
+    """Orthogonalised updates for kernels, Adam's for all other parameters.
 
-    The momentum of a kernel, as a matrix with one row per filter, is replaced by the nearest
-    matrix with equal singular values, approximately, by three Newton-Schulz steps. Each
-    group of a grouped convolution is a matrix of its own. Before each step the kernel is
-    scaled to filters with a root mean square length of one, so that the learning rate is
-    relative to it. Other parameters take Adam's steps at a rate 24 times smaller, matrices
-    with decoupled weight decay.
+    The momentum of a kernel is a matrix with one row per filter. Three Newton-Schulz steps
+    make its singular values nearly equal. Each group of a grouped convolution is a matrix of
+    its own. Before each step the kernel is scaled so that the root mean square of its
+    filters' norms is one. The learning rate is therefore relative to the kernel. Other
+    parameters take Adam's steps with a learning rate 24 times smaller; those of them that
+    are matrices have decoupled weight decay.
 
     Parameters
     ----------

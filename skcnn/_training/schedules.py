@@ -31,7 +31,7 @@ def _one_cycle(progress: float) -> float:
     return 1e-4 + (1 - 1e-4) * _cosine((progress - WARM_UP) / (1 - WARM_UP))
 
 
-# From the share of the training that is done to the factor of the learning rate.
+# Factors of the learning rate, as functions of the share of the training that is done.
 _BY_PROGRESS: dict[str, Callable[[float], float]] = {
     "constant": lambda progress: 1.0,
     "step": _step,

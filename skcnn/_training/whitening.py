@@ -23,7 +23,8 @@ def set_whitening_kernels(module: nn.Module, train: SampleSet) -> None:
     module : nn.Module
         The network; layers before a whitening layer have their final initial weights.
     train : SampleSet
-        The training samples in content order, so that the first are as good as random.
+        The training samples in content order. It follows hashes, so that the first samples
+        are a random selection.
     """
     for part in module.modules():
         if isinstance(part, WhiteningConv2d | WhiteningConv3d):

@@ -41,7 +41,7 @@ def _as_dtype(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     if dtype.kind in "iu":
         limits = np.iinfo(dtype)
         high = float(limits.max)
-        if high > limits.max:  # a double has 53 bits: the limit was rounded up
+        if high > limits.max:  # rounded up to 53 bits
             high = np.nextafter(high, 0)
         return np.clip(np.rint(values), limits.min, high).astype(dtype)
     return values.astype(dtype)

@@ -29,9 +29,9 @@ class RandomFlip(GeometricAugmentation):
         itself.
     alternate : bool, default=False
         Whether samples are mirrored in every other epoch, beginning with the first or the
-        second at random: with ``p=0.5`` two epochs of a fit show both sides of every
-        sample, with a smaller `p` those of a fraction 2p of the samples. Within other
-        augmentations, such as :class:`RandomChoice`, every epoch is drawn.
+        second at random. With ``p=0.5`` two consecutive epochs have each sample once as it
+        is and once mirrored; with a smaller `p`, a fraction 2p of the samples. Within other
+        augmentations, such as :class:`RandomChoice`, every epoch is drawn by itself.
     <parameters>
 
     Attributes

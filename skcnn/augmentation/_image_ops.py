@@ -27,7 +27,7 @@ def warp(
     displacement: Tensor | None = None,
     nearest: bool = False,
 ) -> Tensor:
-    """Return images whose value at each position comes from where a matrix sends it.
+    """Return images sampled at the positions to which a matrix maps the output positions.
 
     The value at output position `o` is the input's at ``A (o - c) + t + c``, linearly
     interpolated, with `c` the centre of the image: ``(side - 1) / 2`` on each axis.
@@ -85,7 +85,7 @@ def warp(
         moved = None if displacement is None else displacement[part]
         grid = _grid(rows[part], base, moved)
         sampled = F.grid_sample(values[part], grid, **sampling)
-        if shift and nearest:  # without rounding: a mask finds what came in from outside
+        if shift and nearest:  # exact values; a mask finds the positions outside
             ones = torch.ones_like(values[part][:, :1])
             sampled = torch.where(F.grid_sample(ones, grid, **sampling) == 0, shift, sampled)
         elif shift:

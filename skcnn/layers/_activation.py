@@ -31,8 +31,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "identity": nn.Identity,
 }
 MONOTONE = frozenset({"relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid", "identity"})
-# torch computes the values after the last whole vector by other code, whose exp and tanh
-# differ in the last bit. It splits more values than UNSPLIT_VALUES among threads, at any place.
+# torch computes exp and tanh by vectors, and values that fill no whole vector by other code,
+# which differs in the last bit. Such values are at the end of a tensor and, if it has more than
+# UNSPLIT_VALUES, at the end of every thread's part.
 VECTOR_VALUES, UNSPLIT_VALUES = 64, 2**15
 
 
@@ -80,7 +81,7 @@ def _predict_gelu(module: nn.GELU, step_of: StepOf) -> Step:
 
 
 def _by_vectors(function: Step, x: Tensor) -> Tensor:
-    """Return the function of every value, all computed by whole vectors."""
+    """Return the function of every value, padded so that all are computed by whole vectors."""
     unsplit = torch.get_num_threads() == 1 or x.numel() <= UNSPLIT_VALUES
     if unsplit and x.numel() % VECTOR_VALUES == 0:
         return function(x)
@@ -92,7 +93,7 @@ def _by_vectors(function: Step, x: Tensor) -> Tensor:
 
 
 def _gelu(x: Tensor) -> Tensor:
-    """Return x times the normal distribution function; torch's own rounds by the size of x."""
+    """Return x times the normal distribution function; torch's rounding depends on x's size."""
     return (x * 0.5**0.5).erf_().add_(1).mul_(x).mul_(0.5)
 
 

@@ -24,8 +24,8 @@ from skcnn.layers._steps import (
     prediction_step,
 )
 
-# MKL's products round differently for fewer rows, and by the row where rows of another
-# length, not of whole vectors, meet few outputs.
+# MKL rounds products of fewer rows differently. With few outputs and rows that are no whole
+# vectors, its rounding also depends on the position of a row.
 LEAST_PRODUCT_ROWS, PRODUCT_SIDE = 4, 16
 
 
@@ -117,7 +117,7 @@ def _predict_dense(dense: nn.Linear, step_of: StepOf) -> Step:
 
 def _multiply(dense: nn.Linear, x: Tensor) -> Tensor:
     """Return the outputs of a product with enough rows and whole vectors."""
-    if x.dim() != 2:  # a layer that a user put on maps: trials of batch sizes decide
+    if x.dim() != 2:  # a user's layer on feature maps: batch sizes are tried before use
         return dense(x)
     n, n_in, n_out = len(x), dense.in_features, dense.out_features
     weight: Tensor = dense.weight

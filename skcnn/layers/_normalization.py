@@ -164,7 +164,7 @@ def _predict_batch_norm(norm: BatchNorm, step_of: StepOf) -> Step:
 
 
 def _normalize(norm: BatchNorm, x: Tensor) -> Tensor:
-    """Return the normalised `x`; torch's own rounds by the number of rows."""
+    """Return the normalised `x`; torch's rounding depends on the number of rows."""
     scale = (norm.running_var + norm.eps).rsqrt_().mul_(norm.weight)
     shift = torch.addcmul(norm.bias, norm.running_mean, scale, value=-1)
     axes = (-1, *(1,) * (x.dim() - 2))

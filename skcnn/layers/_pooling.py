@@ -23,9 +23,8 @@ from skcnn.layers._steps import (
 )
 
 POOLINGS = ("max", "average")
-# Maxima by rows and then by columns take several calls and read with strides. They are faster
-# than torch's pool for maps of so many values with sides of 14 or more for windows of 2, 28
-# for windows of 3, and so on.
+# Maxima by rows and then by columns take several calls. They are faster than torch's pool for
+# at least FEWEST_POOLED values with sides of at least LEAST_SIDE * (window - 1).
 FEWEST_POOLED, LEAST_SIDE = 2**16, 14
 
 

@@ -40,9 +40,9 @@ def prediction_step(
     """Register the function that makes the prediction step of modules of exactly these types.
 
     The function is called with a module and `step_of`, which returns the step of a module
-    inside of it. The step gives a sample the same bits whatever the other samples of the
-    batch are and, where possible, however many there are: batch sizes are tried before they
-    are used.
+    inside of it. The outputs of the step for a sample must not depend on the other samples
+    of the batch, bit for bit. They may depend on their number, because batch sizes are tried
+    before they are used.
     """
 
     def register(make: Make) -> Make:
@@ -58,7 +58,7 @@ def skip_in_predictions(*modules: type[nn.Module]) -> None:
 
 
 def own_forward(module: nn.Module, step_of: StepOf) -> Step:
-    """Return the module's own forward pass, which looks for no hooks."""
+    """Return the module's own forward method, which runs no hooks."""
     return module.forward
 
 

@@ -6,14 +6,14 @@ from typing import Any
 
 
 class Watch:
-    """Decides after every epoch and fold whether a candidate goes on; this one never stops it.
+    """Decides after every epoch and fold whether a candidate continues. The base never stops it.
 
     Attributes
     ----------
     wants_scores : bool
         Whether epochs are scored on the test samples of their fold.
     state : str
-        The state of a candidate that was stopped, "" while it goes on.
+        The state of a candidate that was stopped, "" while it continues.
     reason : str
         Why it was stopped.
     """

@@ -43,7 +43,7 @@ class CrossValidation:
     scorer : callable
         Returns a number, or a dict of numbers.
     main_metric : str or None
-        Which of several scores counts; None takes the first.
+        Name of the score by which candidates are ranked; None takes the first.
     objectives : tuple of str
         Names of scores that `scorer` must return.
     own_scorer : bool
@@ -81,12 +81,12 @@ class CrossValidation:
         return fold.test_scores[objective]
 
     def main_score(self, scores: Scores) -> float:
-        """Return the score that counts.
+        """Return the score by which candidates are ranked.
 
         Raises
         ------
         ValueError
-            If the scores lack the name of the main one, or of an objective.
+            If the main score, or one that is an objective, is missing.
         """
         missing = [name for name in self.objectives if name not in scores]
         if missing:
@@ -106,7 +106,7 @@ class CrossValidation:
         return scores[self.main_metric]
 
     def fails_by_error(self, error: Exception) -> bool:
-        """Return whether a fold's error fails the candidate, else counts as `error_score`."""
+        """Return whether a fold's error fails the candidate instead of scoring `error_score`."""
         return not isinstance(error, EvaluationError) or bool(np.isnan(self.error_score))
 
     def score(self, estimator: Any, X: Any, y: Any, rows: np.ndarray) -> Scores:
@@ -119,7 +119,7 @@ class CrossValidation:
         )
         named = scores if isinstance(scores, dict) else {"score": scores}
         for name, value in named.items():
-            if isinstance(value, str) and hasattr(self.scorer, "_scorers"):  # a traceback
+            if isinstance(value, str) and hasattr(self.scorer, "_scorers"):  # of a failed scorer
                 raise EvaluationError(value)
             number = np.asarray(value)
             if number.ndim > 0 or number.dtype.kind not in "iuf":

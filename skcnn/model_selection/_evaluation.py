@@ -113,7 +113,7 @@ def _run_folds_in_turn(
 
         def on_epoch(epoch: int, n_epochs: int, score: Any, fold: int = fold) -> bool:
             mean = None
-            if watch.wants_scores and epoch + 1 < n_epochs:  # the last one's is the fold's
+            if watch.wants_scores and epoch + 1 < n_epochs:  # the last one's score is the fold's
                 mean = float(np.mean([*finished, score()]))
             return watch.epoch_done(fold, epoch, n_epochs, mean)
 
@@ -123,7 +123,7 @@ def _run_folds_in_turn(
             if cv.fails_by_error(error):
                 raise
             result = failed_fold(error)
-        if watch.state:  # the fit was cut short: its scores mean nothing
+        if watch.state:  # the fit was stopped, and its scores are not valid
             return
         folds.append(result)
         finished.append(check_scores(cv, fold, result))

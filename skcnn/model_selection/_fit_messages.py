@@ -1,4 +1,4 @@
-"""Warnings and errors of many fits, summed up in short texts."""
+"""Warnings and errors of many fits, summarised in short texts."""
 
 import importlib
 import re
@@ -16,8 +16,8 @@ def counted_warnings(counts: list[tuple[str, str, int]]) -> Iterator[None]:
     """Catch the warnings of the block and append (category, message, count) for each.
 
     Warnings that the user's filters ignore stay ignored, and warnings that they turn into
-    errors stay errors. Python's filters belong to the process, so that blocks in several
-    threads disturb each other.
+    errors stay errors. Python's filters are global, so only one thread at a time may be in
+    such a block.
     """
     with warnings.catch_warnings(record=True) as caught:
         filters: Any = warnings.filters

@@ -95,7 +95,7 @@ class FoldRun:
             fit_time = own_seconds() - start
             net = find_convnet(estimator)
             self.n_parameters = None if net is None else net.n_parameters_
-            if self.cut_short:  # its scores would mean nothing
+            if self.cut_short:  # its scores would not be valid
                 return FoldResult({}, {}, fit_time, 0.0)
             result = self._scored(estimator, fit_time, (X_train, y_train), (X_test, y_test))
         if net is not None:
@@ -132,7 +132,7 @@ class FoldRun:
                 if self.cv.own_scorer or not isinstance(estimator, Pipeline):
                     model, X = replace_final(estimator, snapshot), X_test
                 else:
-                    if not transformed:  # once, by the steps, which are fitted by now
+                    if not transformed:  # once for all epochs; the steps are fitted
                         transformed.append(transform_before_final(estimator, X_test))
                     model, X = snapshot, transformed[0]
                 return self._score_so_far(model, X, y_test)
@@ -147,7 +147,7 @@ class FoldRun:
             yield
         finally:
             net.set_callbacks(*own)
-            # contexts refer to each other in circles: the listener would keep the network alive
+            # contexts are in reference cycles, which would keep the listener's network in memory
             watcher.listener = go_on
 
     def _score_so_far(self, model: Any, X: Any, y: Any) -> float:
@@ -155,7 +155,7 @@ class FoldRun:
         with torch.random.fork_rng(devices=[]):
             try:
                 return self.cv.main_score(self.cv.score(model, X, y, self.test))
-            except Exception:  # only the score at the end can fail a fold
+            except Exception:  # only the final score can fail a fold
                 return np.nan
 
     @contextmanager

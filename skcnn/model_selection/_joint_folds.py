@@ -36,7 +36,7 @@ class _FoldThread(WorkerThread):
         super().__init__(lambda: run.run(self._on_epoch, context), jointly)
 
     def raise_error(self) -> None:
-        """Raise the error of the fit, unless it counts as a score."""
+        """Raise the error of the fit, unless the fold scores `error_score`."""
         if self.error is not None and not self._counts_as_score():
             raise self.error
 
@@ -69,20 +69,20 @@ def run_folds_together(
     EvaluationError
         If a fold fails.
     ValueError
-        If a function makes the network: it may draw from torch's global generators, which
+        If a callable makes the network. It may draw from torch's global generators, which
         only one fit at a time may use.
     """
     nets = [find_convnet(run.make_estimator()) for run in runs]
     if any(callable(getattr(net, "architecture", None)) for net in nets):
         raise ValueError(
-            "The 'pruner' parameter must be 'median', None or another pruner that takes one "
-            "fold after the other where a callable is the architecture."
+            "The 'pruner' parameter must be 'auto', 'median', None or another pruner that runs "
+            "one fold after the other where a callable is the architecture."
         )
     jointly = trains_together(nets[0])
     threads = [
         _FoldThread(cv, run, context, jointly) for run, context in zip(runs, contexts, strict=True)
     ]
-    # set once around all fits: they end in any order, so each cannot restore it on its own
+    # set once for all fits: as they end in any order, none could restore the setting itself
     with exact_kernels(device_of(nets[0])):
         try:
             _advance_folds(threads, watch)
@@ -98,7 +98,7 @@ def run_folds_together(
 
 
 def _advance_folds(threads: Sequence[_FoldThread], watch: Watch) -> None:
-    """Train an epoch of all folds at a time, until all are over or `watch` stops them."""
+    """Train an epoch of all folds at a time, until all are finished or `watch` stops them."""
     epoch = 0
     while True:
         for thread in threads:

@@ -1,4 +1,4 @@
-"""An axis that shows an objective: its label, and the part of the values on its scale."""
+"""An axis that shows an objective: its label, and the range of values that it covers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ AXIS_LABELS = {
     "fit_seconds": "seconds to fit a fold",
     "n_epochs": "training epochs",
 }
-# The scale reaches so many times as far from the best value as the median of complete trials.
+# Length of the scale from the best value, in distances of the median from the best value.
 MEDIANS_SHOWN = 4
 MARGIN = 0.08  # share of an axis on each side, for points beyond the scale
 

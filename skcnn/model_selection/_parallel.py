@@ -23,8 +23,8 @@ def device_of(net: Any) -> torch.device:
 def trains_together(estimator: Any) -> bool:
     """Return whether fits of `estimator` are trained together if their networks allow it.
 
-    They are not if a function makes the network, which may be any, or if a fit shows a
-    progress bar of its own.
+    They are trained one by one if a callable makes the network, whose structure is unknown, or
+    if each fit shows its own progress.
     """
     net = find_convnet(estimator)
     if net is None or callable(net.architecture) or net.verbose:

@@ -48,7 +48,7 @@ class SearchPlan:
     deadline : float or None
         When the search ends, in seconds of `time.time`.
     patience : int or None
-        Trials without a better one after which the search ends.
+        Number of trials in a row without a better one after which the search ends.
     sampler : str or BaseSampler
         The parameter of the search.
     pruner : BasePruner
@@ -83,7 +83,7 @@ class SearchPlan:
 
     @property
     def minimized(self) -> list[bool]:
-        """Whether smaller is better, of each objective."""
+        """Whether smaller is better, for each objective."""
         return [name in COSTS for name in self.objectives]
 
     def is_over(self) -> bool:
@@ -92,7 +92,7 @@ class SearchPlan:
 
 
 def check_search(search: Any) -> None:
-    """Check the parameters of a ConvNetSearchCV as far as that needs no data.
+    """Check the parameters of a ConvNetSearchCV that can be checked without the data.
 
     Raises
     ------
@@ -243,7 +243,7 @@ def _check_objectives(search: Any, objectives: tuple[str, ...], cv: CrossValidat
     known = ["score", *COSTS]
     metrics = getattr(cv.scorer, "_scorers", None)
     if callable(search.scoring):
-        return  # which scores it returns is not known yet
+        return  # the names of its scores are not known yet
     known += list(metrics or [])
     for name in objectives:
         if name not in known:

@@ -26,7 +26,7 @@ FRONT = {"color": ORANGE, "marker": "o", "markersize": 5.5, "linewidth": 1.5, "z
 LINE = {"color": GREY, "linewidth": 1.5, "zorder": 2}
 ARROWS = {("y", False): "v", ("y", True): "^", ("x", False): "<", ("x", True): ">"}
 MOST_IN_A_LINE = 4  # entries of the legend
-SEED = 0  # of the forest that importances are read from
+SEED = 0  # of fANOVA's random forest
 
 
 class SearchDisplay:
@@ -65,14 +65,15 @@ class SearchDisplay:
     from the best score as the median of the complete trials. Trials beyond it are shown by
     a triangle at the edge, and so are failed trials, which have no score.
 
-    The score of a pruned trial is from fewer epochs, most often of fewer folds, than that of
-    a complete one. The pruner has compared it with the scores of others after as many.
+    The score of a pruned trial is from fewer epochs, and most often from fewer folds, than
+    that of a complete trial. The pruner compared it with the scores of other trials after
+    as many epochs.
 
     Importances are those of fANOVA [1]_ with a fixed seed, from the complete trials, for the
-    first objective; they sum to one. They are of the values that the study has drawn in all
-    complete trials: for ``param_space="auto"`` these are latents, such as "depth", "width"
-    and "kernel", from which the parameters are computed. With a dozen trials importances
-    are rough estimates.
+    first objective; they sum to one. There is one for each value that all complete trials
+    drew: for ``param_space="auto"`` these are latents, such as "depth", "width" and
+    "kernel", from which the parameters are computed. With a dozen trials importances are
+    rough estimates.
 
     References
     ----------

@@ -18,19 +18,20 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 # Complete trials that the racing pruner needs to compare folds, and to compare curves.
 FEWEST_FOR_FOLDS, FEWEST_FOR_CURVES = 3, 5
-LATE_SHARE = 2 / 3  # of a training; before it curves of good and bad trials cross
+LATE_SHARE = 2 / 3  # of a training; earlier, learning curves of good and bad trials cross
 
 
 class RacingPruner(BasePruner):
     """Compares a trial with the best one after each fold, and with others late in a training.
 
-    All trials are scored on the same folds, so the difference of two trials on one fold has
-    far less noise than a score. At the end of a fold a trial is pruned if its mean is behind
-    the best trial's mean of the same folds by more than one standard error, ``s /
-    sqrt(n_folds)``, with s the median over the complete trials of the standard deviation of
-    their differences to the best. In the last third of a training it is pruned if it is
-    behind each trial of the better half of the complete trials at the same step, by more
-    than the same standard error.
+    All trials are scored on the same folds, so that the difference of two trials on one fold
+    has far less noise than a score. At the end of a fold a trial is pruned if its mean score
+    is lower than the best trial's, on the same folds, by more than one standard error. In
+    the last third of a training a trial is pruned if, by more than one standard error, its
+    score is lower than that of every trial in the better half at the same step.
+
+    The standard error is ``s / sqrt(n_folds)``. For each complete trial the standard
+    deviation over folds of its difference to the best trial is computed; `s` is the median.
 
     Parameters
     ----------
@@ -125,6 +126,6 @@ def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:
 
 
 def needs_all_folds(pruner: BasePruner) -> bool:
-    """Return whether a pruner compares trials after few epochs, for which all folds count."""
+    """Return whether a pruner compares trials after few epochs, by the mean of all folds."""
     inner = getattr(pruner, "_wrapped_pruner", pruner)
     return isinstance(inner, HyperbandPruner | SuccessiveHalvingPruner)

@@ -276,5 +276,5 @@ def explain_missing_scores(records: Sequence[TrialRecord], timeout: float | None
             f"{infeasible[0].result['reason']}."
         )
     if timeout is not None:
-        return f"timeout={timeout} seconds were over before a trial was complete."
+        return f"timeout={timeout} seconds passed before a trial was complete."
     return "No trial was completed."

@@ -1,4 +1,4 @@
-"""The samplers of a search, and draws that are repeated until they are of use."""
+"""The samplers of a search, and draws that are repeated until they are accepted."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial
 from sklearn.utils._param_validation import InvalidParameterError
 
 STARTUP_TRIALS = 10  # drawn at random before TPE's own
-# Share of values near the usual parameters that are the usual ones.
+# Probability that a value is the usual one where draws are close to the usual values.
 USUAL_SHARE = 0.75
 # After so many draws the last one is taken, whether it is accepted or not.
 MOST_DRAWS = 200
@@ -69,7 +69,7 @@ def sampler_seed(seed: int | None, number: int, purpose: int) -> int | None:
 
 
 class ScreenedSampler(BaseSampler):
-    """Draws all values at once, and again until they are accepted.
+    """Draws the values of the whole space at once, repeatedly until they are accepted.
 
     Parameters
     ----------
@@ -80,8 +80,8 @@ class ScreenedSampler(BaseSampler):
     accept : callable
         Takes the values; returns whether to evaluate them.
     usual : mapping or None, default=None
-        Values to stay close to while the sampler has too few trials to learn from: then
-        each value is the usual one three times out of four. None draws all values.
+        Values to stay close to while the sampler has too few trials to learn from. Each
+        value is then the usual one with a probability of 0.75. None draws all values.
     seed : int or None, default=None
         Seed of the choice of usual values.
     """

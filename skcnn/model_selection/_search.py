@@ -55,8 +55,8 @@ OF_REFIT = (
 class ConvNetSearchCV(BaseSearchCV):
     """Search of architecture and training by Optuna, with cross-validation.
 
-    It has the scores, results and methods of GridSearchCV. An Optuna sampler draws the
-    trials and learns from those before; trials that fall behind are ended early, also
+    It has the scores, results and methods of GridSearchCV. An Optuna sampler draws each
+    trial and learns from the earlier ones. A pruner stops unpromising trials early, also
     inside a Pipeline.
 
     Parameters
@@ -72,13 +72,13 @@ class ConvNetSearchCV(BaseSearchCV):
           dropout, optimizer, learning rate, weight decay, batch size, and the strength of
           an augmentation if there is one. Every draw fits the input, and has at most eight
           times the multiply-accumulates of the estimator's own network unless `constraints`
-          bounds them. The first trial has the estimator's own parameters, the next ones
-          differ from it in a quarter of these. With an `architecture`, only the parameters
-          of the training are searched.
+          bounds them. The first trial has the estimator's own parameters, and the next ones
+          change about a quarter of them. With an `architecture`, only the parameters of the
+          training are searched.
         - dict of parameter name to an Optuna distribution, a tuple ``(low, high)``, ``(low,
-          high, "log")`` or ``(low, high, step)``, of integers or floats as its numbers are,
-          a list of choices, or a scipy distribution. Names inside a Pipeline are those of
-          `set_params`.
+          high, "log")`` or ``(low, high, step)``, a list of choices, or a scipy
+          distribution. A tuple of integers draws integers, other tuples draw floats. Names
+          inside a Pipeline are those of `set_params`.
         - callable that takes an Optuna trial and returns a dict of parameters.
     n_trials : int or None, default=50
         Number of trials, including those of earlier calls on the same `storage`. None
@@ -87,13 +87,13 @@ class ConvNetSearchCV(BaseSearchCV):
         Seconds after which the search ends. A running trial stops at the end of its epoch
         and does not count.
     patience : int or None, default=None
-        Trials without a better one after which the search ends.
+        Number of trials in a row without a better one after which the search ends.
     scoring : str, callable, list, tuple, dict or None, default=None
         As in GridSearchCV.
     refit : bool, str or callable, default=True
         As in GridSearchCV. If the folds of the best trial stopped early, the refit trains on
-        all samples for the median of their best epochs. With several scores the search is
-        for the one that `refit` names, else for the first.
+        all samples for the median of their best epochs. With several scores trials are
+        ranked by the one that `refit` names, else by the first.
     cv : int, splitter, iterable or None, default=None
         As in GridSearchCV; split once, the same for all trials.
     sampler : {"tpe", "random"} or Optuna sampler, default="tpe"
@@ -112,10 +112,10 @@ class ConvNetSearchCV(BaseSearchCV):
         than one there is no pruning, and `pareto_front_` has the best trade-offs.
     constraints : dict or None, default=None
         Upper bounds. Those of "n_parameters" and "multiply_accumulates" (of one sample) are
-        checked before a training: "auto" then draws smaller networks, and a dict draws
-        again. A function's or your own sampler's draw beyond them is not trained but
-        recorded as infeasible. With a bound of "seconds", a trial fails at the end of the
-        epoch that exceeds it.
+        checked before a training: "auto" then draws smaller networks, and a dict is drawn
+        from again. With a callable `param_space` or your own sampler, a network that exceeds
+        them is recorded as infeasible and not trained. With a bound of "seconds", a trial
+        fails at the end of the epoch that exceeds it.
     storage : str, Path or None, default=None
         Where the study is kept: in memory (None), in a journal file of this path, or in the
         database of a URL ``postgresql://...`` or ``sqlite:///...``.
@@ -124,7 +124,8 @@ class ConvNetSearchCV(BaseSearchCV):
     resume : bool, default=True
         Whether to continue a study that the storage already has.
     initial_params : sequence of dict, default=()
-        Parameters to try first; for a callable the values of its suggestions.
+        Parameters to try first. For a callable `param_space` these are the values that it
+        suggests, by their names.
     n_jobs : int or None, default=None
         Number of processes with one thread each. None is this process alone, -1 uses all
         processors.
@@ -309,8 +310,8 @@ class ConvNetSearchCV(BaseSearchCV):
         Raises
         ------
         ValueError
-            If a parameter is illegal, the storage has a study of another search, or no
-            trial is completed. The last has the traceback of the first failure.
+            If a parameter is illegal, if the storage has a study of another search, or if no
+            trial is completed: the message then has the traceback of the first failure.
 
         Warns
         -----
@@ -318,7 +319,7 @@ class ConvNetSearchCV(BaseSearchCV):
             If some trials failed.
         UserWarning
             If the search was interrupted by Ctrl-C: the best trial so far is refitted.
-            Warnings of the fits are shown once, with the number of times.
+            Each warning of the fits is shown once, with its number of occurrences.
         """
         from skcnn.model_selection._fingerprint import fingerprint
         from skcnn.model_selection._plan import check_search, cross_validation_of, make_plan

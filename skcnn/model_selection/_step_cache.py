@@ -48,7 +48,7 @@ class FoldMemory:
         self.chain = chain
 
     def cache(self, function: Callable[..., Any], ignore: Any = None) -> Callable[..., Any]:
-        """Return `function`, not called again for the same chain of steps.
+        """Return `function` with a cache of its last result, for the same chain of steps.
 
         Parameters
         ----------

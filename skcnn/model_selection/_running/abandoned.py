@@ -1,6 +1,6 @@
-"""Running trials that nobody finishes: they fail, and are tried again.
+"""Trials whose worker has died or was interrupted: they fail, and are tried again.
 
-Their workers have died or were interrupted. The study's lock must be held by the caller.
+The caller must hold the study's lock.
 """
 
 from optuna.study import Study
@@ -18,7 +18,7 @@ from skcnn.model_selection._running.study import (
 
 
 def fail_trials_of_dead_workers(study: Study, storage: StudyStorage) -> None:
-    """Fail the trials of dead workers, which do not count until their last attempt."""
+    """Fail the trials of dead workers. Such a trial does not count, except its last attempt."""
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         worker = trial.user_attrs.get(WORKER)
         if worker is not None and storage.is_alive(worker):

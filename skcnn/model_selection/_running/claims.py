@@ -42,7 +42,7 @@ class Claim:
 
 
 class TrialClaims:
-    """Claims trials for a worker, so that no other one runs the same.
+    """Claims trials for a worker, so that no other worker runs the same trial.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class TrialClaims:
     Attributes
     ----------
     over : bool
-        Whether all trials of the search are finished, or it has ended before.
+        Whether all trials of the search are finished, or the search was stopped early.
     """
 
     def __init__(self, plan: SearchPlan, storage: StudyStorage, study: Study) -> None:
@@ -90,7 +90,7 @@ class TrialClaims:
         return [trial for trial in trials if is_counted(trial, interrupted)]
 
     def _is_stopped(self, trials: Sequence[FrozenTrial]) -> bool:
-        """Return whether the deadline has passed or the patience is over."""
+        """Return whether the deadline has passed or the patience is exhausted."""
         if self.plan.is_over():
             return True
         if self.plan.patience is None:
@@ -104,7 +104,7 @@ class TrialClaims:
         return len(self._counted(since)) >= self.plan.patience
 
     def _ask(self, trials: Sequence[FrozenTrial]) -> Claim | None:
-        """Begin a trial; return None if the user's function fails it."""
+        """Begin a trial; return None if the user's function raises an error."""
         self._enqueue_next(trials)
         self.study.sampler = self._next_sampler(trials)
         space = self.plan.space
@@ -127,7 +127,7 @@ class TrialClaims:
     def _next_sampler(self, trials: Sequence[FrozenTrial]) -> BaseSampler:
         """Return the sampler of the next trial."""
         if self._n_asked == 0 and trials and isinstance(self._sampler, BaseSampler):
-            self._sampler.reseed_rng()  # else it repeats its draws for the earlier trials
+            self._sampler.reseed_rng()  # without it, the draws of earlier trials would be repeated
         self._n_asked += 1
         space = self.plan.space
         known = [trial.user_attrs.get(KEY) for trial in self._counted(trials)]
@@ -149,7 +149,7 @@ class TrialClaims:
             return False
         try:
             return self.plan.limits is None or not self.plan.limits.violation(params)
-        except Exception:  # a network that does not fit the input fails its trial
+        except Exception:  # such as of a network that does not fit: the trial fails
             return True
 
     def _enqueue_next(self, trials: Sequence[FrozenTrial]) -> None:
@@ -169,7 +169,7 @@ class TrialClaims:
             self.study.enqueue_trial(values, user_attrs={INITIAL: initial})
 
     def _enqueue_again(self, trial: FrozenTrial) -> None:
-        """Enqueue the values of an interrupted trial, counting the attempts that killed."""
+        """Enqueue the values of an interrupted trial, and count attempts that ended in a death."""
         died = trial.number in self.study.user_attrs.get(DIED, [])
         attempt = trial.user_attrs.get(ATTEMPT, 1) + died
         attributes = {RETRY_OF: trial.number, ATTEMPT: attempt}

@@ -72,7 +72,7 @@ class TrialRunner:
         self.params: dict[int, dict[str, Any]] = {}
 
     def run(self) -> None:
-        """Run trials until all of the search are finished, also those of other workers."""
+        """Run trials until all trials of the search, also of other workers, are finished."""
         while True:
             claim = self.claims.claim()
             if claim is not None:
@@ -128,17 +128,17 @@ class TrialRunner:
         )
 
     def _trains_folds_together(self, params: Mapping[str, Any]) -> bool:
-        """Return whether an epoch of all folds is trained at a time.
+        """Return whether all folds are trained together, one epoch of each at a time.
 
-        Some pruners need that. Others save more epochs fold by fold; without a pruner it
-        is done if it is faster.
+        Some pruners need it. The others save more epochs with one fold after the other.
+        Without a pruner, folds are trained together if that is faster.
         """
         cv, pruner = self.plan.cv, self.plan.pruner
         if needs_all_folds(pruner) or not isinstance(pruner, NopPruner):
             return needs_all_folds(pruner)
         try:
             estimator = FoldRun(cv, params, 0).make_estimator()
-        except Exception:  # the folds raise it
+        except Exception:  # raised again by the first fold
             return False
         return 1 < len(cv.splits) <= MOST_TOGETHER and trains_together(estimator)
 

@@ -1,8 +1,8 @@
 """Storages of studies, with locks by which several processes share one study.
 
 A study is in memory, in a journal file, or in a database. The locks are held by the
-operating system or by a database session, so that a killed process releases them: a worker
-whose lock is free is dead.
+operating system or by a database session, which release them if the process is killed. So a
+worker whose lock is free has died.
 """
 
 import glob
@@ -99,7 +99,7 @@ class KernelLock:
         self._lock: FileLock | None = None
 
     def acquire(self) -> bool:
-        """Wait for the lock, and drop an incomplete last line, as of a killed process."""
+        """Wait for the lock, and drop an incomplete last line that a killed process left."""
         self._lock = FileLock(f"{self._path}.lock")
         self._lock.acquire()
         _drop_half_line(self._path)
@@ -109,7 +109,7 @@ class KernelLock:
         """Release the lock."""
         if self._lock is not None:
             self._lock.release()
-            self._lock = None  # the storage is pickled, which locks cannot be
+            self._lock = None  # so that the storage can be pickled
 
 
 def _drop_half_line(path: str) -> None:
@@ -225,7 +225,7 @@ class SqliteFile(_FileLocks):
     def __init__(self, url: str) -> None:
         super().__init__(Path(url.split("///", 1)[1]))
         try:
-            with self.locked():  # two processes at once break each other's tables
+            with self.locked():  # only one process may create the tables
                 self.storage = RDBStorage(url)
         except BaseException:
             self.close()
@@ -236,7 +236,7 @@ _OPEN_SESSIONS: "weakref.WeakSet[PostgresStudy]" = weakref.WeakSet()
 
 
 def _leave_sessions() -> None:
-    """Detach a forked process from the parent's sessions, which would outlive the parent."""
+    """Detach a forked process from the parent's sessions, or it would keep them open."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for study in _OPEN_SESSIONS:
         with suppress(Exception):  # some are closed already
@@ -273,7 +273,7 @@ class PostgresStudy(StudyStorage):
         self._connect()
         try:
             tables = _advisory_key("tables")
-            self._ask("pg_advisory_lock", tables)  # two processes break each other's tables
+            self._ask("pg_advisory_lock", tables)  # one process creates the tables
             self.storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
             self._ask("pg_advisory_unlock", tables)
         except BaseException:

@@ -56,7 +56,7 @@ def open_study(
             study = optuna.load_study(study_name=study_name, storage=storage.storage)
             known = study.user_attrs.get(FINGERPRINT)
             begun = study.directions != directions or study.get_trials(deepcopy=False)
-            if known is not None or begun:  # else a process died while it made the study
+            if known is not None or begun:  # else its process died before it was set up
                 _check_same_search(study_name, known, fingerprint, resume)
         if FINGERPRINT not in study.user_attrs:
             study.set_user_attr(FINGERPRINT, dict(fingerprint))

@@ -73,7 +73,7 @@ class TrialWatch(Watch):
     def _is_out_of_time(self) -> bool:
         limit = self.plan.trial_seconds
         if self.plan.is_over():
-            self.state, self.reason = "INTERRUPTED", "the search's timeout was over"
+            self.state, self.reason = "INTERRUPTED", "the search's timeout has passed"
         elif limit is not None and time.time() - self._start > limit:
             self.state = "FAIL"
             self.reason = f"The trial took more than constraints['seconds']={limit}."

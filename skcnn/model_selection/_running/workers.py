@@ -117,7 +117,7 @@ def _reload(study_name: str, storage: BaseStorage, *, to_memory: bool) -> Study:
 def _run_workers(
     plan: SearchPlan, storage: Any, study_name: str, n_jobs: int, progress: Any
 ) -> None:
-    """Run trials in worker processes until there are enough."""
+    """Run trials in worker processes until the search is over, also if some of them die."""
     over = threading.Event()
     watcher = threading.Thread(
         target=_show_progress, args=(storage, study_name, progress, over), daemon=True
@@ -135,7 +135,7 @@ def _run_workers(
                 if restart == MOST_RESTARTS:
                     warn_caller(
                         f"Worker processes died {restart + 1} times, perhaps for lack of "
-                        "memory. The search goes on in this process alone.",
+                        "memory. The search continues in this process alone.",
                         UserWarning,
                     )
     finally:
@@ -146,7 +146,7 @@ def _run_workers(
 def _records(
     plan: SearchPlan, study: Study, own: Mapping[int, dict[str, Any]]
 ) -> list[TrialRecord]:
-    """Return the finished trials; `own` has the parameters of those that ran here."""
+    """Return the finished trials; `own` has the parameters of those that this process ran."""
     records = []
     for trial in finished_trials(study):
         result = result_of(trial)

@@ -33,11 +33,11 @@ class AutoSpace(ParamSpace):
     own : mapping
         The ConvNet's own parameters.
     augmented : bool
-        Whether an augmentation takes part.
+        Whether there is an augmentation, whose strength is searched.
     initial : sequence of mapping
         Parameters to try after the estimator's own.
     limits : Limits or None
-        Largest network. A draw that exceeds it is decoded to a smaller network of the same
+        Largest network. A draw that would exceed it becomes a smaller network of the same
         kind.
     """
 

@@ -17,13 +17,13 @@ class ParamSpace(ABC):
     Attributes
     ----------
     distributions : dict or None
-        What a trial's values are drawn from; None where a function decides.
+        What a trial's values are drawn from; None where a function draws them.
     n_points : int or None
         Number of all combinations, where that is finite.
     initial : sequence of mapping
         Parameters to try first.
     usual : dict or None
-        Values that usually do well, if any are known.
+        Values that usually give good scores, if any are known.
     """
 
     distributions: dict[str, BaseDistribution] | None = None

@@ -20,7 +20,7 @@ from skcnn._utils.validation import is_number
 from skcnn.model_selection._hashing import hash_of, text_of
 from skcnn.model_selection._spaces.base import ParamSpace, check_initial
 
-# Lowest quantile that scipy's distributions are asked for: at 0 many are infinite.
+# Lowest quantile of scipy's distributions that is drawn: at 0 many are infinite.
 LOWEST_QUANTILE = 1e-6
 
 
@@ -96,7 +96,7 @@ def _range(name: str, low: Any, high: Any, third: Any = None) -> BaseDistributio
 
 
 def _choices(options: list[Any]) -> _Entry:
-    """Return a choice of any objects; those that a study cannot store get their text as a name."""
+    """Return a choice of any objects; objects that a study cannot store are stored as texts."""
     options = [option.item() if isinstance(option, np.generic) else option for option in options]
     plain = all(
         option is None or isinstance(option, bool | int | float | str) for option in options

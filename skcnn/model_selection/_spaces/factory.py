@@ -106,6 +106,6 @@ def _limits_of_auto(net: Any, limits: Limits | None, sizer: NetworkSizer) -> Lim
         return limits
     try:
         own = sizer({})["multiply_accumulates"]
-    except ArchitectureError:  # draws may fit the input although the own network does not
+    except ArchitectureError:  # the space can still draw networks that fit
         return Limits(bounds, sizer)
     return Limits({**bounds, "multiply_accumulates": MOST_TIMES_OWN * own}, sizer)

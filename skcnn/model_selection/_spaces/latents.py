@@ -1,9 +1,8 @@
 """The latents of the automatic space: numbers of fixed ranges, decoded to networks that fit.
 
-Samplers and pruners learn most where every trial has the same few parameters with the same
-ranges. So a search draws the latents below, and :func:`decode` turns them into parameters
-for an input of some shape. Spaces of plain kernel sizes, strides and pools are more than
-half invalid.
+Samplers learn most if every trial has the same few values with the same ranges. So a search
+draws the latents below, and :func:`decode` turns them into parameters for an input of some
+shape. If kernel sizes, strides and pools were drawn directly, most networks would not fit.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,7 +133,7 @@ def decode(
 
 
 def _usual_rate(latents: Mapping[str, Any]) -> float:
-    """Return the learning rate that a factor of 1 means."""
+    """Return the learning rate whose multiples the latent "learning_rate" draws."""
     plain = latents["optimizer"] == "sgd" and latents["normalization"] is None
     return AUTO_LEARNING_RATES[latents["optimizer"]] * (UNNORMALIZED_SGD if plain else 1.0)
 
@@ -158,17 +157,17 @@ def smaller(latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _at_share(share: float, n_steps: int) -> int:
-    """Return the index of the part that a number is in, of `n_steps` equal parts of [0, 1]."""
+    """Return the index of the part that `share` is in, if [0, 1] has `n_steps` equal parts."""
     return min(floor(share * n_steps), n_steps - 1)
 
 
 def _shrinking(latents: Mapping[str, Any], spatial: Sequence[int]) -> dict[str, Any]:
-    """Return the parameters of the blocks, which leave at least one position of the input."""
+    """Return the parameters of the blocks; their pools leave at least one position."""
     by_stride = latents["shrinking"] == "stride"
     size = 2 if by_stride else latents["pool_size"]
     stride = 2 if latents["overlap"] or by_stride else size
     deepest = n_fitting_blocks(spatial, 1 if by_stride else size, stride)
-    if deepest == 0:  # no pool fits: the shortest side is two, the window three
+    if deepest == 0:  # a window of three does not fit a side of two
         size = stride = 2
         deepest = n_fitting_blocks(spatial, size, stride)
     n_blocks = 1 + _at_share(latents["depth"], min(max(deepest, 1), MOST_BLOCKS))
@@ -257,7 +256,7 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
     latents["augmentation_strength"] = given.get("augmentation_strength", 1.0)
     latents["optimizer"] = _within(latents["optimizer"], "optimizer")
     if latents["optimizer"] != given.get("optimizer", latents["optimizer"]):
-        for name in ("learning_rate", "weight_decay"):  # they are another optimizer's
+        for name in ("learning_rate", "weight_decay"):  # given for another optimizer
             given.pop(name, None)
     for name, usual in (
         ("learning_rate", _usual_rate(latents)),
@@ -274,7 +273,7 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
 
 
 def _nearest_share(differences: Sequence[float]) -> float:
-    """Return the middle of those equal parts of [0, 1] whose differences are smallest."""
+    """Return the middle of the parts with the smallest differences, one for each part of [0, 1]."""
     least = min(abs(d) for d in differences)
     best = [i for i, d in enumerate(differences) if abs(d) == least]
     return (best[0] + best[-1] + 1) / (2 * len(differences))
