@@ -1,10 +1,15 @@
 """The final estimator of a Pipeline or a search, and the samples that reach it."""
 
-from collections.abc import Callable
+import copy
+from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
+from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._convnet.base import BaseConvNet
@@ -91,21 +96,94 @@ def all_convnets(estimator: Any) -> list[BaseConvNet]:
 
 
 def replace_final(estimator: Any, final: Any) -> Any:
-    """Return a Pipeline with the same fitted steps, but the final estimator `final`."""
-    if not isinstance(estimator, Pipeline):
-        return final
-    *before, (name, last) = estimator.steps
-    return Pipeline([*before, (name, replace_final(last, final))])
+    """Return a copy of a Pipeline with the same fitted steps, but the final estimator `final`.
+
+    The copy has the Pipeline's own class, which may walk its steps in its own way. The final
+    estimator of a fitted search is that of its `best_estimator_`.
+    """
+    if isinstance(estimator, Pipeline):
+        copied = copy.copy(estimator)
+        *before, (name, last) = estimator.steps
+        copied.steps = [*before, (name, replace_final(last, final))]
+        return copied
+    if hasattr(estimator, "best_estimator_"):
+        return replace_final(estimator.best_estimator_, final)
+    return final
 
 
-def _transform(steps: Any, X: Any) -> Any:
-    return steps.transform(X)
+class _Received(BaseEstimator):
+    """A final estimator that keeps what its Pipeline passes to `fit` and `predict`.
+
+    Parameters
+    ----------
+    replaced : estimator
+        The estimator in whose place it is; it takes the same metadata.
+    """
+
+    def __init__(self, replaced: Any) -> None:
+        self.replaced = replaced
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> "_Received":
+        """Keep the samples and the targets."""
+        self.data = X, y
+        return self
+
+    def predict(self, X: Any, **params: Any) -> Any:
+        """Return the samples."""
+        return X
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return True: the steps before it decide whether a Pipeline is fitted."""
+        return True
+
+    def get_metadata_routing(self) -> Any:
+        """Return the requests of the replaced estimator."""
+        return get_routing_for_object(self.replaced)
 
 
-def transform_before_final(
-    estimator: Any, X: Any, transform: Callable[[Any, Any], Any] = _transform
-) -> Any:
-    """Return `X` transformed by all steps before the final estimator.
+class CopySamples(TransformerMixin, BaseEstimator):
+    """A step that copies its samples, for the steps after it may write into them."""
+
+    def fit(self, X: Any, y: Any = None) -> "CopySamples":
+        """Learn nothing."""
+        return self
+
+    def transform(self, X: Any) -> Any:
+        """Return a copy."""
+        return copy_samples(X)
+
+
+def copy_samples(X: Any) -> Any:
+    """Return a copy of samples, or samples themselves that cannot be written into."""
+    if isinstance(X, np.ndarray) and not X.flags.writeable:
+        return X
+    return X.detach().clone() if isinstance(X, torch.Tensor) else copy.deepcopy(X)
+
+
+def with_copied_samples(estimator: Any) -> Any:
+    """Return a fitted estimator whose Pipeline never writes into the samples it is given.
+
+    Steps such as ``StandardScaler(copy=False)`` do. They would transform the same samples
+    again in the next prediction.
+    """
+    if isinstance(estimator, Pipeline):
+        copied = copy.copy(estimator)
+        name = "copy"
+        while name in estimator.named_steps:
+            name += "_"
+        copied.steps = [(name, CopySamples()), *estimator.steps]
+        return copied
+    if hasattr(estimator, "best_estimator_"):
+        copied = copy.copy(estimator)
+        copied.best_estimator_ = with_copied_samples(estimator.best_estimator_)
+        return copied
+    return estimator
+
+
+def transform_before_final(estimator: Any, X: Any) -> Any:
+    """Return `X` as the final estimator receives it in a prediction.
+
+    The Pipeline's own `predict` walks the fitted steps. `X` is not written into.
 
     Parameters
     ----------
@@ -113,22 +191,64 @@ def transform_before_final(
         A Pipeline or a fitted search, also nested, or any other estimator.
     X : array-like
         Samples.
-    transform : callable, default=_transform
-        Takes a Pipeline's steps before the last one and samples; returns the transformed
-        samples.
     """
+    if not has_steps(estimator):
+        return X
+    received = _Received(final_estimator(estimator, fitted=True))
+    return replace_final(estimator, received).predict(copy_samples(X))
+
+
+def fit_before_final(
+    estimator: Any, X: Any, y: Any, params: Mapping[str, Any] | None = None
+) -> tuple[Any, Any]:
+    """Return samples and targets as the final estimator receives them in a fit.
+
+    The Pipeline's own `fit` fits clones of the steps, which may also resample. `X` is not
+    written into.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A Pipeline, also nested, a fitted search, or any other estimator.
+    X, y : array-like
+        Samples and targets.
+    params : mapping or None, default=None
+        Further arguments of `fit`.
+    """
+    if not has_steps(estimator):
+        return X, y
+    received = _Received(final_estimator(estimator, fitted=True))
+    walked = replace_final(estimator, received)
+    _clone_steps(walked)
+    walked.fit(copy_samples(X), y, **(params or {}))
+    return received.data
+
+
+def has_steps(estimator: Any) -> bool:
+    """Return whether there are steps before the final estimator."""
     while True:
         if isinstance(estimator, Pipeline):
-            X = transform(estimator[:-1], X) if len(estimator.steps) > 1 else X
+            if len(estimator.steps) > 1:
+                return True
             estimator = estimator.steps[-1][1]
         elif hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         else:
-            return X
+            return False
 
 
-def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
-    """Return the fitted ConvNet and `X` as its `predict` receives it.
+def _clone_steps(pipeline: Pipeline) -> None:
+    """Replace all steps but the final estimator by clones, in a copy of a Pipeline."""
+    pipeline.set_callbacks()  # the user's own wait for the user's own fits
+    *before, (name, last) = pipeline.steps
+    cloned = [(n, s if s is None or isinstance(s, str) else clone(s)) for n, s in before]
+    pipeline.steps = [*cloned, (name, last)]
+    if isinstance(last, Pipeline):
+        _clone_steps(last)
+
+
+def network_input(estimator: Any, X: Any) -> tuple[BaseConvNet, Any]:
+    """Return the fitted ConvNet and `X` as its `predict` receives it, not yet validated.
 
     Parameters
     ----------
@@ -138,7 +258,20 @@ def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
         As for the estimator's `predict`.
     """
     net = check_convnet(estimator)
-    X = transform_before_final(estimator, originals(X))
-    images = check_images(net, originals(X))
+    return net, originals(transform_before_final(estimator, originals(X)))
+
+
+def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
+    """Return the fitted ConvNet and the validated samples that its `predict` receives.
+
+    Parameters
+    ----------
+    estimator : estimator
+        As for `check_convnet`. A Pipeline's earlier steps transform `X`.
+    X : array-like
+        As for the estimator's `predict`.
+    """
+    net, X = network_input(estimator, X)
+    images = check_images(net, X)
     net._value_range.warn_if_rescaled(images)
     return net, images

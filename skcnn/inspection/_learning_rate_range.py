@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.utils import check_scalar
 from skorch.callbacks import Callback
 
-from skcnn._convnet.pipelines import check_convnet, transform_before_final
+from skcnn._convnet.pipelines import check_convnet, fit_before_final
 from skcnn.exceptions import TrainingDivergedError
 
 FEWEST_STEPS = 50
@@ -155,11 +155,8 @@ def range_test(
     if random_state is not None:
         net.set_params(random_state=random_state)
 
-    def fit_transform_clones(steps: Any, X: Any) -> Any:
-        return clone(steps).fit_transform(X, y)
-
+    X, y = fit_before_final(estimator, X, y)
     with suppress(_EndOfTest):
-        X = transform_before_final(estimator, X, fit_transform_clones)
         net.fit(X, y, sample_weight=sample_weight)
     losses = np.array(test.losses)
     if len(losses) == 0:

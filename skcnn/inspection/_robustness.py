@@ -13,7 +13,7 @@ from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skcnn._convnet.pipelines import find_convnet
+from skcnn._convnet.pipelines import copy_samples, find_convnet, has_steps
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
 from skcnn._utils.validation import check_option
@@ -195,7 +195,7 @@ def robustness_scores(
     values = _default_values(kind, layout) if values is None else _check_values(kind, values)
     augmentation = AUGMENTATIONS[kind](padding_mode=padding_mode, fill_value=fill_value)
     score = _score_function(estimator, y, scoring, sample_weight)
-    baseline = score(X)
+    baseline = score(copy_samples(X) if has_steps(estimator) else X)  # steps may write into it
 
     def score_of(*amount: Any) -> float:
         def moved(images: Tensor, part: slice) -> Tensor:

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.pipeline import Pipeline
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params
 
-from skcnn._convnet.pipelines import find_convnet, replace_final, transform_before_final
+from skcnn._convnet.pipelines import (
+    find_convnet,
+    replace_final,
+    transform_before_final,
+    with_copied_samples,
+)
 from skcnn._utils.worker_threads import own_seconds
 from skcnn.model_selection._callbacks import EpochWatcher, FoldContext, go_on
 from skcnn.model_selection._cross_validation import CrossValidation, EvaluationError, FoldResult
@@ -83,12 +87,11 @@ class FoldRun:
             With the traceback, unless ``error_score="raise"``.
         """
         estimator = self.make_estimator()
-        X_train, y_train = _safe_split(estimator, self.cv.X, self.cv.y, self.train)
-        X_test, y_test = _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
+        X_train, y_train = self._train_samples(estimator)
         fit_params = _check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
         targets = () if y_train is None else (y_train,)
         start = own_seconds()
-        watched = self._epochs_watched(estimator, on_epoch, X_test, y_test)
+        watched = self._epochs_watched(estimator, on_epoch)
         with self._failures_explained(), watched:
             with nullcontext() if context is None else context.around(estimator):
                 estimator.fit(X_train, *targets, **fit_params)
@@ -97,45 +100,56 @@ class FoldRun:
             self.n_parameters = None if net is None else net.n_parameters_
             if self.cut_short:  # its scores would not be valid
                 return FoldResult({}, {}, fit_time, 0.0)
-            result = self._scored(estimator, fit_time, (X_train, y_train), (X_test, y_test))
+            result = self._scored(estimator, fit_time)
         if net is not None:
             result.n_epochs, result.best_epoch = net.n_iter_, net.best_epoch_
         return result
 
-    def _scored(self, estimator: Any, fit_time: float, train: Pair, test: Pair) -> FoldResult:
-        """Return the scores of a fitted candidate on its pairs of samples and targets."""
+    # Steps of a Pipeline may write into their samples, so that each use takes new ones.
+
+    def _train_samples(self, estimator: Any) -> Pair:
+        return _safe_split(estimator, self.cv.X, self.cv.y, self.train)
+
+    def _test_samples(self, estimator: Any) -> Pair:
+        return _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
+
+    def _scored(self, estimator: Any, fit_time: float) -> FoldResult:
+        """Return the scores of a fitted candidate."""
+        # several scores predict several times; the user's own scorer may look at the steps
+        scored = estimator if self.cv.own_scorer else with_copied_samples(estimator)
+        X, y = self._test_samples(estimator)
         start = own_seconds()
-        test_scores = self.cv.score(estimator, *test, self.test)
+        test_scores = self.cv.score(scored, X, y, self.test)
         result = FoldResult(test_scores, {}, fit_time, own_seconds() - start)
         if self.cv.return_train_score:
-            result.train_scores = self.cv.score(estimator, *train, self.train)
+            X, y = self._train_samples(estimator)
+            result.train_scores = self.cv.score(scored, X, y, self.train)
         if self.cv.time_predictions:
+            X, _ = self._test_samples(estimator)
             start = own_seconds()
-            estimator.predict(test[0])
+            estimator.predict(X)
             result.predict_time = own_seconds() - start
         return result
 
     @contextmanager
-    def _epochs_watched(
-        self, estimator: Any, on_epoch: Any, X_test: Any, y_test: Any
-    ) -> Iterator[None]:
+    def _epochs_watched(self, estimator: Any, on_epoch: Any) -> Iterator[None]:
         net = find_convnet(estimator)
         if net is None or on_epoch is None:
             yield
             return
-        transformed: list[Any] = []
+        transformed: list[Pair] = []
 
         def listener(epoch: int, n_epochs: int, snapshot: Any) -> bool:
             self.n_epochs_seen = epoch + 1
 
             def score() -> float:
-                if self.cv.own_scorer or not isinstance(estimator, Pipeline):
-                    model, X = replace_final(estimator, snapshot), X_test
-                else:
-                    if not transformed:  # once for all epochs; the steps are fitted
-                        transformed.append(transform_before_final(estimator, X_test))
-                    model, X = snapshot, transformed[0]
-                return self._score_so_far(model, X, y_test)
+                if self.cv.own_scorer:
+                    model = replace_final(estimator, snapshot)
+                    return self._score_so_far(model, *self._test_samples(estimator))
+                if not transformed:  # once for all epochs; the steps are fitted
+                    X_test, y_test = self._test_samples(estimator)
+                    transformed.append((transform_before_final(estimator, X_test), y_test))
+                return self._score_so_far(snapshot, *transformed[0])
 
             self.cut_short = on_epoch(epoch, n_epochs, score)
             return self.cut_short

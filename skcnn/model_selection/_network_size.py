@@ -5,11 +5,10 @@ from typing import Any
 
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metadata_routing import _routing_enabled, get_routing_for_object
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.validation import _check_method_params, _num_samples
 
-from skcnn._convnet.pipelines import find_convnet
+from skcnn._convnet.pipelines import find_convnet, fit_before_final
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.validation import check_parameters
@@ -89,26 +88,12 @@ def read_outputs(net: Any, X: Any, y: Any) -> int:
 
 def read_shape(cv: CrossValidation) -> InputLayout:
     """Return how the ConvNet reads its samples, after the steps of a Pipeline."""
-    estimator = clone(cv.estimator)
-    X, y = cv.X, cv.y
-    params = _check_method_params(X, dict(cv.fit_params), indices=cv.splits[0][0])
-    if isinstance(estimator, Pipeline):
-        X, y = _safe_split(estimator, X, y, cv.splits[0][0])
-    while isinstance(estimator, Pipeline):
-        if len(estimator.steps) > 1:
-            before = estimator[:-1]
-            X = before.fit_transform(X, y, **_params_of(before, params))
-        estimator = estimator.steps[-1][1]
-    net: Any = estimator
+    X, y, rows = cv.X, cv.y, cv.splits[0][0]
+    params = _check_method_params(X, dict(cv.fit_params), indices=rows)
+    if isinstance(cv.estimator, Pipeline):
+        X, y = _safe_split(cv.estimator, X, y, rows)
+        X, y = fit_before_final(cv.estimator, X, y, params)
+    net: Any = find_convnet(cv.estimator)
     return check_sample_array(
-        net, originals(X), net.input_shape, net.channels, reset=True, doubt=False
+        clone(net), originals(X), net.input_shape, net.channels, reset=True, doubt=False
     )[1]
-
-
-def _params_of(steps: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the metadata of a Pipeline's fit that its first steps take."""
-    if _routing_enabled():
-        names = get_routing_for_object(steps).consumes("fit_transform", params.keys())
-    else:
-        names = {name for name in params if name.partition("__")[0] in steps.named_steps}
-    return {name: params[name] for name in names}

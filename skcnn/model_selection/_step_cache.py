@@ -1,10 +1,14 @@
 """Fitted steps of a Pipeline, kept for the next candidate on the same fold."""
 
+import copy
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import joblib
 from sklearn.pipeline import Pipeline
+
+from skcnn._convnet.base import BaseConvNet
 
 
 class StepCache:
@@ -19,12 +23,19 @@ class StepCache:
 
     def watch(self, estimator: Any, fold: int) -> None:
         """Set the `memory` of a Pipeline, and of Pipelines that are its last step."""
-        chain: list[str] = []
-        while isinstance(estimator, Pipeline):
-            if estimator.memory is not None:
-                return  # the user's own
-            estimator.memory = FoldMemory(self, fold, chain)
+        pipelines: list[Pipeline] = []
+        while isinstance(estimator, Pipeline) and estimator.memory is None:
+            pipelines.append(estimator)
             estimator = estimator.steps[-1][1]
+        n_steps = sum(
+            step is not None and not isinstance(step, str)
+            for pipeline in pipelines
+            for _, step in pipeline.steps[:-1]
+        )
+        # a ConvNet does not write into its samples
+        memory = FoldMemory(self, fold, n_steps if isinstance(estimator, BaseConvNet) else None)
+        for pipeline in pipelines:
+            pipeline.memory = memory
 
 
 class FoldMemory:
@@ -36,19 +47,22 @@ class FoldMemory:
         Where fitted steps are kept.
     fold : int
         The number of the fold.
-    chain : list of str
-        Hashes of the steps fitted so far, also those of enclosing Pipelines.
+    last : int or None, default=None
+        The number of the step, from 1, whose results are only read. None if there is none.
     """
 
     location = "memory"  # not None: the Pipeline fits clones of its steps
 
-    def __init__(self, steps: StepCache, fold: int, chain: list[str]) -> None:
+    def __init__(self, steps: StepCache, fold: int, last: int | None = None) -> None:
         self.steps = steps
         self.fold = fold
-        self.chain = chain
+        self.last = last
+        self.chain: list[str] = []  # hashes of the steps fitted so far
 
     def cache(self, function: Callable[..., Any], ignore: Any = None) -> Callable[..., Any]:
         """Return `function` with a cache of its last result, for the same chain of steps.
+
+        The step after it may write into the samples, and so gets a copy of its own.
 
         Parameters
         ----------
@@ -64,9 +78,15 @@ class FoldMemory:
             place, key = (self.fold, len(chain)), "/".join(chain)
             if "" in chain:
                 return function(transformer, *args, **kwargs)
-            if self.steps.kept.get(place, ("", None))[0] != key:
-                self.steps.kept[place] = key, function(transformer, *args, **kwargs)
-            return self.steps.kept[place][1]
+            kept, is_read = self.steps.kept, len(chain) == self.last
+            if kept.get(place, ("", None))[0] == key:
+                result = kept[place][1]
+                return result if is_read else copy.deepcopy(result)
+            kept.pop(place, None)
+            result = function(transformer, *args, **kwargs)
+            with suppress(Exception):  # results that cannot be copied are not kept
+                kept[place] = key, result if is_read else copy.deepcopy(result)
+            return result
 
         return cached
 

@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal
 from sklearn.datasets import load_iris
 from sklearn.ensemble import BaggingClassifier
 from sklearn.exceptions import ConvergenceWarning, FitFailedWarning
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -374,3 +375,24 @@ def test_silence_and_a_bar(capsys):
     compare_models({"a": GaussianNB(), "b": SVC()}, X, Y, verbose=1)
     shown = capsys.readouterr()
     assert "10/10" in shown.out + shown.err
+
+
+@FEW
+def test_steps_that_write_into_their_samples_are_compared_fairly():
+    scores = {
+        copy: compare_models(
+            {
+                "pipeline": make_pipeline(StandardScaler(copy=copy), LogisticRegression(C=0.01)),
+                "search": GridSearchCV(
+                    make_pipeline(StandardScaler(copy=copy), LogisticRegression(C=0.01)), {}, cv=2
+                ),
+            },
+            X,
+            Y,
+            cv=2,
+            scoring=["accuracy", "roc_auc_ovr"],
+            random_state=0,
+        ).fold_scores["score"]
+        for copy in (True, False)
+    }
+    assert_array_equal(scores[True], scores[False])

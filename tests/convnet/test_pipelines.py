@@ -1,8 +1,11 @@
 """The final estimator of Pipelines and searches, and the samples that reach it."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from numpy.testing import assert_array_equal
+import torch
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn import config_context
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
@@ -12,14 +15,19 @@ from sklearn.svm import SVC
 from skcnn import ConvNetClassifier
 from skcnn._convnet.pipelines import (
     check_convnet,
+    copy_samples,
     final_estimator,
     find_convnet,
+    fit_before_final,
+    network_input,
     network_samples,
     replace_final,
     transform_before_final,
+    with_copied_samples,
 )
 from skcnn.augmentation import RandomNoise
 from tests.helpers.small_nets import small
+from tests.helpers.steps import Double, RepeatFirstClass, sampling_pipeline
 
 
 def nested():
@@ -139,3 +147,76 @@ def test_a_pipeline_that_ends_in_a_search_ends_in_its_best_estimator(digits):
     assert net is best[-1]
     scaled = best[0].transform(outer[0].transform(X[:3]))
     np.testing.assert_allclose(images.rows, scaled, rtol=1e-6)
+
+
+def test_steps_without_fitted_attributes_and_samplers_are_walked_as_in_predict(digits):
+    X, y = digits
+    scaled = StandardScaler().fit(X).transform(X)
+    plain = make_pipeline(StandardScaler(), Double(), small()).fit(X, y)
+    assert_array_equal(transform_before_final(plain, X), 2 * scaled)
+    for steps in ([StandardScaler(), RepeatFirstClass()], [RepeatFirstClass(), Double()]):
+        model = sampling_pipeline(*steps, small()).fit(X, y)
+        net, samples = network_input(model, X)
+        assert_array_equal(net.predict_proba(samples), model.predict_proba(X))
+        nested = make_pipeline(Double(), sampling_pipeline(*steps, small())).fit(X, y)
+        net, samples = network_input(nested, X)
+        assert_array_equal(net.predict_proba(samples), nested.predict_proba(X))
+
+
+@pytest.mark.parametrize("make_X", [np.array, pd.DataFrame, torch.tensor], ids=lambda f: f.__name__)
+def test_steps_that_write_into_their_samples_are_given_a_copy(digits, make_X):
+    X, y = digits
+    model = make_pipeline(StandardScaler(copy=False), small()).fit(X.copy(), y)
+    given = make_X(X)
+    expected = StandardScaler().fit(X).transform(X)
+    for _ in range(2):
+        assert_allclose(np.asarray(transform_before_final(model, given)), expected, rtol=1e-6)
+        assert_array_equal(np.asarray(given), X)
+
+
+def test_samples_that_cannot_be_written_into_are_not_copied(digits):
+    X = digits[0].copy()
+    X.flags.writeable = False
+    assert copy_samples(X) is X
+
+
+def test_another_prediction_of_copied_samples_is_the_same(digits):
+    X, y = digits
+    model = make_pipeline(StandardScaler(copy=False), small()).fit(X.copy(), y)
+    search = GridSearchCV(model, {}, cv=2).fit(X.copy(), y)
+    for fitted in (model, search, make_pipeline(search)):
+        copying, given = with_copied_samples(fitted), X.copy()
+        first = copying.predict_proba(given)
+        assert_array_equal(copying.predict_proba(given), first)
+        assert_array_equal(fitted.predict_proba(X.copy()), first)
+    net = model[-1]
+    assert with_copied_samples(net) is net
+    named = Pipeline([("copy", StandardScaler()), ("net", small())]).fit(X, y)
+    assert [name for name, _ in with_copied_samples(named).steps] == ["copy_", "copy", "net"]
+
+
+def test_a_fit_hands_on_what_the_steps_resample_and_transform(digits):
+    X, y = digits
+    model = sampling_pipeline(RepeatFirstClass(), StandardScaler(copy=False), small())
+    given = X.copy()
+    samples, targets = fit_before_final(model, given, y)
+    assert_array_equal(targets, [*y, *y[y == y[0]]])
+    repeated = np.concatenate([X, X[y == y[0]]])
+    assert_allclose(samples, StandardScaler().fit_transform(repeated))
+    assert_array_equal(given, X)
+    assert not hasattr(model[1], "mean_")
+    assert fit_before_final(small(), X, y)[0] is X
+
+
+def test_a_fit_hands_on_metadata_of_the_steps(digits):
+    X, y = digits
+    weight = np.where(y < 5, 1.0, 0.0)
+    model = make_pipeline(StandardScaler(), small())
+    params = {"standardscaler__sample_weight": weight, "convnetclassifier__sample_weight": weight}
+    expected = StandardScaler().fit(X, sample_weight=weight).transform(X)
+    assert_allclose(fit_before_final(model, X, y, params)[0], expected)
+    with config_context(enable_metadata_routing=True):
+        scaler = StandardScaler().set_fit_request(sample_weight=True)
+        model = make_pipeline(scaler, small().set_fit_request(sample_weight=True))
+        samples, _ = fit_before_final(model, X, y, {"sample_weight": weight})
+    assert_allclose(samples, expected)

@@ -17,6 +17,7 @@ from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.augmentation import RandomNoise
 from skcnn.exceptions import TrainingDivergedError
 from skcnn.inspection._learning_rate_range import RangeTest, average_losses, range_test
+from tests.helpers.steps import Double, RepeatFirstClass, sampling_pipeline
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:200], y[:200]
@@ -241,3 +242,21 @@ def not_a_number(input_shape, n_outputs):
 def test_a_first_loss_of_nan_is_an_error():
     with pytest.raises(TrainingDivergedError, match="first batch is infinite or NaN"):
         range_test(ConvNetClassifier(architecture=not_a_number), X, y, **RATES)
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [[StandardScaler(copy=False)], [Double()], [Double(), RepeatFirstClass()]],
+    ids=["in place", "stateless", "sampler"],
+)
+def test_steps_are_fitted_as_in_a_fit(steps):
+    given, samples, targets = X.copy(), X, y
+    seen = range_test(sampling_pipeline(*steps, make()), given, y, **RATES)
+    assert_array_equal(given, X)
+    for step in steps:
+        if isinstance(step, RepeatFirstClass):
+            samples, targets = step.fit_resample(samples, targets)
+        else:
+            samples = clone(step).fit_transform(samples.copy())
+    alone = range_test(make(), samples, targets, **RATES)
+    assert_array_equal(seen.losses, alone.losses)

@@ -320,3 +320,16 @@ def test_the_estimator_must_be_fitted():
     for model in (ConvNetClassifier(), LogisticRegression()):
         with pytest.raises(NotFittedError):
             robustness_scores(model, X, y, input_shape=(8, 8))
+
+
+def test_steps_that_write_into_their_samples_see_each_change_once():
+    few, labels = X[:100], y[:100]
+    expected = make_pipeline(StandardScaler(), ConvNetClassifier(input_shape=(8, 8), **SMALL))
+    expected = robustness_scores(expected.fit(few, labels), few, labels, values=[-1, 0, 1])
+    model = make_pipeline(
+        StandardScaler(copy=False), ConvNetClassifier(input_shape=(8, 8), **SMALL)
+    )
+    given = few.copy()
+    found = robustness_scores(model.fit(few.copy(), labels), given, labels, values=[-1, 0, 1])
+    assert_array_equal(found.scores, expected.scores)
+    assert_array_equal(given, few)

@@ -11,10 +11,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ConvNetClassifier
-from skcnn.inspection import saliency
+from skcnn.inspection import feature_maps, saliency
 from skcnn.layers import Activation, Conv, Flatten, GlobalPool, Normalize
 from tests.helpers.explained import METHODS
 from tests.helpers.inspected import LABELS, Shared, assert_same_state, fitted, state_of
+from tests.helpers.small_nets import small
+from tests.helpers.steps import Double, RepeatFirstClass, sampling_pipeline
 
 
 def stripes_in_noise(n, seed):
@@ -189,3 +191,11 @@ def test_other_estimators_and_unfitted_ones_are_refused():
         saliency(ConvNetClassifier(), np.ones((2, 8, 8)))
     with pytest.raises(TypeError, match=r"must be a fitted ConvNetClassifier .* Got LogisticReg"):
         saliency(LogisticRegression(), np.ones((2, 8)))
+
+
+@pytest.mark.parametrize("explain", [saliency, feature_maps])
+def test_steps_without_fitted_attributes_and_samplers_are_walked_as_in_predict(digits, explain):
+    X, y = digits
+    for steps in ([Double()], [Double(), RepeatFirstClass()]):
+        model = sampling_pipeline(*steps, small()).fit(X, y)
+        assert_array_equal(explain(model, X[:3]), explain(model[-1], 2 * X[:3]))

@@ -11,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from skcnn.augmentation import RandomTranslation
 from skcnn.model_selection._step_cache import FoldMemory, StepCache
 from tests.helpers.pruned_searches import search_of, small
+from tests.helpers.steps import Double, Halve
 
 
 class CountedFits(TransformerMixin, BaseEstimator):
@@ -147,7 +148,58 @@ def test_cache_keeps_one_chain_a_fold(digits, fits):
     cache = StepCache()
     fit = lambda step, X, y: (step.fit_transform(X, y), step)  # noqa: E731
     for factor in (1.0, 1.0, 2.0, 2.0, 1.0):
-        FoldMemory(cache, 0, []).cache(fit)(CountedFits(factor), X, y)
+        FoldMemory(cache, 0).cache(fit)(CountedFits(factor), X, y)
     assert fits == [1.0, 2.0, 1.0]
-    FoldMemory(cache, 1, []).cache(fit)(CountedFits(1.0), X, y)
+    FoldMemory(cache, 1).cache(fit)(CountedFits(1.0), X, y)
     assert len(fits) == 4
+
+
+def test_steps_that_write_into_their_samples_get_their_own(digits):
+    X, y = digits
+    model = make_pipeline(CountedFits(), StandardScaler(copy=False), Halve(), small())
+    space = {"convnetclassifier__learning_rate": [0.003, 0.01, 0.03]}
+    grid = GridSearchCV(model, space, cv=2, refit=False).fit(X, y)
+    rates = [params["convnetclassifier__learning_rate"] for params in grid.cv_results_["params"]]
+    expected = dict(zip(rates, grid.cv_results_["mean_test_score"], strict=True))
+    space["halve"] = [Halve(), Double()]  # fitted again after kept samples
+    search = search_of(model, space, n_trials=6, pruner=None).fit(X, y)
+    for params, score in zip(
+        search.cv_results_["params"], search.cv_results_["mean_test_score"], strict=True
+    ):
+        if isinstance(params["halve"], Halve):
+            assert score == expected[params["convnetclassifier__learning_rate"]]
+
+
+def test_samples_that_another_step_reads_are_copied(digits):
+    X, y = digits
+    cache = StepCache()
+    fit = lambda step, X, y: (step.fit(X, y).transform(X), step)  # noqa: E731
+    first = FoldMemory(cache, 0).cache(fit)(CountedFits(), X, y)[0]
+    kept = first.copy()
+    first[:] = 0.0
+    second = FoldMemory(cache, 0).cache(fit)(CountedFits(), X, y)[0]
+    assert_array_equal(second, kept)
+    second[:] = 0.0
+    assert_array_equal(FoldMemory(cache, 0).cache(fit)(CountedFits(), X, y)[0], kept)
+    one, two = (FoldMemory(cache, 1, last=1).cache(fit)(CountedFits(), X, y)[0] for _ in "ab")
+    assert one is two
+
+
+def test_results_that_cannot_be_copied_are_not_kept(digits, fits):
+    cache = StepCache()
+    fit = lambda step, X, y: (iter(step.fit(X, y).transform(X).tolist()), step)  # noqa: E731
+    lists = [
+        list(FoldMemory(cache, 0).cache(generated(fit))(CountedFits(), *digits)[0]) for _ in "ab"
+    ]
+    assert lists[0] == lists[1]
+    assert len(fits) == 2
+
+
+def generated(fit):
+    """Return a fit whose samples are a generator, which has no copy."""
+
+    def fitted(*args):
+        rows, step = fit(*args)
+        return (row for row in rows), step
+
+    return fitted

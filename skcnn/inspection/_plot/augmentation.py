@@ -10,6 +10,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import _safe_indexing, check_scalar
 
 from skcnn._convnet.base import BaseConvNet
+from skcnn._convnet.pipelines import copy_samples
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
 from skcnn._plotting.display import Display
@@ -28,7 +29,9 @@ def _augmentations_of(estimator: Any, X: Any) -> tuple[list[Any], list[Any], flo
     entries: list[Any] = []
     readers: list[Any] = []
     strength = 1.0
-    parts = [p for _, p in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]
+    parts = [estimator]
+    while isinstance(parts[-1], Pipeline):
+        parts = [*parts[:-1], *(step for _, step in parts[-1].steps)]
     for number, part in enumerate(parts):
         if isinstance(part, Augmentation):
             entries.append(part)
@@ -38,8 +41,8 @@ def _augmentations_of(estimator: Any, X: Any) -> tuple[list[Any], list[Any], flo
             convnet = isinstance(part, BaseConvNet)
             strength = part.augmentation_strength if convnet else part.strength
             readers.insert(0, part)
-        elif number < len(parts) - 1 and part not in (None, "passthrough"):
-            X = part.transform(X)
+        elif number < len(parts) - 1 and hasattr(part, "transform"):  # a sampler has none
+            X = part.transform(copy_samples(X))  # which it may write into
         elif len(parts) == 1 and (isinstance(part, list | tuple) or _is_function(part)):
             entries += part if isinstance(part, list | tuple) else [part]
     if not entries:

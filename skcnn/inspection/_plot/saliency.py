@@ -10,7 +10,7 @@ from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
-from skcnn._convnet.pipelines import check_convnet, transform_before_final
+from skcnn._convnet.pipelines import check_convnet, network_input
 from skcnn._data.images import Images
 from skcnn._data.validation import check_images
 from skcnn._plotting.display import Display, one_or_several
@@ -260,7 +260,7 @@ default=("gradient", "integrated_gradients", "grad_cam")
         if np.ndim(target) == 1 and len(target) == _num_samples(X):
             target = np.asarray(target, dtype=object)[few]
         X = _safe_indexing(X, few)
-        images = check_images(net, originals(transform_before_final(estimator, X)))
+        images = check_images(*network_input(estimator, X))
         codes = target_codes(net, target, len(few))
         labels, target = _labels_and_targets(net, _as_at_fit(net, images), codes)
         axis = -1 if net._layout.channels == "last" else 1

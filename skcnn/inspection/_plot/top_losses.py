@@ -9,10 +9,10 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.utils import _safe_indexing, check_consistent_length
 
-from skcnn._convnet.pipelines import network_samples
+from skcnn._convnet.pipelines import network_input
 from skcnn._data.images import Images
 from skcnn._data.targets import check_labels, check_numbers
-from skcnn._data.validation import read_samples
+from skcnn._data.validation import check_images, read_samples
 from skcnn._plotting.display import Display
 from skcnn._plotting.palette import ALARM, GREY
 from skcnn._plotting.pictures import PictureGrid, channels_first, drawn_samples, value_limits
@@ -151,13 +151,15 @@ class TopLossesDisplay(Display):
         MissingDependencyError
             If `ax` is None and matplotlib is not installed.
         """
-        net, images = network_samples(estimator, X)
+        X = originals(X)
+        net, transformed = network_input(estimator, X)
+        images = check_images(net, transformed)
         targets = net._read_targets(y, None, len(images), None, fresh=False)
-        model, X = getattr(estimator, "best_estimator_", estimator), originals(X)
+        model: Any = net
         if is_classifier(net):
-            table = class_losses(targets, model.predict_proba(X), net._targets)
+            table = class_losses(targets, model.predict_proba(transformed), model._targets)
         else:
-            table = number_losses(targets, model.predict(X))
+            table = number_losses(targets, model.predict(transformed))
         largest, title = largest_losses(table, n_samples)
         rows = largest.index.tolist()
         given = Images(images.rows[rows], images.layout)

@@ -20,6 +20,7 @@ from skcnn.augmentation import (
     RandomTranslation,
 )
 from skcnn.inspection import AugmentationDisplay
+from tests.helpers.steps import RepeatFirstClass, sampling_pipeline
 
 X, y = load_digits(return_X_y=True)
 FLIP = RandomFlip(p=1.0)
@@ -141,3 +142,15 @@ def test_the_range_of_values_is_that_of_all_samples():
     faint[-1] = 1.0
     display = show([RandomNoise((0.1, 0.1))], faint, random_state=0)
     assert_allclose(display.draws.std(), 0.1, rtol=0.05)
+
+
+def test_steps_before_an_augmentation_may_be_samplers_or_write_into_their_samples():
+    net = ConvNetClassifier(input_shape=(8, 8), max_epochs=1)
+    steps = [MinMaxScaler(copy=False), RepeatFirstClass()]
+    model = sampling_pipeline(*steps, make_pipeline(RandomTranslation(0.1), net))
+    samples, labels = X.copy(), np.arange(len(X)) % 2
+    model.fit(X.copy(), labels)
+    display = AugmentationDisplay.from_estimator(model, samples, n_samples=3)
+    assert_array_equal(samples, X)
+    expected = model[0].transform(X.copy())[:3]
+    assert_allclose(display.samples.reshape(3, -1), expected)

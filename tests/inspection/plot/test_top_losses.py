@@ -15,6 +15,7 @@ from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.exceptions import InputShapeError
 from skcnn.inspection import TopLossesDisplay
 from skcnn.model_selection import ConvNetSearchCV
+from tests.helpers.steps import Double
 
 X, y = load_digits(return_X_y=True)
 X, y = X[:120], y[:120]
@@ -237,3 +238,19 @@ def test_several_numbers_are_refused():
     model = ConvNetRegressor(input_shape=(8, 8), **SMALL).fit(X, X[:, 20:22])
     with pytest.raises(ValueError, match="one number a sample"):
         TopLossesDisplay.from_estimator(model, X, X[:, 20:22])
+
+
+def test_steps_transform_the_samples_once_and_change_none():
+    model = make_pipeline(
+        StandardScaler(copy=False), Double(), ConvNetClassifier(input_shape=(8, 8), **SMALL)
+    )
+    model.fit(X.copy(), y)
+    given, Double.n_calls = X.copy(), 0
+    display = TopLossesDisplay.from_estimator(model, given, y, n_samples=len(y))
+    assert Double.n_calls == 1
+    assert_array_equal(given, X)
+    prob = model.predict_proba(X.copy())
+    losses = -np.log(prob[np.arange(len(y)), y])
+    assert_allclose(display.losses["loss"].sort_index(), losses)
+    order = display.losses.index
+    assert_array_equal(display.samples[:, 0], X[order].reshape(-1, 8, 8))
