@@ -33,6 +33,7 @@ from skcnn._training.fit_plan import FitPlan, FitSeeds
 from skcnn._training.fit_run import FitRun
 from skcnn._training.whitening import set_whitening_kernels
 from skcnn._utils.device import resolve_device
+from skcnn._utils.interrupts import deferred_interrupts
 from skcnn._utils.precision import exact_kernels, resolve_precision
 from skcnn._utils.progress import ProgressReport
 from skcnn._utils.random_state import draw_seed, private_random_state
@@ -114,7 +115,8 @@ class BaseConvNet(
         plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
         own_state = callable(self.architecture)  # the module may use torch's generators
         with private_random_state(seeds.dropout, plan.device) if own_state else nullcontext():
-            engine = self._build(plan) if fresh else self._resume(plan)
+            with nullcontext() if fresh else deferred_interrupts():
+                engine = self._build(plan) if fresh else self._resume(plan)
             data = {"X": originals(X), "y": y, "metadata": {"sample_weight": sample_weight}}
             self._run(engine, plan, data)
         return self
@@ -272,34 +274,44 @@ class BaseConvNet(
         return self.net_
 
     def _run(self, engine: ConvNetEngine, plan: FitPlan, data: dict[str, Any]) -> None:
-        """Train the engine and set the fitted attributes, also if interrupted."""
+        """Train the engine and set the fitted attributes, also if it ends by an exception."""
         engine.seed_dropout(plan.seeds.dropout)
         first, last = plan.n_epochs_before + 1, plan.n_epochs_before + plan.n_epochs
         progress = ProgressReport(self.verbose, type(self).__name__, first, last)
         run = FitRun(engine, plan, self._macs, self._score_outputs, progress)
+        before = None if plan.is_fresh else self.history_
         with run.resources():
-            run.begin(self._callback_hooks(engine, plan, data))
             try:
+                run.begin(self._callback_hooks(engine, plan, data))
                 run.train()
-            except KeyboardInterrupt:
-                if run.monitor.rows:  # the finished epochs are kept
-                    self._keep(run)
+                with deferred_interrupts():
+                    self._keep(run, before)
+            except BaseException as error:
+                with deferred_interrupts():
+                    self._end_early(run, before, isinstance(error, Exception))
                 raise
-            except Exception:
-                self._forget()  # the weights may be half trained or NaN
-                raise
-            self._keep(run)
         run.end()
 
-    def _keep(self, run: FitRun) -> None:
-        """Set the fitted attributes, with the best weights after early stopping."""
+    def _end_early(self, run: FitRun, before: pd.DataFrame | None, has_failed: bool) -> None:
+        """Keep the finished epochs, of a new network only if it was interrupted without error."""
+        run.go_back()
+        if run.plan.is_fresh and (has_failed or not run.monitor.rows):
+            self._forget()
+        else:
+            self._keep(run, before)
+
+    def _keep(self, run: FitRun, before: pd.DataFrame | None) -> None:
+        """Set the fitted attributes, with the best weights after early stopping.
+
+        `before` is the history of the earlier training.
+        """
         run.finish_network()
         engine = run.engine
-        before = None if run.plan.is_fresh else self.history_
         self.net_ = engine
-        self.history_ = run.monitor.history(before)
-        self.n_iter_ = len(self.history_)
-        self.best_epoch_ = run.monitor.best_epoch()
+        if run.monitor.rows:
+            self.history_ = run.monitor.history(before)
+            self.n_iter_ = len(self.history_)
+            self.best_epoch_ = run.monitor.best_epoch()
         self.device_ = str(engine.device)
         self.n_parameters_ = sum(p.numel() for p in engine.module_.parameters() if p.requires_grad)
 

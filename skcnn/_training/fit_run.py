@@ -11,6 +11,7 @@ from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import CallbackHooks
 from skcnn._training.early_stopping import EarlyStopping
 from skcnn._training.engine import ConvNetEngine
+from skcnn._training.epoch_state import EpochState
 from skcnn._training.evaluation import Evaluator
 from skcnn._training.fit_plan import FitPlan
 from skcnn._training.monitor import TrainingMonitor
@@ -62,6 +63,7 @@ class FitRun:
             plan.n_epochs_before,
         )
         self._schedule = Schedule(plan.lr_schedule, engine.lr, len(self._batches), plan.n_epochs)
+        self._state = EpochState(engine, plan.is_fresh)
         self._macs_per_batch = macs * self._batches.largest_batch
         self._early_stopping = (
             None
@@ -101,7 +103,12 @@ class FitRun:
 
     def train(self) -> None:
         """Train the engine."""
-        self.engine.train(self._batches, self._schedule, self.plan.n_epochs, self.monitor)
+        n_epochs = self.plan.n_epochs
+        self.engine.train(self._batches, self._schedule, n_epochs, self.monitor, self._state)
+
+    def go_back(self) -> None:
+        """Return to the state after the last finished epoch, also one of an earlier call."""
+        self._state.go_back()
 
     def finish_network(self) -> None:
         """Restore the best weights after early stopping, and leave the training mode."""

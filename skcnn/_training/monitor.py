@@ -66,18 +66,20 @@ class TrainingMonitor:
         if self.callbacks is not None:
             self.callbacks.epoch_begin()
 
-    def epoch_end(self, figures: dict[str, float]) -> bool:
-        """Record `figures`, and return whether to stop."""
-        self.rows.append({name: figures[name] for name in COLUMNS})
-        self.progress.update(self.first_epoch + len(self.rows) - 1, figures)
+    def record(self, figures: dict[str, float]) -> bool:
+        """Record the figures of a finished epoch, and return whether early stopping stops."""
         stop = False
         if self.early_stopping is not None:
             stop = self.early_stopping.update(
                 figures["valid_score"], figures["valid_loss"], self.weights
             )
-        if self.callbacks is not None:
-            stop = self.callbacks.epoch_end() or stop
+        self.rows.append({name: figures[name] for name in COLUMNS})
         return stop
+
+    def epoch_end(self) -> bool:
+        """Show the recorded epoch and call the callbacks; return whether they ask to stop."""
+        self.progress.update(self.first_epoch + len(self.rows) - 1, self.rows[-1])
+        return self.callbacks is not None and self.callbacks.epoch_end()
 
     def best_epoch(self) -> int:
         """Return the epoch with the best validation score, without validation the last."""
