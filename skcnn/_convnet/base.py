@@ -23,6 +23,7 @@ from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
 from skcnn._data.samples import SampleSet, canonical_order
+from skcnn._data.seen_samples import SeenSamples, warn_of_trained_samples
 from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
@@ -64,6 +65,8 @@ class BaseConvNet(
     _doc_link_template = "#skcnn.{estimator_name}"
     history_: pd.DataFrame
     _value_range: ValueRange  # of X in fit
+    _seen: SeenSamples | None  # of all calls
+    _weights_epoch: int  # of which the network has the weights
 
     # What classifier and regressor do with targets
 
@@ -180,9 +183,16 @@ class BaseConvNet(
             targets = self._read_targets(y_val, None, len(images), None, fresh=False)
             valid = SampleSet(images, np.arange(len(images)), targets, None)
         elif self.early_stopping and seed is not None:
-            samples, valid = split_validation(
-                samples, self.validation_fraction, seed, self._stratified
-            )
+            how = (self.validation_fraction, seed, self._stratified)
+            if not fresh and self._seen is not None:
+                samples, valid = self._seen.split(samples, *how)
+            else:
+                if not fresh:
+                    warn_of_trained_samples(
+                        "samples of an earlier call, which are kept only with early_stopping=True "
+                        "or warm_start=True in that call"
+                    )
+                samples, valid = split_validation(samples, *how)
         train = self._finish_targets(samples, fresh=fresh, training=True)
         if valid is not None:
             valid = self._finish_targets(valid, fresh=False, training=False)
@@ -203,12 +213,14 @@ class BaseConvNet(
         return FitPlan(
             train=train,
             valid=valid,
+            seen=self._all_seen(train, valid, fresh),
             device=device,
             seeds=seeds,
             augmenter=self._make_augmenter(steps, seeds.augmentation),
             is_fresh=fresh,
             is_partial=is_partial,
             n_epochs_before=0 if fresh else self.n_iter_,
+            weights_epoch=0 if fresh else self._weights_epoch,
             n_epochs=1 if is_partial else resolve_epochs(self.max_epochs, len(train)),
             batch_size=resolve_batch_size(self.batch_size, len(train)),
             lr_schedule="constant" if is_partial else self.lr_schedule,
@@ -216,6 +228,15 @@ class BaseConvNet(
             tol=self.tol,
             n_threads=self.n_threads,
         )
+
+    def _all_seen(
+        self, train: SampleSet, valid: SampleSet | None, fresh: bool
+    ) -> SeenSamples | None:
+        """Return all samples so far, None if they cannot be needed or are not known."""
+        if fresh:
+            is_kept = self.early_stopping or self.warm_start
+            return SeenSamples.of(train, valid) if is_kept else None
+        return None if self._seen is None else self._seen.and_of(train, valid)
 
     def _make_augmenter(self, steps: list[Step], seed: int) -> BatchAugmenter | None:
         if not steps:
@@ -305,13 +326,15 @@ class BaseConvNet(
 
         `before` is the history of the earlier training.
         """
-        run.finish_network()
+        has_best_weights = run.finish_network()
         engine = run.engine
         self.net_ = engine
         if run.monitor.rows:
             self.history_ = run.monitor.history(before)
             self.n_iter_ = len(self.history_)
             self.best_epoch_ = run.monitor.best_epoch()
+            self._weights_epoch = self.best_epoch_ if has_best_weights else self.n_iter_
+            self._seen = run.plan.seen
         self.device_ = str(engine.device)
         self.n_parameters_ = sum(p.numel() for p in engine.module_.parameters() if p.requires_grad)
 

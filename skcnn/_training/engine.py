@@ -276,10 +276,11 @@ class ConvNetEngine(NeuralNet):
         valid_loss = figures["valid_loss"]
         loss = figures["train_loss"] if np.isnan(valid_loss) else valid_loss
         self._schedule.epoch_done(loss)
-        for name, value in figures.items():
+        known = {name: value for name, value in figures.items() if not np.isnan(value)}
+        for name, value in known.items():  # as in skorch, there is no validation loss without data
             self.history.record(name, value)
-        for name in ("train_loss", "valid_loss"):  # read by skorch's Checkpoint
-            best = all(figures[name] < epoch[name] for epoch in self.history[:-1])
+        for name in known.keys() & {"train_loss", "valid_loss"}:  # read by skorch's Checkpoint
+            best = all(known[name] < epoch.get(name, np.inf) for epoch in self.history[:-1])
             self.history.record(f"{name}_best", best)
         with deferred_interrupts():
             stop = monitor.record(figures)

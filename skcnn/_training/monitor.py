@@ -60,6 +60,15 @@ class TrainingMonitor:
         self.progress = progress
         self.callbacks: CallbackHooks | None = None
         self.rows: list[dict[str, float]] = []
+        self._merits: dict[int, tuple[float, float]] = {}  # of the weights at the beginning
+
+    def begin(self, epoch: int) -> None:
+        """Let early stopping keep the weights at the beginning, which are those of `epoch`."""
+        if self.early_stopping is not None:
+            figures = self.evaluate()
+            score, loss = figures["valid_score"], figures["valid_loss"]
+            if self.early_stopping.begin(score, loss, self.weights):
+                self._merits[epoch] = merit(score, loss)
 
     def epoch_begin(self) -> None:
         """Call the callbacks."""
@@ -82,8 +91,11 @@ class TrainingMonitor:
         return self.callbacks is not None and self.callbacks.epoch_end()
 
     def best_epoch(self) -> int:
-        """Return the epoch with the best validation score, without validation the last."""
-        merits = {
+        """Return the epoch with the best validation score, without validation the last.
+
+        With early stopping it may be the one whose weights the training began with.
+        """
+        merits = self._merits | {
             epoch: merit(row["valid_score"], row["valid_loss"])
             for epoch, row in enumerate(self.rows, self.first_epoch)
             if not isnan(row["valid_loss"])
