@@ -48,7 +48,10 @@ class RareClassWarning(UserWarning):
 
 
 class LeakageWarning(UserWarning):
-    """Copies of a sample may be on both sides of a split, so that scores are too good."""
+    """A sample may be on both sides of a split, so that scores are too good.
+
+    Copies of a sample may be, or samples that a network was trained on in an earlier call.
+    """
 
 
 class FrozenAugmentationWarning(UserWarning):

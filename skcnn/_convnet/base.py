@@ -23,6 +23,7 @@ from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
 from skcnn._data.samples import SampleSet, canonical_order
+from skcnn._data.seen_samples import SeenSamples, warn_of_trained_samples
 from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
@@ -33,6 +34,7 @@ from skcnn._training.fit_plan import FitPlan, FitSeeds
 from skcnn._training.fit_run import FitRun
 from skcnn._training.whitening import set_whitening_kernels
 from skcnn._utils.device import resolve_device
+from skcnn._utils.interrupts import deferred_interrupts
 from skcnn._utils.precision import exact_kernels, resolve_precision
 from skcnn._utils.progress import ProgressReport
 from skcnn._utils.random_state import draw_seed, private_random_state
@@ -63,6 +65,8 @@ class BaseConvNet(
     _doc_link_template = "#skcnn.{estimator_name}"
     history_: pd.DataFrame
     _value_range: ValueRange  # of X in fit
+    _seen: SeenSamples | None  # of all calls
+    _weights_epoch: int  # of which the network has the weights
 
     # What classifier and regressor do with targets
 
@@ -114,7 +118,8 @@ class BaseConvNet(
         plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
         own_state = callable(self.architecture)  # the module may use torch's generators
         with private_random_state(seeds.dropout, plan.device) if own_state else nullcontext():
-            engine = self._build(plan) if fresh else self._resume(plan)
+            with nullcontext() if fresh else deferred_interrupts():
+                engine = self._build(plan) if fresh else self._resume(plan)
             data = {"X": originals(X), "y": y, "metadata": {"sample_weight": sample_weight}}
             self._run(engine, plan, data)
         return self
@@ -178,9 +183,16 @@ class BaseConvNet(
             targets = self._read_targets(y_val, None, len(images), None, fresh=False)
             valid = SampleSet(images, np.arange(len(images)), targets, None)
         elif self.early_stopping and seed is not None:
-            samples, valid = split_validation(
-                samples, self.validation_fraction, seed, self._stratified
-            )
+            how = (self.validation_fraction, seed, self._stratified)
+            if not fresh and self._seen is not None:
+                samples, valid = self._seen.split(samples, *how)
+            else:
+                if not fresh:
+                    warn_of_trained_samples(
+                        "samples of an earlier call, which are kept only with early_stopping=True "
+                        "or warm_start=True in that call"
+                    )
+                samples, valid = split_validation(samples, *how)
         train = self._finish_targets(samples, fresh=fresh, training=True)
         if valid is not None:
             valid = self._finish_targets(valid, fresh=False, training=False)
@@ -201,12 +213,14 @@ class BaseConvNet(
         return FitPlan(
             train=train,
             valid=valid,
+            seen=self._all_seen(train, valid, fresh),
             device=device,
             seeds=seeds,
             augmenter=self._make_augmenter(steps, seeds.augmentation),
             is_fresh=fresh,
             is_partial=is_partial,
             n_epochs_before=0 if fresh else self.n_iter_,
+            weights_epoch=0 if fresh else self._weights_epoch,
             n_epochs=1 if is_partial else resolve_epochs(self.max_epochs, len(train)),
             batch_size=resolve_batch_size(self.batch_size, len(train)),
             lr_schedule="constant" if is_partial else self.lr_schedule,
@@ -214,6 +228,15 @@ class BaseConvNet(
             tol=self.tol,
             n_threads=self.n_threads,
         )
+
+    def _all_seen(
+        self, train: SampleSet, valid: SampleSet | None, fresh: bool
+    ) -> SeenSamples | None:
+        """Return all samples so far, None if they cannot be needed or are not known."""
+        if fresh:
+            is_kept = self.early_stopping or self.warm_start
+            return SeenSamples.of(train, valid) if is_kept else None
+        return None if self._seen is None else self._seen.and_of(train, valid)
 
     def _make_augmenter(self, steps: list[Step], seed: int) -> BatchAugmenter | None:
         if not steps:
@@ -272,34 +295,46 @@ class BaseConvNet(
         return self.net_
 
     def _run(self, engine: ConvNetEngine, plan: FitPlan, data: dict[str, Any]) -> None:
-        """Train the engine and set the fitted attributes, also if interrupted."""
+        """Train the engine and set the fitted attributes, also if it ends by an exception."""
         engine.seed_dropout(plan.seeds.dropout)
         first, last = plan.n_epochs_before + 1, plan.n_epochs_before + plan.n_epochs
         progress = ProgressReport(self.verbose, type(self).__name__, first, last)
         run = FitRun(engine, plan, self._macs, self._score_outputs, progress)
+        before = None if plan.is_fresh else self.history_
         with run.resources():
-            run.begin(self._callback_hooks(engine, plan, data))
             try:
+                run.begin(self._callback_hooks(engine, plan, data))
                 run.train()
-            except KeyboardInterrupt:
-                if run.monitor.rows:  # the finished epochs are kept
-                    self._keep(run)
+                with deferred_interrupts():
+                    self._keep(run, before)
+            except BaseException as error:
+                with deferred_interrupts():
+                    self._end_early(run, before, isinstance(error, Exception))
                 raise
-            except Exception:
-                self._forget()  # the weights may be half trained or NaN
-                raise
-            self._keep(run)
         run.end()
 
-    def _keep(self, run: FitRun) -> None:
-        """Set the fitted attributes, with the best weights after early stopping."""
-        run.finish_network()
+    def _end_early(self, run: FitRun, before: pd.DataFrame | None, has_failed: bool) -> None:
+        """Keep the finished epochs, of a new network only if it was interrupted without error."""
+        run.go_back()
+        if run.plan.is_fresh and (has_failed or not run.monitor.rows):
+            self._forget()
+        else:
+            self._keep(run, before)
+
+    def _keep(self, run: FitRun, before: pd.DataFrame | None) -> None:
+        """Set the fitted attributes, with the best weights after early stopping.
+
+        `before` is the history of the earlier training.
+        """
+        has_best_weights = run.finish_network()
         engine = run.engine
-        before = None if run.plan.is_fresh else self.history_
         self.net_ = engine
-        self.history_ = run.monitor.history(before)
-        self.n_iter_ = len(self.history_)
-        self.best_epoch_ = run.monitor.best_epoch()
+        if run.monitor.rows:
+            self.history_ = run.monitor.history(before)
+            self.n_iter_ = len(self.history_)
+            self.best_epoch_ = run.monitor.best_epoch()
+            self._weights_epoch = self.best_epoch_ if has_best_weights else self.n_iter_
+            self._seen = run.plan.seen
         self.device_ = str(engine.device)
         self.n_parameters_ = sum(p.numel() for p in engine.module_.parameters() if p.requires_grad)
 

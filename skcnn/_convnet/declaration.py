@@ -47,7 +47,7 @@ history_ : DataFrame
     seconds and samples_per_second.
 best_epoch_ : int
     Epoch of the last call with the best validation score. Without a validation set, the
-    last epoch.
+    last epoch. With early stopping it is an epoch of an earlier call if none was better.
 n_parameters_ : int
     Number of trainable parameters.
 device_ : str

@@ -3,7 +3,14 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from skorch.callbacks import BatchScoring, Callback, EpochScoring, LRScheduler
+from skorch.callbacks import (
+    BatchScoring,
+    Callback,
+    Checkpoint,
+    EarlyStopping,
+    EpochScoring,
+    LRScheduler,
+)
 
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
@@ -82,6 +89,26 @@ def check_skorch_callbacks(callbacks: Iterable[Any]) -> None:
                 f"The 'callbacks' parameter must not contain skorch's {name}, which cannot "
                 "read these batches: pass X_val and y_val to fit, or set scikit-learn's "
                 "ScoringMonitor with set_callbacks."
+            )
+
+
+def check_monitors(callbacks: Iterable[Callback]) -> None:
+    """Raise for skorch callbacks that monitor validation samples, in a fit without any.
+
+    Raises
+    ------
+    ValueError
+        If skorch's EarlyStopping or Checkpoint is among them.
+    """
+    for callback in callbacks:
+        monitor = getattr(callback, "monitor", None)
+        is_known = isinstance(callback, EarlyStopping | Checkpoint)
+        if is_known and isinstance(monitor, str) and monitor.startswith("valid_"):
+            instead = monitor.replace("valid_", "train_") if "loss" in monitor else "train_loss"
+            raise ValueError(
+                f"The 'callbacks' parameter has {type(callback).__name__} with "
+                f"monitor={monitor!r}, but there are no validation samples. Pass X_val and y_val "
+                f"to fit, set early_stopping=True, or monitor {instead!r}."
             )
 
 

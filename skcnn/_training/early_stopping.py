@@ -42,6 +42,18 @@ class EarlyStopping:
         self._threshold = -np.inf
         self._epochs_without = 0
 
+    def begin(self, score: float, loss: float, weights: Callable[[], dict[str, Tensor]]) -> bool:
+        """Take the score and loss before the first epoch, and return whether they count.
+
+        The weights at the beginning are kept unless an epoch is better. The score is no
+        threshold, because the learning rate may rise at first.
+        """
+        this = merit(score, loss)
+        if this > self._best:
+            self.best_weights = weights()
+            self._best = this
+        return self.best_weights is not None
+
     def update(self, score: float, loss: float, weights: Callable[[], dict[str, Tensor]]) -> bool:
         """Take an epoch's validation score and loss, and return whether to stop.
 
@@ -49,8 +61,8 @@ class EarlyStopping:
         """
         score, _ = this = merit(score, loss)
         if this > self._best:
-            self._best = this
             self.best_weights = weights()
+            self._best = this
         if score > self._threshold + self.tol:
             self._threshold = score
             self._epochs_without = 0

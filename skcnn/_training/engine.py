@@ -24,9 +24,11 @@ from skcnn._training.callbacks import check_skorch_callbacks, has_batch_hook
 from skcnn._training.divergence import check_finite
 from skcnn._training.eager_optimizers import repeated_step
 from skcnn._training.engine_state import state_on_cpu, training_only
+from skcnn._training.epoch_state import EpochState
 from skcnn._training.monitor import TrainingMonitor
 from skcnn._training.optimizers import make_optimizer
 from skcnn._training.schedules import Schedule
+from skcnn._utils.interrupts import deferred_interrupts, noticed_interrupts
 from skcnn._utils.worker_threads import current_worker_thread, own_seconds
 from skcnn.layers._dropout import ByteDropout
 
@@ -200,12 +202,16 @@ class ConvNetEngine(NeuralNet):
 
     def notify(self, method_name: str, **cb_kwargs: Any) -> None:
         """Call skorch's callbacks. They stop training by a KeyboardInterrupt after an epoch."""
-        try:
+        if method_name != "on_epoch_end":
             super().notify(method_name, **cb_kwargs)
-        except KeyboardInterrupt:
-            if method_name == "on_epoch_end":
+            return
+        with noticed_interrupts() as is_real:
+            try:
+                super().notify(method_name, **cb_kwargs)
+            except KeyboardInterrupt:
+                if is_real():
+                    raise
                 raise StopTraining from None
-            raise
 
     # Training
 
@@ -215,6 +221,7 @@ class ConvNetEngine(NeuralNet):
         schedule: Schedule,
         n_epochs: int,
         monitor: TrainingMonitor,
+        state: EpochState,
     ) -> None:
         """Train for `n_epochs`, or until `monitor` or a callback asks to stop.
 
@@ -228,27 +235,31 @@ class ConvNetEngine(NeuralNet):
             Largest number of epochs.
         monitor : TrainingMonitor
             Evaluates and records every epoch.
+        state : EpochState
+            Keeps the state after the last finished epoch.
 
         Raises
         ------
         TrainingDivergedError
-            If the training loss becomes infinite or NaN.
+            If the training loss or a weight becomes infinite or NaN.
         """
         self._schedule = schedule
         try:
             self.notify("on_train_begin", X=None, y=None)
             for _ in range(n_epochs):
-                if self._train_epoch(batches, monitor):
+                if self._train_epoch(batches, monitor, state):
                     break
         except StopTraining:
             pass
         finally:
             del self._schedule
-        self._check_weights()
         self.notify("on_train_end", X=None, y=None)
 
-    def _train_epoch(self, batches: BatchIterator, monitor: TrainingMonitor) -> bool:
+    def _train_epoch(
+        self, batches: BatchIterator, monitor: TrainingMonitor, state: EpochState
+    ) -> bool:
         monitor.epoch_begin()
+        state.epoch_begin()
         self.notify("on_epoch_begin", dataset_train=batches, dataset_valid=None)
         start = own_seconds()
         self.run_single_epoch(batches, True, "train", self.train_step)
@@ -256,6 +267,7 @@ class ConvNetEngine(NeuralNet):
         train_loss = self.history[-1, "train_loss"]
         check_finite(train_loss, len(self.history), self.lr)
         figures = {"train_loss": train_loss, **monitor.evaluate()}
+        self._check_weights()
         figures |= {
             "learning_rate": self._rate,
             "seconds": own_seconds() - start,
@@ -264,19 +276,25 @@ class ConvNetEngine(NeuralNet):
         valid_loss = figures["valid_loss"]
         loss = figures["train_loss"] if np.isnan(valid_loss) else valid_loss
         self._schedule.epoch_done(loss)
-        for name, value in figures.items():
+        known = {name: value for name, value in figures.items() if not np.isnan(value)}
+        for name, value in known.items():  # as in skorch, there is no validation loss without data
             self.history.record(name, value)
-        for name in ("train_loss", "valid_loss"):  # read by skorch's Checkpoint
-            best = all(figures[name] < epoch[name] for epoch in self.history[:-1])
+        for name in known.keys() & {"train_loss", "valid_loss"}:  # read by skorch's Checkpoint
+            best = all(known[name] < epoch.get(name, np.inf) for epoch in self.history[:-1])
             self.history.record(f"{name}_best", best)
-        stop = monitor.epoch_end(figures)
+        with deferred_interrupts():
+            stop = monitor.record(figures)
+            state.epoch_done()
+        stop = monitor.epoch_end() or stop
         self.notify("on_epoch_end", dataset_train=batches, dataset_valid=None)
         return stop
 
     def _check_weights(self) -> None:
-        """Check that the weights are finite: no loss is computed after the last step."""
-        total = sum(p.detach().abs().sum() for p in self.module_.parameters())
-        check_finite(float(total), len(self.history), self.lr, "sum of absolute weights")
+        """Check the weights after the last step of an epoch, for which there is no loss yet."""
+        weights = [p.detach() for p in self.module_.parameters() if p.numel()]
+        weights = [weight for weight in weights if weight.is_floating_point()]
+        largest = torch.stack(torch._foreach_norm(weights, torch.inf)).max() if weights else 0.0
+        check_finite(float(largest), len(self.history), self.lr, "largest weight")
 
     def advance_schedule(self) -> None:
         """Set the learning rate of the next step."""

@@ -6,6 +6,7 @@ from typing import NamedTuple, Self
 import torch
 
 from skcnn._data.samples import SampleSet
+from skcnn._data.seen_samples import SeenSamples
 from skcnn._utils.random_state import derive_seeds
 from skcnn.augmentation._batch_augmenter import BatchAugmenter
 
@@ -23,7 +24,7 @@ class FitSeeds(NamedTuple):
     def derive(cls, seed: int, n_epochs_before: int) -> Self:
         """Return independent seeds for a training that begins after some epochs.
 
-        All calls of `fit` with ``warm_start=True`` split off the same validation samples.
+        All calls of `fit` with ``warm_start=True`` have the same seed of the validation split.
         """
         first = cls(*derive_seeds(seed, 0, 5))
         return cls(*derive_seeds(seed, n_epochs_before, 5))._replace(validation=first.validation)
@@ -39,6 +40,8 @@ class FitPlan:
         The training samples.
     valid : SampleSet or None
         The validation samples.
+    seen : SeenSamples or None
+        All samples so far, these included; None if they are not kept.
     device : torch.device
         Where the network is trained.
     seeds : FitSeeds
@@ -51,6 +54,8 @@ class FitPlan:
         Whether this is a call of `partial_fit`, which calls no callbacks.
     n_epochs_before : int
         Number of epochs that the network was trained before.
+    weights_epoch : int
+        Epoch of which the network has the weights at the beginning.
     n_epochs : int
         Largest number of epochs to train.
     batch_size : int
@@ -67,12 +72,14 @@ class FitPlan:
 
     train: SampleSet
     valid: SampleSet | None
+    seen: SeenSamples | None
     device: torch.device
     seeds: FitSeeds
     augmenter: BatchAugmenter | None
     is_fresh: bool
     is_partial: bool
     n_epochs_before: int
+    weights_epoch: int
     n_epochs: int
     batch_size: int
     lr_schedule: str

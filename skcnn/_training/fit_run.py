@@ -8,9 +8,10 @@ import torch
 
 from skcnn._data.samples import SampleSet
 from skcnn._training.batches import BatchIterator
-from skcnn._training.callbacks import CallbackHooks
+from skcnn._training.callbacks import CallbackHooks, check_monitors
 from skcnn._training.early_stopping import EarlyStopping
 from skcnn._training.engine import ConvNetEngine
+from skcnn._training.epoch_state import EpochState
 from skcnn._training.evaluation import Evaluator
 from skcnn._training.fit_plan import FitPlan
 from skcnn._training.monitor import TrainingMonitor
@@ -62,6 +63,7 @@ class FitRun:
             plan.n_epochs_before,
         )
         self._schedule = Schedule(plan.lr_schedule, engine.lr, len(self._batches), plan.n_epochs)
+        self._state = EpochState(engine, plan.is_fresh)
         self._macs_per_batch = macs * self._batches.largest_batch
         self._early_stopping = (
             None
@@ -94,21 +96,32 @@ class FitRun:
         return kept_memory(much=self._macs_per_batch >= ONE_THREAD_MACS)
 
     def begin(self, callbacks: CallbackHooks | None) -> None:
-        """Call scikit-learn's callbacks at the beginning of the fit."""
+        """Check skorch's callbacks, and call scikit-learn's at the beginning of the fit."""
+        if self.plan.valid is None:
+            check_monitors(callback for _, callback in self.engine.callbacks_)
         self.monitor.callbacks = callbacks
         if callbacks is not None:
             callbacks.fit_begin()
 
     def train(self) -> None:
         """Train the engine."""
-        self.engine.train(self._batches, self._schedule, self.plan.n_epochs, self.monitor)
+        n_epochs = self.plan.n_epochs
+        if not self.plan.is_fresh:
+            self.monitor.begin(self.plan.weights_epoch)
+        self.engine.train(self._batches, self._schedule, n_epochs, self.monitor, self._state)
 
-    def finish_network(self) -> None:
-        """Restore the best weights after early stopping, and leave the training mode."""
+    def go_back(self) -> None:
+        """Return to the state after the last finished epoch, also one of an earlier call."""
+        self._state.go_back()
+
+    def finish_network(self) -> bool:
+        """Leave the training mode, and return whether the best weights were restored."""
         stopping = self._early_stopping
-        if stopping is not None and stopping.best_weights is not None:
-            self.engine.module_.load_state_dict(stopping.best_weights)
+        best = None if stopping is None else stopping.best_weights
+        if best is not None:
+            self.engine.module_.load_state_dict(best)
         self.engine.module_.eval()
+        return best is not None
 
     def end(self) -> None:
         """Call scikit-learn's callbacks at the end of the fit."""

@@ -60,28 +60,42 @@ class TrainingMonitor:
         self.progress = progress
         self.callbacks: CallbackHooks | None = None
         self.rows: list[dict[str, float]] = []
+        self._merits: dict[int, tuple[float, float]] = {}  # of the weights at the beginning
+
+    def begin(self, epoch: int) -> None:
+        """Let early stopping keep the weights at the beginning, which are those of `epoch`."""
+        if self.early_stopping is not None:
+            figures = self.evaluate()
+            score, loss = figures["valid_score"], figures["valid_loss"]
+            if self.early_stopping.begin(score, loss, self.weights):
+                self._merits[epoch] = merit(score, loss)
 
     def epoch_begin(self) -> None:
         """Call the callbacks."""
         if self.callbacks is not None:
             self.callbacks.epoch_begin()
 
-    def epoch_end(self, figures: dict[str, float]) -> bool:
-        """Record `figures`, and return whether to stop."""
-        self.rows.append({name: figures[name] for name in COLUMNS})
-        self.progress.update(self.first_epoch + len(self.rows) - 1, figures)
+    def record(self, figures: dict[str, float]) -> bool:
+        """Record the figures of a finished epoch, and return whether early stopping stops."""
         stop = False
         if self.early_stopping is not None:
             stop = self.early_stopping.update(
                 figures["valid_score"], figures["valid_loss"], self.weights
             )
-        if self.callbacks is not None:
-            stop = self.callbacks.epoch_end() or stop
+        self.rows.append({name: figures[name] for name in COLUMNS})
         return stop
 
+    def epoch_end(self) -> bool:
+        """Show the recorded epoch and call the callbacks; return whether they ask to stop."""
+        self.progress.update(self.first_epoch + len(self.rows) - 1, self.rows[-1])
+        return self.callbacks is not None and self.callbacks.epoch_end()
+
     def best_epoch(self) -> int:
-        """Return the epoch with the best validation score, without validation the last."""
-        merits = {
+        """Return the epoch with the best validation score, without validation the last.
+
+        With early stopping it may be the one whose weights the training began with.
+        """
+        merits = self._merits | {
             epoch: merit(row["valid_score"], row["valid_loss"])
             for epoch, row in enumerate(self.rows, self.first_epoch)
             if not isnan(row["valid_loss"])

@@ -50,6 +50,54 @@ def test_skorch_early_stopping_restores_the_best_weights():
     np.testing.assert_allclose(loss, model.history_["valid_loss"].min(), rtol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("callback", "name", "instead"),
+    [
+        (EarlyStopping(), "EarlyStopping", "train_loss"),
+        (EarlyStopping(monitor="valid_score"), "EarlyStopping", "train_loss"),
+        (Checkpoint(load_best=True), "Checkpoint", "train_loss_best"),
+    ],
+)
+def test_callback_of_skorch_that_monitors_validation_needs_validation_samples(
+    callback, name, instead
+):
+    X, y = data()
+    match = f"{name} with monitor='valid_.*', but there are no validation.*monitor '{instead}'"
+    for model in (tiny(callbacks=[callback]), tiny(callbacks=[("named", callback)])):
+        with pytest.raises(ValueError, match=match):
+            model.fit(X, y)
+        with pytest.raises(ValueError, match=match):
+            model.partial_fit(X, y, classes=[0, 1])
+        assert not hasattr(model, "net_")
+
+
+def test_missing_validation_samples_of_a_later_call_leave_the_network():
+    X, y = data()
+    model = tiny(warm_start=True, callbacks=[EarlyStopping()]).fit(X, y, X_val=X, y_val=y)
+    before = model.predict_proba(X)
+    with pytest.raises(ValueError, match="no validation samples"):
+        model.fit(X, y)
+    assert model.n_iter_ == 3
+    assert_array_equal(model.predict_proba(X), before)
+
+
+def test_checkpoint_monitors_the_samples_that_early_stopping_splits_off(tmp_path):
+    checkpoint = Checkpoint(dirname=tmp_path)
+    tiny(callbacks=[checkpoint], early_stopping=True).fit(*data())
+    assert (tmp_path / "params.pt").exists()
+
+
+def test_history_of_skorch_has_a_validation_loss_only_with_validation_samples():
+    X, y = data()
+    model = tiny(warm_start=True, max_epochs=1).fit(X, y)
+    model.fit(X, y, X_val=X, y_val=y)
+    names = {"valid_loss", "valid_loss_best", "valid_score"}
+    without, with_validation = model.net_.history
+    assert not names & without.keys()
+    assert names < with_validation.keys()
+    assert with_validation["valid_loss_best"]
+
+
 def test_epoch_level_callbacks_see_every_figure():
     X, y = data()
     watch = WatchEpochs()

@@ -29,7 +29,7 @@ def monitor(first_epoch=1, early_stopping=None):
 def best_epoch(scores, losses, first=1):
     watch = monitor(first_epoch=first)
     for score, loss in zip(scores, losses, strict=True):
-        watch.epoch_end(figures(1.0, valid_score=score, valid_loss=loss))
+        watch.record(figures(1.0, valid_score=score, valid_loss=loss))
     return watch.best_epoch()
 
 
@@ -61,16 +61,16 @@ def test_best_epoch(scores, losses, best):
 def test_best_epoch_is_the_one_whose_weights_are_kept(epochs):
     stopping = EarlyStopping(99, 0.0)
     watch = monitor(early_stopping=stopping)
-    watch.weights = lambda: {"of epoch": len(watch.rows)}
+    watch.weights = lambda: {"of epoch": len(watch.rows) + 1}
     for score, loss in epochs:
-        watch.epoch_end(figures(1.0, valid_score=score, valid_loss=loss))
+        watch.record(figures(1.0, valid_score=score, valid_loss=loss))
     assert stopping.best_weights == {"of epoch": watch.best_epoch()}
 
 
 def test_monitor_collects_one_row_an_epoch():
     watch = monitor()
-    assert watch.epoch_end(figures(0.3, other=9)) is False
-    watch.epoch_end(figures(0.2))
+    assert watch.record(figures(0.3, other=9)) is False
+    watch.record(figures(0.2))
     table = watch.history(None)
     assert tuple(table.columns) == COLUMNS
     assert table.index.tolist() == [1, 2]
@@ -82,8 +82,8 @@ def test_monitor_collects_one_row_an_epoch():
 def test_monitor_appends_to_an_earlier_history():
     first, second = monitor(), monitor(first_epoch=3)
     for watch in (first, second):
-        watch.epoch_end(figures(0.3))
-        watch.epoch_end(figures(0.2))
+        watch.record(figures(0.3))
+        watch.record(figures(0.2))
     before = first.history(None)
     table = second.history(before)
     assert table.index.tolist() == [1, 2, 3, 4]
@@ -93,16 +93,17 @@ def test_monitor_appends_to_an_earlier_history():
 
 def test_monitor_updates_early_stopping():
     watch = monitor(early_stopping=EarlyStopping(1, 0.0))
-    assert not watch.epoch_end(figures(0.3))
-    assert watch.epoch_end(figures(0.3))
+    assert not watch.record(figures(0.3))
+    assert watch.record(figures(0.3))
 
 
 def test_monitor_shows_every_epoch(capsys):
     watch = monitor(first_epoch=4)
     watch.progress = ProgressReport(2, "Net", 4, 5)
     with watch.progress:
-        watch.epoch_end(figures(0.3))
-        watch.epoch_end(figures(0.2))
+        for loss in (0.3, 0.2):
+            watch.record(figures(loss))
+            assert watch.epoch_end() is False
     lines = capsys.readouterr().out.splitlines()
     assert [line.split("  ")[0] for line in lines] == ["Net epoch 4/5", "Net epoch 5/5"]
 
