@@ -10,7 +10,7 @@ from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
-from skcnn._data.validation import from_torch
+from skcnn._data.containers import check_no_dates, without_tensors
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
         length than `n_samples`.
     """
     _require(y)
-    y = from_torch(y)
+    y = without_tensors(y, "y")
     _check_complete(y)
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y", raise_unknown=True)
@@ -84,9 +84,9 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
 def check_numbers(y: Any, n_samples: int) -> np.ndarray:
     """Return regression targets as float64 of shape (n_samples,) or (n_samples, n_outputs)."""
     _require(y)
-    y = check_array(
-        from_torch(y), ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False
-    )
+    y = without_tensors(y, "y")
+    check_no_dates(getattr(y if hasattr(y, "dtype") else np.asarray(y), "dtype", None), "y")
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     _check_length(y, n_samples)

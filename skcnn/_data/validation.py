@@ -3,12 +3,11 @@
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
-from torch import Tensor
 
+from skcnn._data.containers import as_array
 from skcnn._data.images import Images, as_images, row_parts
 from skcnn._data.layouts import (
     InputLayout,
@@ -81,7 +80,6 @@ def check_sample_array(
     layout : InputLayout
         How a sample is an image.
     """
-    X = from_torch(X)
     if reset:
         given = check_input_shape(input_shape)
         array = _check_array(estimator, X, reset=True, min_samples=min_samples)
@@ -140,21 +138,14 @@ def read_samples(
     return array, layout
 
 
-def from_torch(values: Any) -> Any:
-    """Return a tensor as an array, and anything else unchanged."""
-    if not isinstance(values, Tensor):
-        return values
-    values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-
-
 def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.ndarray:
     """Return `X` as a finite real array of two or more axes."""
     if not reset and _is_plainly_fine(X) and not hasattr(estimator, "feature_names_in_"):
         return X
+    X = as_array(X)
     in_file = isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind == "f"
     mapped = MappedRows.of(X) if in_file else None  # checked for finite numbers in parts
-    if getattr(X, "ndim", 2) > 2 or nesting_depth(X) > 2:
+    if getattr(X, "ndim", 2) > 2:
         array = check_array(
             X,
             allow_nd=True,
@@ -201,15 +192,6 @@ def _is_plainly_fine(X: Any) -> bool:
         and 0 < X.size <= MOST_PLAIN_VALUES
         and (X.dtype == np.uint8 or (X.dtype == np.float32 and bool(np.isfinite(X).all())))
     )
-
-
-def nesting_depth(X: Any) -> int:
-    """Return the nesting depth of lists, 0 for anything else."""
-    depth = 0
-    while isinstance(X, list | tuple) and len(X) > 0:
-        X = X[0]
-        depth += 1
-    return depth + (getattr(X, "ndim", 0) if depth else 0)
 
 
 def _wrong_shape_message(estimator: Any, layout: InputLayout, got: tuple[int, ...]) -> str:

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from skcnn._data.containers import without_tensors
 from skcnn._data.targets import ClassTargets
-from skcnn._data.validation import from_torch
 
 
 def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
@@ -21,7 +21,7 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     if sample_weight is None:
         return None
     return _check_sample_weight(
-        from_torch(sample_weight),
+        without_tensors(sample_weight, "sample_weight"),
         np.empty((n_samples, 0)),
         dtype=np.float64,
         ensure_non_negative=True,
