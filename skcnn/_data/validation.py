@@ -16,18 +16,27 @@ from skcnn._data.layouts import (
     warn_of_swapped_channels,
 )
 from skcnn._data.mapped_rows import MappedRows
-from skcnn.exceptions import InputShapeError
+from skcnn._data.offsets import channel_offset
+from skcnn._data.weights import check_weights
+from skcnn._utils.validation import warn_caller
+from skcnn.exceptions import InputScaleWarning, InputShapeError
 
 MOST_PLAIN_VALUES = 2**16
 
 
 def check_training_images(
-    estimator: Any, X: Any, input_shape: object, channels: str, min_samples: int = 1
+    estimator: Any,
+    X: Any,
+    input_shape: object,
+    channels: str,
+    min_samples: int = 1,
+    sample_weight: Any = None,
+    with_offset: bool = True,
 ) -> Images:
     """Validate `X` at fit and record its layout for predict.
 
     Sets ``_layout``, ``n_features_in_``, ``feature_names_in_`` (for DataFrames with string
-    columns) and ``input_shape_`` on `estimator`.
+    columns), ``input_shape_`` and ``offset_`` on `estimator`.
 
     Parameters
     ----------
@@ -41,11 +50,24 @@ def check_training_images(
         The estimator's parameter.
     min_samples : int, default=1
         Fewer samples raise ValueError.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Samples of weight zero do not count for the offset.
+    with_offset : bool, default=True
+        Whether an offset may be subtracted. If it is needed nonetheless, warn.
     """
     array, layout = check_sample_array(
         estimator, X, input_shape, channels, reset=True, min_samples=min_samples
     )
-    return as_images(array, layout, compact=True)
+    offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
+    if offset is not None and not with_offset:
+        warn_caller(
+            f"float32 has few steps between the values of X, which are near {offset.max():g}: "
+            "subtract that number from X, or set standardize=True.",
+            InputScaleWarning,
+        )
+        offset = None
+    estimator.offset_ = offset
+    return as_images(array, layout, compact=True, offset=offset)
 
 
 def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
@@ -54,7 +76,7 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
     With ``compact=True``, for more training data, whole numbers become bytes as at fit.
     """
     array, layout = check_sample_array(estimator, X, reset=False)
-    return as_images(array, layout, compact=compact)
+    return as_images(array, layout, compact=compact, offset=estimator.offset_)
 
 
 def check_sample_array(
