@@ -40,7 +40,7 @@ class InputLayoutWarning(UserWarning):
 
 
 class InputScaleWarning(UserWarning):
-    """``X`` at predict is on another scale than ``X`` at fit."""
+    """``X`` is on a scale that float32, or the fitted network, cannot use."""
 
 
 class RareClassWarning(UserWarning):

@@ -22,6 +22,7 @@ from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
+from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.seen_samples import SeenSamples, warn_of_trained_samples
 from skcnn._data.validation import check_images, check_training_images
@@ -146,20 +147,29 @@ class BaseConvNet(
         not merged, because each has draws of its own.
         """
         steps = self._augmentation_steps(X)
-        images, name = self._read_images(originals(X), fresh), type(self).__name__
+        images = self._read_images(originals(X), sample_weight, fresh)
+        name = type(self).__name__
         given = check_weights(sample_weight, len(images))
         targets = self._read_targets(y, given, len(images), classes, fresh)
         index, weights = canonical_order(images, targets, given, merge=not steps)
         if fresh:
             self._value_range = ValueRange.of(images, given)
+            check_range(self._value_range.low, self._value_range.high)
         check_steps(steps, self._layout, X, name)
         make_views(self.test_time_augmentation, self._layout, 1.0, name)
         return steps, SampleSet(images, index, targets[index], weights)
 
-    def _read_images(self, X: Any, fresh: bool) -> Images:
+    def _read_images(self, X: Any, sample_weight: Any, fresh: bool) -> Images:
         if fresh:
             self._forget()  # a failed fit must not leave attributes of an earlier one
-            return check_training_images(self, X, self.input_shape, self.channels)
+            return check_training_images(
+                self,
+                X,
+                self.input_shape,
+                self.channels,
+                sample_weight=sample_weight,
+                with_offset=self.standardize,
+            )
         images = check_images(self, X, compact=True)
         self._value_range.warn_if_rescaled(images)
         return images

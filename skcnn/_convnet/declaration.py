@@ -35,6 +35,9 @@ feature_names_in_ : ndarray of shape (n_features_in_,)
     Column names of `X`. Set only if `X` has column names that are all strings.
 input_shape_ : tuple of int
     Shape of a sample with its channel axis.
+offset_ : ndarray of shape (n_channels,) or None
+    Subtracted from `X`, in float64, where float32 would lose the differences between values.
+    None for most data.
 n_outputs_ : int
     Number of outputs of the network.
 net_ : ConvNetEngine

@@ -59,7 +59,7 @@ def _moments(train: SampleSet) -> tuple[np.ndarray, np.ndarray]:
     step = cached_rows(layout.n_values)
     index = torch.from_numpy(train.index)
     near_mean = _per_channel(_doubles(train.images, index[:step]).mean(0), layout)
-    origin = _per_value(near_mean, layout)
+    origin = layout.row_of(near_mean)
     sums = np.zeros((2, layout.n_values))
     for start in range(0, len(train), step):
         part = slice(start, start + step)
@@ -76,14 +76,4 @@ def _doubles(images: Images, index: Tensor) -> np.ndarray:
 
 def _per_channel(values: np.ndarray, layout: InputLayout) -> np.ndarray:
     """Return the mean over the positions of each channel, for one row of `values`."""
-    channel_axis = len(layout.spatial) if layout.channels == "last" else 0
-    spatial_axes = tuple(axis for axis in range(len(layout.shape)) if axis != channel_axis)
-    return values.reshape(layout.shape).mean(spatial_axes)
-
-
-def _per_value(channels: np.ndarray, layout: InputLayout) -> np.ndarray:
-    """Return one row of values, at each place the value of its channel."""
-    n_positions = layout.n_values // layout.n_channels
-    if layout.channels == "last":
-        return np.tile(channels, n_positions)
-    return np.repeat(channels, n_positions)
+    return values.reshape(layout.shape).mean(layout.spatial_axes)

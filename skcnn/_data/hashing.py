@@ -16,7 +16,7 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     rows : ndarray of shape (n_rows, n_values)
-        C-contiguous, any dtype.
+        C-contiguous, any dtype. Zeros of both signs have the same hash.
 
     Returns
     -------
@@ -26,9 +26,12 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
     n_words = ceil(raw.shape[1] / 8)
     factors = np.random.SeedSequence(20_240_817).generate_state(n_words, np.uint64) | np.uint64(1)
     hashes = np.empty(len(rows), np.uint64)
+    signed_zeros = rows.dtype.kind == "f"
     step = cached_rows(raw.shape[1])
     for start in range(0, len(rows), step):
         part = raw[start : start + step]
+        if signed_zeros:
+            part = (rows[start : start + step] + 0).view(np.uint8).reshape(len(part), -1)
         if part.shape[1] % 8:
             part = np.pad(part, ((0, 0), (0, n_words * 8 - part.shape[1])))
         words = np.ascontiguousarray(part).view(np.uint64)
@@ -42,8 +45,7 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
 
 def value_hashes(array: np.ndarray) -> np.ndarray:
     """Return `row_hashes` of the samples' values, the same for equal numbers of any dtype."""
-    rows = np.ascontiguousarray(array.reshape(len(array), -1), np.float64)
-    return row_hashes(rows + 0.0)  # adding zero turns -0.0 into 0.0
+    return row_hashes(np.ascontiguousarray(array.reshape(len(array), -1), np.float64))
 
 
 def image_hashes(images: Images) -> np.ndarray:

@@ -84,15 +84,20 @@ class Images:
         return Images(rows, self.layout)
 
 
-def as_images(array: np.ndarray, layout: InputLayout, compact: bool) -> Images:
+def as_images(
+    array: np.ndarray, layout: InputLayout, compact: bool, offset: np.ndarray | None = None
+) -> Images:
     """Return `array` as rows of uint8 or float32, without a copy where possible.
 
     With ``compact=True``, whole numbers from 0 to 255 become bytes, so that the trained
-    network does not depend on their dtype.
+    network does not depend on their dtype. An `offset` of each channel is subtracted in
+    float64, and the rows are float32.
     """
     flat = array.reshape(len(array), -1)
     mapped = MappedRows.of(flat)
-    if flat.dtype == np.bool_ or (
+    if offset is not None:
+        flat, mapped = _converted(flat, mapped, np.float32, layout.row_of(offset)), None
+    elif flat.dtype == np.bool_ or (
         compact and flat.dtype != np.uint8 and _holds_bytes(flat, mapped)
     ):
         flat, mapped = _converted(flat, mapped, np.uint8), None
@@ -117,8 +122,10 @@ def _holds_bytes(flat: np.ndarray, mapped: MappedRows | None) -> bool:
     return True
 
 
-def _converted(flat: np.ndarray, mapped: MappedRows | None, dtype: Any) -> np.ndarray:
-    """Return the rows as `dtype`.
+def _converted(
+    flat: np.ndarray, mapped: MappedRows | None, dtype: Any, offset: np.ndarray | None = None
+) -> np.ndarray:
+    """Return the rows as `dtype`, less `offset`.
 
     Raises
     ------
@@ -130,7 +137,7 @@ def _converted(flat: np.ndarray, mapped: MappedRows | None, dtype: Any) -> np.nd
     for part in row_parts(flat, mapped):
         narrow = rows[start : start + len(part)]
         with np.errstate(over="ignore"):
-            narrow[...] = part
+            narrow[...] = part if offset is None else part - offset
         if part.dtype.kind == "f" and not np.isfinite(narrow).all():
             raise ValueError("Input X contains values too large for dtype('float32').")
         start += len(part)

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from math import prod
 
+import numpy as np
+
 from skcnn._utils.validation import is_integer, warn_caller
 from skcnn.exceptions import InputLayoutWarning, InputShapeError
 
@@ -44,6 +46,19 @@ class InputLayout:
     def n_values(self) -> int:
         """The number of values of one sample."""
         return prod(self.shape)
+
+    @property
+    def spatial_axes(self) -> tuple[int, ...]:
+        """The places of the spatial axes in `shape`."""
+        n_axes = len(self.shape) - 1
+        return tuple(range(n_axes)) if self.channels == "last" else tuple(range(1, n_axes + 1))
+
+    def row_of(self, channels: np.ndarray) -> np.ndarray:
+        """Return one row of values, at each place the value of its channel."""
+        n_positions = self.n_values // self.n_channels
+        if self.channels == "last":
+            return np.tile(channels, n_positions)
+        return np.repeat(channels, n_positions)
 
     def accepts(self, sample_shape: tuple[int, ...]) -> bool:
         """Return whether samples of this shape have this layout.

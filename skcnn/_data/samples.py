@@ -92,12 +92,9 @@ def canonical_order(
 
 
 def repetitions(samples: SampleSet) -> np.ndarray:
-    """Return whether each sample, in content order, repeats the one before it."""
-    targets = _as_bits(samples.targets)
-    by_row = np.empty((len(samples.images), targets.shape[1]))
-    by_row[samples.index] = targets
+    """Return whether each sample, in content order, has the image of the one before it."""
     hashes = image_hashes(samples.images)[samples.index]
-    return _equals_predecessor(samples.images, by_row, hashes, samples.index)
+    return _equals_predecessor(samples.images, None, hashes, samples.index)
 
 
 def _as_bits(targets: np.ndarray) -> np.ndarray:
@@ -125,11 +122,11 @@ def _sorted_by(
 
 
 def _equals_predecessor(
-    images: Images, targets: np.ndarray, hashes: np.ndarray, order: np.ndarray
+    images: Images, targets: np.ndarray | None, hashes: np.ndarray, order: np.ndarray
 ) -> np.ndarray:
     """Return whether each row in `order` repeats the row before it, value for value.
 
-    `hashes` are those of the images, in that order.
+    `hashes` are those of the images, in that order. With `targets`, they must be equal too.
     """
     index = torch.from_numpy(order)
     same = np.zeros(len(order), bool)
@@ -139,5 +136,6 @@ def _equals_predecessor(
         part = candidates[start : start + step]
         here, before = images.rows_at(index[part]), images.rows_at(index[part - 1])
         same[part] = (here == before).all(dim=1).numpy()
-        same[part] &= (targets[order[part]] == targets[order[part - 1]]).all(axis=1)
+        if targets is not None:
+            same[part] &= (targets[order[part]] == targets[order[part - 1]]).all(axis=1)
     return same

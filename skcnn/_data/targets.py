@@ -10,7 +10,9 @@ from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
-from skcnn._data.validation import from_torch
+from skcnn._data.containers import check_no_dates, without_tensors
+
+LARGEST_NUMBER = 1e140
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
         length than `n_samples`.
     """
     _require(y)
-    y = from_torch(y)
+    y = without_tensors(y, "y")
     _check_complete(y)
     check_classification_targets(y)
     kind = type_of_target(y, input_name="y", raise_unknown=True)
@@ -82,14 +84,29 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
 
 
 def check_numbers(y: Any, n_samples: int) -> np.ndarray:
-    """Return regression targets as float64 of shape (n_samples,) or (n_samples, n_outputs)."""
+    """Return regression targets as float64 of shape (n_samples,) or (n_samples, n_outputs).
+
+    Raises
+    ------
+    ValueError
+        If targets are missing, no numbers, of another length than `n_samples`, or so large or
+        small that their squares, and so all squared errors, are not floats.
+    """
     _require(y)
-    y = check_array(
-        from_torch(y), ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False
-    )
+    y = without_tensors(y, "y")
+    check_no_dates(getattr(y if hasattr(y, "dtype") else np.asarray(y), "dtype", None), "y")
+    y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)
     _check_length(y, n_samples)
+    largest = np.atleast_1d(np.abs(y).max(axis=0))
+    legal = (largest == 0) | ((largest >= 1 / LARGEST_NUMBER) & (largest <= LARGEST_NUMBER))
+    if not legal.all():
+        raise ValueError(
+            f"y has numbers of up to {largest[~legal][0]:g}, and float64 cannot hold the squares "
+            "of their errors. Divide y by a number of its size, or put the estimator into "
+            "sklearn.compose.TransformedTargetRegressor."
+        )
     return y
 
 

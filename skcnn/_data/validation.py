@@ -3,12 +3,11 @@
 from typing import Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import _check_feature_names, validate_data
-from torch import Tensor
 
+from skcnn._data.containers import as_array
 from skcnn._data.images import Images, as_images, row_parts
 from skcnn._data.layouts import (
     InputLayout,
@@ -17,18 +16,27 @@ from skcnn._data.layouts import (
     warn_of_swapped_channels,
 )
 from skcnn._data.mapped_rows import MappedRows
-from skcnn.exceptions import InputShapeError
+from skcnn._data.offsets import channel_offset
+from skcnn._data.weights import check_weights
+from skcnn._utils.validation import warn_caller
+from skcnn.exceptions import InputScaleWarning, InputShapeError
 
 MOST_PLAIN_VALUES = 2**16
 
 
 def check_training_images(
-    estimator: Any, X: Any, input_shape: object, channels: str, min_samples: int = 1
+    estimator: Any,
+    X: Any,
+    input_shape: object,
+    channels: str,
+    min_samples: int = 1,
+    sample_weight: Any = None,
+    with_offset: bool = True,
 ) -> Images:
     """Validate `X` at fit and record its layout for predict.
 
     Sets ``_layout``, ``n_features_in_``, ``feature_names_in_`` (for DataFrames with string
-    columns) and ``input_shape_`` on `estimator`.
+    columns), ``input_shape_`` and ``offset_`` on `estimator`.
 
     Parameters
     ----------
@@ -42,11 +50,24 @@ def check_training_images(
         The estimator's parameter.
     min_samples : int, default=1
         Fewer samples raise ValueError.
+    sample_weight : array-like of shape (n_samples,) or None, default=None
+        Samples of weight zero do not count for the offset.
+    with_offset : bool, default=True
+        Whether an offset may be subtracted. If it is needed nonetheless, warn.
     """
     array, layout = check_sample_array(
         estimator, X, input_shape, channels, reset=True, min_samples=min_samples
     )
-    return as_images(array, layout, compact=True)
+    offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
+    if offset is not None and not with_offset:
+        warn_caller(
+            f"float32 has few steps between the values of X, which are near {offset.max():g}: "
+            "subtract that number from X, or set standardize=True.",
+            InputScaleWarning,
+        )
+        offset = None
+    estimator.offset_ = offset
+    return as_images(array, layout, compact=True, offset=offset)
 
 
 def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
@@ -55,7 +76,7 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
     With ``compact=True``, for more training data, whole numbers become bytes as at fit.
     """
     array, layout = check_sample_array(estimator, X, reset=False)
-    return as_images(array, layout, compact=compact)
+    return as_images(array, layout, compact=compact, offset=estimator.offset_)
 
 
 def check_sample_array(
@@ -81,7 +102,6 @@ def check_sample_array(
     layout : InputLayout
         How a sample is an image.
     """
-    X = from_torch(X)
     if reset:
         given = check_input_shape(input_shape)
         array = _check_array(estimator, X, reset=True, min_samples=min_samples)
@@ -140,21 +160,14 @@ def read_samples(
     return array, layout
 
 
-def from_torch(values: Any) -> Any:
-    """Return a tensor as an array, and anything else unchanged."""
-    if not isinstance(values, Tensor):
-        return values
-    values = values.detach().cpu()
-    return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-
-
 def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.ndarray:
     """Return `X` as a finite real array of two or more axes."""
     if not reset and _is_plainly_fine(X) and not hasattr(estimator, "feature_names_in_"):
         return X
+    X = as_array(X)
     in_file = isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind == "f"
     mapped = MappedRows.of(X) if in_file else None  # checked for finite numbers in parts
-    if getattr(X, "ndim", 2) > 2 or nesting_depth(X) > 2:
+    if getattr(X, "ndim", 2) > 2:
         array = check_array(
             X,
             allow_nd=True,
@@ -201,15 +214,6 @@ def _is_plainly_fine(X: Any) -> bool:
         and 0 < X.size <= MOST_PLAIN_VALUES
         and (X.dtype == np.uint8 or (X.dtype == np.float32 and bool(np.isfinite(X).all())))
     )
-
-
-def nesting_depth(X: Any) -> int:
-    """Return the nesting depth of lists, 0 for anything else."""
-    depth = 0
-    while isinstance(X, list | tuple) and len(X) > 0:
-        X = X[0]
-        depth += 1
-    return depth + (getattr(X, "ndim", 0) if depth else 0)
 
 
 def _wrong_shape_message(estimator: Any, layout: InputLayout, got: tuple[int, ...]) -> str:

@@ -22,10 +22,28 @@ def split_validation(
     repeats = repetitions(samples)
     firsts = np.flatnonzero(~repeats)
     chosen = _choose_validation(samples.targets[firsts], fraction, seed, stratify)
-    # a sample and its repetitions must be on the same side
-    valid = np.flatnonzero(np.isin(np.cumsum(~repeats) - 1, chosen))
+    # a sample and its repetitions must be on the same side, also those with other targets
+    group = np.cumsum(~repeats) - 1
+    is_valid = np.isin(group, chosen)
+    if stratify and len(firsts) < len(samples):
+        is_valid &= ~np.isin(group, group[_only_in_validation(samples.targets, is_valid)])
+    valid = np.flatnonzero(is_valid)
+    if len(valid) == 0:
+        raise ValueError(
+            "No validation samples can be split off: each class has samples that also occur "
+            "with another label. Give X_val and y_val, or remove repeated samples from X."
+        )
     train = np.delete(np.arange(len(samples)), valid)
     return samples.select(train), samples.select(valid)
+
+
+def _only_in_validation(targets: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
+    """Return whether each sample is of a class without training samples.
+
+    It happens if all samples of a class also occur with another label.
+    """
+    trained = np.bincount(targets[~is_valid], minlength=targets.max() + 1)
+    return is_valid & (trained[targets] == 0)
 
 
 def _choose_validation(

@@ -6,27 +6,50 @@ import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.validation import _check_sample_weight
 
+from skcnn._data.containers import without_tensors
 from skcnn._data.targets import ClassTargets
-from skcnn._data.validation import from_torch
+
+MOST_EXPONENT = 30  # weights from 1e-9 to 1e9 stay as they are
 
 
 def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     """Return sample weights as float64, or None if none are given.
 
+    Very large or small weights are divided by a power of two, which changes no share.
+
     Raises
     ------
     ValueError
-        If weights are negative, all zero, of a wrong length or of more than one axis.
+        If weights are negative, all zero, of a wrong length or of more than one axis, or if
+        float64 cannot hold their ratios.
     """
     if sample_weight is None:
         return None
-    return _check_sample_weight(
-        from_torch(sample_weight),
+    weights = _check_sample_weight(
+        without_tensors(sample_weight, "sample_weight"),
         np.empty((n_samples, 0)),
         dtype=np.float64,
         ensure_non_negative=True,
         allow_all_zero_weights=False,
     )
+    return _moderate(weights, "The sample_weight argument")
+
+
+def _moderate(weights: np.ndarray, owner: str) -> np.ndarray:
+    """Return weights whose products and sums neither overflow nor become zero.
+
+    A power of two is divided out, so that all results stay the same bits.
+    """
+    exponent = int(np.frexp(weights.max())[1])
+    if abs(exponent) <= MOST_EXPONENT:
+        return weights
+    scaled = np.ldexp(weights, -exponent)
+    if ((scaled == 0) & (weights > 0)).any():
+        raise ValueError(
+            f"{owner} has weights from {weights[weights > 0].min():g} to {weights.max():g}: "
+            "float64 cannot hold their ratio. Set negligible weights to zero."
+        )
+    return scaled
 
 
 def class_weight_per_code(
@@ -69,6 +92,7 @@ def class_weight_per_code(
         y=targets.classes[codes],
         sample_weight=weights,
     )
+    factors = _moderate(factors, "The 'class_weight' parameter")
     if not factors[codes].any():
         raise ValueError(
             f"The 'class_weight' parameter leaves no sample any weight. Got {class_weight!r}."

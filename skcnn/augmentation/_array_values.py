@@ -8,6 +8,7 @@ import torch
 from sklearn.utils import check_array
 from torch import Tensor
 
+from skcnn._data.containers import as_array
 from skcnn._data.images import Images, chunk_rows
 from skcnn._data.layouts import InputLayout
 from skcnn._utils.threads import safe_after_fork
@@ -16,9 +17,10 @@ from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step, check_axes
 
 def numbers_of(samples: Any) -> np.ndarray:
     """Return samples as numbers, also from a DataFrame with nullable or mixed columns."""
+    samples = as_array(samples)
     array = np.asarray(samples)
     if array.dtype.kind == "O":
-        array = check_array(samples, ensure_min_samples=0)
+        array = check_array(samples, ensure_min_samples=0, allow_nd=True)
     return array
 
 

@@ -312,14 +312,19 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         """
         if _routing_enabled():
             params = dict(process_routing(self, "score", **params).estimator.score)
-        check_is_fitted(self)
-        return float(self.estimator_.score(originals(X), y, **params))
+        samples = self._read(X)
+        return float(self.estimator_.score(samples, y, **params))
 
     def _call(self, method: str, X: Any) -> Any:
+        samples = self._read(X)
+        return getattr(self.estimator_, method)(samples)
+
+    def _read(self, X: Any) -> Any:
+        """Return checked samples in the container that the estimator was fitted on."""
         check_is_fitted(self)
         X = originals(X)
-        check_sample_array(self, X, reset=False)
-        return getattr(self.estimator_, method)(X)
+        array, _ = check_sample_array(self, X, reset=False)
+        return X if isinstance(X, pd.DataFrame) else array
 
     def get_metadata_routing(self) -> MetadataRouter:
         """Return which metadata go to the estimator.

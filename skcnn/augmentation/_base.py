@@ -134,7 +134,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         array, layout = self._read_training(original)
         given = layout if self._layout_is_given(array.ndim) else None
         if not isinstance(X, AugmentedArray):
-            is_frame = hasattr(original, "dtypes") and hasattr(original, "iloc")
+            is_frame = hasattr(original, "columns")
             X = AugmentedArray.of(original if is_frame else array)
         augmented: AugmentedArray = X.then(self._step(), given)
         if augmented.layout is not None:

@@ -14,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skcnn._convnet.pipelines import copy_samples, find_convnet, has_steps
+from skcnn._data.containers import as_array
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
 from skcnn._utils.validation import check_option
@@ -71,6 +72,7 @@ def _read(
 ) -> tuple[np.ndarray, InputLayout]:
     """Return the samples and their layout, the ConvNet's if no other is given and it fits."""
     model = getattr(estimator, "best_estimator_", estimator)
+    X = as_array(X)
     net = None if input_shape or channels else find_convnet(model)
     own = net._layout if net is not None and net._layout.accepts(np.shape(X)[1:]) else None
     array, layout = read_samples(

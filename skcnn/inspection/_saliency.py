@@ -37,10 +37,10 @@ def check_own_parameters(methods: str | Sequence[str], **given: Any) -> None:
             )
 
 
-def _baseline_row(baseline: Any, layout: InputLayout) -> Tensor:
-    """Return the baseline as a row of values, (1, n_values)."""
+def _baseline_row(baseline: Any, layout: InputLayout, offset: np.ndarray | None) -> Tensor:
+    """Return the baseline as a row of values less the net's `offset`, (1, n_values)."""
     try:
-        values = np.asarray(baseline, dtype=np.float32)
+        values = np.asarray(baseline, dtype=np.float32 if offset is None else np.float64)
         known = layout.accepts(values.shape)
         full = values.reshape(layout.shape) if known else np.broadcast_to(values, layout.shape)
     except (TypeError, ValueError):
@@ -52,7 +52,10 @@ def _baseline_row(baseline: Any, layout: InputLayout) -> Tensor:
             "The 'baseline' parameter must be a finite number or an array of them that "
             f"broadcasts to a sample's shape {layout.shape}. Got {got} instead."
         )
-    return torch.from_numpy(full.reshape(1, -1).copy())
+    row = full.reshape(1, -1)
+    if offset is not None:
+        row = row - layout.row_of(offset)
+    return torch.from_numpy(row.astype(np.float32))
 
 
 @safe_after_fork()
@@ -71,7 +74,7 @@ def saliency_of(
     check_option("method", method, METHODS)
     check_own_parameters(method, layer=layer, window=window)
     check_scalar(n_steps, "n_steps", Integral, min_val=1)
-    start = _baseline_row(baseline, net._layout)
+    start = _baseline_row(baseline, net._layout, net.offset_)
     with prediction_settings(net):
         explained = TargetOutputs(net, images, target)
         if method == "gradient":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._data.validation import nesting_depth
+from skcnn._data.containers import as_array
 from skcnn._utils.validation import did_you_mean
 from skcnn.exceptions import InputShapeError
 
@@ -73,12 +73,21 @@ def _as_list(kernel: Any, n_axes: int) -> list[Any]:
     if not isinstance(kernel, list | tuple):
         return [kernel]
     several = any(isinstance(k, str) or getattr(k, "ndim", 0) > 0 for k in kernel)
-    return list(kernel) if several or nesting_depth(kernel) == n_axes + 1 else [kernel]
+    return list(kernel) if several or _nesting_depth(kernel) == n_axes + 1 else [kernel]
+
+
+def _nesting_depth(X: Any) -> int:
+    """Return the nesting depth of lists, 0 for anything else."""
+    depth = 0
+    while isinstance(X, list | tuple) and len(X) > 0:
+        X = X[0]
+        depth += 1
+    return depth + (getattr(X, "ndim", 0) if depth else 0)
 
 
 def _read_array(kernel: Any, n_axes: int) -> np.ndarray:
     try:
-        array = np.asarray(kernel)
+        array = as_array(kernel, "kernel")
     except ValueError:  # a ragged list
         array = np.asarray(None)
     if array.dtype.kind not in "buif" or array.size == 0 or not np.isfinite(array).all():

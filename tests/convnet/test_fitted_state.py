@@ -53,7 +53,7 @@ def test_a_failed_fit_leaves_nothing_of_the_last_one():
     with pytest.raises(ValueError, match="inconsistent"):
         model.fit(X, y[:-1])
     left = [n for n in vars(model) if n.endswith("_") and not n.startswith("_")]
-    assert left == ["n_features_in_", "input_shape_"]  # from the X of the failed fit
+    assert left == ["n_features_in_", "input_shape_", "offset_"]  # from the X of the failed fit
 
 
 def test_validation_set_on_another_scale_is_named():

@@ -73,4 +73,5 @@ def test_equal_values_of_any_dtype_and_memory_order_have_equal_hashes(dtype, sha
 def test_minus_zero_has_the_hash_of_zero():
     zeros = np.array([[0.0, 1.0], [-0.0, 1.0]])
     assert len(np.unique(value_hashes(zeros))) == 1
-    assert len(np.unique(row_hashes(zeros))) == 2
+    assert len(np.unique(row_hashes(zeros))) == 1
+    assert len(np.unique(row_hashes(zeros.astype(np.float32)))) == 1

@@ -170,3 +170,11 @@ def test_without_merging_repeated_rows_stay_and_the_order_is_the_contents():
     index, weights = canonical_order(as_images(rows), targets, given, merge=False)
     assert sorted(index) == [0, 2, 3]
     np.testing.assert_array_equal(weights, given[index])
+
+
+def test_zeros_of_both_signs_are_equal():
+    rows = np.array([[0.0, 1.5], [-0.0, 1.5], [0.0, -0.0], [-0.0, 0.0]], np.float32)
+    index, weights = canonical_order(as_images(rows), np.array([0.0, -0.0, 1.0, 1.0]), None)
+    assert weights.tolist() == [2, 2]
+    again, _ = canonical_order(as_images(rows + 0), np.array([0.0, 0.0, 1.0, 1.0]), None)
+    np.testing.assert_array_equal(rows[index], rows[again])

@@ -291,3 +291,17 @@ def test_regressor_names_targets_of_another_shape():
     model = tiny(ConvNetRegressor).partial_fit(images(4), np.zeros((4, 2)))
     with pytest.raises(ValueError, match=r"y has shape \(4, 3\).*shape \('n_samples', 2\)"):
         model.partial_fit(images(4), np.zeros((4, 3)))
+
+
+@pytest.mark.parametrize("y", [[1e200, 0, 3], [[1.0, 0], [2, 1e-200], [3, 1e-200]], [-1e-200] * 3])
+def test_numbers_whose_squares_are_no_floats_are_named(y):
+    with pytest.raises(ValueError, match=r"y has numbers of up to 1e.200, and float64 cannot hold"):
+        check_numbers(y, 3)
+
+
+@pytest.mark.parametrize("scale", [1e130, 1e-130])
+def test_large_and_small_numbers_are_learned(scale):
+    y = np.array([0.0, 1, 2, 1, 0, 2])
+    expected = tiny(ConvNetRegressor).fit(images(6), y).predict(images(6))
+    got = tiny(ConvNetRegressor).fit(images(6), scale * y).predict(images(6))
+    np.testing.assert_allclose(got, scale * expected, rtol=1e-4)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from skcnn import ConvNetClassifier
+from skcnn._data.samples import canonical_order
 from skcnn._data.validation_split import split_validation
 from skcnn.exceptions import RareClassWarning
 from tests.helpers.samples import as_samples
@@ -87,4 +88,35 @@ def test_split_of_single_samples_is_an_error():
         pytest.warns(RareClassWarning),
         pytest.raises(ValueError, match=r"leaves 4 for training and 0 .* X_val and y_val"),
     ):
+        split_validation(samples, 0.5, seed=0, stratify=True)
+
+
+def conflicting(targets, rows):
+    """Return samples in content order."""
+    samples = as_samples(np.asarray(targets), rows=np.asarray(rows, np.float32)[:, None])
+    return samples.select(canonical_order(samples.images, samples.targets, None)[0])
+
+
+@pytest.mark.parametrize("stratify", [True, False])
+def test_a_sample_with_two_labels_is_on_one_side(stratify):
+    rows = np.repeat(np.arange(30), 2)
+    samples = conflicting(np.tile([0, 1], 30), rows)
+    for seed in range(5):
+        train, valid = split_validation(samples, 0.3, seed=seed, stratify=stratify)
+        assert len(train) + len(valid) == 60
+        assert len(valid) == 18
+        assert not set(rows[train.index]) & set(rows[valid.index])
+
+
+def test_a_class_that_only_occurs_as_a_second_label_stays_in_training():
+    samples = conflicting([*[0] * 10, *[1] * 10, 2], [*range(20), 0])
+    for seed in range(20):
+        train, valid = split_validation(samples, 0.5, seed=seed, stratify=True)
+        assert 2 in train.targets
+        assert set(valid.targets) <= {0, 1}
+
+
+def test_a_split_that_would_lose_a_class_is_an_error():
+    samples = conflicting([1, 0, 0], [0, 0, 1])  # the only sample of class 1 is also one of 0
+    with pytest.raises(ValueError, match=r"also occur with another label.*X_val and y_val"):
         split_validation(samples, 0.5, seed=0, stratify=True)

@@ -135,3 +135,29 @@ def test_class_weight_trains_like_sample_weight():
 def test_classifier_names_multilabel_class_weights():
     with pytest.raises(ValueError, match="must be None for multilabel"):
         tiny(class_weight="balanced").fit(images(3), np.eye(3, dtype=int))
+
+
+@pytest.mark.parametrize("exponent", [-1022, -400, 31, 400, 1020])
+@pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
+def test_very_large_and_small_weights_train_like_their_ratios(cls, exponent):
+    X, y = np.random.default_rng(0).random((8, 6)), np.arange(8) % 2
+    ratios = np.array([1.0, 2, 3, 1, 5, 2, 1, 1])
+    expected = tiny(cls).fit(X, y, sample_weight=ratios).predict(X)
+    got = tiny(cls).fit(X, y, sample_weight=np.ldexp(ratios, exponent)).predict(X)
+    np.testing.assert_array_equal(got, expected)
+
+
+def test_very_large_class_weights_count_by_their_ratio():
+    codes, targets = np.array([0, 1, 1]), ClassTargets(np.array([0, 1]), multilabel=False)
+    factors = class_weight_per_code({0: 2.0**1000, 1: 2.0**999}, targets, codes, None)
+    assert (factors[0] / factors[1], np.isfinite(factors).all()) == (2, True)
+
+
+def test_weights_with_a_ratio_beyond_float64_are_named():
+    with pytest.raises(
+        ValueError, match=r"sample_weight argument has weights from 1e-308 to 1e.308"
+    ):
+        check_weights([1e308, 1e-308], 2)
+    targets = ClassTargets(np.array([0, 1]), multilabel=False)
+    with pytest.raises(ValueError, match="'class_weight' parameter has weights from 1e-308"):
+        class_weight_per_code({0: 1e308, 1: 1e-308}, targets, np.array([0, 1]), None)

@@ -11,12 +11,13 @@ from sklearn.utils import _safe_indexing, check_scalar
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.pipelines import copy_samples
+from skcnn._data.containers import as_array
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
 from skcnn._plotting.display import Display
 from skcnn._plotting.pictures import PictureGrid, channels_first, value_limits
 from skcnn._utils.random_state import draw_seed
-from skcnn.augmentation._array_values import span_of
+from skcnn.augmentation._array_values import numbers_of, span_of
 from skcnn.augmentation._augmented import Augmented
 from skcnn.augmentation._augmented_array import originals
 from skcnn.augmentation._base import Augmentation
@@ -168,7 +169,8 @@ class AugmentationDisplay(Display):
         check_scalar(n_draws, "n_draws", Integral, min_val=1)
         entries, readers, strength, X = _augmentations_of(estimator, originals(X))
         steps = training_steps(entries, "AugmentationDisplay")
-        span = span_of(np.asarray(X))
+        X = as_array(X)
+        span = span_of(numbers_of(X))
         X = _safe_indexing(X, np.arange(min(n_samples, len(X))))
         array, layout = _read(X, readers, input_shape, channels)
         if random_state is not None:

@@ -1,0 +1,89 @@
+"""The offset of each channel, subtracted in float64 where float32 would lose the signal."""
+
+import numpy as np
+
+from skcnn._data.images import row_parts
+from skcnn._data.layouts import InputLayout
+from skcnn._data.mapped_rows import MappedRows
+
+FEWEST_STEPS = 2**10  # a range of fewer steps of float32 counts as lost
+SMALLEST_RANGE = 1e-35  # float32 has full precision down to 1.2e-38
+
+
+def channel_offset(
+    array: np.ndarray, layout: InputLayout, weights: np.ndarray | None = None
+) -> np.ndarray | None:
+    """Return what must be subtracted from each channel before it becomes float32.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n_samples, ...)
+        Samples of any real dtype.
+    layout : InputLayout
+        How a sample is an image.
+    weights : ndarray of shape (n_samples,) or None, default=None
+        Samples of weight zero are left out.
+
+    Returns
+    -------
+    ndarray of shape (n_channels,), dtype float64, or None
+        The middle of the range of a channel if float32 has few steps within it, and zero for
+        other channels. None if it is zero for all.
+
+    Raises
+    ------
+    ValueError
+        If float32, or float64 for whole numbers, cannot tell the values apart.
+    """
+    if np.can_cast(array.dtype, np.float32):
+        return None
+    low, high = _limits(array.reshape(len(array), -1), layout, weights)
+    if low is None or high is None:
+        return None
+    whole = array.dtype.kind in "iu"
+    # differences of long integers may not fit into their type
+    ranges = (high.astype(object) - low.astype(object)).astype(np.float64)
+    low, high = low.astype(np.float64), high.astype(np.float64)
+    check_range(float(low.min()), float(high.max()))
+    largest = np.maximum(np.abs(low), np.abs(high))
+    limits = np.finfo(np.float32)
+    steps = np.spacing(np.clip(largest, limits.tiny, limits.max / 2).astype(np.float32))
+    lost = (ranges > 0) & (ranges < FEWEST_STEPS * steps.astype(np.float64))
+    fine = ranges >= FEWEST_STEPS * np.spacing(largest)  # else it is the rounding of float64
+    if whole and (lost & ~fine & (largest > 2**53)).any():
+        raise ValueError(
+            f"X has whole numbers of up to {largest.max():g} that differ by "
+            f"{ranges[lost & ~fine].min():g} only: float64 cannot tell them apart. Subtract "
+            "their minimum before."
+        )
+    lost &= fine | whole
+    return np.where(lost, low / 2 + high / 2, 0.0) if lost.any() else None
+
+
+def check_range(low: float, high: float) -> None:
+    """Raise ValueError if values differ by so little that float32 cannot hold the difference."""
+    if 0 < high - low < SMALLEST_RANGE:
+        raise ValueError(
+            f"The values of X lie in [{low:g}, {high:g}]: their differences are too small for "
+            "dtype('float32'). Multiply X by a large number."
+        )
+
+
+def _limits(
+    flat: np.ndarray, layout: InputLayout, weights: np.ndarray | None
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """Return the smallest and the largest value of each channel, None without samples."""
+    low = high = None
+    seen = 0
+    for part in row_parts(flat, MappedRows.of(flat)):
+        rows, start, seen = part, seen, seen + len(part)
+        if weights is not None:
+            rows = part[weights[start:seen] > 0]
+        if len(rows):
+            least, most = rows.min(0), rows.max(0)
+            low = least if low is None else np.minimum(low, least)
+            high = most if high is None else np.maximum(high, most)
+    if low is None or high is None:
+        return None, None
+    axes = layout.spatial_axes
+    return low.reshape(layout.shape).min(axes), high.reshape(layout.shape).max(axes)
