@@ -15,6 +15,7 @@ from skcnn._data.validation import read_samples
 from skcnn._plotting.display import Display
 from skcnn._plotting.pictures import PictureGrid, channels_first, value_limits
 from skcnn._utils.random_state import draw_seed
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._array_values import span_of
 from skcnn.augmentation._augmented import Augmented
 from skcnn.augmentation._augmented_array import originals
@@ -113,6 +114,7 @@ class AugmentationDisplay(Display):
         self.draws = draws
 
     @classmethod
+    @in_standard_torch_state
     def from_estimator(
         cls,
         estimator: Any,
