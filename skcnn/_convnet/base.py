@@ -39,7 +39,8 @@ from skcnn._utils.interrupts import deferred_interrupts
 from skcnn._utils.precision import exact_kernels, resolve_precision
 from skcnn._utils.progress import ProgressReport
 from skcnn._utils.random_state import draw_seed, private_random_state
-from skcnn._utils.threads import safe_after_fork, torch_threads
+from skcnn._utils.threads import torch_threads
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
@@ -96,7 +97,7 @@ class BaseConvNet(
 
     # Training
 
-    @safe_after_fork()
+    @in_standard_torch_state
     def _train(
         self,
         X: Any,
@@ -362,7 +363,7 @@ class BaseConvNet(
 
     # Prediction
 
-    @safe_after_fork()
+    @in_standard_torch_state
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the network's outputs for validated `X`, float64."""
         if not self.__sklearn_is_fitted__():

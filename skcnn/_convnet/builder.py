@@ -20,6 +20,7 @@ from skcnn._network.network import (
 )
 from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.layers._base import LayerSpec, Shape
 from skcnn.layers._sequence import TracedLayer, trace, with_output
 
@@ -66,6 +67,7 @@ class NetworkBuilder(NetworkParameters):
         initialize_weights(net, self.weight_init, generator)
         return net, rows
 
+    @in_standard_torch_state
     def summary(
         self, input_shape: tuple[int, ...] | None = None, n_outputs: int | None = None
     ) -> pd.DataFrame:

@@ -8,13 +8,12 @@ import copy
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from skcnn._network.network import ConvNet
-from skcnn._network.prediction_steps import float32_inference, prediction_network
+from skcnn._network.prediction_steps import prediction_network
 from skcnn._utils.threads import ONE_THREAD_MACS, torch_threads
 from skcnn.layers._convolution import CONVOLUTIONS
 from skcnn.layers._dropout import ByteDropout
@@ -25,7 +24,6 @@ VIEW_ROWS = 32  # passes with views have one size: a view's rounding may depend 
 FEWEST_SHARED_PASSES = 4  # starting threads takes as long as a pass or two
 MOST_CACHED = 1000
 
-_EXACT: dict[str, Any] = {"dtype": torch.float32, "device": "cpu"}  # whatever the defaults are
 _round_alike: dict[Hashable, bool] = {}  # results of trials, by kind of network and size
 
 
@@ -134,8 +132,7 @@ class SizesThatRoundAlike(OneSize):
 
     def rounds_alike(self, rows: int, threads: int = 1) -> bool:
         """Return whether passes of `rows` samples round as a full pass does."""
-        precision = torch.get_float32_matmul_precision()
-        key = (self.kind, self.chunk, rows, threads, precision)
+        key = (self.kind, self.chunk, rows, threads)
         alike = _round_alike.get(key)
         if alike is None:
             alike = _same_bits(self.module, self.sample_shape, self.chunk, rows, threads)
@@ -164,8 +161,8 @@ def _measure(module: ConvNet, sample_shape: tuple[int, ...]) -> tuple[int, int]:
         elif isinstance(leaf, nn.Linear):
             macs.append(leaf.weight.numel())
 
-    with float32_inference(torch.device("cpu")):
-        prediction_network(module, [], watch)(torch.zeros(1, *sample_shape, **_EXACT))
+    with torch.inference_mode():
+        prediction_network(module, [], watch)(torch.zeros(1, *sample_shape))
     return max(sizes), sum(macs)
 
 
@@ -191,7 +188,7 @@ def _same_bits(
         network(batch)
         return list(seen)
 
-    batch = torch.randn((chunk, *sample_shape), generator=generator, **_EXACT)
+    batch = torch.randn((chunk, *sample_shape), generator=generator)
     with torch_threads(1, 0):
         full = layers(batch)
         backwards = [out.flip(0) for out in layers(batch.flip(0))]

@@ -20,7 +20,6 @@ from skcnn._network.network import ConvNet
 from skcnn._network.pass_sizes import OneSize, Passes, SizesThatRoundAlike
 from skcnn._network.prediction_steps import (
     FoldedConvolution,
-    float32_inference,
     has_prediction_steps,
     prediction_network,
 )
@@ -86,7 +85,7 @@ class Predictor:
         -------
         Tensor of shape (n_samples, n_outputs)
         """
-        with float32_inference(self.device), _evaluating(self.module, not self.has_steps):
+        with torch.inference_mode(), _evaluating(self.module, not self.has_steps):
             for convolution in self.folded:
                 convolution.refresh()
             passes = self.sizes.passes(len(images), bool(views))
@@ -118,7 +117,7 @@ class Predictor:
         def work_beside() -> None:
             torch.set_num_threads(1)
             try:
-                with float32_inference(self.device):  # each thread has modes of its own
+                with torch.inference_mode():  # each thread has modes of its own
                     work()
             finally:
                 deque(left, maxlen=0)  # after an error no worker begins another pass

@@ -1,7 +1,6 @@
 """A network's layers as functions for prediction, with batch normalisation folded in."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, cast
 
@@ -95,13 +94,6 @@ def prediction_network(
         return _through(steps, _in_memory_order(x.unsqueeze(2) if module.is_signal else x))
 
     return run
-
-
-@contextmanager
-def float32_inference(device: torch.device) -> Iterator[None]:
-    """Compute without gradients, and in float32 even if the caller uses autocast."""
-    with torch.inference_mode(), torch.autocast(device.type, enabled=False):
-        yield
 
 
 def _in_memory_order(x: Tensor) -> Tensor:

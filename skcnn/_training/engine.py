@@ -23,12 +23,14 @@ from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import check_skorch_callbacks, has_batch_hook
 from skcnn._training.divergence import check_finite
 from skcnn._training.eager_optimizers import repeated_step
-from skcnn._training.engine_state import state_on_cpu, training_only
+from skcnn._training.engine_state import state_on_cpu, training_only, without_inference_tensors
 from skcnn._training.epoch_state import EpochState
 from skcnn._training.monitor import TrainingMonitor
 from skcnn._training.optimizers import make_optimizer
 from skcnn._training.schedules import Schedule
 from skcnn._utils.interrupts import deferred_interrupts, noticed_interrupts
+from skcnn._utils.precision import low_precision
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.worker_threads import current_worker_thread, own_seconds
 from skcnn.layers._dropout import ByteDropout
 
@@ -306,7 +308,7 @@ class ConvNetEngine(NeuralNet):
         """Return the context of the forward pass in training."""
         if self.autocast is None:
             return nullcontext()
-        return torch.autocast(torch.device(self.device).type, self.autocast)
+        return low_precision(torch.device(self.device), self.autocast)
 
     def _training_module(self) -> Callable[..., Tensor]:
         if not self.compile_module:
@@ -366,10 +368,13 @@ class ConvNetEngine(NeuralNet):
 
     # Pickling
 
+    @in_standard_torch_state
     def __getstate__(self) -> dict[str, Any]:
         return state_on_cpu(self)
 
+    @in_standard_torch_state
     def __setstate__(self, state: dict[str, Any]) -> None:
+        state = without_inference_tensors(state)
         optimizer_state = state.pop("_optimizer_state", None)
         self.__dict__.update(state)
         if optimizer_state is not None:

@@ -32,6 +32,12 @@ def _to_cpu(value: Any) -> Any:
     return value
 
 
+def without_inference_tensors(state: dict[str, Any]) -> dict[str, Any]:
+    """Return attributes whose tensors can be trained, also if read in ``inference_mode``."""
+    tensors = state["module"].state_dict().values()
+    return copy.deepcopy(state) if any(t.is_inference() for t in tensors) else state
+
+
 @contextmanager
 def training_only(module: nn.Module, names: Collection[str]) -> Iterator[None]:
     """Make the parameters `names` trainable and no others, whatever a callback has frozen.

@@ -1,12 +1,14 @@
 """With which precision a network trains, and deterministic kernels on CUDA."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
+
+from skcnn._utils.process_settings import right_settings
 
 # Multiply-accumulates of a batch (forward) below which casting weights and activations
 # costs more than bfloat16 saves.
@@ -62,10 +64,27 @@ def _small_gradients(
 ) -> tuple[Tensor, ...]:
     """Return the gradients of a convolution's and a dense layer's weights."""
     kernel, matrix = (w.clone().requires_grad_() for w in weights)
-    with torch.enable_grad(), torch.autocast(device.type, torch.bfloat16, enabled=low):
+    low_or_not = low_precision(device, torch.bfloat16) if low else nullcontext()
+    with low_or_not:
         maps = F.conv2d(images.to(memory_format=torch.channels_last), kernel, padding=1)
         outputs = F.linear(F.max_pool2d(maps, 3).mean((2, 3)), matrix)
         return torch.autograd.grad(outputs.float().square().mean(), (kernel, matrix))
+
+
+@contextmanager
+def low_precision(device: torch.device, dtype: torch.dtype) -> Iterator[None]:
+    """Compute matrix products and convolutions in `dtype`.
+
+    torch keeps its casts of the weights until the outermost autocast region ends, which may
+    be the caller's. Here they are dropped at the beginning and the end of the block, so that
+    each step casts the weights that the last one has changed.
+    """
+    torch.clear_autocast_cache()
+    try:
+        with torch.autocast(device.type, dtype, cache_enabled=True):
+            yield
+    finally:
+        torch.clear_autocast_cache()
 
 
 @contextmanager
@@ -74,7 +93,5 @@ def exact_kernels(device: torch.device) -> Iterator[None]:
     if device.type != "cuda":
         yield
         return
-    with torch.backends.cudnn.flags(
-        enabled=True, benchmark=False, deterministic=True, allow_tf32=False
-    ):
+    with right_settings(cuda=True):
         yield

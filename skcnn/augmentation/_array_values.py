@@ -11,7 +11,7 @@ from torch import Tensor
 from skcnn._data.containers import as_array
 from skcnn._data.images import Images, chunk_rows
 from skcnn._data.layouts import InputLayout
-from skcnn._utils.threads import safe_after_fork
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step, check_axes
 
 
@@ -49,7 +49,7 @@ def _as_dtype(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
     return values.astype(dtype)
 
 
-@safe_after_fork()
+@in_standard_torch_state
 def values_as(
     array: np.ndarray, layout: InputLayout, change: Callable[[Tensor, slice], Tensor]
 ) -> np.ndarray:
@@ -71,6 +71,7 @@ def values_as(
     return out.reshape(array.shape)
 
 
+@in_standard_torch_state
 def draw_values(
     array: np.ndarray,
     layout: InputLayout,

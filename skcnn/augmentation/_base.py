@@ -13,6 +13,7 @@ from torch import Tensor
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.random_state import draw_seed
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._array_values import span_of, values_as
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
@@ -184,6 +185,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         """
         return self
 
+    @in_standard_torch_state
     def draw(self, X: Any, random_state: Any = None) -> Params:
         """Draw parameters for every sample, for use by `apply`.
 
@@ -207,6 +209,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         keys = self._keys(draw_seed(random_state), np.arange(len(array)), 0, 0)
         return self._draw_all(keys, layout.spatial, 1.0)
 
+    @in_standard_torch_state
     def apply(self, X: Any, params: Params) -> np.ndarray:
         """Return the samples changed by the parameters of a draw.
 

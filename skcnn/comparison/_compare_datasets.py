@@ -9,6 +9,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._data.hashing import value_hashes
 from skcnn._utils.random_state import draw_seed
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import warn_caller
 from skcnn.augmentation._augmented_array import originals
 from skcnn.comparison._compare_models import compare_models
@@ -21,6 +22,7 @@ from skcnn.model_selection._fit_messages import counted_warnings, warning_named
 MOST_COMMON = 0.25
 
 
+@in_standard_torch_state
 def compare_datasets(
     datasets: Mapping[str, tuple[Any, Any]],
     models: Any,

@@ -15,6 +15,7 @@ from sklearn.utils.multiclass import type_of_target
 from sklearn.utils.validation import _check_sample_weight, _num_samples
 
 from skcnn._utils.random_state import draw_seed
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_option, warn_caller
 from skcnn.augmentation._augmented_array import originals
 from skcnn.comparison._metadata import weighted_scoring
@@ -42,6 +43,7 @@ from skcnn.model_selection._fit_messages import merged_warnings
     },
     prefer_skip_nested_validation=False,
 )
+@in_standard_torch_state
 def compare_models(
     models: Mapping[str, Any],
     X: Any,

@@ -13,9 +13,7 @@ from sklearn.base import clone
 from sklearn.metrics import check_scoring
 from sklearn.utils.parallel import Parallel, delayed
 
-from skcnn._convnet.pipelines import find_convnet
 from skcnn._training.joint_training import MOST_TOGETHER, advance_together
-from skcnn._utils.precision import exact_kernels
 from skcnn._utils.progress import ComparisonProgress
 from skcnn._utils.random_state import seeded_clone
 from skcnn._utils.worker_threads import WorkerThread
@@ -24,7 +22,7 @@ from skcnn.comparison._n_parameters import n_parameters_of
 from skcnn.model_selection._cross_validation import CrossValidation, EvaluationError, FoldResult
 from skcnn.model_selection._fit_messages import counted_warnings, error_line
 from skcnn.model_selection._fold_run import FoldRun
-from skcnn.model_selection._parallel import device_of, processes_for, trains_together
+from skcnn.model_selection._parallel import processes_for, trains_together
 
 Splits = list[tuple[np.ndarray, np.ndarray]]
 Task = tuple[str, CrossValidation, int, int]  # model, its evaluation, split, seed
@@ -192,13 +190,11 @@ def _training_groups(tasks: Sequence[Task]) -> list[list[Task]]:
 def _run_together(tasks: Sequence[Task]) -> list[ModelFold]:
     """Fit and score several networks together; a failure ends its own fit only."""
     threads = [_FitThread(*task) for task in tasks]
-    # set once around all fits: they end in another order than they began
-    with exact_kernels(device_of(find_convnet(tasks[0][1].estimator))):
-        try:
-            advance_together(threads)
-        finally:
-            for thread in threads:
-                thread.end()
+    try:
+        advance_together(threads)
+    finally:
+        for thread in threads:
+            thread.end()
     for thread in threads:
         if thread.error is not None:
             raise thread.error

@@ -5,12 +5,12 @@ from typing import Any
 import numpy as np
 
 from skcnn._convnet.pipelines import network_samples
-from skcnn._utils.threads import safe_after_fork
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.inspection._hooked_network import HookedNetwork, prediction_settings, with_channels
 from skcnn.inspection._named_layers import feature_map_layers
 
 
-@safe_after_fork()
+@in_standard_torch_state
 def feature_maps(estimator: Any, X: Any, *, layer: str | int | None = None) -> np.ndarray:
     """Return the output of a layer for samples.
 

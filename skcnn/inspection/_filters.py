@@ -9,7 +9,7 @@ from torch import nn
 from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.pipelines import check_convnet
 from skcnn._network.network import ConvNet
-from skcnn._utils.threads import safe_after_fork
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.inspection._hooked_network import with_channels
 from skcnn.inspection._named_layers import CONVOLUTIONS, pick_layer
 from skcnn.layers._padding import Pad
@@ -40,7 +40,7 @@ def filters_of(net: BaseConvNet, layer: str | int | None) -> tuple[str, np.ndarr
     return name, weight.numpy().copy()
 
 
-@safe_after_fork()
+@in_standard_torch_state
 def filters(estimator: Any, *, layer: str | int | None = None) -> np.ndarray:
     """Return the kernels of a convolution.
 

@@ -39,14 +39,10 @@ def with_channels(maps: np.ndarray, layout: InputLayout) -> np.ndarray:
 
 @contextmanager
 def prediction_settings(net: BaseConvNet) -> Iterator[None]:
-    """Compute as in a prediction, but allow gradients, also in the caller's inference mode."""
+    """Compute with the threads and kernels of a prediction."""
     device = torch.device(net.net_.device)
     macs = net._macs * predict_chunk(device)
-    with (
-        torch_threads(net.n_threads, macs),
-        exact_kernels(device),
-        torch.inference_mode(False),
-    ):
+    with torch_threads(net.n_threads, macs), exact_kernels(device):
         yield
 
 

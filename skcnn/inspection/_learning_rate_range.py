@@ -12,6 +12,7 @@ from sklearn.utils import check_scalar
 from skorch.callbacks import Callback
 
 from skcnn._convnet.pipelines import check_convnet, fit_before_final
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.exceptions import TrainingDivergedError
 
 FEWEST_STEPS = 50
@@ -105,6 +106,7 @@ class _GrowingRate(Callback):
             raise _EndOfTest
 
 
+@in_standard_torch_state
 def range_test(
     estimator: Any,
     X: Any,

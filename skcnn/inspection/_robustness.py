@@ -17,6 +17,7 @@ from skcnn._convnet.pipelines import copy_samples, find_convnet, has_steps
 from skcnn._data.containers import as_array
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_option
 from skcnn.augmentation._affine import RandomRotation, RandomZoom
 from skcnn.augmentation._array_values import values_as
@@ -158,6 +159,7 @@ def _score_name(estimator: Any, scoring: Any) -> str:
     return "R²" if is_regressor(estimator) else "score"
 
 
+@in_standard_torch_state
 def robustness_scores(
     estimator: Any,
     X: Any,

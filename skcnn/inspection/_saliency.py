@@ -13,7 +13,7 @@ from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.pipelines import network_samples
 from skcnn._data.images import Images
 from skcnn._data.layouts import InputLayout
-from skcnn._utils.threads import safe_after_fork
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_option
 from skcnn.inspection._gradients import grad_cam, gradient, integrated_gradients
 from skcnn.inspection._hooked_network import prediction_settings
@@ -58,7 +58,7 @@ def _baseline_row(baseline: Any, layout: InputLayout, offset: np.ndarray | None)
     return torch.from_numpy(row.astype(np.float32))
 
 
-@safe_after_fork()
+@in_standard_torch_state
 def saliency_of(
     net: BaseConvNet,
     images: Images,
@@ -94,7 +94,7 @@ def saliency_of(
     return maps
 
 
-@safe_after_fork()
+@in_standard_torch_state
 def saliency(
     estimator: Any,
     X: Any,

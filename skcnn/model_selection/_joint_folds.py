@@ -12,7 +12,6 @@ import numpy as np
 
 from skcnn._convnet.pipelines import find_convnet
 from skcnn._training.joint_training import advance_together
-from skcnn._utils.precision import exact_kernels
 from skcnn._utils.worker_threads import WorkerThread
 from skcnn.model_selection._callbacks import Watch
 from skcnn.model_selection._cross_validation import (
@@ -22,7 +21,7 @@ from skcnn.model_selection._cross_validation import (
     failed_fold,
 )
 from skcnn.model_selection._fold_run import FoldRun
-from skcnn.model_selection._parallel import device_of, trains_together
+from skcnn.model_selection._parallel import trains_together
 
 
 class _FoldThread(WorkerThread):
@@ -82,13 +81,11 @@ def run_folds_together(
     threads = [
         _FoldThread(cv, run, context, jointly) for run, context in zip(runs, contexts, strict=True)
     ]
-    # set once for all fits: as they end in any order, none could restore the setting itself
-    with exact_kernels(device_of(nets[0])):
-        try:
-            _advance_folds(threads, watch)
-        finally:
-            for thread in threads:
-                thread.end()
+    try:
+        _advance_folds(threads, watch)
+    finally:
+        for thread in threads:
+            thread.end()
     if watch.state:
         return
     folds += [thread.finished() for thread in threads]

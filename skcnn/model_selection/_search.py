@@ -23,6 +23,7 @@ from sklearn.utils._param_validation import (
 from sklearn.utils.validation import _check_method_params, check_is_fitted
 
 from skcnn._convnet.pipelines import find_convnet
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import warn_caller
 from skcnn.model_selection._callbacks import SearchContext
 from skcnn.model_selection._cross_validation import CrossValidation
@@ -289,6 +290,7 @@ class ConvNetSearchCV(BaseSearchCV):
         self.return_train_score = return_train_score
 
     @with_callbacks
+    @in_standard_torch_state
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Search, and fit the best estimator on all samples.
 

@@ -1,5 +1,8 @@
 """The number of torch's threads inside a block, and in a forked process."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -97,3 +100,77 @@ def test_forked_child_does_not_wait_for_the_parents_threads(name):
     work = FORKED_WORK.get(name, lambda: model.predict(LARGE_X))
     torch.rand(2**20).exp()  # torch's pool of threads exists in the parent
     assert exit_code_of_child(lambda: work() is not None) == 0
+
+
+def in_thread(function):
+    """Return what a function returns in a new thread."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(function).result()
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_thread_that_begins_during_a_block_gets_the_number_before_it():
+    def work():
+        inside = [torch.get_num_threads()]
+        with torch_threads(None, LARGE):
+            inside.append(torch.get_num_threads())
+        with torch_threads(3, LARGE):
+            inside.append(torch.get_num_threads())
+        return [*inside, torch.get_num_threads()]
+
+    with torch_threads(1, 0):
+        assert in_thread(work) == [1, 2, 3, 2]
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == in_thread(torch.get_num_threads) == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+@pytest.mark.parametrize("first", [0, 1])
+def test_overlapping_blocks_leave_the_number_of_new_threads(first):
+    entered = [threading.Event(), threading.Event()]
+    over = [threading.Event(), threading.Event()]
+    after = [0, 0]
+
+    def work(i):
+        torch.get_num_threads()
+        with torch_threads(1 + 2 * i, LARGE):
+            entered[i].set()
+            over[i].wait()
+        after[i] = torch.get_num_threads()
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in (0, 1)]
+    for i, thread in enumerate(threads):
+        thread.start()
+        entered[i].wait()
+    for i in (first, 1 - first):
+        over[i].set()
+        threads[i].join()
+    assert after == [2, 2]
+    assert in_thread(torch.get_num_threads) == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_thread_with_a_number_of_its_own_leaves_that_of_the_process():
+    own, entered, over = threading.Event(), threading.Event(), threading.Event()
+
+    def work():
+        torch.set_num_threads(3)
+        with torch_threads(None, LARGE):  # takes the number 3 as the thread's own
+            own.set()
+        entered.wait()
+        with torch_threads(1, 0):
+            over.set()
+            main.wait()
+        return torch.get_num_threads()
+
+    main = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        result = pool.submit(work)
+        own.wait()
+        torch.set_num_threads(2)
+        with torch_threads(1, 0):
+            entered.set()
+            over.wait()
+        main.set()
+        assert result.result() == 3
+    assert in_thread(torch.get_num_threads) == 2

@@ -17,6 +17,7 @@ from skcnn._data.validation import read_samples
 from skcnn._plotting.display import Display
 from skcnn._plotting.pictures import PictureGrid, channels_first, value_limits
 from skcnn._utils.random_state import draw_seed
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._array_values import numbers_of, span_of
 from skcnn.augmentation._augmented import Augmented
 from skcnn.augmentation._augmented_array import originals
@@ -117,6 +118,7 @@ class AugmentationDisplay(Display):
         self.draws = draws
 
     @classmethod
+    @in_standard_torch_state
     def from_estimator(
         cls,
         estimator: Any,

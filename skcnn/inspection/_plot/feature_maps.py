@@ -11,6 +11,7 @@ from sklearn.utils.validation import _num_samples
 from skcnn._convnet.pipelines import network_samples
 from skcnn._plotting.display import one_or_several
 from skcnn._plotting.pictures import GAP, PictureGrid, size_text, value_limits
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._augmented_array import originals
 from skcnn.inspection._hooked_network import HookedNetwork, prediction_settings
 from skcnn.inspection._named_layers import check_spatial_axes, feature_map_layers
@@ -77,6 +78,7 @@ class FeatureMapsDisplay:
         self.maps = maps
 
     @classmethod
+    @in_standard_torch_state
     def from_estimator(
         cls,
         estimator: Any,

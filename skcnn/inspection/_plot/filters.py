@@ -9,6 +9,7 @@ from sklearn.utils import check_scalar
 
 from skcnn._convnet.pipelines import check_convnet
 from skcnn._plotting.pictures import PictureGrid, size_text
+from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.inspection._filters import filters_of
 
 MOST_COLUMNS = 8
@@ -84,6 +85,7 @@ class FiltersDisplay:
         self.colors = colors
 
     @classmethod
+    @in_standard_torch_state
     def from_estimator(
         cls,
         estimator: Any,
