@@ -32,6 +32,7 @@ from skcnn._training.engine import ConvNetEngine
 from skcnn._training.fit_plan import FitPlan, FitSeeds
 from skcnn._training.fit_run import FitRun
 from skcnn._training.whitening import set_whitening_kernels
+from skcnn._utils.compat import callback_context
 from skcnn._utils.device import resolve_device
 from skcnn._utils.precision import exact_kernels, resolve_precision
 from skcnn._utils.progress import ProgressReport
@@ -310,7 +311,7 @@ class BaseConvNet(
             return None
         return CallbackHooks(
             self,
-            self._init_callback_context(max_subtasks=plan.n_epochs),
+            callback_context(self, plan.n_epochs),
             data,
             lambda: {"net_": engine.snapshot()},
         )

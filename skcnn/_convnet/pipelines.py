@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._data.images import Images
 from skcnn._data.validation import check_images
+from skcnn._utils.compat import BaseSearchCV
 from skcnn.augmentation._augmented_array import originals
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
-from sklearn.utils.validation import _check_feature_names, validate_data
+from sklearn.utils.validation import validate_data
 from torch import Tensor
 
 from skcnn._data.images import Images, as_images, row_parts
@@ -17,6 +17,7 @@ from skcnn._data.layouts import (
     warn_of_swapped_channels,
 )
 from skcnn._data.mapped_rows import MappedRows
+from skcnn._utils.compat import check_feature_names
 from skcnn.exceptions import InputShapeError
 
 MOST_PLAIN_VALUES = 2**16
@@ -163,7 +164,7 @@ def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.nd
             ensure_min_samples=min_samples,
             ensure_all_finite=mapped is None,
         )
-        _check_feature_names(estimator, X, reset=reset)
+        check_feature_names(estimator, X, reset=reset)
         if min(array.shape) < 1:
             raise InputShapeError(
                 f"Found array with an empty axis (shape={array.shape}) while every axis "

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import _check_sample_weight
 
 from skcnn._data.targets import ClassTargets
 from skcnn._data.validation import from_torch
+from skcnn._utils.compat import check_sample_weight
 
 
 def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
@@ -20,7 +20,7 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    return _check_sample_weight(
+    return check_sample_weight(
         from_torch(sample_weight),
         np.empty((n_samples, 0)),
         dtype=np.float64,

@@ -27,6 +27,7 @@ from skcnn._training.engine_state import state_on_cpu, training_only
 from skcnn._training.monitor import TrainingMonitor
 from skcnn._training.optimizers import make_optimizer
 from skcnn._training.schedules import Schedule
+from skcnn._utils.compat import context_of_creation, set_training
 from skcnn._utils.worker_threads import current_worker_thread, own_seconds
 from skcnn.layers._dropout import ByteDropout
 
@@ -158,7 +159,7 @@ class ConvNetEngine(NeuralNet):
         """Train over `iterator` once, with the fast loop unless a callback has a batch hook."""
         if iterator is None:
             return
-        self._set_training(training)
+        set_training(self, training)
         if not training or any(has_batch_hook(each) for _, each in self.callbacks_):
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             batches = self.history[-1]["batches"]
@@ -356,7 +357,7 @@ class ConvNetEngine(NeuralNet):
         self.__dict__.update(state)
         if optimizer_state is not None:
             trained = training_only(self.module_, state["_optimized"])
-            with self._current_init_context("optimizer"), trained:
+            with context_of_creation(self, "optimizer"), trained:
                 self.initialize_optimizer()
             self.optimizer_.load_state_dict(optimizer_state)
 

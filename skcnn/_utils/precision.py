@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
+from skcnn._utils.compat import multiplies_bfloat16
+
 # Multiply-accumulates of a batch (forward) below which casting weights and activations
 # costs more than bfloat16 saves.
 BFLOAT16_MACS = 50_000_000
@@ -36,8 +38,7 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
         return False
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+    return multiplies_bfloat16()
 
 
 @cache

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skcnn._convnet.pipelines import find_convnet
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
+from skcnn._utils.compat import validate_parameter_constraints
 from skcnn._utils.validation import check_option
 from skcnn.augmentation._affine import RandomRotation, RandomZoom
 from skcnn.augmentation._array_values import values_as

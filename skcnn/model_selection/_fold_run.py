@@ -9,10 +9,9 @@ import numpy as np
 import torch
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
 from skcnn._convnet.pipelines import find_convnet, replace_final, transform_before_final
+from skcnn._utils.compat import callbacks_of, check_method_params, safe_split
 from skcnn._utils.worker_threads import own_seconds
 from skcnn.model_selection._callbacks import EpochWatcher, FoldContext, go_on
 from skcnn.model_selection._cross_validation import CrossValidation, EvaluationError, FoldResult
@@ -83,9 +82,9 @@ class FoldRun:
             With the traceback, unless ``error_score="raise"``.
         """
         estimator = self.make_estimator()
-        X_train, y_train = _safe_split(estimator, self.cv.X, self.cv.y, self.train)
-        X_test, y_test = _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
-        fit_params = _check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
+        X_train, y_train = safe_split(estimator, self.cv.X, self.cv.y, self.train)
+        X_test, y_test = safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
+        fit_params = check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
         targets = () if y_train is None else (y_train,)
         start = own_seconds()
         watched = self._epochs_watched(estimator, on_epoch, X_test, y_test)
@@ -140,7 +139,7 @@ class FoldRun:
             self.cut_short = on_epoch(epoch, n_epochs, score)
             return self.cut_short
 
-        own = getattr(net, "_skl_callbacks", [])
+        own = callbacks_of(net)
         watcher = EpochWatcher(listener)
         net.set_callbacks(*own, watcher)
         try:

@@ -5,13 +5,12 @@ from typing import Any
 
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metadata_routing import _routing_enabled, get_routing_for_object
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params, _num_samples
+from sklearn.utils.metadata_routing import get_routing_for_object
 
 from skcnn._convnet.pipelines import find_convnet
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import check_sample_array
+from skcnn._utils.compat import check_method_params, num_samples, routing_enabled, safe_split
 from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import originals
 from skcnn.model_selection._cross_validation import CrossValidation
@@ -77,13 +76,13 @@ class Limits:
 
 def read_outputs(net: Any, X: Any, y: Any) -> int:
     """Check a ConvNet's parameters and all targets; return the number of its outputs."""
-    if _num_samples(X) == 0:
+    if num_samples(X) == 0:
         raise ValueError(
             "Found array with 0 sample(s) while a minimum of 1 is required by ConvNetSearchCV."
         )
     reader = clone(net)
     check_parameters(reader)
-    reader._read_targets(y, None, _num_samples(X), None, True)
+    reader._read_targets(y, None, num_samples(X), None, True)
     return reader.n_outputs_
 
 
@@ -91,9 +90,9 @@ def read_shape(cv: CrossValidation) -> InputLayout:
     """Return how the ConvNet reads its samples, after the steps of a Pipeline."""
     estimator = clone(cv.estimator)
     X, y = cv.X, cv.y
-    params = _check_method_params(X, dict(cv.fit_params), indices=cv.splits[0][0])
+    params = check_method_params(X, dict(cv.fit_params), indices=cv.splits[0][0])
     if isinstance(estimator, Pipeline):
-        X, y = _safe_split(estimator, X, y, cv.splits[0][0])
+        X, y = safe_split(estimator, X, y, cv.splits[0][0])
     while isinstance(estimator, Pipeline):
         if len(estimator.steps) > 1:
             before = estimator[:-1]
@@ -107,7 +106,7 @@ def read_shape(cv: CrossValidation) -> InputLayout:
 
 def _params_of(steps: Pipeline, params: Mapping[str, Any]) -> dict[str, Any]:
     """Return the metadata of a Pipeline's fit that its first steps take."""
-    if _routing_enabled():
+    if routing_enabled():
         names = get_routing_for_object(steps).consumes("fit_transform", params.keys())
     else:
         names = {name for name in params if name.partition("__")[0] in steps.named_steps}

@@ -7,13 +7,14 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_scalar
+from sklearn.utils import check_scalar
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
 from skcnn._plotting.display import Display
 from skcnn._plotting.pictures import PictureGrid, channels_first, value_limits
+from skcnn._utils.compat import safe_indexing
 from skcnn._utils.random_state import draw_seed
 from skcnn.augmentation._array_values import span_of
 from skcnn.augmentation._augmented import Augmented
@@ -166,7 +167,7 @@ class AugmentationDisplay(Display):
         entries, readers, strength, X = _augmentations_of(estimator, originals(X))
         steps = training_steps(entries, "AugmentationDisplay")
         span = span_of(np.asarray(X))
-        X = _safe_indexing(X, np.arange(min(n_samples, len(X))))
+        X = safe_indexing(X, np.arange(min(n_samples, len(X))))
         array, layout = _read(X, readers, input_shape, channels)
         if random_state is not None:
             steps = [Step(step.augmentation, None) for step in steps]
