@@ -34,6 +34,7 @@ from skcnn._training.engine import ConvNetEngine
 from skcnn._training.fit_plan import FitPlan, FitSeeds
 from skcnn._training.fit_run import FitRun
 from skcnn._training.whitening import set_whitening_kernels
+from skcnn._utils.compat import callback_context
 from skcnn._utils.device import resolve_device
 from skcnn._utils.interrupts import deferred_interrupts
 from skcnn._utils.precision import exact_kernels, resolve_precision
@@ -356,7 +357,7 @@ class BaseConvNet(
             return None
         return CallbackHooks(
             self,
-            self._init_callback_context(max_subtasks=plan.n_epochs),
+            callback_context(self, plan.n_epochs),
             data,
             lambda: {"net_": engine.snapshot()},
         )

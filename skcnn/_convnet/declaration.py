@@ -11,7 +11,7 @@ from numbers import Integral, Real
 from textwrap import indent
 from typing import Any, TypeVar
 
-from sklearn.utils._param_validation import Interval, StrOptions
+from skcnn._utils.compat import Interval, StrOptions
 
 T = TypeVar("T", bound=type)
 

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from sklearn.utils._param_validation import Interval
-
 from skcnn._convnet.architectures import NAMED
 from skcnn._convnet.declaration import AUTO, SHARE, SIZE, one_of, parameter
 from skcnn._network.network import WEIGHT_INITS
+from skcnn._utils.compat import Interval
 from skcnn.layers._activation import ACTIVATIONS
 from skcnn.layers._normalization import NORMALIZATIONS
 from skcnn.layers._padding import PADDING_MODES, PADDINGS

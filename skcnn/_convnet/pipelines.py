@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin, clone
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import get_routing_for_object
 from sklearn.utils.validation import check_is_fitted
@@ -15,6 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._convnet.base import BaseConvNet
 from skcnn._data.images import Images
 from skcnn._data.validation import check_images
+from skcnn._utils.compat import BaseSearchCV
 from skcnn.augmentation._augmented_array import originals
 
 

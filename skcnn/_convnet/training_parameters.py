@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from numbers import Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval
-
 from skcnn._convnet.declaration import AUTO, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, one_of, parameter
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._training.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skcnn._training.optimizers import OPTIMIZERS
 from skcnn._training.schedules import SCHEDULES
+from skcnn._utils.compat import Interval
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

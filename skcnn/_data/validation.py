@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
-from sklearn.utils.validation import _check_feature_names, validate_data
+from sklearn.utils.validation import validate_data
 
 from skcnn._data.containers import as_array
 from skcnn._data.images import Images, as_images, row_parts
@@ -18,6 +18,7 @@ from skcnn._data.layouts import (
 from skcnn._data.mapped_rows import MappedRows
 from skcnn._data.offsets import channel_offset
 from skcnn._data.weights import check_weights
+from skcnn._utils.compat import check_feature_names
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import InputScaleWarning, InputShapeError
 
@@ -176,7 +177,7 @@ def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.nd
             ensure_min_samples=min_samples,
             ensure_all_finite=mapped is None,
         )
-        _check_feature_names(estimator, X, reset=reset)
+        check_feature_names(estimator, X, reset=reset)
         if min(array.shape) < 1:
             raise InputShapeError(
                 f"Found array with an empty axis (shape={array.shape}) while every axis "

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils.class_weight import compute_class_weight
-from sklearn.utils.validation import _check_sample_weight
 
 from skcnn._data.containers import without_tensors
 from skcnn._data.targets import ClassTargets
+from skcnn._utils.compat import check_sample_weight
 
 MOST_EXPONENT = 30  # weights from 1e-9 to 1e9 stay as they are
 
@@ -25,7 +25,7 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    weights = _check_sample_weight(
+    weights = check_sample_weight(
         without_tensors(sample_weight, "sample_weight"),
         np.empty((n_samples, 0)),
         dtype=np.float64,

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from skcnn._network.network import ConvNet, Standardize
+from skcnn._utils.compat import copy_to_each, has_hooks
 from skcnn.layers._steps import JOINT_STEPS, Updates, apart, join
-
-_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 def joint_structure(module: nn.Module) -> Hashable:
@@ -27,7 +26,7 @@ def joint_structure(module: nn.Module) -> Hashable:
     known = {ConvNet, Standardize, nn.ModuleList, *JOINT_STEPS}
     if type(module) is not ConvNet or not all(type(part) in known for part in parts):
         return None
-    if any(getattr(part, name) for part in parts for name in _HOOKS):
+    if any(map(has_hooks, parts)):
         return None
     tensors = [(name, *t.shape, t.dtype, t.device) for name, t in module.state_dict().items()]
     return repr(module), tuple(tensors), tuple(part.training for part in parts)
@@ -77,5 +76,5 @@ class JointNetwork:
         """Copy the running statistics of the last training pass to the networks."""
         if self._updates:
             buffers, values = zip(*self._updates, strict=True)
-            torch._foreach_copy_(buffers, values)
+            copy_to_each(buffers, values)
             self._updates.clear()

@@ -23,6 +23,7 @@ from skcnn._network.prediction_steps import (
     has_prediction_steps,
     prediction_network,
 )
+from skcnn._utils.compat import submodules_of
 from skcnn._utils.device import predict_chunk
 from skcnn._utils.threads import torch_threads
 from skcnn.layers._steps import Step
@@ -59,7 +60,7 @@ class Predictor:
     ) -> None:
         self.module = module
         self.parts = list(module.modules())
-        self.inside = [[*part._modules.values()] for part in self.parts]
+        self.inside = submodules_of(self.parts)
         self.device = device
         self.has_steps = has_prediction_steps(self.parts, device)
         self.folded: list[FoldedConvolution] = []
@@ -74,7 +75,7 @@ class Predictor:
         return (
             module is self.module
             and device == self.device
-            and [[*part._modules.values()] for part in self.parts] == self.inside
+            and submodules_of(self.parts) == self.inside
             and has_prediction_steps(self.parts, device) == self.has_steps
         )
 

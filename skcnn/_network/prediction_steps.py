@@ -8,12 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from skcnn._network.network import ConvNet, Standardize
+from skcnn._utils.compat import are_plain_float32, has_global_forward_hooks
 from skcnn.layers._convolution import CONVOLUTIONS, convolve
 from skcnn.layers._normalization import BatchNorm
 from skcnn.layers._steps import PREDICTION_STEPS, Step, own_forward, prediction_step
 
 Watch = Callable[[nn.Module, Tensor], None]
-_MODULES: Any = torch.nn.modules.module  # holds the hooks of all modules
 
 # The steps of what is inside of a container are made one by one.
 prediction_step(ConvNet, Standardize, nn.Sequential, nn.ModuleList)(own_forward)
@@ -61,24 +61,16 @@ def has_prediction_steps(parts: Sequence[nn.Module], device: torch.device) -> bo
         and torch.backends.mkldnn.is_available()
         and torch.backends.mkldnn.enabled
         and type(parts[0]) is ConvNet
-        and not _MODULES._global_forward_hooks
-        and not _MODULES._global_forward_pre_hooks
+        and not has_global_forward_hooks()
+        and are_plain_float32(parts)  # a user may have changed them
         and all(map(_has_step, parts))
     )
 
 
 def _has_step(part: nn.Module) -> bool:
-    """Return whether a module is as the package makes it; a user may have put it there.
-
-    Called for every module at every prediction: written for speed.
-    """
+    """Return whether a module has a step. Called for every module at every prediction."""
     step = PREDICTION_STEPS.get(type(part))
-    if step is None or part._forward_hooks or part._forward_pre_hooks or "forward" in part.__dict__:
-        return False
-    for p in part._parameters.values():
-        if p is not None and p.dtype != torch.float32:
-            return False
-    return step.only_if is None or step.only_if(part)
+    return step is not None and (step.only_if is None or step.only_if(part))
 
 
 def prediction_network(

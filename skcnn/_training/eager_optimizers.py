@@ -13,7 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
-from torch.optim import optimizer as torchs
+
+from skcnn._utils.compat import add_to_each, fused_kernel, has_optimizer_hooks
 
 _ADD_PARAM_GROUP = unwrap(Optimizer.add_param_group)
 _ZERO_GRAD = unwrap(Optimizer.zero_grad)
@@ -99,7 +100,7 @@ class _FusedSteps:
         for group, part, (means, squares, steps) in zip(
             groups, gradients, self._state, strict=True
         ):
-            torch._foreach_add_(steps, 1)
+            add_to_each(steps, 1)
             beta1, beta2 = group["betas"]
             self._kernel(
                 group["params"],
@@ -129,7 +130,7 @@ class _FusedSteps:
         return True
 
 
-_FUSED = {Adam: "_fused_adam_", AdamW: "_fused_adamw_"}
+_FUSED = {Adam: "adam", AdamW: "adamw"}
 
 
 def repeated_step(optimizer: Optimizer) -> Callable[[], Any]:
@@ -137,15 +138,8 @@ def repeated_step(optimizer: Optimizer) -> Callable[[], Any]:
 
     It is valid as long as parameters, groups, hooks and state are not replaced.
     """
-    kernel = getattr(torch, _FUSED.get(type(optimizer), ""), None)
-    changed = "step" in vars(optimizer) or any(
-        (
-            torchs._global_optimizer_pre_hooks,
-            torchs._global_optimizer_post_hooks,
-            optimizer._optimizer_step_pre_hooks,
-            optimizer._optimizer_step_post_hooks,
-        )
-    )
+    kernel = fused_kernel(_FUSED.get(type(optimizer), ""))
+    changed = "step" in vars(optimizer) or has_optimizer_hooks(optimizer)
     kinds = {(p.device, p.dtype) for group in optimizer.param_groups for p in group["params"]}
     if kernel is None or changed or len(kinds) != 1:
         return optimizer.step

@@ -28,6 +28,7 @@ from skcnn._training.epoch_state import EpochState
 from skcnn._training.monitor import TrainingMonitor
 from skcnn._training.optimizers import make_optimizer
 from skcnn._training.schedules import Schedule
+from skcnn._utils.compat import context_of_creation, largest_of_each, set_training
 from skcnn._utils.interrupts import deferred_interrupts, noticed_interrupts
 from skcnn._utils.precision import low_precision
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -162,7 +163,7 @@ class ConvNetEngine(NeuralNet):
         """Train over `iterator` once, with the fast loop unless a callback has a batch hook."""
         if iterator is None:
             return
-        self._set_training(training)
+        set_training(self, training)
         if not training or any(has_batch_hook(each) for _, each in self.callbacks_):
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             batches = self.history[-1]["batches"]
@@ -295,7 +296,7 @@ class ConvNetEngine(NeuralNet):
         """Check the weights after the last step of an epoch, for which there is no loss yet."""
         weights = [p.detach() for p in self.module_.parameters() if p.numel()]
         weights = [weight for weight in weights if weight.is_floating_point()]
-        largest = torch.stack(torch._foreach_norm(weights, torch.inf)).max() if weights else 0.0
+        largest = largest_of_each(weights).max() if weights else 0.0
         check_finite(float(largest), len(self.history), self.lr, "largest weight")
 
     def advance_schedule(self) -> None:
@@ -379,7 +380,7 @@ class ConvNetEngine(NeuralNet):
         self.__dict__.update(state)
         if optimizer_state is not None:
             trained = training_only(self.module_, state["_optimized"])
-            with self._current_init_context("optimizer"), trained:
+            with context_of_creation(self, "optimizer"), trained:
                 self.initialize_optimizer()
             self.optimizer_.load_state_dict(optimizer_state)
 

@@ -7,6 +7,8 @@ import torch
 from skorch import NeuralNet
 from torch import Tensor
 
+from skcnn._utils.compat import copy_to_each
+
 
 class EpochState:
     """Keeps weights and optimizer state at the beginning of each epoch.
@@ -83,4 +85,4 @@ class EpochState:
 
 def _copy(targets: list[Tensor], sources: list[Tensor]) -> None:
     if targets:
-        torch._foreach_copy_(targets, sources)
+        copy_to_each(targets, sources)

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
+from skcnn._utils.compat import multiplies_bfloat16
 from skcnn._utils.process_settings import right_settings
 
 # Multiply-accumulates of a batch (forward) below which casting weights and activations
@@ -38,8 +39,7 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
         return torch.cuda.get_device_capability(device) >= (8, 0)
     if device.type != "cpu":
         return False
-    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    return any(getattr(torch.cpu, check, lambda: False)() for check in checks)
+    return multiplies_bfloat16()
 
 
 @cache

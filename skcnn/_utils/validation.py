@@ -8,7 +8,7 @@ from math import inf
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
-from sklearn.utils._param_validation import InvalidParameterError, StrOptions
+from skcnn._utils.compat import InvalidParameterError, StrOptions, check_declared_parameters
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -62,7 +62,7 @@ def check_parameters(estimator: Any) -> None:
         With scikit-learn's message, and "did you mean" after an unknown name.
     """
     try:
-        estimator._validate_params()
+        check_declared_parameters(estimator)
     except InvalidParameterError as error:
         message = str(error)
         for name, value in estimator.get_params(deep=False).items():

@@ -3,9 +3,9 @@
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._data.layouts import InputLayout
+from skcnn._utils.compat import InvalidParameterError
 from skcnn.augmentation._base import documented
 from skcnn.augmentation._draws import uniforms
 from skcnn.augmentation._geometric import (

@@ -7,23 +7,21 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
-from sklearn.utils import _safe_indexing, get_tags, indexable
-from sklearn.utils._param_validation import HasMethods, Interval, InvalidParameterError, StrOptions
-from sklearn.utils.metadata_routing import (
-    MetadataRouter,
-    MethodMapping,
-    _routing_enabled,
-    process_routing,
-)
+from sklearn.utils import get_tags, indexable
+from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_consistent_length,
-    check_is_fitted,
-    has_fit_parameter,
-)
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
 from skcnn._data.validation import check_sample_array
+from skcnn._utils.compat import (
+    HasMethods,
+    Interval,
+    InvalidParameterError,
+    StrOptions,
+    check_sample_weight,
+    routing_enabled,
+    safe_indexing,
+)
 from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import Step
@@ -186,12 +184,12 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         many: Any = np.concatenate(copies)
         if isinstance(X, pd.DataFrame):
             many = pd.DataFrame(many, columns=X.columns)
-        if _routing_enabled():
+        if routing_enabled():
             fit_params = dict(process_routing(self, "fit", **fit_params).estimator.fit)
         index = np.tile(np.arange(len(array)), len(copies))
         fit_params = follow_copies(fit_params, index, len(array))
         check_consistent_length(array, *([] if y is None else [y]))
-        targets = [] if y is None else [_safe_indexing(indexable(y)[0], index)]
+        targets = [] if y is None else [safe_indexing(indexable(y)[0], index)]
         estimator = make_estimator(self.estimator, self.random_state)
         self.estimator_ = estimator.fit(many, *targets, **fit_params)
         return self
@@ -215,12 +213,12 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         return steps
 
     def _check_weights(self, sample_weight: Any, array: np.ndarray) -> np.ndarray:
-        if not _routing_enabled() and not has_fit_parameter(self.estimator, "sample_weight"):
+        if not routing_enabled() and not has_fit_parameter(self.estimator, "sample_weight"):
             raise TypeError(
                 f"sample_weight was given, but {type(self.estimator).__name__}.fit does not "
                 "accept it."
             )
-        weights: np.ndarray = _check_sample_weight(sample_weight, array)
+        weights: np.ndarray = check_sample_weight(sample_weight, array)
         return weights
 
     @property
@@ -310,7 +308,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         float
             As from the estimator's `score`.
         """
-        if _routing_enabled():
+        if routing_enabled():
             params = dict(process_routing(self, "score", **params).estimator.score)
         samples = self._read(X)
         return float(self.estimator_.score(samples, y, **params))

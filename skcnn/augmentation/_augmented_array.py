@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from sklearn.utils import _safe_indexing
 
 from skcnn._data.layouts import InputLayout, layout_of_shape, warn_of_swapped_channels
+from skcnn._utils.compat import safe_indexing
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.validation import is_integer, warn_caller
 from skcnn.augmentation._array_values import draw_values, numbers_of, span_of
@@ -119,7 +119,7 @@ class AugmentedArray:
 
     def _select(self, rows: Any) -> "AugmentedArray":
         rows = np.arange(len(self))[rows]
-        return replace(self, original=_safe_indexing(self.original, rows), rows=self.rows[rows])
+        return replace(self, original=safe_indexing(self.original, rows), rows=self.rows[rows])
 
     def __iter__(self) -> Iterator[np.ndarray]:
         self._warn_of_one_draw()

@@ -6,12 +6,12 @@ from typing import Any, ClassVar, Self, TypeVar
 
 import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import check_sample_array
+from skcnn._utils.compat import Interval, InvalidParameterError, StrOptions
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_parameters

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils import _safe_indexing
-from sklearn.utils.validation import _num_samples
 
 from skcnn._data.hashing import value_hashes
 from skcnn._data.layouts import InputLayout
+from skcnn._utils.compat import num_samples, safe_indexing
 from skcnn._utils.random_state import derive_seeds, draw_seed, seeded_clone
 from skcnn._utils.validation import warn_caller
 from skcnn.augmentation._array_values import draw_values, span_of
@@ -52,13 +51,13 @@ def draw_copies(
 def _has_rows(value: Any, n_samples: int) -> bool:
     """Return whether `value` is a list or an array with one entry a sample."""
     is_array_like = isinstance(value, list | tuple) or len(getattr(value, "shape", ())) > 0
-    return is_array_like and _num_samples(value) == n_samples
+    return is_array_like and num_samples(value) == n_samples
 
 
 def follow_copies(fit_params: dict[str, Any], index: np.ndarray, n_samples: int) -> dict[str, Any]:
     """Return arguments of `fit`, those with one entry a sample indexed like the samples."""
     return {
-        name: _safe_indexing(value, index) if _has_rows(value, n_samples) else value
+        name: safe_indexing(value, index) if _has_rows(value, n_samples) else value
         for name, value in fit_params.items()
     }
 

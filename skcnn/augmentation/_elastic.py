@@ -4,8 +4,8 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval
 
+from skcnn._utils.compat import Interval
 from skcnn.augmentation._base import documented
 from skcnn.augmentation._draws import normals, subkeys, uniforms
 from skcnn.augmentation._geometric import (

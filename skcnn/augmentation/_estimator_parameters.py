@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
-from sklearn.utils._param_validation import InvalidParameterError
 from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
+from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.validation import did_you_mean
 from skcnn.augmentation._augmented_array import AugmentedArray
 from skcnn.augmentation._base import Augmentation

@@ -9,9 +9,9 @@ from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, InvalidParameterError, StrOptions
 
 from skcnn._data.layouts import InputLayout
+from skcnn._utils.compat import Interval, InvalidParameterError, StrOptions
 from skcnn._utils.validation import is_integer
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation
 from skcnn.augmentation._image_ops import PADDING_MODES

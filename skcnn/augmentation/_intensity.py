@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
+from skcnn._utils.compat import Interval, StrOptions
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, documented
 from skcnn.augmentation._draws import noise_field, subkeys, uniforms
 from skcnn.augmentation._image_ops import inside_boxes, per_sample, sample_sums

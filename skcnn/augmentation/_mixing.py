@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 from scipy.special import betaincinv
-from sklearn.utils._param_validation import Interval
 from torch import Tensor
 
+from skcnn._utils.compat import Interval
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, documented
 from skcnn.augmentation._draws import permutation, subkeys, uniforms
 from skcnn.augmentation._image_ops import inside_boxes, per_sample

@@ -5,10 +5,10 @@ from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
-from sklearn.utils._param_validation import Interval, InvalidParameterError
 from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
+from skcnn._utils.compat import Interval, InvalidParameterError
 from skcnn.augmentation._affine import RandomRotation, RandomShear, RandomTranslation, RandomZoom
 from skcnn.augmentation._base import Augmentation, documented
 from skcnn.augmentation._blur_and_stroke import RandomBlur

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._data.hashing import value_hashes
+from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import warn_caller

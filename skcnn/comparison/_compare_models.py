@@ -10,10 +10,16 @@ from sklearn.base import is_classifier, is_regressor
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, check_cv
 from sklearn.utils import indexable
-from sklearn.utils._param_validation import Interval, InvalidParameterError, validate_params
 from sklearn.utils.multiclass import type_of_target
-from sklearn.utils.validation import _check_sample_weight, _num_samples
 
+from skcnn._utils.compat import (
+    Interval,
+    InvalidParameterError,
+    check_sample_weight,
+    is_list_of_splits,
+    num_samples,
+    validate_params,
+)
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_option, warn_caller
@@ -151,14 +157,14 @@ def compare_models(
     check_baseline(baseline, list(models))
     X, y, groups, sample_weight = indexable(originals(X), y, groups, sample_weight)
     if sample_weight is not None:
-        sample_weight = _check_sample_weight(sample_weight, X, ensure_non_negative=True)
+        sample_weight = check_sample_weight(sample_weight, X, ensure_non_negative=True)
     classify = _check_task(models)
     scoring = _scoring(scoring, models, classify)
     _check_rope(rope, scoring)
     if sample_weight is not None:
         scoring = weighted_scoring(scoring)
     splitter = _splitter(cv, y, groups, classify)
-    splits = _check_splits(splitter.split(X, y, groups), groups, _num_samples(X))
+    splits = _check_splits(splitter.split(X, y, groups), groups, num_samples(X))
     folds = run_models(
         models,
         X,
@@ -173,7 +179,7 @@ def compare_models(
     )
     fold_scores = scores_table(folds, splits)
     _warn_of_fits(folds, fold_scores)
-    design = f"{_name_of(splitter)} of {_num_samples(X)} samples, {plural(len(splits), 'split')}"
+    design = f"{_name_of(splitter)} of {num_samples(X)} samples, {plural(len(splits), 'split')}"
     return ModelComparison(fold_scores, baseline=baseline, rope=rope, design=design)
 
 
@@ -278,8 +284,7 @@ def _indices(side: Any) -> np.ndarray:
 
 
 def _name_of(splitter: Any) -> str:
-    name = type(splitter).__name__
-    return "Given splits" if name == "_CVIterableWrapper" else name
+    return "Given splits" if is_list_of_splits(splitter) else type(splitter).__name__
 
 
 def _warn_of_fits(folds: list[ModelFold], fold_scores: pd.DataFrame) -> None:

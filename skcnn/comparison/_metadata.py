@@ -6,11 +6,11 @@ from typing import Any
 
 from sklearn import get_config
 from sklearn.metrics import check_scoring, get_scorer
-from sklearn.model_selection._search import BaseSearchCV
-from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.pipeline import Pipeline
 from sklearn.utils.metadata_routing import MetadataRouter, get_routing_for_object
 from sklearn.utils.validation import has_fit_parameter
+
+from skcnn._utils.compat import BaseSearchCV, GroupsConsumerMixin, scorers_of, takes_sample_weight
 
 
 def fit_params_of(name: str, model: Any, sample_weight: Any, groups: Any) -> dict[str, Any]:
@@ -81,13 +81,12 @@ def weighted_scoring(scoring: Any) -> Any:
         If one takes no weights.
     """
     if not callable(scoring) and not isinstance(scoring, Mapping):
-        scoring = {name: name for name in check_scoring(scoring=scoring)._scorers}
+        scoring = {name: name for name in scorers_of(check_scoring(scoring=scoring)) or {}}
     alone = {"score": scoring} if callable(scoring) else {}
     scorers = alone or {name: get_scorer(scorer) for name, scorer in scoring.items()}
     for name, scorer in scorers.items():
-        if hasattr(scorer, "_accept_sample_weight"):
-            takes = scorer._accept_sample_weight()
-        else:  # scikit-learn gives weights to a function only if it is the only score
+        takes = takes_sample_weight(scorer)
+        if takes is None:  # scikit-learn gives weights to a function only if it is the only score
             takes = bool(alone) and "sample_weight" in inspect.signature(scorer).parameters
         if not takes:
             raise ValueError(

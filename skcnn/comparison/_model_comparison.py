@@ -5,8 +5,8 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.utils._param_validation import InvalidParameterError
 
+from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.validation import check_option, is_number, warn_caller
 from skcnn.comparison._fold_scores import check_fold_scores
 from skcnn.comparison._metric_table import metric_table

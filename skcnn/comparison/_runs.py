@@ -14,6 +14,7 @@ from sklearn.metrics import check_scoring
 from sklearn.utils.parallel import Parallel, delayed
 
 from skcnn._training.joint_training import MOST_TOGETHER, advance_together
+from skcnn._utils.compat import scorers_of
 from skcnn._utils.progress import ComparisonProgress
 from skcnn._utils.random_state import seeded_clone
 from skcnn._utils.worker_threads import WorkerThread
@@ -71,7 +72,7 @@ class PartialScorer:
     def __call__(self, estimator: Any, *data: Any, **params: Any) -> Any:
         """Return a number or a dict of numbers; raise if all metrics fail."""
         self.n_parameters = n_parameters_of(estimator)
-        scorers = getattr(self.scorer, "_scorers", {})
+        scorers = scorers_of(self.scorer) or {}
         try:
             return self.scorer(estimator, *data, **params)
         except Exception:

@@ -6,11 +6,8 @@ from typing import Any
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils._param_validation import (
-    Interval,
-    InvalidParameterError,
-    validate_parameter_constraints,
-)
+
+from skcnn._utils.compat import Interval, InvalidParameterError, validate_parameter_constraints
 
 # In sides of the image. Stroke included, a letter takes 2 * 0.2375 + 0.125 = 0.6 of the
 # side. Both letters have about the same ink, so that its sum does not distinguish them.

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier, is_regressor
 from sklearn.metrics import check_scoring
-from sklearn.utils._param_validation import validate_parameter_constraints
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -17,6 +16,7 @@ from skcnn._convnet.pipelines import copy_samples, find_convnet, has_steps
 from skcnn._data.containers import as_array
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
+from skcnn._utils.compat import validate_parameter_constraints
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_option
 from skcnn.augmentation._affine import RandomRotation, RandomZoom

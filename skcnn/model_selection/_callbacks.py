@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+from skcnn._utils.compat import callback_context
+
 
 class Watch:
     """Decides after every epoch and fold whether a candidate continues. The base never stops it.
@@ -108,7 +110,7 @@ class SearchContext:
     def __init__(self, search: Any, data: dict[str, Any]) -> None:
         self.search = search
         self.data = data
-        self.root = search._init_callback_context(max_subtasks=1 + (search.refit is not False))
+        self.root = callback_context(search, 1 + (search.refit is not False))
         self.root.call_on_fit_task_begin(estimator=search, **data)
         self.trials = self.root.subcontext(
             task_name="search", max_subtasks=None, sequential_subtasks=False

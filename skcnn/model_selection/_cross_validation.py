@@ -5,7 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _check_method_params
+
+from skcnn._utils.compat import check_method_params, scorers_of
 
 Scores = dict[str, float]
 
@@ -111,7 +112,7 @@ class CrossValidation:
 
     def score(self, estimator: Any, X: Any, y: Any, rows: np.ndarray) -> Scores:
         """Return the scores of a fitted estimator on `X`, the samples `rows` of the data."""
-        params = _check_method_params(self.X, dict(self.score_params), indices=rows)
+        params = check_method_params(self.X, dict(self.score_params), indices=rows)
         scores = (
             self.scorer(estimator, X, **params)
             if y is None
@@ -119,7 +120,7 @@ class CrossValidation:
         )
         named = scores if isinstance(scores, dict) else {"score": scores}
         for name, value in named.items():
-            if isinstance(value, str) and hasattr(self.scorer, "_scorers"):  # of a failed scorer
+            if isinstance(value, str) and scorers_of(self.scorer) is not None:  # of a failed scorer
                 raise EvaluationError(value)
             number = np.asarray(value)
             if number.ndim > 0 or number.dtype.kind not in "iuf":

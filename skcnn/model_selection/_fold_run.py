@@ -8,8 +8,6 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.base import clone
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params
 
 from skcnn._convnet.pipelines import (
     find_convnet,
@@ -17,6 +15,7 @@ from skcnn._convnet.pipelines import (
     transform_before_final,
     with_copied_samples,
 )
+from skcnn._utils.compat import callbacks_of, check_method_params, safe_split
 from skcnn._utils.worker_threads import own_seconds
 from skcnn.model_selection._callbacks import EpochWatcher, FoldContext, go_on
 from skcnn.model_selection._cross_validation import CrossValidation, EvaluationError, FoldResult
@@ -88,7 +87,7 @@ class FoldRun:
         """
         estimator = self.make_estimator()
         X_train, y_train = self._train_samples(estimator)
-        fit_params = _check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
+        fit_params = check_method_params(self.cv.X, dict(self.cv.fit_params), indices=self.train)
         targets = () if y_train is None else (y_train,)
         start = own_seconds()
         watched = self._epochs_watched(estimator, on_epoch)
@@ -108,10 +107,10 @@ class FoldRun:
     # Steps of a Pipeline may write into their samples, so that each use takes new ones.
 
     def _train_samples(self, estimator: Any) -> Pair:
-        return _safe_split(estimator, self.cv.X, self.cv.y, self.train)
+        return safe_split(estimator, self.cv.X, self.cv.y, self.train)
 
     def _test_samples(self, estimator: Any) -> Pair:
-        return _safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
+        return safe_split(estimator, self.cv.X, self.cv.y, self.test, self.train)
 
     def _scored(self, estimator: Any, fit_time: float) -> FoldResult:
         """Return the scores of a fitted candidate."""
@@ -154,7 +153,7 @@ class FoldRun:
             self.cut_short = on_epoch(epoch, n_epochs, score)
             return self.cut_short
 
-        own = getattr(net, "_skl_callbacks", [])
+        own = callbacks_of(net)
         watcher = EpochWatcher(listener)
         net.set_callbacks(*own, watcher)
         try:

@@ -5,12 +5,11 @@ from typing import Any
 
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.metaestimators import _safe_split
-from sklearn.utils.validation import _check_method_params, _num_samples
 
 from skcnn._convnet.pipelines import find_convnet, fit_before_final
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import check_sample_array
+from skcnn._utils.compat import check_method_params, num_samples, safe_split
 from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import originals
 from skcnn.model_selection._cross_validation import CrossValidation
@@ -76,22 +75,22 @@ class Limits:
 
 def read_outputs(net: Any, X: Any, y: Any) -> int:
     """Check a ConvNet's parameters and all targets; return the number of its outputs."""
-    if _num_samples(X) == 0:
+    if num_samples(X) == 0:
         raise ValueError(
             "Found array with 0 sample(s) while a minimum of 1 is required by ConvNetSearchCV."
         )
     reader = clone(net)
     check_parameters(reader)
-    reader._read_targets(y, None, _num_samples(X), None, True)
+    reader._read_targets(y, None, num_samples(X), None, True)
     return reader.n_outputs_
 
 
 def read_shape(cv: CrossValidation) -> InputLayout:
     """Return how the ConvNet reads its samples, after the steps of a Pipeline."""
     X, y, rows = cv.X, cv.y, cv.splits[0][0]
-    params = _check_method_params(X, dict(cv.fit_params), indices=rows)
+    params = check_method_params(X, dict(cv.fit_params), indices=rows)
     if isinstance(cv.estimator, Pipeline):
-        X, y = _safe_split(cv.estimator, X, y, rows)
+        X, y = safe_split(cv.estimator, X, y, rows)
         X, y = fit_before_final(cv.estimator, X, y, params)
     net: Any = find_convnet(cv.estimator)
     return check_sample_array(

@@ -9,11 +9,11 @@ from typing import Any
 
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
-from sklearn.utils._param_validation import InvalidParameterError
 
 from skcnn._convnet.automatic import resolve_epochs
 from skcnn._convnet.pipelines import final_estimator, find_convnet
 from skcnn._data.layouts import InputLayout
+from skcnn._utils.compat import InvalidParameterError, is_made_scorer, routed_fit_params, scorers_of
 from skcnn._utils.random_state import distinct_seeds, draw_seed, seeded_clone
 from skcnn._utils.validation import check_parameters, warn_caller
 from skcnn.model_selection._cross_validation import CrossValidation
@@ -154,7 +154,7 @@ def cross_validation_of(
     params : mapping
         Further arguments of the search's `fit`.
     """
-    routed = search._get_routed_params_for_fit(params)
+    routed = routed_fit_params(search, params)
     net = find_convnet(search.estimator)
     if net is not None:
         read_outputs(net, X, y)  # raises for bad targets before they are split
@@ -195,7 +195,7 @@ def _main_metric(objective: str, refit: Any) -> str | None:
 def _has_own_scorer(scoring: Any) -> bool:
     """Return whether the user wrote a scorer, which may use the steps of a Pipeline."""
     scorers = scoring.values() if isinstance(scoring, dict) else [scoring]
-    return any(callable(scorer) and not hasattr(scorer, "_score_func") for scorer in scorers)
+    return any(callable(scorer) and not is_made_scorer(scorer) for scorer in scorers)
 
 
 def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
@@ -241,7 +241,7 @@ def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
 
 def _check_objectives(search: Any, objectives: tuple[str, ...], cv: CrossValidation) -> None:
     known = ["score", *COSTS]
-    metrics = getattr(cv.scorer, "_scorers", None)
+    metrics = scorers_of(cv.scorer)
     if callable(search.scoring):
         return  # the names of its scores are not known yet
     known += list(metrics or [])

@@ -14,7 +14,8 @@ from optuna.pruners import (
 )
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
-from sklearn.utils._param_validation import InvalidParameterError
+
+from skcnn._utils.compat import InvalidParameterError, wrapped_pruner
 
 # Complete trials that the racing pruner needs to compare folds, and to compare curves.
 FEWEST_FOR_FOLDS, FEWEST_FOR_CURVES = 3, 5
@@ -127,5 +128,5 @@ def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:
 
 def needs_all_folds(pruner: BasePruner) -> bool:
     """Return whether a pruner compares trials after few epochs, by the mean of all folds."""
-    inner = getattr(pruner, "_wrapped_pruner", pruner)
+    inner = wrapped_pruner(pruner)
     return isinstance(inner, HyperbandPruner | SuccessiveHalvingPruner)

@@ -14,7 +14,8 @@ from optuna.samplers import (
 )
 from optuna.study import Study
 from optuna.trial import FrozenTrial
-from sklearn.utils._param_validation import InvalidParameterError
+
+from skcnn._utils.compat import InvalidParameterError
 
 STARTUP_TRIALS = 10  # drawn at random before TPE's own
 # Probability that a value is the usual one where draws are close to the usual values.

@@ -13,16 +13,22 @@ import numpy as np
 import pandas as pd
 from sklearn.base import clone
 from sklearn.callback import with_callbacks
-from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils import indexable
-from sklearn.utils._param_validation import (
+from sklearn.utils.validation import check_is_fitted
+
+from skcnn._convnet.pipelines import find_convnet
+from skcnn._utils.compat import (
+    BaseSearchCV,
     HasMethods,
     Interval,
     StrOptions,
+    check_method_params,
+    check_refit_for_multimetric,
+    choose_best_index,
+    scorers_of,
+    scorers_of_search,
+    search_constraints,
 )
-from sklearn.utils.validation import _check_method_params, check_is_fitted
-
-from skcnn._convnet.pipelines import find_convnet
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import warn_caller
 from skcnn.model_selection._callbacks import SearchContext
@@ -215,7 +221,7 @@ class ConvNetSearchCV(BaseSearchCV):
     _parameter_constraints: dict[str, Any] = {
         **{
             name: constraint
-            for name, constraint in BaseSearchCV._parameter_constraints.items()
+            for name, constraint in search_constraints().items()
             if name != "pre_dispatch"
         },
         "estimator": [HasMethods(["fit"])],
@@ -329,9 +335,9 @@ class ConvNetSearchCV(BaseSearchCV):
         from skcnn.model_selection._running.workers import run_search
 
         check_search(self)
-        scorer, refit_metric = self._get_scorers()
+        scorer, refit_metric = scorers_of_search(self)
         X, y = indexable(X, y)
-        params = _check_method_params(X, params=params)
+        params = check_method_params(X, params=params)
         data, seed = cross_validation_of(self, X, y, scorer, params)
         metadata = {"sample_weight": params["sample_weight"]} if "sample_weight" in params else None
         context = SearchContext(self, {"X": X, "y": y, "metadata": metadata})
@@ -386,7 +392,7 @@ class ConvNetSearchCV(BaseSearchCV):
         names = {name for r in complete for fold in r["folds"] for name in fold["test_scores"]}
         multimetric = bool(names - {"score"})
         if callable(self.scoring) and multimetric:
-            self._check_refit_for_multimetric(dict.fromkeys(names))
+            check_refit_for_multimetric(self, dict.fromkeys(names))
         for name in OF_REFIT:
             self.__dict__.pop(name, None)  # of an earlier fit
         self.n_splits_ = len(plan.cv.splits)
@@ -396,7 +402,7 @@ class ConvNetSearchCV(BaseSearchCV):
         self.cv_results_ = format_results(
             records, self.n_splits_, self.error_score, self.return_train_score
         )
-        self.scorer_ = getattr(plan.cv.scorer, "_scorers", plan.cv.scorer)
+        self.scorer_ = scorers_of(plan.cv.scorer) or plan.cv.scorer
         self.pareto_front_ = pareto_front(records, plan.objectives, plan.minimized)
 
     def _set_best(self, refit_metric: str) -> None:
@@ -406,7 +412,7 @@ class ConvNetSearchCV(BaseSearchCV):
         if callable(self.scoring) and self.multimetric_:
             refit_metric = self.refit
         results = self.cv_results_
-        index = self._select_best_index(self.refit, refit_metric, results)
+        index = choose_best_index(self, refit_metric, results)
         if not self._records[index].complete:
             raise ValueError(
                 "The 'refit' function must return the row of a complete trial. Got "

@@ -6,11 +6,15 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils._set_output import _wrap_data_with_container
-from sklearn.utils.validation import _check_feature_names_in, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from skcnn._data.validation import check_sample_array
+from skcnn._utils.compat import (
+    Interval,
+    StrOptions,
+    check_feature_names_in,
+    wrap_data_with_container,
+)
 from skcnn._utils.validation import check_parameters
 from skcnn.layers._padding import PADDING_MODES, PADDINGS
 from skcnn.preprocessing._filter_bank import FilterBank, read_strides
@@ -46,7 +50,7 @@ class ArrayTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=No
         results = self._transform(X)
         if results.ndim > 2:
             return results
-        return _wrap_data_with_container("transform", results, X, self)
+        return wrap_data_with_container("transform", results, X, self)
 
     def fit_transform(self, X: Any, y: Any = None) -> Any:
         """Fit, then transform the same `X`.
@@ -257,7 +261,7 @@ of them, default="difference"
             The names.
         """
         check_is_fitted(self, "output_shape_")
-        given = _check_feature_names_in(self, input_features).reshape(self._layout.shape)
+        given = check_feature_names_in(self, input_features).reshape(self._layout.shape)
         n_channels = self._layout.n_channels
         names = np.empty(self.output_shape_, dtype=object)
         by_channel = self._channels_first(names[None])[0]

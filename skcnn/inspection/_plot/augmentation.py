@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
-from sklearn.utils import _safe_indexing, check_scalar
+from sklearn.utils import check_scalar
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.pipelines import copy_samples
@@ -16,6 +16,7 @@ from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
 from skcnn._plotting.display import Display
 from skcnn._plotting.pictures import PictureGrid, channels_first, value_limits
+from skcnn._utils.compat import safe_indexing
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._array_values import numbers_of, span_of
@@ -173,7 +174,7 @@ class AugmentationDisplay(Display):
         steps = training_steps(entries, "AugmentationDisplay")
         X = as_array(X)
         span = span_of(numbers_of(X))
-        X = _safe_indexing(X, np.arange(min(n_samples, len(X))))
+        X = safe_indexing(X, np.arange(min(n_samples, len(X))))
         array, layout = _read(X, readers, input_shape, channels)
         if random_state is not None:
             steps = [Step(step.augmentation, None) for step in steps]

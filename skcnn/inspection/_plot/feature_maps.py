@@ -5,12 +5,12 @@ from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
-from sklearn.utils import _safe_indexing, check_scalar
-from sklearn.utils.validation import _num_samples
+from sklearn.utils import check_scalar
 
 from skcnn._convnet.pipelines import network_samples
 from skcnn._plotting.display import one_or_several
 from skcnn._plotting.pictures import GAP, PictureGrid, size_text, value_limits
+from skcnn._utils.compat import num_samples, safe_indexing
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._augmented_array import originals
 from skcnn.inspection._hooked_network import HookedNetwork, prediction_settings
@@ -126,9 +126,9 @@ class FeatureMapsDisplay:
             If `ax` is None and matplotlib is not installed.
         """
         X = originals(X)
-        n = _num_samples(X)
+        n = num_samples(X)
         check_scalar(sample, "sample", Integral, min_val=-n, max_val=n - 1)
-        net, images = network_samples(estimator, _safe_indexing(X, [sample % n]))
+        net, images = network_samples(estimator, safe_indexing(X, [sample % n]))
         with prediction_settings(net):
             network = HookedNetwork(net)
             values = network.values(images.rows, _chosen_layers(network, layers))

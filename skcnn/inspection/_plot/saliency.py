@@ -7,8 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
-from sklearn.utils import _safe_indexing, check_scalar
-from sklearn.utils.validation import _num_samples
+from sklearn.utils import check_scalar
 
 from skcnn._convnet.pipelines import check_convnet, network_input
 from skcnn._data.images import Images
@@ -16,6 +15,7 @@ from skcnn._data.validation import check_images
 from skcnn._plotting.display import Display, one_or_several
 from skcnn._plotting.palette import ORANGE
 from skcnn._plotting.pictures import CELL_INCHES, PictureGrid, drawn_samples, value_limits
+from skcnn._utils.compat import num_samples, safe_indexing
 from skcnn._utils.validation import check_option
 from skcnn.augmentation._augmented_array import originals
 from skcnn.inspection._saliency import (
@@ -256,10 +256,10 @@ default=("gradient", "integrated_gradients", "grad_cam")
         own: dict[str, Any] = {"layer": layer, "window": window}
         check_own_parameters(methods, **own)
         net, X = check_convnet(estimator), originals(X)
-        few = np.arange(min(n_samples, _num_samples(X)))
-        if np.ndim(target) == 1 and len(target) == _num_samples(X):
+        few = np.arange(min(n_samples, num_samples(X)))
+        if np.ndim(target) == 1 and len(target) == num_samples(X):
             target = np.asarray(target, dtype=object)[few]
-        X = _safe_indexing(X, few)
+        X = safe_indexing(X, few)
         images = check_images(*network_input(estimator, X))
         codes = target_codes(net, target, len(few))
         labels, target = _labels_and_targets(net, _as_at_fit(net, images), codes)

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier
-from sklearn.utils import _safe_indexing, check_consistent_length
+from sklearn.utils import check_consistent_length
 
 from skcnn._convnet.pipelines import network_input
 from skcnn._data.images import Images
@@ -16,6 +16,7 @@ from skcnn._data.validation import check_images, read_samples
 from skcnn._plotting.display import Display
 from skcnn._plotting.palette import ALARM, GREY
 from skcnn._plotting.pictures import PictureGrid, channels_first, drawn_samples, value_limits
+from skcnn._utils.compat import safe_indexing
 from skcnn._utils.text import shorten
 from skcnn.augmentation._augmented_array import originals
 from skcnn.inspection._sample_losses import (
@@ -163,7 +164,7 @@ class TopLossesDisplay(Display):
         largest, title = largest_losses(table, n_samples)
         rows = largest.index.tolist()
         given = Images(images.rows[rows], images.layout)
-        samples = drawn_samples(_safe_indexing(X, rows), given)
+        samples = drawn_samples(safe_indexing(X, rows), given)
         return cls(samples=samples, losses=largest, title=title).plot(ax=ax)
 
     @classmethod

@@ -9,8 +9,8 @@ from typing import Any
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
-from sklearn.utils._param_validation import InvalidParameterError
 
+from skcnn._utils.compat import InvalidParameterError
 from skcnn.model_selection._evaluation import Outcome
 from skcnn.model_selection._hashing import key_of
 from skcnn.model_selection._plan import SearchPlan

@@ -20,8 +20,8 @@ import optuna
 from filelock import FileLock, Timeout
 from optuna.storages import BaseStorage, InMemoryStorage, JournalStorage, RDBStorage
 from optuna.storages.journal import JournalFileBackend
-from sklearn.utils._param_validation import InvalidParameterError
 
+from skcnn._utils.compat import InvalidParameterError
 from skcnn.exceptions import MissingDependencyError
 
 JOURNAL_BEGIN = b'{"op_code"'

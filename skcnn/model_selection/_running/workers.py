@@ -10,12 +10,12 @@ from typing import Any
 import optuna
 import torch
 from joblib import parallel_config
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 from optuna.storages import BaseStorage, InMemoryStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 from sklearn.utils.parallel import Parallel, delayed
 
+from skcnn._utils.compat import TerminatedWorkerError
 from skcnn._utils.progress import SearchProgress
 from skcnn._utils.validation import warn_caller
 from skcnn.model_selection._callbacks import FoldContext

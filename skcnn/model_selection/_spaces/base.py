@@ -6,7 +6,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import BaseTrial, FrozenTrial
-from sklearn.utils._param_validation import InvalidParameterError
+
+from skcnn._utils.compat import InvalidParameterError
 
 INITIAL = "skcnn:initial"  # attribute of a trial that takes one of the initial parameters
 

@@ -5,8 +5,8 @@ from functools import partial
 from typing import Any
 
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
-from sklearn.utils._param_validation import InvalidParameterError
 
+from skcnn._utils.compat import InvalidParameterError
 from skcnn.model_selection._hashing import hash_of
 from skcnn.model_selection._spaces.base import INITIAL, ParamSpace, check_initial
 

@@ -14,8 +14,8 @@ from optuna.distributions import (
     IntDistribution,
     distribution_to_json,
 )
-from sklearn.utils._param_validation import InvalidParameterError
 
+from skcnn._utils.compat import InvalidParameterError, holds
 from skcnn._utils.validation import is_number
 from skcnn.model_selection._hashing import hash_of, text_of
 from skcnn.model_selection._spaces.base import ParamSpace, check_initial
@@ -48,7 +48,7 @@ class _Entry:
             If there is no such value.
         """
         drawn = value if self._encode is None else self._encode(value)
-        if not self.distribution._contains(self.distribution.to_internal_repr(drawn)):
+        if not holds(self.distribution, drawn):
             raise ValueError(value)
         return drawn
 
