@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import Shape
+from skcnn.layers._normalization import make_group_norms_safe
 from skcnn.layers._sequence import TracedLayer, build_sequence
 
 WEIGHT_INITS = (
@@ -187,6 +188,7 @@ def wrap_callable(
     module = call_architecture(architecture, input_shape, n_outputs)
     # a copy: a callable that returns the same module twice must not share its weights
     net = WrappedNet(copy.deepcopy(module), standardize)
+    make_group_norms_safe(net)
     net.eval()
     with torch.no_grad():
         out = net(torch.zeros((2, *input_shape)))

@@ -72,7 +72,37 @@ class GroupNorm(nn.GroupNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised `x`."""
+        x = safe_for_group_norm(x, self.weight, self.bias)
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+def safe_for_group_norm(x: Tensor, *parameters: Tensor | None) -> Tensor:
+    """Return `x`, copied to contiguous memory where torch's gradient of `parameters` fails.
+
+    On the CPU torch 2.13 reads a null pointer where `x` is channels last and needs no
+    gradient. A new tensor is needed: ``contiguous()`` keeps channels-last strides of maps of
+    one channel or one position.
+    """
+    if (
+        x.device.type != "cpu"
+        or x.requires_grad
+        or not torch.is_grad_enabled()
+        or not any(p is not None and p.requires_grad for p in parameters)
+    ):
+        return x
+    return x.clone(memory_format=torch.contiguous_format)
+
+
+def make_group_norms_safe(module: nn.Module) -> None:
+    """Make the gradients of group normalisations in a user's module safe, see above."""
+    for part in module.modules():
+        if isinstance(part, nn.GroupNorm) and not isinstance(part, GroupNorm):
+            part.register_forward_pre_hook(_safe_inputs)
+
+
+def _safe_inputs(norm: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    own = norm.parameters(recurse=False)
+    return (safe_for_group_norm(inputs[0], *own), *inputs[1:]) if inputs else inputs
 
 
 @dataclass(frozen=True, repr=False)
@@ -197,7 +227,9 @@ def _join_group_norm(parts: Sequence[Any], updates: Updates) -> Step:
 
     def run(x: Tensor) -> Tensor:
         weight, bias = joined(parts, "weight"), joined(parts, "bias")
-        return torch.group_norm(x, n_groups, weight, bias, norm.eps)
+        return torch.group_norm(
+            safe_for_group_norm(x, weight, bias), n_groups, weight, bias, norm.eps
+        )
 
     return run
 

@@ -12,6 +12,7 @@ from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Flatten, Normalize
 from skcnn.layers._normalization import NORMALIZATIONS
 from skcnn.layers._sequence import build_sequence, trace
+from tests.helpers.layer_gradients import fit_networks_of_users, with_gradients_of_layers
 from tests.helpers.layer_modules import NORMALIZED_SHAPES, TOLERANCE, apply, build
 
 
@@ -128,3 +129,28 @@ def test_batch_normalization_equals_torchs(momentum):
         x = torch.randn(4, 3, 5, 5, dtype=torch.float64)
         assert torch.equal(ours(x), theirs(x))
     assert torch.equal(ours.eval()(x), theirs.eval()(x))
+
+
+@pytest.mark.parametrize("function", [with_gradients_of_layers, fit_networks_of_users])
+def test_no_layer_ends_the_process_where_its_input_needs_no_gradient(children, function):
+    """torch's gradient of a group normalisation of channels-last maps did."""
+    child, cases = children(function), [None]
+    try:
+        while cases[-1] != "finished":
+            cases.append(child.hear())
+    except AssertionError as error:
+        raise AssertionError(f"{error} after {cases[-1]}") from error
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 3), (4, 1, 1), (1, 5, 3), (4, 2, 3, 3)])
+def test_group_normalization_without_a_gradient_of_its_input_has_the_same_gradients(shape):
+    rows = trace([Normalize(kind="group", groups=1)], shape)
+    norm = build_sequence(rows, is_signal=False).double()
+    x = torch.rand(5, *shape, dtype=torch.float64)
+    x = x.to(memory_format=torch.channels_last if x.dim() == 4 else torch.channels_last_3d)
+    gradients = []
+    for needed in (True, False):
+        norm.zero_grad()
+        (norm(x.clone().requires_grad_(needed)) ** 3).sum().backward()
+        gradients.append([p.grad.clone() for p in norm.parameters()])
+    torch.testing.assert_close(*gradients)
