@@ -40,7 +40,7 @@ class InputLayoutWarning(UserWarning):
 
 
 class InputScaleWarning(UserWarning):
-    """``X`` at predict is on another scale than ``X`` at fit."""
+    """``X`` at predict is on another scale than at fit, or ``y_val`` than ``y``."""
 
 
 class RareClassWarning(UserWarning):
