@@ -40,7 +40,7 @@ class InputLayoutWarning(UserWarning):
 
 
 class InputScaleWarning(UserWarning):
-    """``X`` is on a scale that float32, or the fitted network, cannot use."""
+    """``X`` or ``y_val`` is on another scale than at fit, or on one that float32 cannot hold."""
 
 
 class RareClassWarning(UserWarning):

@@ -91,6 +91,9 @@ class BaseConvNet(
     def _score_outputs(self, outputs: np.ndarray, samples: SampleSet) -> float:
         """Return the validation score of the network's `outputs`."""
 
+    def _compare_targets(self, train: SampleSet, valid: SampleSet) -> None:
+        """Warn if the given validation samples have other targets than the training samples."""
+
     @property
     def _stratified(self) -> bool:
         """Whether the validation split keeps the shares of the classes."""
@@ -106,6 +109,7 @@ class BaseConvNet(
         sample_weight: Any = None,
         X_val: Any = None,
         y_val: Any = None,
+        sample_weight_val: Any = None,
         *,
         classes: Any = None,
         is_partial: bool = False,
@@ -117,7 +121,8 @@ class BaseConvNet(
         steps, samples = self._read(X, y, sample_weight, classes, fresh)
         seeds = FitSeeds.derive(seed, 0 if fresh else self.n_iter_)
         split_seed = None if is_partial else seeds.validation
-        train, valid = self._split(samples, X_val, y_val, fresh, split_seed)
+        given = self._read_validation(X_val, y_val, sample_weight_val)
+        train, valid = self._split(samples, given, fresh, split_seed)
         plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
         own_state = callable(self.architecture)  # the module may use torch's generators
         with private_random_state(seeds.dropout, plan.device) if own_state else nullcontext():
@@ -181,19 +186,35 @@ class BaseConvNet(
         for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
             del self.__dict__[name]
 
-    def _split(
-        self, samples: SampleSet, X_val: Any, y_val: Any, fresh: bool, seed: int | None
-    ) -> tuple[SampleSet, SampleSet | None]:
-        """Return training and validation samples with their final targets and weights."""
-        valid = None
-        if (X_val is None) != (y_val is None):
-            given, missing = ("X_val", "y_val") if y_val is None else ("y_val", "X_val")
+    def _read_validation(self, X: Any, y: Any, sample_weight: Any) -> SampleSet | None:
+        """Return the given validation samples, without those of weight zero."""
+        if (X is None) != (y is None):
+            given, missing = ("X_val", "y_val") if y is None else ("y_val", "X_val")
             raise ValueError(f"{given} was given without {missing}: pass both or none.")
-        if X_val is not None:
-            images = check_images(self, originals(X_val))
-            self._value_range.warn_if_rescaled(images)
-            targets = self._read_targets(y_val, None, len(images), None, fresh=False)
-            valid = SampleSet(images, np.arange(len(images)), targets, None)
+        if X is None:
+            if sample_weight is not None:
+                raise ValueError(
+                    "sample_weight_val was given without X_val and y_val: pass all three, or "
+                    "leave sample_weight_val out. Validation samples that are split off have "
+                    "their weights from sample_weight."
+                )
+            return None
+        images = check_images(self, originals(X))
+        self._value_range.warn_if_rescaled(images)
+        weights = check_weights(sample_weight, len(images), "sample_weight_val")
+        targets = self._read_targets(y, weights, len(images), None, fresh=False)
+        every = SampleSet(images, np.arange(len(images)), targets, weights)
+        return every if weights is None else every.select(np.flatnonzero(weights))
+
+    def _split(
+        self, samples: SampleSet, valid: SampleSet | None, fresh: bool, seed: int | None
+    ) -> tuple[SampleSet, SampleSet | None]:
+        """Return training and validation samples with their final targets and weights.
+
+        `valid` are the validation samples that `fit` was given.
+        """
+        if valid is not None:
+            self._compare_targets(samples, valid)
         elif self.early_stopping and seed is not None:
             how = (self.validation_fraction, seed, self._stratified)
             if not fresh and self._seen is not None:

@@ -70,7 +70,13 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
 
     @with_callbacks
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Train the network.
 
@@ -87,6 +93,8 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         X_val, y_val : array-like or None, default=None
             Validation samples for `history_` and early stopping. With None and
             `early_stopping`, `validation_fraction` of the samples are split off.
+        sample_weight_val : array-like of shape (n_validation_samples,) or None, default=None
+            Weights of the validation samples in their loss and score.
 
         Returns
         -------
@@ -100,7 +108,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         TrainingDivergedError
             If the loss becomes infinite or NaN.
         """
-        return self._train(X, y, sample_weight, X_val, y_val)
+        return self._train(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:

@@ -12,7 +12,7 @@ from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.declaration import documented, legal_values
 from skcnn._convnet.training_parameters import RegressorParameters
 from skcnn._data.samples import SampleSet
-from skcnn._data.targets import check_numbers
+from skcnn._data.targets import check_numbers, warn_if_other_scale
 from skcnn._training.losses import RegressionLoss
 
 
@@ -56,7 +56,13 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
 
     @with_callbacks
     def fit(
-        self, X: Any, y: Any, sample_weight: Any = None, X_val: Any = None, y_val: Any = None
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
     ) -> Self:
         """Train the network.
 
@@ -73,6 +79,8 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
         X_val, y_val : array-like or None, default=None
             Validation samples for `history_` and early stopping. With None and
             `early_stopping`, `validation_fraction` of the samples are split off.
+        sample_weight_val : array-like of shape (n_validation_samples,) or None, default=None
+            Weights of the validation samples in their loss and score.
 
         Returns
         -------
@@ -86,7 +94,7 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
         TrainingDivergedError
             If the loss becomes infinite or NaN.
         """
-        return self._train(X, y, sample_weight, X_val, y_val)
+        return self._train(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
@@ -132,6 +140,9 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
             self._target_scale = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
         scaled = (samples.targets - self._target_mean) / self._target_scale
         return samples.with_targets(scaled.astype(np.float32)).with_weights(samples.weights)
+
+    def _compare_targets(self, train: SampleSet, valid: SampleSet) -> None:
+        warn_if_other_scale(train.targets, valid.targets)
 
     def _make_loss(self) -> nn.Module:
         return RegressionLoss(self.loss)

@@ -11,8 +11,11 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length
 
 from skcnn._data.containers import check_no_dates, without_tensors
+from skcnn._utils.validation import warn_caller
+from skcnn.exceptions import InputScaleWarning
 
 LARGEST_NUMBER = 1e140
+ENOUGH_FOR_QUARTILES = 20  # samples
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,34 @@ def check_numbers(y: Any, n_samples: int) -> np.ndarray:
             "sklearn.compose.TransformedTargetRegressor."
         )
     return y
+
+
+def warn_if_other_scale(y: np.ndarray, y_val: np.ndarray) -> None:
+    """Warn if validation targets seem to be in other units than the training targets.
+
+    The median of `y_val` is expected in the range of `y`. The distance of the quartiles may
+    differ by a factor of five, if there are enough samples to tell.
+    """
+    y, y_val = y.reshape(len(y), -1), y_val.reshape(len(y_val), -1)
+    median = np.median(y_val, axis=0)
+    is_other = (median < y.min(axis=0)) | (median > y.max(axis=0))
+    if min(len(y), len(y_val)) >= ENOUGH_FOR_QUARTILES:
+        quartiles = [np.quantile(each, (0.25, 0.75), axis=0) for each in (y, y_val)]
+        spread, spread_val = np.ptp(quartiles, axis=1)
+        both = (spread > 0) & (spread_val > 0)
+        is_other |= both & ((spread_val > 5 * spread) | (spread > 5 * spread_val))
+    if is_other.any():
+        column = np.flatnonzero(is_other)[0]
+        low, high, low_val, high_val = (
+            bound for each in (y, y_val) for bound in (each[:, column].min(), each[:, column].max())
+        )
+        warn_caller(
+            f"y_val lies in [{low_val:g}, {high_val:g}], but y in [{low:g}, {high:g}]. They seem "
+            "to be on different scales, and the validation score needs one scale. A "
+            "TransformedTargetRegressor transforms y alone: pass y_val transformed in the same "
+            "way.",
+            InputScaleWarning,
+        )
 
 
 def _require(y: Any) -> None:

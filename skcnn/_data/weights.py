@@ -8,11 +8,14 @@ from sklearn.utils.class_weight import compute_class_weight
 from skcnn._data.containers import without_tensors
 from skcnn._data.targets import ClassTargets
 from skcnn._utils.compat import check_sample_weight
+from skcnn._utils.validation import warn_caller
 
 MOST_EXPONENT = 30  # weights from 1e-9 to 1e9 stay as they are
 
 
-def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
+def check_weights(
+    sample_weight: Any, n_samples: int, name: str = "sample_weight"
+) -> np.ndarray | None:
     """Return sample weights as float64, or None if none are given.
 
     Very large or small weights are divided by a power of two, which changes no share.
@@ -25,14 +28,20 @@ def check_weights(sample_weight: Any, n_samples: int) -> np.ndarray | None:
     """
     if sample_weight is None:
         return None
-    weights = check_sample_weight(
-        without_tensors(sample_weight, "sample_weight"),
-        np.empty((n_samples, 0)),
-        dtype=np.float64,
-        ensure_non_negative=True,
-        allow_all_zero_weights=False,
-    )
-    return _moderate(weights, "The sample_weight argument")
+    try:
+        weights = check_sample_weight(
+            without_tensors(sample_weight, name),
+            np.empty((n_samples, 0)),
+            dtype=np.float64,
+            ensure_non_negative=True,
+            allow_all_zero_weights=False,
+        )
+    except ValueError as error:
+        message = str(error).replace("Sample weights", "sample_weight")
+        if name == "sample_weight":
+            raise
+        raise ValueError(message.replace("sample_weight", name)) from error
+    return _moderate(weights, f"The {name} argument")
 
 
 def _moderate(weights: np.ndarray, owner: str) -> np.ndarray:
@@ -57,10 +66,13 @@ def class_weight_per_code(
 ) -> np.ndarray | None:
     """Return one factor for each class, or None without `class_weight`.
 
+    A dict may have weights for classes that y lacks, as a fold of a cross-validation does. It
+    warns if classes of y have no weight at the same time, because labels may be misspelled.
+
     Raises
     ------
     ValueError
-        If targets are multilabel, or `class_weight` has labels that y does not have.
+        If targets are multilabel, or `class_weight` has labels of another kind than y.
     """
     if class_weight is None:
         return None
@@ -70,18 +82,14 @@ def class_weight_per_code(
             f"{class_weight!r}; use sample_weight instead."
         )
     if isinstance(class_weight, dict):
-        known = set(targets.classes.tolist())
-        unknown = [label for label in class_weight if label not in known]
-        if unknown:
-            raise ValueError(
-                f"The 'class_weight' parameter has weights for {unknown}, which are not "
-                f"among the classes {targets.classes}."
-            )
         values = np.asarray(list(class_weight.values()), dtype=float)
         if not (np.isfinite(values) & (values >= 0)).all():
             raise ValueError(
                 f"The 'class_weight' parameter must have finite weights >= 0. Got {class_weight!r}."
             )
+        _check_weighted_labels(class_weight, targets.classes)
+        known = set(targets.classes.tolist())
+        class_weight = {label: w for label, w in class_weight.items() if label in known}
     elif len(np.unique(codes)) < len(targets.classes):
         raise ValueError(
             "class_weight='balanced' needs samples of every class; give a dict of weights instead."
@@ -98,3 +106,20 @@ def class_weight_per_code(
             f"The 'class_weight' parameter leaves no sample any weight. Got {class_weight!r}."
         )
     return factors
+
+
+def _check_weighted_labels(class_weight: dict[Any, Any], classes: np.ndarray) -> None:
+    """Warn of labels that are not among `classes`, unless all classes have weights."""
+    known = classes.tolist()
+    unknown = [label for label in class_weight if label not in known]
+    if not unknown:
+        return
+    message = (
+        f"The 'class_weight' parameter has weights for {unknown}, which are not among the "
+        f"classes {classes}."
+    )
+    if any(isinstance(label, str) != isinstance(known[0], str) for label in unknown):
+        raise ValueError(f"{message} Give labels of the same type.")
+    unweighted = [label for label in known if label not in class_weight]
+    if unweighted:
+        warn_caller(f"{message} The classes {unweighted} have the weight 1.", UserWarning)

@@ -326,7 +326,8 @@ class ConvNetSearchCV(BaseSearchCV):
         FitFailedWarning
             If some trials failed.
         UserWarning
-            If the search was interrupted by Ctrl-C: the best trial so far is refitted.
+            If the search was interrupted by Ctrl-C: the best trial so far is refitted. Inside
+            a cross-validation it raises KeyboardInterrupt instead.
             Each warning of the fits is shown once, with its number of occurrences.
         """
         from skcnn.model_selection._fingerprint import fingerprint

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from numpy.testing import assert_array_equal
+from numpy.testing import assert_allclose, assert_array_equal
+from sklearn.compose import TransformedTargetRegressor
 from sklearn.datasets import load_digits
 from sklearn.model_selection import cross_validate
 
@@ -59,6 +60,36 @@ def test_a_failed_fit_leaves_nothing_of_the_last_one():
 def test_validation_set_on_another_scale_is_named():
     with pytest.warns(InputScaleWarning, match="at fit it lay in"):
         small().fit(X * 15, y, X_val=X / 16.3, y_val=y)
+
+
+def test_validation_targets_on_another_scale_are_named():
+    model = TransformedTargetRegressor(
+        small(ConvNetRegressor), func=np.log1p, inverse_func=np.expm1
+    )
+    target = 1000.0 + y
+    with pytest.warns(InputScaleWarning, match="y_val lies in .* but y in .*Transformed"):
+        model.fit(X, target, X_val=X, y_val=target)
+    model.fit(X, target, X_val=X, y_val=np.log1p(target))
+
+
+@pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
+def test_weight_of_a_validation_sample_means_repetition(cls):
+    times = np.random.default_rng(0).integers(0, 4, len(y))
+    columns = ["valid_loss", "valid_score"]
+    weighted = small(cls).fit(X, y, X_val=X, y_val=y, sample_weight_val=times)
+    X_val, y_val = X.repeat(times, axis=0), y.repeat(times)
+    repeated = small(cls).fit(X, y, X_val=X_val, y_val=y_val)
+    unweighted = small(cls).fit(X, y, X_val=X, y_val=y)
+    assert_allclose(weighted.history_[columns], repeated.history_[columns], rtol=1e-5)
+    assert (weighted.history_[columns] != unweighted.history_[columns]).all(axis=None)
+
+
+def test_validation_sample_of_weight_zero_may_have_an_unknown_label():
+    labels = np.r_[y, 77]
+    weights = np.r_[np.ones(len(y)), 0]
+    model = small().fit(X, y, X_val=np.r_[X, X[:1]], y_val=labels, sample_weight_val=weights)
+    expected = small().fit(X, y, X_val=X, y_val=y)
+    assert_array_equal(model.history_["valid_loss"], expected.history_["valid_loss"])
 
 
 def test_partial_fit_on_another_scale_is_named():

@@ -8,7 +8,8 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from skcnn import ConvNetRegressor
-from skcnn._data.targets import ClassTargets, check_labels, check_numbers
+from skcnn._data.targets import ClassTargets, check_labels, check_numbers, warn_if_other_scale
+from skcnn.exceptions import InputScaleWarning
 from tests.helpers.small_nets import tiny
 
 INDICATORS = np.array([[0, 1, 1], [1, 0, 0], [0, 0, 0]])
@@ -305,3 +306,46 @@ def test_large_and_small_numbers_are_learned(scale):
     expected = tiny(ConvNetRegressor).fit(images(6), y).predict(images(6))
     got = tiny(ConvNetRegressor).fit(images(6), scale * y).predict(images(6))
     np.testing.assert_allclose(got, scale * expected, rtol=1e-4)
+
+
+NUMBERS = np.random.default_rng(0).normal(loc=50.0, scale=10.0, size=400)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [np.log, np.log1p, np.sqrt, lambda y: (y - 50) / 10, lambda y: y / 100, lambda y: -y],
+    ids=["log", "log1p", "sqrt", "standard", "percent", "negative"],
+)
+@pytest.mark.parametrize("n", [3, 100])
+def test_validation_targets_on_another_scale_are_named(transform, n):
+    with pytest.warns(InputScaleWarning, match=r"y_val lies in \[.*\], but y in \[.*Transformed"):
+        warn_if_other_scale(transform(NUMBERS[:300]), NUMBERS[300:][:n])
+
+
+def test_validation_targets_of_another_width_are_named():
+    centred = NUMBERS - 50
+    for y, y_val in ((centred / 10, centred), (centred, centred / 10)):
+        with pytest.warns(InputScaleWarning, match="different scales"):
+            warn_if_other_scale(y, y_val)
+
+
+def test_one_column_of_validation_targets_on_another_scale_is_named():
+    y = np.c_[NUMBERS, NUMBERS]
+    with pytest.warns(InputScaleWarning, match=r"but y in \[0\."):
+        warn_if_other_scale(y * [1, 0.01], y)
+
+
+@pytest.mark.parametrize(
+    ("y", "y_val"),
+    [
+        (NUMBERS[:300], NUMBERS[300:]),
+        (NUMBERS[:300], NUMBERS[300:301]),
+        (NUMBERS[:300], 1.3 * NUMBERS[300:]),
+        (np.exp(NUMBERS[:300] / 5), np.exp(NUMBERS[300:] / 5)),
+        (np.zeros(30), np.zeros(30)),
+        (np.r_[np.zeros(50), NUMBERS], np.zeros(30)),
+    ],
+    ids=["same", "one", "drift", "heavy tails", "constant", "zeros"],
+)
+def test_validation_targets_of_the_same_scale_pass(y, y_val):
+    warn_if_other_scale(y, y_val)

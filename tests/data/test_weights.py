@@ -77,6 +77,7 @@ CODES = np.array([0, 0, 0, 1, 2, 2])
         ("balanced", [1.0, 1, 1, 3, 1, 1], [8 / 9, 8 / 9, 8 / 6]),
         ({"a": 2.0}, None, [2, 1, 1]),
         ({"a": 2, "b": 3, "c": 0}, None, [2, 3, 0]),
+        ({"a": 2, "b": 3, "c": 4, "z": 9}, None, [2, 3, 4]),  # a class that a fold lacks
         ({"a": 2, "b": 3, "c": 4}, [1.0, 1, 1, 3, 1, 1], [2, 3, 4]),
         ({"a": 0}, None, [0, 1, 1]),
         ({}, None, [1, 1, 1]),
@@ -104,8 +105,8 @@ def test_class_weights_are_found_by_label(labels):
 @pytest.mark.parametrize(
     ("class_weight", "targets", "match"),
     [
-        ({"z": 1}, TARGETS, r"'class_weight' parameter has weights for \['z'\].*\['a' 'b' 'c'\]"),
-        ({0: 1}, TARGETS, r"weights for \[0\], which are not among the classes"),
+        ({0: 1}, TARGETS, r"weights for \[0\], which are not.*Give labels of the same type"),
+        ({"z": -1.0}, TARGETS, "class_weight"),
         ({"a": -1.0}, TARGETS, "class_weight"),
         ({"a": np.nan}, TARGETS, "class_weight"),
         ({"a": np.inf}, TARGETS, "class_weight"),
@@ -117,6 +118,36 @@ def test_class_weights_are_found_by_label(labels):
 def test_unusable_class_weights_are_named(class_weight, targets, match):
     with pytest.raises(ValueError, match=match):
         class_weight_per_code(class_weight, targets, CODES, None)
+
+
+def test_class_weight_of_an_unknown_label_warns_if_a_class_has_none():
+    match = r"weights for \['z'\], .* classes \['a' 'b' 'c'\]. The classes \['b', 'c'\] have"
+    with pytest.warns(UserWarning, match=match):
+        factors = class_weight_per_code({"a": 2, "z": 9}, TARGETS, CODES, None)
+    np.testing.assert_array_equal(factors, [2, 1, 1])
+
+
+def test_class_weight_of_a_class_that_a_fold_lacks_trains_like_without():
+    X, y = images(6), np.array(["a", "b"] * 3)
+    weights = {"a": 3.0, "b": 1.0}
+    model, other = tiny(class_weight=weights), tiny(class_weight={**weights, "c": 5.0})
+    np.testing.assert_array_equal(
+        model.fit(X, y).predict_proba(X), other.fit(X, y).predict_proba(X)
+    )
+
+
+@pytest.mark.parametrize(
+    ("weights", "match"),
+    [
+        ([1, 1, 1, -1], "Negative values in data passed to `sample_weight_val`"),
+        ([1, 1], r"sample_weight_val.shape == \(2,\), expected \(4,\)"),
+        (np.zeros(4), "sample_weight_val must"),
+        (np.ones((4, 1)), "sample_weight_val must be 1D"),
+    ],
+)
+def test_unusable_weights_have_the_name_of_their_argument(weights, match):
+    with pytest.raises(ValueError, match=match):
+        check_weights(weights, 4, "sample_weight_val")
 
 
 def test_balanced_class_weights_name_themselves_where_a_class_is_missing():

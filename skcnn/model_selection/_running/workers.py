@@ -23,6 +23,7 @@ from skcnn.model_selection._hashing import key_of
 from skcnn.model_selection._parallel import processes_for
 from skcnn.model_selection._plan import SearchPlan
 from skcnn.model_selection._results import TrialRecord
+from skcnn.model_selection._running.nesting import is_called_by_many_fits
 from skcnn.model_selection._running.runner import TrialRunner
 from skcnn.model_selection._running.storage import open_storage, quiet_optuna
 from skcnn.model_selection._running.study import (
@@ -95,7 +96,7 @@ def run_search(
             runner.run()  # all trials, or those left by workers that died
         except KeyboardInterrupt:
             runner.abandon()
-            if best_value(study) is None:
+            if best_value(study) is None or is_called_by_many_fits():
                 raise
             interrupted = True
         study = _reload(study_name, opened.storage, to_memory=where is not storage)
