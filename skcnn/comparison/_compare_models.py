@@ -20,7 +20,7 @@ from skcnn._utils.compat import (
     num_samples,
     validate_params,
 )
-from skcnn._utils.random_state import draw_seed
+from skcnn._utils.random_state import draw_seed, named_seed, seeded_splitter
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_option, warn_caller
 from skcnn.augmentation._augmented_array import originals
@@ -100,7 +100,8 @@ def compare_models(
         seconds per fit.
     random_state : int, RandomState instance or None, default=None
         Every `random_state` of a model that is None is set to a seed that depends on the
-        split only, and is the same for all models. It does not shuffle the splits.
+        split only, and is the same for all models. A splitter that shuffles without a
+        `random_state` gets a seed, too.
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 prints one line per fit.
 
@@ -163,7 +164,9 @@ def compare_models(
     _check_rope(rope, scoring)
     if sample_weight is not None:
         scoring = weighted_scoring(scoring)
-    splitter = _splitter(cv, y, groups, classify)
+    splitter, seed = _splitter(cv, y, groups, classify), draw_seed(random_state)
+    if random_state is not None:
+        splitter = seeded_splitter(splitter, named_seed(seed, "cv"))
     splits = _check_splits(splitter.split(X, y, groups), groups, num_samples(X))
     folds = run_models(
         models,
@@ -173,7 +176,7 @@ def compare_models(
         scoring,
         groups=groups,
         sample_weight=sample_weight,
-        seed=draw_seed(random_state),
+        seed=seed,
         n_jobs=n_jobs,
         verbose=verbose,
     )

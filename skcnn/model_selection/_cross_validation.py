@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcnn._utils.compat import check_method_params, scorers_of
+from skcnn._utils.random_state import set_candidate
 
 Scores = dict[str, float]
 
@@ -57,6 +58,8 @@ class CrossValidation:
         Whether training samples are scored too.
     time_predictions : bool
         Whether predicting the test samples is timed by itself.
+    seed : int or None
+        Seed of the random states of None in the values of candidates.
     """
 
     estimator: Any
@@ -72,6 +75,11 @@ class CrossValidation:
     error_score: Any = np.nan
     return_train_score: bool = False
     time_predictions: bool = False
+    seed: int | None = None
+
+    def candidate(self, params: Mapping[str, Any]) -> Any:
+        """Return the unfitted estimator with the parameters of a candidate."""
+        return set_candidate(self.estimator, params, self.seed)
 
     def score_of(self, fold: FoldResult, objective: str) -> float:
         """Return a fold's value of an objective that is "score" or a score's name."""

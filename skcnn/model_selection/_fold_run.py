@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.base import clone
 
 from skcnn._convnet.pipelines import (
     find_convnet,
@@ -57,9 +56,7 @@ class FoldRun:
 
     def make_estimator(self) -> Any:
         """Return the unfitted candidate."""
-        estimator = clone(self.cv.estimator)
-        if self.params:
-            estimator.set_params(**clone(dict(self.params), safe=False))
+        estimator = self.cv.candidate(self.params)
         if self.cache is not None:
             self.cache.watch(estimator, self.fold)
         return estimator

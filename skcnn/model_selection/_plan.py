@@ -14,7 +14,13 @@ from skcnn._convnet.automatic import resolve_epochs
 from skcnn._convnet.pipelines import final_estimator, find_convnet
 from skcnn._data.layouts import InputLayout
 from skcnn._utils.compat import InvalidParameterError, is_made_scorer, routed_fit_params, scorers_of
-from skcnn._utils.random_state import distinct_seeds, draw_seed, seeded_clone
+from skcnn._utils.random_state import (
+    distinct_seeds,
+    draw_seed,
+    named_seed,
+    seeded_clone,
+    seeded_splitter,
+)
 from skcnn._utils.validation import check_parameters, warn_caller
 from skcnn.model_selection._cross_validation import CrossValidation
 from skcnn.model_selection._network_size import (
@@ -159,13 +165,14 @@ def cross_validation_of(
     if net is not None:
         read_outputs(net, X, y)  # raises for bad targets before they are split
     cv = check_cv(search.cv, y, classifier=is_classifier(search.estimator))
-    splits = list(cv.split(X, y, **routed.splitter.split))
-    if not splits:
-        raise ValueError("No fits were performed. Was the CV iterator empty?")
     estimator, seed = clone(search.estimator), None
     if search.random_state is not None:
         seed = draw_seed(search.random_state)
         estimator = seeded_clone(estimator, partial(distinct_seeds, seed))
+        cv = seeded_splitter(cv, named_seed(seed, "cv"))
+    splits = list(cv.split(X, y, **routed.splitter.split))
+    if not splits:
+        raise ValueError("No fits were performed. Was the CV iterator empty?")
     objectives = search._objectives()
     data = CrossValidation(
         estimator,
@@ -181,6 +188,7 @@ def cross_validation_of(
         error_score=search.error_score,
         return_train_score=search.return_train_score,
         time_predictions="predict_seconds" in objectives,
+        seed=seed,
     )
     return data, seed
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
 from sklearn.callback import with_callbacks
 from sklearn.utils import indexable
 from sklearn.utils.validation import check_is_fitted
@@ -137,8 +136,9 @@ class ConvNetSearchCV(BaseSearchCV):
         Number of processes with one thread each. None is this process alone, -1 uses all
         processors.
     random_state : int, RandomState instance or None, default=None
-        Seed of the sampler, and of the estimator's parts whose own `random_state` is None.
-        With an integer, searches in one process are reproducible.
+        Seed of the sampler, and of the estimator's parts, estimators in the space and
+        splitters whose own `random_state` is None. With an integer, searches in one process
+        are reproducible, and with the sampler "random" also those in several.
     verbose : int, default=0
         0 is silent, 1 shows a progress bar, 2 or more prints a line for each trial.
     error_score : "raise" or float, default=np.nan
@@ -194,8 +194,9 @@ class ConvNetSearchCV(BaseSearchCV):
     Steps of a Pipeline before the ConvNet are fitted once a fold, and again only if their
     own parameters change.
 
-    With `n_jobs` or several processes on one storage, draws depend on which trials are
-    finished: the search is not reproducible, but the score of each trial is.
+    With `n_jobs` or several processes on one storage, the draws of "tpe" and the decisions of
+    a pruner depend on which trials are finished: the search is not reproducible, but the
+    score of each trial is. With ``sampler="random"`` and ``pruner=None`` the search is, too.
 
     References
     ----------
@@ -427,7 +428,7 @@ class ConvNetSearchCV(BaseSearchCV):
 
     def _refit(self, cv: CrossValidation, context: SearchContext) -> None:
         """Fit the best parameters on all samples, for the median of the folds' best epochs."""
-        estimator = clone(cv.estimator).set_params(**clone(self.best_params_, safe=False))
+        estimator = cv.candidate(self.best_params_)
         net: Any = find_convnet(estimator)
         epochs = [fold["best_epoch"] for fold in self._records[self.best_index_].result["folds"]]
         if net is not None and net.early_stopping and all(epochs) and epochs:

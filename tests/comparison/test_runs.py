@@ -396,3 +396,22 @@ def test_steps_that_write_into_their_samples_are_compared_fairly():
         for copy in (True, False)
     }
     assert_array_equal(scores[True], scores[False])
+
+
+@FEW
+def test_splitters_and_values_of_grids_are_reproducible():
+    def scores(random_state):
+        grid = {"clf": [DecisionTreeClassifier(max_features=1), SVC(C=1e-9)]}
+        models = {
+            "search": GridSearchCV(
+                Pipeline([("clf", SVC())]), grid, cv=StratifiedKFold(2, shuffle=True)
+            ),
+            "tree": DecisionTreeClassifier(max_features=1),
+        }
+        splitter = StratifiedKFold(2, shuffle=True)
+        result = compare_models(models, X, Y, cv=splitter, random_state=random_state)
+        assert splitter.random_state is None
+        return result.fold_scores["score"]
+
+    assert_array_equal(scores(0), scores(0))
+    assert {*scores(1)} != {*scores(0)}

@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from optuna.samplers import RandomSampler
+from scipy.stats import loguniform
+from sklearn.decomposition import PCA
+from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import RandomizedSearchCV, StratifiedKFold
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
 
 from tests.helpers.searches import assert_same_results, by_rate, search_of
 from tests.helpers.small_nets import small
@@ -108,3 +113,48 @@ def test_two_jobs_give_each_candidate_the_same_score(digits):
     assert len(parallel.cv_results_["params"]) == 4
     ours, theirs = by_rate(parallel), by_rate(serial)
     assert_allclose([ours[rate] for rate in ours], [theirs[rate] for rate in ours], rtol=0)
+
+
+# Values and splitters without a seed
+
+
+def unseeded_search(**params):
+    model = Pipeline([("scale", StandardScaler()), ("clf", SVC())])
+    space = {
+        "scale": ["passthrough", PCA(svd_solver="randomized", n_components=4)],
+        "clf": [
+            RandomForestClassifier(5),
+            small(random_state=None, max_epochs=1, input_shape=None),
+            RandomizedSearchCV(
+                LogisticRegression(max_iter=3000),
+                {"C": loguniform(0.001, 1)},
+                n_iter=2,
+                cv=StratifiedKFold(2, shuffle=True),
+            ),
+        ],
+    }
+    cv = StratifiedKFold(2, shuffle=True)
+    return search_of(model, space, sampler="random", n_trials=5, cv=cv, **params)
+
+
+def outcome(search):
+    """Return scores of folds and kinds of values."""
+    results = search.cv_results_
+    kinds = [type(params["clf"]).__name__ for params in results["params"]]
+    return kinds, np.transpose([results[f"split{fold}_test_score"] for fold in (0, 1)]).tolist()
+
+
+def test_unseeded_values_and_splitters_are_reproducible(digits):
+    first, second = (unseeded_search().fit(*digits) for _ in range(2))
+    assert outcome(first) == outcome(second)
+    final = first.best_estimator_["clf"]
+    assert isinstance(final.random_state, int)
+    assert final.random_state == second.best_estimator_["clf"].random_state
+    assert first.best_params_["clf"].random_state is None
+    assert first.cv.random_state is None
+    assert outcome(unseeded_search(random_state=1).fit(*digits)) != outcome(first)
+
+
+def test_unseeded_values_and_splitters_are_the_same_in_two_processes(digits):
+    first = unseeded_search(refit=False).fit(*digits)
+    assert outcome(unseeded_search(refit=False, n_jobs=2).fit(*digits)) == outcome(first)

@@ -9,7 +9,15 @@ import pytest
 import torch
 from sklearn.decomposition import PCA
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import (
+    GridSearchCV,
+    GroupKFold,
+    KFold,
+    RepeatedKFold,
+    StratifiedKFold,
+)
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.svm import SVC
 from skorch.callbacks import Callback
 from torch import nn
 
@@ -18,8 +26,11 @@ from skcnn._utils.random_state import (
     derive_seeds,
     distinct_seeds,
     draw_seed,
+    named_seed,
     private_random_state,
     seeded_clone,
+    seeded_splitter,
+    set_candidate,
 )
 from tests.helpers.forks import FORK_TIMEOUT, exit_code_of_child, forks
 
@@ -216,3 +227,35 @@ def test_distinct_seeds_are_legal_for_numpy():
     assert len({*seeds}) == 50
     assert all(0 <= seed < 2**31 for seed in seeds)
     assert distinct_seeds(2**63 - 1, 3) == seeds[:3]
+
+
+def test_splitters_and_grids_get_seeds_after_all_parameters():
+    grid = {"clf": [RandomForestClassifier(), SVC(random_state=7)], "clf__cv": [KFold(3)]}
+    search = GridSearchCV(Pipeline([("clf", SVC())]), [grid], cv=StratifiedKFold(3, shuffle=True))
+    copied = seeded_clone(search, lambda n: range(10, 10 + n))
+    assert copied.estimator["clf"].random_state == 10
+    assert copied.cv.random_state == 11
+    forest, machine = copied.param_grid[0]["clf"]
+    assert (forest.random_state, machine.random_state) == (12, 7)
+    assert copied.param_grid[0]["clf__cv"][0].random_state is None  # it does not shuffle
+    assert search.cv.random_state is search.param_grid[0]["clf"][0].random_state is None
+
+
+def test_values_of_a_candidate_get_seeds_by_their_names():
+    model = Pipeline([("pca", PCA(random_state=3)), ("clf", SVC())])
+    params = {"clf": RandomForestClassifier(), "pca__random_state": None}
+    candidate = set_candidate(model, params, 5)
+    seeds = candidate["pca"].random_state, candidate["clf"].random_state
+    assert seeds == (named_seed(5, "pca__random_state"), named_seed(5, "clf__random_state"))
+    assert len({*seeds}) == 2
+    assert params["clf"].random_state is None
+    assert set_candidate(model, params, None)["clf"].random_state is None
+    assert set_candidate(model, {}, 5)["clf"].random_state is None  # the caller's own
+
+
+def test_only_splitters_that_shuffle_without_a_seed_get_one():
+    unseeded = RepeatedKFold(n_splits=2)
+    seeded = seeded_splitter(unseeded, 4)
+    assert (seeded.random_state, unseeded.random_state) == (4, None)
+    for splitter in (KFold(3), KFold(3, shuffle=True, random_state=1), GroupKFold(3)):
+        assert seeded_splitter(splitter, 4) is splitter
