@@ -254,12 +254,15 @@ def _scoring(scoring: Any, models: Mapping[str, Any], classify: bool) -> Any:
 def _check_splits(splits: Any, groups: Any, n_samples: int) -> Splits:
     """Return splits as indices; warn if a sample or group is on both sides of one."""
     checked = [(_indices(train), _indices(test)) for train, test in splits]
-    beyond = [i for pair in checked for side in pair for i in side[side >= n_samples][:1]]
+    sides = [side for pair in checked for side in pair]
+    beyond = [i for side in sides for i in side[(side >= n_samples) | (side < -n_samples)][:1]]
     if beyond:
         raise ValueError(
-            f"The 'cv' parameter must give indices below the number of samples, {n_samples}. Got "
-            f"{beyond[0]}."
+            "The 'cv' parameter must give indices below the number of samples, "
+            f"{n_samples}, and not below {-n_samples}. Got {beyond[0]}."
         )
+    # -1 is the last sample
+    checked = [(train % n_samples, test % n_samples) for train, test in checked]
     if any(np.isin(test, train).any() for train, test in checked):
         warn_caller(
             "Some samples are on both sides of a split of 'cv': scores are too good.",

@@ -1,5 +1,6 @@
 """What every candidate is evaluated with, and the result of a fold."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -114,6 +115,14 @@ class CrossValidation:
             )
         return scores[self.main_metric]
 
+    def needed(self, scores: Mapping[str, Any]) -> list[str]:
+        """Return the names of the scores without which a candidate fails.
+
+        They are the one by which candidates are ranked, and the objectives.
+        """
+        main = self.main_metric if self.main_metric in scores else next(iter(scores), None)
+        return list(dict.fromkeys([*([] if main is None else [main]), *self.objectives]))
+
     def fails_by_error(self, error: Exception) -> bool:
         """Return whether a fold's error fails the candidate instead of scoring `error_score`."""
         return not isinstance(error, EvaluationError) or bool(np.isnan(self.error_score))
@@ -126,10 +135,19 @@ class CrossValidation:
             if y is None
             else self.scorer(estimator, X, y, **params)
         )
-        named = scores if isinstance(scores, dict) else {"score": scores}
+        named = dict(scores) if isinstance(scores, dict) else {"score": scores}
         for name, value in named.items():
             if isinstance(value, str) and scorers_of(self.scorer) is not None:  # of a failed scorer
-                raise EvaluationError(value)
+                if name in self.needed(named):
+                    raise EvaluationError(value)
+                named[name] = self.error_score
+                warnings.warn(
+                    f"Scoring by {name!r} failed. Its score of this fold is {self.error_score}. "
+                    f"Details:\n{value}",
+                    UserWarning,
+                    stacklevel=2,
+                )
+                continue
             number = np.asarray(value)
             if number.ndim > 0 or number.dtype.kind not in "iuf":
                 raise ValueError(
@@ -149,9 +167,10 @@ def check_scores(cv: CrossValidation, fold: int, result: FoldResult) -> float:
     Raises
     ------
     EvaluationError
-        If any score is NaN; a ValueError with ``error_score="raise"``.
+        If the main score or an objective is NaN; a ValueError with ``error_score="raise"``.
     """
-    missing = [name for name, score in result.test_scores.items() if np.isnan(score)]
+    needed = cv.needed(result.test_scores)
+    missing = [name for name in needed if np.isnan(result.test_scores.get(name, 0.0))]
     if missing:
         message = f"The test score {missing[0]!r} of fold {fold} is NaN."
         raise ValueError(message) if cv.error_score == "raise" else EvaluationError(message)

@@ -20,7 +20,7 @@ from skcnn._utils.compat import InvalidParameterError
 STARTUP_TRIALS = 10  # drawn at random before TPE's own
 # Probability that a value is the usual one where draws are close to the usual values.
 USUAL_SHARE = 0.75
-# After so many draws the last one is taken, whether it is accepted or not.
+# After so many draws an untried point of the space is taken, or the last draw.
 MOST_DRAWS = 200
 
 
@@ -85,6 +85,8 @@ class ScreenedSampler(BaseSampler):
         value is then the usual one with a probability of 0.75. None draws all values.
     seed : int or None, default=None
         Seed of the choice of usual values.
+    untried : callable or None, default=None
+        Returns values to take if no draw was accepted, or None to take the last draw.
     """
 
     def __init__(
@@ -94,11 +96,13 @@ class ScreenedSampler(BaseSampler):
         accept: Callable[[Mapping[str, Any]], bool],
         usual: Mapping[str, Any] | None = None,
         seed: int | None = None,
+        untried: Callable[[], dict[str, Any] | None] | None = None,
     ) -> None:
         self.sampler = sampler
         self.distributions = distributions
         self.accept = accept
         self.usual = usual
+        self.untried = untried
         self._rng = np.random.default_rng(seed)
 
     def infer_relative_search_space(
@@ -124,8 +128,8 @@ class ScreenedSampler(BaseSampler):
                 elif name not in values:
                     values[name] = self.sample_independent(study, trial, name, distribution)
             if self.accept(values):
-                break
-        return values
+                return values
+        return (self.untried and self.untried()) or values
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: Any

@@ -70,7 +70,7 @@ class ConvNetSearchCV(BaseSearchCV):
     estimator : estimator
         A ConvNet, or a Pipeline that ends in one. Any other estimator is searched too, with
         a `param_space` of its own and without pruning.
-    param_space : "auto", dict or callable, default="auto"
+    param_space : "auto", dict, list of dicts or callable, default="auto"
         What to draw from.
 
         - "auto": number of blocks and of convolutions in a block, filters and their growth,
@@ -85,6 +85,7 @@ class ConvNetSearchCV(BaseSearchCV):
           high, "log")`` or ``(low, high, step)``, a list of choices, or a scipy
           distribution. A tuple of integers draws integers, other tuples draw floats. Names
           inside a Pipeline are those of `set_params`.
+        - list of such dicts: each trial takes one of them, as in GridSearchCV.
         - callable that takes an Optuna trial and returns a dict of parameters.
     n_trials : int or None, default=50
         Number of trials, including those of earlier calls on the same `storage`. None
@@ -226,7 +227,7 @@ class ConvNetSearchCV(BaseSearchCV):
             if name != "pre_dispatch"
         },
         "estimator": [HasMethods(["fit"])],
-        "param_space": [StrOptions({"auto"}), dict, callable],
+        "param_space": [StrOptions({"auto"}), dict, list, tuple, callable],
         "n_trials": [Interval(Integral, 1, None, closed="left"), None],
         "timeout": [Interval(Real, 0, None, closed="neither"), None],
         "patience": [Interval(Integral, 1, None, closed="left"), None],

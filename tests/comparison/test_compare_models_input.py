@@ -5,6 +5,7 @@ import pytest
 from sklearn.base import BaseEstimator
 from sklearn.datasets import load_iris
 from sklearn.linear_model import Ridge
+from sklearn.model_selection import StratifiedKFold
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
@@ -109,7 +110,21 @@ def test_splits_beyond_the_samples_raise():
         compare_models(PLAIN_MODELS, X, Y, cv=splits)
 
 
-def test_samples_on_both_sides_of_a_split_warn():
+def test_splits_below_the_first_sample_raise():
+    splits = [(np.arange(50), np.arange(50, 60)), (np.arange(10, 50), np.array([-151]))]
+    with pytest.raises(ValueError, match=r"and not below -150\. Got -151\."):
+        compare_models(PLAIN_MODELS, X, Y, cv=splits)
+
+
+@pytest.mark.parametrize("shift", [0, 150], ids=["from the first", "from the last"])
+def test_samples_on_both_sides_of_a_split_warn(shift):
     every = np.arange(len(X))
     with pytest.warns(LeakageWarning, match="Some samples are on both sides"):
-        compare_models(PLAIN_MODELS, X, Y, cv=[(every, every[i::5]) for i in range(5)])
+        compare_models(PLAIN_MODELS, X, Y, cv=[(every, every[i::5] - shift) for i in range(5)])
+
+
+def test_negative_indices_are_the_samples_counted_from_the_last():
+    splits = list(StratifiedKFold(3).split(X, Y))
+    counted = [(train - 150, test) for train, test in splits]
+    first, second = (compare_models(PLAIN_MODELS, X, Y, cv=cv) for cv in (splits, counted))
+    assert first.fold_scores["score"].tolist() == second.fold_scores["score"].tolist()

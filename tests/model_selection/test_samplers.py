@@ -83,6 +83,14 @@ def test_last_draw_is_taken_if_none_is_accepted():
     assert drawn == tried[-1]
 
 
+def test_untried_point_is_taken_if_no_draw_is_accepted():
+    point = {"x": 0.5, "n": 2}
+    screened = ScreenedSampler(
+        RandomSampler(seed=0), SPACE, lambda values: False, untried=lambda: point
+    )
+    assert draws(screened, n=1) == [point]
+
+
 @pytest.mark.parametrize("sampler", ["random", "tpe"])
 def test_choices_of_one_are_screened_too(sampler, monkeypatch):
     monkeypatch.setattr(_samplers, "STARTUP_TRIALS", 2)

@@ -18,6 +18,24 @@ def rate_of_first_class(estimator, X, y):
     return float(np.mean(estimator.predict(X) == estimator.classes_[0]))
 
 
+def no_score(estimator, X, y):
+    raise RuntimeError("no score today")
+
+
+def test_one_failing_metric_of_several_is_nan(digits):
+    scoring = {"accuracy": "accuracy", "mine": no_score}
+    for error_score, expected in ((np.nan, np.nan), (0.25, 0.25)):
+        search = search_of(scoring=scoring, refit="accuracy", n_trials=2, error_score=error_score)
+        with pytest.warns(UserWarning, match="(?s)Scoring by 'mine' failed.*no score today"):
+            results = search.fit(*digits).cv_results_
+        assert list(results["state"]) == ["COMPLETE", "COMPLETE"]
+        assert_array_equal(results["mean_test_mine"], [expected] * 2)
+        assert search.best_score_ == results["mean_test_accuracy"].max()
+    search.set_params(refit="mine", error_score=np.nan)
+    with pytest.raises(ValueError, match=r"(?s)All the 2 trials failed.*no score today"):
+        search.fit(*digits)
+
+
 SCORINGS = {
     "none": (None, True),
     "name": ("f1_macro", True),

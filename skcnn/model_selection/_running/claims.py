@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from optuna.exceptions import TrialPruned
 from optuna.samplers import BaseSampler
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
+from sklearn.base import clone
 
-from skcnn._utils.compat import InvalidParameterError
 from skcnn.model_selection._evaluation import Outcome
 from skcnn.model_selection._hashing import key_of
 from skcnn.model_selection._plan import SearchPlan
@@ -28,9 +30,12 @@ from skcnn.model_selection._running.study import (
     WORKER,
     interrupted_numbers,
     is_counted,
+    optuna_state,
 )
 from skcnn.model_selection._samplers import ScreenedSampler, sampler_for, sampler_seed
 from skcnn.model_selection._spaces.base import INITIAL
+
+MOST_POINTS = 10_000  # of a finite space that are looked at for one trial
 
 
 @dataclass(frozen=True)
@@ -97,14 +102,15 @@ class TrialClaims:
             return False
         complete = [t for t in trials if t.state == TrialState.COMPLETE]
         if not complete:
-            return False
+            n_finished = sum(trial.state.is_finished() for trial in self._counted(trials))
+            return n_finished >= self.plan.patience
         sign = 1 if self.study.directions[0] == StudyDirection.MAXIMIZE else -1
         best = max(complete, key=lambda t: (sign * t.values[0], -t.number))
         since = [t for t in trials if t.number > best.number and t.state.is_finished()]
         return len(self._counted(since)) >= self.plan.patience
 
     def _ask(self, trials: Sequence[FrozenTrial]) -> Claim | None:
-        """Begin a trial; return None if the user's function raises an error."""
+        """Begin a trial; return None if it has no parameters that can be set."""
         self._enqueue_next(trials)
         self.study.sampler = self._next_sampler(trials)
         space = self.plan.space
@@ -112,17 +118,22 @@ class TrialClaims:
         trial.set_user_attr(WORKER, self.storage.worker)
         try:
             params = space.suggest(trial)
-        except InvalidParameterError:  # which every trial would raise
-            raise
-        except Exception:  # of the user's function
-            outcome = Outcome("FAIL", reason=traceback.format_exc())
-            trial.set_user_attr(RESULT, asdict(outcome))
-            self.study.tell(trial, state=TrialState.FAIL)
+            clone(self.plan.cv.estimator).set_params(**clone(params, safe=False))
+        except TrialPruned as pruned:
+            self._end(trial, Outcome("PRUNED", n_epochs=0, reason=str(pruned)))
+            return None
+        except Exception:  # of the user's function, or of a name or value that it returned
+            self._end(trial, Outcome("FAIL", reason=traceback.format_exc()))
             if self.plan.cv.error_score == "raise":
                 raise
             return None
         trial.set_user_attr(KEY, key_of(params))
         return Claim(trial, params)
+
+    def _end(self, trial: Trial, outcome: Outcome) -> None:
+        """End a trial that has no parameters to evaluate."""
+        trial.set_user_attr(RESULT, asdict(outcome))
+        self.study.tell(trial, state=optuna_state(outcome.state))
 
     def _next_sampler(self, trials: Sequence[FrozenTrial]) -> BaseSampler:
         """Return the sampler of the next trial."""
@@ -140,7 +151,25 @@ class TrialClaims:
             lambda values: self._is_useful(values, known),
             usual=None if self._sampler == "random" else space.usual,
             seed=sampler_seed(self.plan.seed, len(known), 3),
+            untried=lambda: self._untried(known),
         )
+
+    def _untried(self, known: Sequence[Any]) -> dict[str, Any] | None:
+        """Return values of a finite space that were not tried, None if there are none.
+
+        If all of those are too large, one of them.
+        """
+        space, too_large = self.plan.space, None
+        n_points = space.n_points or 0
+        rng = np.random.default_rng(sampler_seed(self.plan.seed, len(known), 4))
+        first = int(rng.random() * n_points)
+        for i in range(min(n_points, MOST_POINTS)):
+            values = space.point((first + i) % n_points)
+            if self._is_useful(values, known):
+                return values
+            if too_large is None and key_of(space.params_of(values)) not in known:
+                too_large = values
+        return too_large
 
     def _is_useful(self, values: Mapping[str, Any], known: Sequence[Any]) -> bool:
         """Return whether drawn values give parameters that are new and small enough."""

@@ -133,8 +133,8 @@ class _FileLocks(StudyStorage):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._own = FileLock(self._path_of(self.worker))
-        self._own.acquire()
-        with self.locked():
+        with self.locked():  # or another worker takes the new file for a dead worker's
+            self._own.acquire()
             self._sweep()
 
     def _sweep(self) -> None:
@@ -272,6 +272,8 @@ class PostgresStudy(StudyStorage):
         self._worker_key = _advisory_key(f"worker {self.worker}")
         self._connect()
         try:
+            with self.locked():
+                self._ask("pg_advisory_lock", self._worker_key)
             tables = _advisory_key("tables")
             self._ask("pg_advisory_lock", tables)  # one process creates the tables
             self.storage = RDBStorage(url, engine_kwargs={"pool_pre_ping": True})
@@ -281,10 +283,9 @@ class PostgresStudy(StudyStorage):
             raise
 
     def _connect(self) -> None:
-        """Open a session that holds this worker's lock."""
+        """Open a session, which holds no lock yet."""
         self._session = self._engine.connect()
         _OPEN_SESSIONS.add(self)
-        self._ask("pg_advisory_lock", self._worker_key)
 
     def _ask(self, function: str, key: int) -> Any:
         statement = self._text(f"SELECT {function}(:key)")
@@ -301,6 +302,7 @@ class PostgresStudy(StudyStorage):
             self._session.close()
             self._connect()
             self._ask("pg_advisory_lock", self._study_key)
+            self._ask("pg_advisory_lock", self._worker_key)
         try:
             yield
         finally:

@@ -5,14 +5,17 @@ Everything known of a trial is in the study, so that any process can read the re
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import count
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from skcnn._utils.text import shorten
 from skcnn.model_selection._evaluation import Outcome
+from skcnn.model_selection._fingerprint import differences
 from skcnn.model_selection._plan import SearchPlan
 from skcnn.model_selection._running.storage import StudyStorage
 
@@ -26,15 +29,15 @@ ATTEMPT = "skcnn:attempt"
 FINGERPRINT = "skcnn:fingerprint"
 INTERRUPTED = "skcnn:interrupted"  # numbers of trials that do not count
 DIED = "skcnn:died"  # numbers of trials whose worker died
+CONTINUED = "skcnn:continued"  # name of the study that has all its trials and further ones
 MOST_ATTEMPTS = 3
-LONGEST_TEXT = 200  # of a fingerprint's entry in an error
 
 
 def open_study(
     plan: SearchPlan,
     storage: StudyStorage,
     study_name: str,
-    fingerprint: Mapping[str, str],
+    fingerprint: Mapping[str, Any],
     resume: bool,
 ) -> Study:
     """Make the study, or load it if the storage has it already.
@@ -53,18 +56,61 @@ def open_study(
                 storage=storage.storage, study_name=study_name, directions=directions
             )
         else:
-            study = optuna.load_study(study_name=study_name, storage=storage.storage)
+            study = load_study(study_name, storage.storage)
             known = study.user_attrs.get(FINGERPRINT)
             begun = study.directions != directions or study.get_trials(deepcopy=False)
             if known is not None or begun:  # else its process died before it was set up
                 _check_same_search(study_name, known, fingerprint, resume)
-        if FINGERPRINT not in study.user_attrs:
+            study = _with_all_choices(study, study_name, storage.storage, plan)
+        if study.user_attrs.get(FINGERPRINT) != fingerprint:
             study.set_user_attr(FINGERPRINT, dict(fingerprint))
     return study
 
 
+def load_study(study_name: str, storage: BaseStorage) -> Study:
+    """Load a study, or the one that continues it with further choices."""
+    study = optuna.load_study(study_name=study_name, storage=storage)
+    while CONTINUED in study.user_attrs:
+        study = optuna.load_study(study_name=study.user_attrs[CONTINUED], storage=storage)
+    return study
+
+
+def _with_all_choices(
+    study: Study, study_name: str, storage: BaseStorage, plan: SearchPlan
+) -> Study:
+    """Return a study whose trials can have all choices of the space, a copy if it is needed.
+
+    Optuna does not append choices to the parameters of a study.
+    """
+    trials = [t for t in study.get_trials() if t.state != TrialState.WAITING]
+    changed = [_append_choices(trial, plan.space.distributions or {}) for trial in trials]
+    if not any(changed):
+        return study
+    names = optuna.get_all_study_names(storage)
+    name = next(n for i in count(2) if (n := f"{study_name} ({i})") not in names)
+    copied = optuna.create_study(storage=storage, study_name=name, directions=study.directions)
+    copied.add_trials(trials)
+    for key, value in study.user_attrs.items():
+        copied.set_user_attr(key, value)
+    study.set_user_attr(CONTINUED, name)  # last, so that a process that dies leaves all as it was
+    return copied
+
+
+def _append_choices(trial: FrozenTrial, distributions: Mapping[str, BaseDistribution]) -> bool:
+    """Give a copy of a trial the choices of the space; return whether it had others."""
+    changed = False
+    for name, before in trial.distributions.items():
+        now = distributions.get(name, before)
+        if isinstance(now, CategoricalDistribution) and now != before:
+            index = before.to_internal_repr(trial.params[name])
+            trial.params = {**trial.params, name: now.to_external_repr(index)}
+            trial.distributions = {**trial.distributions, name: now}
+            changed = True
+    return changed
+
+
 def _check_same_search(
-    study_name: str, known: Any, fingerprint: Mapping[str, str], resume: bool
+    study_name: str, known: Any, fingerprint: Mapping[str, Any], resume: bool
 ) -> None:
     if not resume:
         raise ValueError(
@@ -76,18 +122,12 @@ def _check_same_search(
             f"The study {study_name!r} of the storage was not made by ConvNetSearchCV. Pass "
             "another study_name."
         )
-    names = dict.fromkeys([*fingerprint, *known])
-    others = [name for name in names if known.get(name) != fingerprint.get(name)]
-    if others:
-        shown = "; ".join(
-            f"{name} was {shorten(str(known.get(name)), LONGEST_TEXT)}, "
-            f"is now {shorten(str(fingerprint.get(name)), LONGEST_TEXT)}"
-            for name in others
-        )
+    changed = differences(known, fingerprint)
+    if changed:
         raise ValueError(
-            f"The study {study_name!r} of the storage was made for another search: {shown}. "
-            "Its scores cannot be compared with new ones. Pass the same, or another "
-            "study_name or storage."
+            f"The study {study_name!r} of the storage was made for another search: "
+            f"{'; '.join(changed)}. Its scores cannot be compared with new ones. Pass the same, "
+            "or another study_name or storage."
         )
 
 

@@ -10,6 +10,7 @@ from optuna.trial import Trial
 
 from skcnn.model_selection._callbacks import Watch
 from skcnn.model_selection._plan import SearchPlan
+from skcnn.model_selection._pruners import needs_all_folds
 
 
 class TrialWatch(Watch):
@@ -34,13 +35,16 @@ class TrialWatch(Watch):
         self.progress = progress
         self.wants_scores = not isinstance(plan.pruner, NopPruner)
         self._start = time.time()
+        # the rungs of these pruners are numbers of epochs
+        self._first_step = int(needs_all_folds(plan.pruner))
         self._last_step = -1
 
     def epoch_done(self, fold: int, epoch: int, n_epochs: int, score: float | None) -> bool:
         """Report the mean score so far; return whether to stop.
 
-        The step is ``fold * epochs_per_fold + epoch``. A trial with another number of
-        epochs reports at the same share of its training.
+        The step is ``fold * epochs_per_fold + epoch``, where epochs are counted from zero, or
+        from one for pruners that compare trials after numbers of epochs. A trial with another
+        number of epochs reports at the same share of its training.
         """
         self.progress.epoch(self.trial.number, fold, epoch + 1, n_epochs)
         if not self._is_out_of_time() and score is not None:
@@ -63,7 +67,7 @@ class TrialWatch(Watch):
             return
         self._last_step = step
         try:
-            self.trial.report(score, step)
+            self.trial.report(score, self._first_step + step)
         except UpdateFinishedTrialError:  # another worker has failed the trial as abandoned
             self.state, self.reason = "INTERRUPTED", "given to another worker"
             return

@@ -1,9 +1,11 @@
 """Runs the trials of a study in this process, or in several worker processes."""
 
+import pickle
 import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from skcnn._utils.compat import TerminatedWorkerError
 from skcnn._utils.progress import SearchProgress
 from skcnn._utils.validation import warn_caller
 from skcnn.model_selection._callbacks import FoldContext
+from skcnn.model_selection._evaluation import Outcome
 from skcnn.model_selection._hashing import key_of
 from skcnn.model_selection._parallel import processes_for
 from skcnn.model_selection._plan import SearchPlan
@@ -30,6 +33,7 @@ from skcnn.model_selection._running.study import (
     KEY,
     best_value,
     finished_trials,
+    load_study,
     open_study,
     result_of,
 )
@@ -37,6 +41,10 @@ from skcnn.model_selection._running.study import (
 SEARCH_NAME = "ConvNetSearchCV"
 MOST_RESTARTS = 3  # of worker processes that died
 WATCH_SECONDS = 0.5
+UNKNOWN_PARAMS = (
+    "The 'param_space' function must return the same parameters whenever a trial suggests the "
+    "same values."
+)
 
 
 def run_search(
@@ -44,7 +52,7 @@ def run_search(
     *,
     storage: Any,
     study_name: str,
-    fingerprint: Mapping[str, str],
+    fingerprint: Mapping[str, Any],
     resume: bool,
     n_jobs: int | None,
     verbose: int,
@@ -59,7 +67,7 @@ def run_search(
     storage, study_name, resume, n_jobs, verbose
         The parameters of ConvNetSearchCV.
     fingerprint : mapping
-        Texts that are the same for two searches with comparable scores.
+        Descriptions that are the same for two searches with comparable scores.
     contexts : callable
         Takes the number of folds; returns a callback context for each.
 
@@ -92,7 +100,7 @@ def run_search(
         runner = TrialRunner(plan, opened, study, progress, contexts)
         try:
             if n_jobs > 1:
-                _run_workers(plan, where, study_name, n_jobs, progress)
+                runner.params |= _run_workers(plan, where, study_name, n_jobs, progress)
             runner.run()  # all trials, or those left by workers that died
         except KeyboardInterrupt:
             runner.abandon()
@@ -112,13 +120,19 @@ def _reload(study_name: str, storage: BaseStorage, *, to_memory: bool) -> Study:
         memory = InMemoryStorage()
         optuna.copy_study(from_study_name=study_name, from_storage=storage, to_storage=memory)
         storage = memory
-    return optuna.load_study(study_name=study_name, storage=storage)
+    return load_study(study_name, storage)
 
 
 def _run_workers(
     plan: SearchPlan, storage: Any, study_name: str, n_jobs: int, progress: Any
-) -> None:
-    """Run trials in worker processes until the search is over, also if some of them die."""
+) -> dict[int, dict[str, Any]]:
+    """Run trials in worker processes until the search is over, also if some of them die.
+
+    Returns
+    -------
+    dict of int to dict
+        The parameters of trials, where they do not follow from a trial's values.
+    """
     over = threading.Event()
     watcher = threading.Thread(
         target=_show_progress, args=(storage, study_name, progress, over), daemon=True
@@ -128,10 +142,10 @@ def _run_workers(
         for restart in range(MOST_RESTARTS + 1):
             try:
                 with parallel_config(backend="loky", inner_max_num_threads=1):
-                    Parallel(n_jobs=n_jobs)(
+                    found = Parallel(n_jobs=n_jobs)(
                         delayed(_run_worker)(plan, storage, study_name) for _ in range(n_jobs)
                     )
-                return
+                return {n: params for of_worker in found for n, params in of_worker.items()}
             except TerminatedWorkerError:
                 if restart == MOST_RESTARTS:
                     warn_caller(
@@ -142,56 +156,67 @@ def _run_workers(
     finally:
         over.set()
         watcher.join()
+    return {}
 
 
 def _records(
     plan: SearchPlan, study: Study, own: Mapping[int, dict[str, Any]]
 ) -> list[TrialRecord]:
-    """Return the finished trials; `own` has the parameters of those that this process ran."""
-    records = []
+    """Return the finished trials; `own` has the parameters of those that this call ran."""
+    records, unknown = [], []
     for trial in finished_trials(study):
         result = result_of(trial)
+        params = own[trial.number] if trial.number in own else _params_again(plan, trial)
+        if params is None and result["state"] == "COMPLETE":
+            unknown.append(trial)
+            result = asdict(Outcome("FAIL", reason=UNKNOWN_PARAMS))
         complete = result["state"] == "COMPLETE"
-        params = own[trial.number] if trial.number in own else _params_again(plan, trial, complete)
         records.append(
-            TrialRecord(trial.number, params, result, trial.values if complete else None)
+            TrialRecord(trial.number, params or {}, result, trial.values if complete else None)
+        )
+    if unknown:
+        warn_caller(
+            f"{UNKNOWN_PARAMS} For {len(unknown)} trials it did not, such as trial "
+            f"{unknown[0].number} with the values {unknown[0].params}. They count as failed; "
+            "study_ has their scores.",
+            UserWarning,
         )
     return records
 
 
-def _params_again(plan: SearchPlan, trial: FrozenTrial, complete: bool) -> dict[str, Any]:
-    """Return the parameters of another process's trial, {} for a failed one without any.
-
-    Raises
-    ------
-    ValueError
-        If the user's function returns other parameters than it did for the trial.
-    """
-    problem: Exception | None = None
-    params: dict[str, Any] = {}
+def _params_again(plan: SearchPlan, trial: FrozenTrial) -> dict[str, Any] | None:
+    """Return the parameters of another process's trial, None if they are not known."""
     try:
         params = plan.space.params_of_trial(trial)
-    except Exception as error:
-        problem = error
-    if complete and (problem is not None or key_of(params) != trial.user_attrs.get(KEY)):
-        raise ValueError(
-            "The 'param_space' function must return the same parameters whenever a trial "
-            f"suggests the same values. For the values {trial.params} of trial {trial.number} "
-            f"it did not: {problem or params}."
-        ) from problem
-    return params
+    except Exception:
+        return None
+    if plan.space.follows_values or key_of(params) == trial.user_attrs.get(KEY):
+        return params
+    return None
 
 
-def _run_worker(plan: SearchPlan, storage: Any, study_name: str) -> None:
-    """Run trials in this worker process."""
+def _run_worker(plan: SearchPlan, storage: Any, study_name: str) -> dict[int, dict[str, Any]]:
+    """Run trials in this worker process; return parameters that do not follow from values."""
     torch.set_num_threads(1)
     with quiet_optuna(), SearchProgress(0, "", None, 0) as silent:
         opened = open_storage(storage, study_name)
         try:
-            study = optuna.load_study(study_name=study_name, storage=opened.storage)
-            TrialRunner(plan, opened, study, silent).run()
+            study = load_study(study_name, opened.storage)
+            runner = TrialRunner(plan, opened, study, silent)
+            runner.run()
         finally:
             opened.close()
+    if plan.space.follows_values:
+        return {}
+    return {number: params for number, params in runner.params.items() if _is_picklable(params)}
+
+
+def _is_picklable(params: Mapping[str, Any]) -> bool:
+    try:
+        pickle.dumps(params)
+    except Exception:
+        return False
+    return True
 
 
 def _show_progress(
@@ -202,7 +227,7 @@ def _show_progress(
         return
     opened = open_storage(storage, study_name)
     try:
-        study = optuna.load_study(study_name=study_name, storage=opened.storage)
+        study = load_study(study_name, opened.storage)
         shown = {trial.number for trial in finished_trials(study)}
         done = False
         while not done:

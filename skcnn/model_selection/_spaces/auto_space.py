@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from skcnn.exceptions import ArchitectureError
-from skcnn.model_selection._hashing import hash_of
+from skcnn.model_selection._hashing import description_of
 from skcnn.model_selection._network_size import Limits
 from skcnn.model_selection._spaces.base import ParamSpace, check_initial
 from skcnn.model_selection._spaces.latents import (
@@ -117,11 +117,11 @@ class AutoSpace(ParamSpace):
         latents = encode(given, self.spatial, self.n_samples)
         return {name: latents[name] for name in self.distributions or {}}
 
-    def description(self) -> dict[str, str]:
-        """Return texts by name that are the same for equal spaces."""
+    def description(self) -> dict[str, Any]:
+        """Return descriptions by name, for the fingerprint, that are the same for equal spaces."""
         return {
             "param_space": f"auto for {self.spatial}, {self.n_samples} samples"
             + ("" if self.limits is None else f", at most {self.limits.bounds}")
             + f": {', '.join(self.names)}",
-            "initial_params": hash_of(list(self.initial)),
+            "initial_params": description_of(list(self.initial)),
         }

@@ -20,17 +20,25 @@ class ParamSpace(ABC):
     distributions : dict or None
         What a trial's values are drawn from; None where a function draws them.
     n_points : int or None
-        Number of all combinations, where that is finite.
+        Number of all combinations, where that is finite; `point` returns each.
     initial : sequence of mapping
         Parameters to try first.
     usual : dict or None
         Values that usually give good scores, if any are known.
+    follows_values : bool
+        Whether the same values always give the same parameters.
     """
 
     distributions: dict[str, BaseDistribution] | None = None
     n_points: int | None = None
     usual: dict[str, Any] | None = None
     initial: Sequence[Mapping[str, Any]] = ()
+    follows_values = True
+
+    @property
+    def searched(self) -> set[str]:
+        """Return the names of the parameters that every trial sets."""
+        return {name for params in self.initial for name in params} | {*(self.distributions or ())}
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """Return the parameters of a trial whose `distributions` are drawn already."""
@@ -48,9 +56,13 @@ class ParamSpace(ABC):
     def values_of(self, initial: int) -> dict[str, Any]:
         """Return the values to enqueue for number `initial` of `self.initial`."""
 
+    def point(self, number: int) -> dict[str, Any]:
+        """Return the drawn values of one of the `n_points` combinations."""
+        raise NotImplementedError
+
     @abstractmethod
-    def description(self) -> dict[str, str]:
-        """Return texts by name that are the same for equal spaces."""
+    def description(self) -> dict[str, Any]:
+        """Return descriptions by name, for the fingerprint, that are the same for equal spaces."""
 
 
 def check_initial(params: object, allowed: Collection[str], what: str) -> None:

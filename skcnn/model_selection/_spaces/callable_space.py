@@ -1,13 +1,12 @@
 """CallableSpace: a function of the trial returns the parameters."""
 
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 
 from skcnn._utils.compat import InvalidParameterError
-from skcnn.model_selection._hashing import hash_of
+from skcnn.model_selection._hashing import description_of
 from skcnn.model_selection._spaces.base import INITIAL, ParamSpace, check_initial
 
 
@@ -22,6 +21,8 @@ class CallableSpace(ParamSpace):
         Values to try first, by the names that `function` suggests.
     """
 
+    follows_values = False
+
     def __init__(
         self, function: Callable[[Any], dict[str, Any]], initial: Sequence[Mapping[str, Any]] = ()
     ) -> None:
@@ -29,6 +30,11 @@ class CallableSpace(ParamSpace):
         for i, params in enumerate(initial):
             check_initial(params, params, f"initial_params[{i}]")
         self.initial = [dict(params) for params in initial]
+
+    @property
+    def searched(self) -> set[str]:
+        """Return nothing: which parameters the function sets is not known."""
+        return set()
 
     def suggest(self, trial: BaseTrial) -> dict[str, Any]:
         """Call the function."""
@@ -55,13 +61,9 @@ class CallableSpace(ParamSpace):
         """Return number `initial` of `self.initial`."""
         return dict(self.initial[initial])
 
-    def description(self) -> dict[str, str]:
-        """Return texts by name that are the same for equal spaces."""
-        function = self.function
-        while isinstance(function, partial):
-            function = function.func
-        name = getattr(function, "__qualname__", type(function).__qualname__)
+    def description(self) -> dict[str, Any]:
+        """Return descriptions by name, for the fingerprint, that are the same for equal spaces."""
         return {
-            "param_space": f"function {getattr(function, '__module__', '')}.{name}",
-            "initial_params": hash_of(list(self.initial)),
+            "param_space": f"function {description_of(self.function)}",
+            "initial_params": description_of(list(self.initial)),
         }

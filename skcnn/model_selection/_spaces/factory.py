@@ -1,6 +1,6 @@
 """Makes the space that a search asks for, with the bounds of the automatic one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sklearn.base import clone
@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from skcnn._convnet.pipelines import find_convnet
 from skcnn._data.layouts import InputLayout
+from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.validation import did_you_mean
 from skcnn.augmentation._augmented_array import AugmentedArray
 from skcnn.augmentation._base import Augmentation
@@ -17,7 +18,7 @@ from skcnn.model_selection._network_size import Limits, NetworkSizer
 from skcnn.model_selection._spaces.auto_space import AutoSpace
 from skcnn.model_selection._spaces.base import ParamSpace
 from skcnn.model_selection._spaces.callable_space import CallableSpace
-from skcnn.model_selection._spaces.dict_space import DictSpace
+from skcnn.model_selection._spaces.dict_space import DictSpace, ListSpace
 
 MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own
 
@@ -47,11 +48,32 @@ def make_space(
     if callable(search.param_space):
         return CallableSpace(search.param_space, search.initial_params)
     if isinstance(search.param_space, Mapping):
-        _check_names(search.estimator, search.param_space)
+        _check_dict(search.estimator, search.param_space)
         return DictSpace(search.param_space, search.initial_params)
+    if isinstance(search.param_space, list | tuple):
+        _check_list(search.estimator, search.param_space)
+        return ListSpace(search.param_space, search.initial_params)
     assert layout is not None
     assert sizer is not None
     return _auto_space(search.initial_params, cv, layout, limits, sizer)
+
+
+def _check_dict(estimator: Any, space: Mapping[str, Any]) -> None:
+    if not space:
+        raise InvalidParameterError(
+            "The 'param_space' parameter must name at least one parameter. Got {}."
+        )
+    _check_names(estimator, space)
+
+
+def _check_list(estimator: Any, spaces: Sequence[Any]) -> None:
+    if not spaces or not all(isinstance(space, Mapping) for space in spaces):
+        raise InvalidParameterError(
+            "The 'param_space' parameter must have one or more dicts, and nothing else, where "
+            f"it is a list. Got {spaces!r}."
+        )
+    for space in spaces:
+        _check_names(estimator, space)
 
 
 def _check_names(estimator: Any, space: Mapping[str, Any]) -> None:

@@ -49,6 +49,12 @@ def test_patience_ends_a_search_without_progress(digits):
     assert len(states) == first + 1 + 4
 
 
+def test_patience_ends_a_search_without_any_score(digits):
+    search = search_of(Clumsy(), {"fails": [True], "level": (0, 10**6)}, n_trials=None, patience=3)
+    with pytest.raises(ValueError, match="All the 3 trials failed"):
+        search.fit(*digits)
+
+
 def test_patience_and_number_whichever_is_first(digits):
     search = search_of(Clumsy(), {"level": [0, 1, 2]}, n_trials=3, patience=50).fit(*digits)
     assert len(search.cv_results_["params"]) == 3

@@ -7,10 +7,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from skcnn.exceptions import MissingDependencyError
 from skcnn.model_selection._running import storage as storage_module
-from skcnn.model_selection._running.storage import MemoryStorage, open_storage
+from skcnn.model_selection._running.storage import JournalFile, MemoryStorage, open_storage
 from tests.helpers.processes import LONGEST, hear_parent, names, tell_parent, until
 
 KINDS = ["journal", "sqlite", "postgres"]
@@ -168,6 +169,19 @@ def test_lock_is_given_back_by_an_exception(place):
         pass
     one.close()
     two.close()
+
+
+def test_worker_takes_its_lock_inside_the_study_lock(tmp_path):
+    """Else another worker may take the new file, which has no lock yet, for a dead worker's."""
+    path, opened = tmp_path / "study.journal", []
+    opening = threading.Thread(target=lambda: opened.append(JournalFile(path)))
+    with FileLock(f"{path}.study-lock"):
+        opening.start()
+        opening.join(0.3)
+        assert names(tmp_path) == ["study.journal.study-lock"]
+    opening.join(LONGEST)
+    assert f"study.journal.worker-{opened[0].worker}" in names(tmp_path)
+    opened[0].close()
 
 
 def test_closed_worker_leaves_no_file(file_place, tmp_path):

@@ -1,6 +1,8 @@
 """Studies that are resumed, or belong to another search."""
 
+import itertools
 import pickle
+import warnings
 
 import numpy as np
 import optuna
@@ -8,12 +10,16 @@ import pandas as pd
 import pytest
 from numpy.testing import assert_array_equal
 from optuna.samplers import RandomSampler
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import FitFailedWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import KFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from skcnn.model_selection._fingerprint import differences
 from skcnn.model_selection._running.storage import JournalFile, open_storage
+from skcnn.preprocessing import KernelFilter
 from tests.helpers.processes import names
 from tests.helpers.recorded_searches import (
     KINDS,
@@ -93,14 +99,25 @@ def other_space(trial):
 @pytest.mark.parametrize(
     ("params", "estimator", "data", "named"),
     [
-        ({}, {}, (X[:-1], y[:-1]), "data was"),
-        ({}, {}, (X + 1, y), "data was"),
-        ({}, {}, (X, y[::-1]), "data was"),
+        ({}, {}, (X[:-1], y[:-1]), r"X was array of shape \(80, .*is now array of shape \(79, "),
+        ({}, {}, (X + 1, y), r"X was array of shape \(80, 8, 8\) and dtype float64 with other co"),
+        ({}, {}, (X, y[::-1]), r"y was array of shape \(80,\) .* with other content"),
         ({"cv": 3}, {}, (X, y), "cv was 2 splits.*is now 3 splits"),
         ({"cv": KFold(2)}, {}, (X, y), "cv was"),
         ({"scoring": "balanced_accuracy"}, {}, (X, y), "scoring was None, is now 'balanced_accu"),
-        ({"param_space": {"learning_rate": (1e-4, 0.2, "log")}}, {}, (X, y), "param_space was"),
-        ({"param_space": {"weight_decay": (1e-4, 0.1)}}, {}, (X, y), "param_space was"),
+        (
+            {"param_space": {"learning_rate": (1e-4, 0.05, "log")}},
+            {},
+            (X, y),
+            r"param_space\['learning_rate'\] was \(0.0001, 0.1, 'log'\), is now \(0.0001, 0.05, 'l",
+        ),
+        (
+            {"param_space": {"weight_decay": (1e-4, 0.1)}},
+            {},
+            (X, y),
+            r"param_space\['weight_decay'\] was not there, is now \(0.0001, 0.1\); "
+            r"param_space\['learning_rate'\] was \(0.0001, 0.1, 'log'\), is now not there\. Its",
+        ),
         ({"param_space": other_space}, {}, (X, y), "param_space was .* is now function .*other_"),
         ({"param_space": "auto"}, {}, (X, y), "param_space was .* is now auto"),
         ({"objectives": ["score", "n_epochs"]}, {}, (X, y), "objectives was"),
@@ -158,6 +175,83 @@ def test_resume_of_a_pipeline_with_another_step_of_the_same_parameters(tmp_path)
     search = search_of(model(np.square), param_space=space, storage=storage, n_trials=2)
     with pytest.raises(ValueError, match="functiontransformer__func was"):
         search.fit(flat, y)
+
+
+PLAIN, ZERO = (FunctionTransformer(function) for function in (lambda X: X, lambda X: X * 0))
+KERNELS = [KernelFilter(9 * np.eye(35, k=k), padding="same") for k in (0, 1)]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "named"),
+    [
+        (PLAIN, ZERO, r"estimator's step__func was <lambda> with other content\. Its scores"),
+        (*KERNELS, r"step__kernel was array of shape \(35, 35\) and dtype float64 with other con"),
+    ],
+    ids=["lambdas", "kernels"],
+)
+@pytest.mark.parametrize("searched", [True, False])
+def test_resume_with_a_step_that_looks_the_same(tmp_path, first, second, named, searched):
+    for step in (first, second):
+        model = Pipeline([("step", step), ("model", DummyClassifier())])
+        space = {"step": [step]} if searched else {"model__strategy": ["prior"]}
+        search = search_of(model, param_space=space, storage=tmp_path / "a", n_trials=1)
+        if searched:
+            search.estimator.set_params(step="passthrough")
+            named = r"param_space\['step'\] no longer has "
+        if step is first:
+            search.fit(X, y)
+    with pytest.raises(ValueError, match=named):
+        search.fit(X, y)
+
+
+@pytest.mark.parametrize("kind", ["journal", "sqlite"])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_resume_with_wider_ranges_and_more_choices(tmp_path, request, kind, n_jobs):
+    storage = storage_of(kind, tmp_path, request)
+    spaces = [
+        {"C": (1.0, 2.0), "solver": ["lbfgs"], "tol": [1e-3]},
+        {"C": (0.5, 9.0), "solver": ["lbfgs"], "tol": [1e-3]},
+        {"C": (0.5, 9.0), "solver": ["lbfgs", "newton-cg", ("nothing",)], "tol": [1e-3, 1e-2]},
+    ]
+    flat, results = X.reshape(len(X), -1), []
+    for n_trials, space in zip((2, 4, 6), spaces, strict=True):
+        search = search_of(
+            LogisticRegression(max_iter=5000),
+            param_space=space,
+            storage=storage,
+            n_trials=n_trials,
+            error_score=0.0,
+            n_jobs=None if n_trials < 6 else n_jobs,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitFailedWarning)  # of the solver "nothing"
+            results.append(search.fit(flat, y).cv_results_)
+    assert results[0]["params"] == results[1]["params"][:2] == results[2]["params"][:2]
+    for few, more in itertools.pairwise(results):
+        scores, n = few["mean_test_score"], len(few["params"])
+        assert_array_equal(more["mean_test_score"][:n], scores)
+    assert len(results[2]["params"]) == 6
+    lost = (
+        r"\['C'\] was \(0.5, 9.0\), is now \(1.0, 2.0\); .* no longer has 'newton-cg', \('nothing',"
+    )
+    with pytest.raises(ValueError, match=lost):
+        search.set_params(param_space=spaces[0]).fit(flat, y)
+    search.set_params(param_space={**spaces[2], "tol": [1e-2, 1e-3]})
+    with pytest.raises(
+        ValueError, match=r"was \[0.001, 0.01\], .*: append choices at the end\. Its"
+    ):
+        search.fit(flat, y)
+
+
+def test_messages_name_only_what_differs():
+    known = {"cv": "2 splits [ab]", "estimator": "A", "estimator's a": "1", "X": "rows [ab]"}
+    now = {"cv": "2 splits [ab]", "estimator": "B", "estimator's b": "1", "X": "rows [cd]"}
+    assert differences(known, known) == []
+    assert differences(known, now) == ["estimator was A, is now B", "X was rows with other content"]
+    assert differences({"a": "1"}, {"b": "2"}) == [
+        "b was not there, is now 2",
+        "a was 1, is now not there",
+    ]
 
 
 @pytest.mark.parametrize(

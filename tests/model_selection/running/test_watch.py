@@ -3,10 +3,12 @@
 import itertools
 from types import SimpleNamespace
 
+import optuna
 import pytest
-from optuna.pruners import NopPruner
+from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
 from sklearn.exceptions import FitFailedWarning
 
+from skcnn.model_selection._pruners import pruner_for
 from skcnn.model_selection._running.study import INTERRUPTED, MOST_ATTEMPTS
 from skcnn.model_selection._running.watch import TrialWatch
 from tests.helpers.recorded_searches import (
@@ -124,3 +126,41 @@ def test_time_over_after_the_last_fold_does_not_count(n_folds, stops):
     plan = SimpleNamespace(pruner=NopPruner(), is_over=lambda: True, trial_seconds=None)
     watch = TrialWatch(plan, None, n_folds, None)
     assert watch.fold_done(0, 2, 0.5) == stops
+
+
+# Steps of the pruner
+
+
+@pytest.mark.parametrize(
+    ("pruner", "steps"),
+    [(MedianPruner(), range(9)), (SuccessiveHalvingPruner(1), range(1, 10))],
+    ids=["median", "asha"],
+)
+def test_rungs_of_asha_are_numbers_of_epochs(pruner, steps):
+    plan = SimpleNamespace(
+        pruner=pruner, epochs_per_fold=9, trial_seconds=None, is_over=lambda: False
+    )
+    reports = []
+    trial = SimpleNamespace(
+        number=0,
+        report=lambda score, step: reports.append(step),
+        should_prune=lambda: False,
+    )
+    watch = TrialWatch(plan, trial, 1, SimpleNamespace(epoch=lambda *args: None))
+    for epoch in range(9):
+        watch.epoch_done(0, epoch, 9, 0.5)
+    assert reports == list(steps)
+
+
+def test_asha_prunes_after_one_three_and_nine_epochs():
+    study = optuna.create_study(direction="maximize", pruner=pruner_for("asha", 10, one_score=True))
+    best = [study.ask() for _ in range(3)]
+    for epoch in range(1, 11):
+        for trial in best:
+            trial.report(1.0, epoch)
+            trial.should_prune()
+    for rung in (1, 3, 9):
+        trial = study.ask()
+        for epoch in range(1, rung + 1):
+            trial.report(1.0 if epoch < rung else 0.0, epoch)
+            assert trial.should_prune() == (epoch == rung)

@@ -3,12 +3,17 @@
 import contextlib
 import os
 import pickle
+import random
 import signal
 import threading
 import warnings
 
+import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from skcnn.model_selection import _parallel as parallel
 from tests.helpers.processes import LONGEST, PROCESSES, names, tell_parent, until
@@ -126,6 +131,39 @@ def test_two_jobs_of_which_one_is_killed(path, tmp_path):
     check_scores(search)
     assert len({*trainings(path)[0]}) >= 2
     assert not [name for name in names(tmp_path) if "worker" in name]
+
+
+def halve(X):
+    return X / 2
+
+
+def space_of_functions(trial):
+    function = (halve, np.negative)[trial.suggest_int("function", 0, 1)]
+    return {"step__func": function, "model__C": trial.suggest_float("C", 0.1, 1.0)}
+
+
+def space_that_draws(trial):
+    trial.suggest_float("C", 0.1, 1.0)
+    return {"model__C": 0.1 + random.random()}
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        {"step__func": [halve, np.negative], "model__C": (0.1, 1.0)},
+        space_of_functions,
+        space_that_draws,
+    ],
+    ids=["choices", "function", "draws by itself"],
+)
+def test_two_jobs_keep_results_with_functions_of_a_script(space, monkeypatch):
+    # what is defined in a script is copied to worker processes, not imported
+    for function in (halve, space_of_functions, space_that_draws):
+        monkeypatch.setattr(function, "__module__", "__main__")
+    model = Pipeline([("step", FunctionTransformer()), ("model", LogisticRegression())])
+    model.set_params(model__max_iter=5000)
+    search = search_of(model, param_space=space, n_jobs=2, n_trials=4)
+    check_complete(search.fit(X.reshape(len(X), -1), y), 4)
 
 
 def search_in_two_jobs(storage, path):

@@ -1,11 +1,14 @@
 """Functions of the trial as a space."""
 
+import random
 import re
 
 import numpy as np
+import optuna
 import pytest
 from numpy.testing import assert_array_equal
 from optuna.trial import FixedTrial
+from sklearn.svm import SVC
 
 from skcnn.model_selection._spaces.callable_space import CallableSpace
 from tests.helpers.spaces import conditional, search_of, small
@@ -92,16 +95,36 @@ def test_functions_that_draw_by_themselves_keep_what_was_trained(digits):
     assert [params["dropout"] for params in search.cv_results_["params"]] == drawn
 
 
-def test_functions_that_draw_by_themselves_cannot_be_resumed(digits, tmp_path):
-    rng = np.random.default_rng(0)
-
+def test_functions_that_draw_by_themselves_do_not_lose_a_resumed_search(digits, tmp_path):
     def space(trial):
         trial.suggest_float("x", 0, 1)
-        return {"dropout": float(rng.uniform(0, 0.5))}
+        return {"dropout": random.random() / 2}
 
-    for n_trials in (2, 4):
-        search = search_of(small(), space, n_trials=n_trials, storage=tmp_path / "study.journal")
-        if n_trials == 2:
-            search.fit(*digits)
-    with pytest.raises(ValueError, match="must return the same parameters whenever"):
+    storage = tmp_path / "study.journal"
+    search_of(small(), space, n_trials=2, storage=storage).fit(*digits)
+    search = search_of(small(), space, n_trials=4, storage=storage)
+    with pytest.warns(UserWarning, match="must return the same parameters whenever.* For 2 trials"):
         search.fit(*digits)
+    assert list(search.cv_results_["state"]) == ["FAIL", "FAIL", "COMPLETE", "COMPLETE"]
+    assert search.best_index_ in (2, 3)
+    assert [trial.state.name for trial in search.study_.trials] == ["COMPLETE"] * 4
+
+
+@pytest.mark.filterwarnings("ignore:2 of 6 trials failed")
+def test_one_bad_draw_fails_its_trial_only(digits):
+    def space(trial):
+        C = trial.suggest_float("C", 0.1, 10.0)
+        bad = {1: {"Cc": C}, 2: None}
+        if trial.number == 3:
+            raise optuna.TrialPruned("too far away")
+        return bad.get(trial.number, {"C": C})
+
+    X, y = digits
+    search = search_of(SVC(), space, n_trials=6).fit(X.reshape(len(X), -1), y)
+    states = list(search.cv_results_["state"])
+    assert states == ["COMPLETE", "FAIL", "FAIL", "PRUNED", "COMPLETE", "COMPLETE"]
+    reasons = search.trials_dataframe()["reason"]
+    assert "Invalid parameter 'Cc' for estimator SVC" in reasons[1]
+    assert "must return a dict of parameters. Got None" in reasons[2]
+    assert reasons[3] == "too far away"
+    assert [trial.state.name for trial in search.study_.trials][3] == "PRUNED"

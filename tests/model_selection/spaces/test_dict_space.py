@@ -1,6 +1,5 @@
 """The entries of a dict, and what is drawn from each."""
 
-import json
 import re
 
 import numpy as np
@@ -8,6 +7,7 @@ import pytest
 import scipy.stats
 from numpy.testing import assert_array_equal
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from sklearn.model_selection import ParameterGrid
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
@@ -208,10 +208,100 @@ def test_text_is_the_same_in_every_process():
     assert text_of(square) == "square"
     assert " at 0x" not in text_of(lambda x: x)
     spaces = [DictSpace({"b": [square], "a": (1, 5), "c": scipy.stats.norm(0, n)}) for n in (1, 2)]
-    first, second = (space.description()["param_space"] for space in spaces)
-    assert list(json.loads(first)) == ["a", "b", "c"]
-    assert first != second
-    assert " at 0x" not in first
+    first, second = (space.description() for space in spaces)
+    assert [name for name in first if first[name] != second[name]] == ["param_space['c']"]
+    assert first["param_space['a']"]["text"] == "(1, 5)"
+    assert " at 0x" not in repr(first)
+
+
+@pytest.mark.parametrize(
+    ("given", "points"),
+    [
+        ([8, 16, (8, 16)], [8, 16, (8, 16)]),
+        ([3, 3, 3.0], [3, 3.0]),
+        ((1, 3), [1, 2, 3]),
+        ((8, 20, 4), [8, 12, 16, 20]),
+        ((0.0, 0.5, 0.25), [0.0, 0.25, 0.5]),
+        ((0.1, 0.5, 0.1), [0.1 + i * 0.1 for i in range(5)]),
+        (FloatDistribution(2.0, 2.0), [2.0]),
+        (scipy.stats.randint(1, 5), [1, 2, 3, 4]),
+        (scipy.stats.binom(2, 0.5), [0, 1, 2]),
+        (scipy.stats.rv_discrete(values=((0.5, 2), (0.5, 0.5))), [0.5, 2]),
+    ],
+    ids=["choices", "equal choices", "int", "int steps", "float steps", "decimal steps", "one",
+         "randint", "binom", "table"],
+)  # fmt: skip
+def test_finite_entries_have_points(given, points):
+    space = DictSpace({"x": given})
+    assert space.n_points == len(points)
+    found = [space.params_of(space.point(i))["x"] for i in range(space.n_points)]
+    assert found == points
+    assert list(map(type, found)) == list(map(type, points))
+    assert {repr(value) for value in drawn(given, n=60)} <= {repr(point) for point in points}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [(0.0, 1.0), scipy.stats.uniform(), scipy.stats.poisson(3), scipy.stats.randint(0, 10**6)],
+    ids=["float", "uniform", "poisson", "many"],
+)
+def test_infinite_entries_have_no_points(given):
+    assert DictSpace({"x": given, "y": [1, 2]}).n_points is None
+
+
+def test_initial_values_lie_on_the_grid_of_a_step():
+    space = DictSpace({"x": (0.0, 0.5, 0.1)}, [{"x": 0.3}])
+    assert space.params_of(space.values_of(0), 0) == space.params_of(space.point(3))
+
+
+@pytest.mark.parametrize("n_trials", [16, None])
+def test_finite_space_is_exhausted(digits, n_trials):
+    X, y = digits
+    space = {"C": (0.25, 1.0, 0.25), "degree": scipy.stats.randint(1, 5)}
+    search = search_of(SVC(), space, n_trials=n_trials, timeout=600).fit(X.reshape(len(X), -1), y)
+    assert len({tuple(params.items()) for params in search.cv_results_["params"]}) == 16
+    assert search.trials_dataframe()["copy_of"].isna().all()
+
+
+# Lists of dicts
+
+LINEAR = {"kernel": ["linear"], "C": [1, 2]}
+KERNELS = [LINEAR, {"kernel": ["rbf"], "gamma": (0.01, 0.1)}, {}]
+
+
+def test_list_of_dicts_is_searched_like_a_grid(digits):
+    X, y = digits
+    grid = [LINEAR, {"kernel": ["rbf"], "gamma": [0.1, 0.01, 0.001]}, {}]
+    search = search_of(SVC(), grid, n_trials=6).fit(X.reshape(len(X), -1), y)
+    found = search.cv_results_["params"]
+    assert len(found) == 6
+    assert all(params in found for params in ParameterGrid(grid))
+
+
+def test_list_of_dicts_draws_and_takes_initial_parameters(digits):
+    X, y = digits
+    first = [{"kernel": "rbf", "gamma": 0.05}, {"C": 2}]
+    search = search_of(SVC(), KERNELS, n_trials=8, initial_params=first, refit=True)
+    found = search.fit(X.reshape(len(X), -1), y).cv_results_["params"]
+    assert found[:2] == [first[0], {"kernel": "linear", "C": 2}]
+    assert {tuple(sorted(params)) for params in found} == {("gamma", "kernel"), ("C", "kernel"), ()}
+    assert search.predict(X.reshape(len(X), -1)).shape == y.shape
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"param_space": []}, "must have one or more dicts.*Got \\[\\]"),
+        ({"param_space": [LINEAR, 3]}, "must have one or more dicts, and nothing else"),
+        ({"param_space": [LINEAR, {"c": [1]}]}, "Invalid parameter 'c'"),
+        ({"initial_params": [{"C": 1, "gamma": 0.05}]}, "name parameters of one dict of param_sp"),
+        ({"initial_params": [{"gamma": 5.0}]}, "must lie in param_space. Got 5.0 for 'gamma'"),
+    ],
+    ids=["empty", "number", "name", "mixed", "outside"],
+)
+def test_bad_lists_of_dicts_raise(digits, params, message):
+    with pytest.raises(ValueError, match=message):
+        search_of(SVC(), KERNELS).set_params(**params).fit(*digits)
 
 
 # Dicts in a search
