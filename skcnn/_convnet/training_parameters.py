@@ -198,8 +198,8 @@ class ConvNetParameters(NetworkParameters):
         "auto",
         [str],
         """str
-        "auto" takes CUDA, else MPS, else the CPU. Others are "cpu", "cuda", "cuda:1" and
-        "mps".
+        "auto" takes CUDA, else the CPU. Others are "cpu", "cuda", "cuda:1" and "mps",
+        which has not been tried yet.
         """,
     )
     precision: str = parameter(

@@ -73,13 +73,14 @@ class BatchIterator:
             order = torch.randperm(self.n_samples, generator=self.generator)
         epoch, self.next_epoch = self.next_epoch, self.next_epoch + 1
         on_device = order.to(self.device)
+        on_cuda = self.device.type == "cuda"  # MPS would read the samples after they are freed
         size, n_larger = divmod(self.n_samples, self.n_batches)
         stop = 0
         for number in range(self.n_batches):
             start, stop = stop, stop + size + (number < n_larger)
             places, part = order[start:stop], on_device[start:stop]
             rows = self.index.index_select(0, part.to(self.index.device))
-            images = self.images.take(rows).to(self.device, non_blocking=True)
+            images = self.images.take(rows).to(self.device, non_blocking=on_cuda)
             if self.images.mapped is not None:  # read ahead while this batch trains
                 self.images.expect(self.index[order[stop : stop + size + 1]])
             targets = self.targets.index_select(0, part)

@@ -16,11 +16,8 @@ def resolve_device(device: str) -> torch.device:
         If the device is unknown or missing on this machine.
     """
     if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda")
-        if torch.backends.mps.is_available():
-            return torch.device("mps")
-        return torch.device("cpu")
+        # nothing has been run on MPS yet, so that it is taken by name only
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError:

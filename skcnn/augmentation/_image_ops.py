@@ -70,7 +70,8 @@ def warp(
     spatial = tuple(images.shape[2:])
     base, to_unit = _centred_positions(spatial, images.dtype, images.device)
     rows = torch.from_numpy(matrices[:, :-1] * to_unit[:, None]).to(images.dtype)
-    rows = rows.to(images.device, non_blocking=True)
+    # MPS would read `rows` after they are freed
+    rows = rows.to(images.device, non_blocking=images.device.type == "cuda")
     shift = fill_value if padding_mode == "constant" else 0.0
     values = images if nearest else images - shift if shift else images
     sampling: dict[str, Any] = {

@@ -27,12 +27,14 @@ def test_cpu_is_the_cpu():
 
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"),
-    [(True, False, "cuda"), (True, True, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+    [(True, False, "cuda"), (True, True, "cuda"), (False, True, "cpu"), (False, False, "cpu")],
 )
-def test_auto_prefers_cuda_then_mps(monkeypatch, cuda, mps, expected):
+def test_auto_takes_cuda_and_never_mps(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert resolve_device("auto").type == expected
+    if mps:
+        assert resolve_device("mps") == torch.device("mps")  # by name
 
 
 @pytest.mark.parametrize("name", ["gpu", "CPU", "", "cuda:one", "tpu0"])
