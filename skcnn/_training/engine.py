@@ -28,7 +28,7 @@ from skcnn._training.epoch_state import EpochState
 from skcnn._training.monitor import TrainingMonitor
 from skcnn._training.optimizers import make_optimizer
 from skcnn._training.schedules import Schedule
-from skcnn._utils.compat import context_of_creation, largest_of_each, set_training
+from skcnn._utils.compat import context_of_creation, set_training
 from skcnn._utils.interrupts import deferred_interrupts, noticed_interrupts
 from skcnn._utils.precision import low_precision
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -294,10 +294,8 @@ class ConvNetEngine(NeuralNet):
 
     def _check_weights(self) -> None:
         """Check the weights after the last step of an epoch, for which there is no loss yet."""
-        weights = [p.detach() for p in self.module_.parameters() if p.numel()]
-        weights = [weight for weight in weights if weight.is_floating_point()]
-        largest = largest_of_each(weights).max() if weights else 0.0
-        check_finite(float(largest), len(self.history), self.lr, "largest weight")
+        total = sum(p.detach().sum() for p in self.module_.parameters())
+        check_finite(float(total), len(self.history), self.lr, "sum of weights")
 
     def advance_schedule(self) -> None:
         """Set the learning rate of the next step."""

@@ -63,7 +63,6 @@ __all__ = [
     "holds",
     "is_list_of_splits",
     "is_made_scorer",
-    "largest_of_each",
     "multiplies_bfloat16",
     "num_samples",
     "routed_fit_params",
@@ -208,11 +207,6 @@ def add_to_each(tensors: list[Tensor], number: float) -> None:
 def copy_to_each(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
     """Copy values to several tensors at once, in place."""
     torch._foreach_copy_(tuple(tensors), tuple(values))
-
-
-def largest_of_each(tensors: Sequence[Tensor]) -> Tensor:
-    """Return the largest absolute value of each of several tensors."""
-    return torch.stack(torch._foreach_norm(tuple(tensors), torch.inf))
 
 
 def fused_kernel(name: str) -> Callable[..., Any] | None:
