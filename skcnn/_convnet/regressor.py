@@ -15,6 +15,9 @@ from skcnn._data.samples import SampleSet
 from skcnn._data.targets import check_numbers, warn_if_other_scale
 from skcnn._training.losses import RegressionLoss
 
+# a smaller deviation, as a share of the mean, is rounding of float64
+CONSTANT = 1e-14
+
 
 @documented
 class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
@@ -137,7 +140,7 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
             variance = np.average((samples.targets - mean) ** 2, axis=0, weights=samples.weights)
             std = np.sqrt(variance)
             self._target_mean = mean
-            self._target_scale = np.where(std > 1e-12 * np.abs(mean), std, 1.0)
+            self._target_scale = np.where(std > CONSTANT * np.abs(mean), std, 1.0)
         scaled = (samples.targets - self._target_mean) / self._target_scale
         return samples.with_targets(scaled.astype(np.float32)).with_weights(samples.weights)
 

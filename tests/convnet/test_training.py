@@ -89,6 +89,14 @@ def test_regression_of_a_constant_predicts_it():
     assert_allclose(model.predict(X), 7.0, atol=0.2)
 
 
+def test_regression_of_small_differences_on_a_large_mean_learns():
+    y = np.repeat([0.0, 1.0], 20)
+    X = np.random.default_rng(0).random((40, 6, 6)) + y[:, None, None]
+    targets = 1e8 + 1e-5 * y
+    model = ConvNetRegressor(filters=(4,), max_epochs=20, random_state=0).fit(X, targets)
+    assert model.score(X, targets) > 0.5
+
+
 @pytest.mark.parametrize("shape", [(300,), (300, 1), (300, 3)])
 def test_regression_predicts_in_the_targets_shape(shape):
     target = np.random.default_rng(0).normal(size=shape)
