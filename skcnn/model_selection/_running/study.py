@@ -3,11 +3,13 @@
 Everything known of a trial is in the study, so that any process can read the results.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import optuna
+from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
@@ -60,7 +62,16 @@ def open_study(
                 _check_same_search(study_name, known, fingerprint, resume)
         if FINGERPRINT not in study.user_attrs:
             study.set_user_attr(FINGERPRINT, dict(fingerprint))
+        _set_metric_names(study, plan.objectives)
     return study
+
+
+def _set_metric_names(study: Study, names: Sequence[str]) -> None:
+    """Name the values of trials in Optuna's tables and plots."""
+    if study.metric_names is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(names))
 
 
 def _check_same_search(
