@@ -175,6 +175,10 @@ class PictureGrid:
         down = box.height / self.n_rows * (1 + self.gaps[0]) / (self.height + self.gaps[1])
         return float(min(across, down) / self.ax.figure.dpi)
 
+    def inches_per_row(self) -> float:
+        """Return the height of a cell and the gap below it in the axes as they are."""
+        return self.inches_per_cell() * (self.height + self.gaps[1]) / (1 + self.gaps[0])
+
     def draw(
         self, row: int, column: int, sample: np.ndarray, limits: tuple[float, float], **style: Any
     ) -> None:

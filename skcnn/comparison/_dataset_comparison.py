@@ -20,6 +20,8 @@ from skcnn.exceptions import ComparisonWarning
 
 LEVEL = 0.05
 
+MOST_NAMED = 3  # missing scores, in a warning
+
 
 class DatasetComparison:
     """Comparisons of the same models on several data sets.
@@ -128,7 +130,7 @@ class DatasetComparison:
         -----
         ComparisonWarning
             If there are so few data sets that no ranks could be significant at the 5 %
-            level.
+            level, or if the test is NaN.
 
         References
         ----------
@@ -144,7 +146,10 @@ class DatasetComparison:
             )
         if len(self.models) < 2:
             raise ValueError(f"A test of ranks needs several models. Got one: {self.models}.")
-        test = rank_test(self._scores(metric).T)
+        scores = self._scores(metric)
+        test = rank_test(scores.T)
+        if isnan(test.p_value):
+            warn_caller(_why_nan(test.name, metric, scores), ComparisonWarning)
         smallest_p = smallest_p_value(len(self.datasets), len(self.models))
         if smallest_p > LEVEL and not isnan(test.p_value):
             warn_caller(
@@ -180,3 +185,18 @@ class DatasetComparison:
             cells[name] = [number_cell(value, decimals) for value in table[name]]
         texts = pd.DataFrame(cells, self.models).rename_axis(columns=metric)
         return texts.rename(columns={"mean_rank": "mean rank"})
+
+
+def _why_nan(test: str, metric: str, scores: pd.DataFrame) -> str:
+    """Return which mean scores are missing, so that a test of ranks is NaN."""
+    missing = [
+        f"{model!r} on {data_set!r}"
+        for data_set in scores
+        for model in scores.index[scores[data_set].isna()]
+    ]
+    more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+    return (
+        f"The {test} test of {metric!r} is NaN, because a fit or score failed and there is no "
+        f"mean score of {', '.join(missing[:MOST_NAMED])}{more}. The errors are in the "
+        "fold_scores of these comparisons. Mend the fits, or leave out the models or data sets."
+    )

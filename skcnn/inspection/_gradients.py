@@ -6,7 +6,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
 from skcnn.inspection._hooked_network import Hook, with_channels
-from skcnn.inspection._named_layers import check_spatial_axes, feature_map_layers
+from skcnn.inspection._named_layers import check_spatial_axes, last_map_layer
 from skcnn.inspection._target_outputs import TargetOutputs, derivative
 
 INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}  # by the number of spatial axes
@@ -63,7 +63,7 @@ def grad_cam(explained: TargetOutputs, layer: str | int | None) -> np.ndarray:
         The maps, with the channel axis where the samples have it.
     """
     network = explained.network
-    name = feature_map_layers(network.layers)[-1] if layer is None else network.name_of(layer)
+    name = last_map_layer(network.layers) if layer is None else network.name_of(layer)
     parts = [_grad_cam(explained, name, i) for i in explained.chunks(len(explained.rows))]
     return with_channels(torch.cat(parts).numpy(), explained.layout)
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 
 from torch import nn
 
@@ -132,3 +133,14 @@ def feature_map_layers(layers: Sequence[NamedLayer]) -> list[str]:
             f"{[layer.name for layer in layers]}."
         )
     return names
+
+
+def last_map_layer(layers: Sequence[NamedLayer]) -> str:
+    """Return the last of `feature_map_layers` whose maps have more than one place.
+
+    A map of one place says nothing of where. If all maps have one place, it is the last layer.
+    """
+    names = feature_map_layers(layers)
+    shapes = {layer.name: layer.shape for layer in layers}
+    with_places = [name for name in names if prod(shapes[name][1:]) > 1]
+    return (with_places or names)[-1]

@@ -128,7 +128,8 @@ default="gradient"
     layer : str, int or None, default=None
         For "grad_cam": the name of a layer with feature maps as in
         :meth:`ConvNetClassifier.summary`, or the number of its row. None means the last
-        convolution, after the activation that follows it, if one does.
+        convolution whose maps have more than one place, after the activation that follows
+        it, if one does.
     baseline : float or array-like, default=0.0
         For "integrated_gradients" and "occlusion": the value that stands for no information,
         in the units of the network's input. Behind a scaler 0 is the mean. An array must

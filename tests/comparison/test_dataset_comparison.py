@@ -95,11 +95,20 @@ def test_a_missing_mean_leaves_no_test():
     scores = np.random.default_rng(1).uniform(0.5, 0.9, (4, 3))
     scores[2, 1] = np.nan
     comparison = several(scores)
-    test = comparison.rank_test()
+    with pytest.warns(
+        ComparisonWarning,
+        match=r"Friedman test of 'accuracy' is NaN.*no mean score of 'b' on 'data 2'\..*fold_scores",
+    ):
+        test = comparison.rank_test()
     assert test.name == "Friedman"
     assert np.isnan([test.statistic, test.p_value, test.critical_difference]).all()
     assert test.pairs.isna().all(axis=None)
     assert "nan" not in repr(comparison).replace("data 2", "")
+
+
+def test_only_some_of_many_missing_means_are_named():
+    with pytest.warns(ComparisonWarning, match=r"'a' on 'data 0', 'b' on 'data 0', .* and 3 more"):
+        several(np.full((3, 2), np.nan)).rank_test()
 
 
 @pytest.mark.parametrize(("n_models", "fewest"), [(2, 6), (3, 3), (5, 3)])

@@ -208,3 +208,17 @@ def test_grad_cam_at_a_layer_that_runs_twice_is_that_of_its_first_run():
     cam = (gradients.mean((2, 3), keepdim=True) * maps).sum(1).clamp(min=0).detach().numpy()
     found = saliency(net, X, method="grad_cam", layer="relu", target=1)
     assert_allclose(found[..., 0], cam, rtol=1e-4, atol=1e-6)
+
+
+def test_grad_cam_takes_the_last_convolution_with_places():
+    """Maps of one place would give the same value everywhere."""
+    specs = [Conv(3), Activation("tanh"), Conv(4, 6, padding="valid"), Activation(), Flatten()]
+    X, net = fitted((6, 6), architecture=specs)
+    assert feature_maps(net, X[:1], layer="conv_2").shape == (1, 1, 1, 4)
+    found = saliency(net, X, method="grad_cam")
+    assert_array_equal(found, saliency(net, X, method="grad_cam", layer="activation_1"))
+    assert found.reshape(len(X), -1).std(1).max() > 0
+    specs = [Conv(4, 6, padding="valid"), Activation(), Flatten()]
+    X, net = fitted((6, 6), architecture=specs)
+    only = saliency(net, X, method="grad_cam")
+    assert_array_equal(only, saliency(net, X, method="grad_cam", layer="activation_1"))

@@ -243,3 +243,10 @@ def test_verbose_shows_a_bar(digits, capsys):
     out, err = capsys.readouterr()
     assert "ConvNetSearchCV" in out + err
     assert "3/3" in out + err
+
+
+def test_metrics_of_the_study_have_names(digits):
+    search = search_of(n_trials=1, refit=False).fit(*digits)
+    assert search.study_.metric_names == ["score"]
+    search.set_params(objectives=("score", "n_parameters")).fit(*digits)
+    assert search.study_.metric_names == ["score", "n_parameters"]

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from numbers import Integral
+from textwrap import wrap
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from skcnn._plotting.display import Display, one_or_several
 from skcnn._plotting.palette import ORANGE
 from skcnn._plotting.pictures import CELL_INCHES, PictureGrid, drawn_samples, value_limits
 from skcnn._utils.compat import num_samples, safe_indexing
+from skcnn._utils.text import shorten
 from skcnn._utils.validation import check_option
 from skcnn.augmentation._augmented_array import originals
 from skcnn.inspection._saliency import (
@@ -27,6 +29,10 @@ from skcnn.inspection._saliency import (
 from skcnn.inspection._target_outputs import target_codes
 
 CURVE_INCHES = 1.6
+LINE, LONGEST_LABEL = 26, 60  # characters of a line, and of a label's text on several lines
+MOST_LINES = 2  # that any row has the height for
+LINE_HEIGHT = 1.3  # in the font size
+CHARACTER_INCHES = 0.08
 DIM = 2.2  # factor by which a sample is darkened under its map
 HEAT = "inferno"
 AREA = {"color": ORANGE, "alpha": 0.8, "linewidth": 0}
@@ -89,6 +95,26 @@ def _with_percentages(
     verb: str, classes: np.ndarray, prob: np.ndarray, codes: np.ndarray
 ) -> list[str]:
     return [f"{verb} {classes[c]} ({prob[i, c]:.0%})" for i, c in enumerate(codes)]
+
+
+def _wrapped(label: str) -> str:
+    """Return a label whose long lines are shortened in the middle and broken."""
+    lines: list[str] = []
+    for line in label.split("\n"):
+        is_long = len(line) > LINE
+        lines += wrap(shorten(line, LONGEST_LABEL, keep_end=True), LINE) if is_long else [line]
+    return "\n".join(lines)
+
+
+def _fit_labels(grid: PictureGrid, labels: Sequence[str]) -> None:
+    """Make the labels of the rows smaller if their lines need more than the height of a row."""
+    n_lines = max((label.count("\n") + 1 for label in labels), default=1)
+    if n_lines <= MOST_LINES:
+        return
+    grid.ax.figure.draw_without_rendering()  # the layout makes the axes narrower for the labels
+    points = 72 * grid.inches_per_row() / (n_lines * LINE_HEIGHT)
+    for text in grid.ax.get_yticklabels():
+        text.set_fontsize(min(text.get_fontsize(), points))
 
 
 def _draw_heat(
@@ -281,13 +307,15 @@ default=("gradient", "integrated_gradients", "grad_cam")
 
     def _draw(self, ax: Any) -> Any:
         shape = self.samples.shape
+        labels = [_wrapped(label) for label in self.labels]
+        longest = max((len(line) for text in labels for line in text.split("\n")), default=0)
         grid = PictureGrid(
             shape[0],
             1 + len(self.maps),
             shape[1:],
             ax,
             cell_inches=CURVE_INCHES if len(shape) == 3 else CELL_INCHES,
-            label_inches=1.5 if len(self.labels) else 0.0,
+            label_inches=max(1.5, longest * CHARACTER_INCHES) if labels else 0.0,
         )
         limits = value_limits(self.samples)
         draw = _draw_area if self.samples.ndim == 3 else _draw_heat
@@ -297,5 +325,6 @@ default=("gradient", "integrated_gradients", "grad_cam")
                 share = maps[row] / (maps[row].max() or 1.0)
                 draw(grid, row, column, sample, share, limits)
         columns = ["sample", *(TITLES.get(method, method) for method in self.methods)]
-        grid.set_labels(self.labels, columns)
+        grid.set_labels(labels, columns)
+        _fit_labels(grid, labels)
         return grid.ax

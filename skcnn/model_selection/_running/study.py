@@ -3,6 +3,7 @@
 Everything known of a trial is in the study, so that any process can read the results.
 """
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import count
@@ -10,6 +11,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
@@ -64,6 +66,7 @@ def open_study(
             study = _with_all_choices(study, study_name, storage.storage, plan)
         if study.user_attrs.get(FINGERPRINT) != fingerprint:
             study.set_user_attr(FINGERPRINT, dict(fingerprint))
+        _set_metric_names(study, plan.objectives)
     return study
 
 
@@ -107,6 +110,14 @@ def _append_choices(trial: FrozenTrial, distributions: Mapping[str, BaseDistribu
             trial.distributions = {**trial.distributions, name: now}
             changed = True
     return changed
+
+
+def _set_metric_names(study: Study, names: Sequence[str]) -> None:
+    """Name the values of trials in Optuna's tables and plots."""
+    if study.metric_names is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            study.set_metric_names(list(names))
 
 
 def _check_same_search(

@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib import pyplot
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
@@ -230,3 +231,24 @@ def test_bad_parameters_are_named():
         show(net, X, n_samples=0)
     with pytest.raises(ValueError, match="The 'target' parameter must be a class label"):
         show(net, X, target="cat")
+
+
+@pytest.mark.parametrize("length", [25, 40, 60])
+@pytest.mark.parametrize("with_ax", [False, True], ids=["new", "given"])
+@pytest.mark.parametrize("target", [None, 1], ids=["predicted", "explained"])
+def test_long_class_names_do_not_overlap_or_squeeze_the_pictures(length, with_ax, target):
+    X, net = fitted((8, 8))
+    names = np.array(
+        [f"{'a long name of a class, number ' * 2}"[: length - 1] + str(i) for i in range(3)]
+    )
+    net.classes_ = names
+    ax = pyplot.subplots(figsize=(6, 4.5), layout="constrained")[1] if with_ax else None
+    target = None if target is None else names[target]
+    display = SaliencyDisplay.from_estimator(net, X, n_samples=3, target=target, ax=ax)
+    assert names[0][:20] in display.labels[0] or names[1][:20] in display.labels[0]
+    assert_nothing_is_cut(display)
+    boxes = [label.get_window_extent() for label in display.ax_.get_yticklabels()]
+    assert not any(a.overlaps(b) for i, a in enumerate(boxes) for b in boxes[:i])
+    picture = display.ax_.get_images()[0].get_window_extent()
+    assert picture.width / display.figure_.dpi > (0.5 if with_ax else 0.9)
+    assert all(label.get_fontsize() >= 5 for label in display.ax_.get_yticklabels())
