@@ -106,7 +106,7 @@ PLAIN_MODELS = {"Bayes": GaussianNB(), "svc": SVC()}
 
 def test_splits_beyond_the_samples_raise():
     splits = [(np.arange(50), np.arange(50, 60)), (np.arange(10, 50), np.arange(595, 605))]
-    with pytest.raises(ValueError, match=r"below the number of samples, 150\. Got 595\."):
+    with pytest.raises(ValueError, match=r"below the number of samples, 150, .* Got 595\."):
         compare_models(PLAIN_MODELS, X, Y, cv=splits)
 
 
@@ -124,7 +124,7 @@ def test_samples_on_both_sides_of_a_split_warn(shift):
 
 
 def test_negative_indices_are_the_samples_counted_from_the_last():
-    splits = list(StratifiedKFold(3).split(X, Y))
+    splits = list(StratifiedKFold(5).split(X, Y))
     counted = [(train - 150, test) for train, test in splits]
     first, second = (compare_models(PLAIN_MODELS, X, Y, cv=cv) for cv in (splits, counted))
     assert first.fold_scores["score"].tolist() == second.fold_scores["score"].tolist()

@@ -14,6 +14,7 @@ from sklearn.svm import SVC
 
 from skcnn.augmentation import RandomRotation
 from skcnn.layers import Conv, Dense, Flatten
+from skcnn.model_selection import _samplers
 from skcnn.model_selection._hashing import text_of
 from skcnn.model_selection._spaces.dict_space import DictSpace
 from tests.helpers.spaces import search_of, small
@@ -254,13 +255,22 @@ def test_initial_values_lie_on_the_grid_of_a_step():
     assert space.params_of(space.values_of(0), 0) == space.params_of(space.point(3))
 
 
-@pytest.mark.parametrize("n_trials", [16, None])
-def test_finite_space_is_exhausted(digits, n_trials):
+def test_finite_space_is_exhausted(digits, monkeypatch):
+    monkeypatch.setattr(_samplers, "MOST_DRAWS", 1)
     X, y = digits
     space = {"C": (0.25, 1.0, 0.25), "degree": scipy.stats.randint(1, 5)}
-    search = search_of(SVC(), space, n_trials=n_trials, timeout=600).fit(X.reshape(len(X), -1), y)
-    assert len({tuple(params.items()) for params in search.cv_results_["params"]}) == 16
+    search = search_of(SVC(), space, n_trials=20)
+    with pytest.warns(UserWarning, match="total space of parameters 16 is smaller"):
+        found = search.fit(X.reshape(len(X), -1), y).cv_results_["params"]
+    assert len(found) == len({tuple(params.items()) for params in found}) == 16
     assert search.trials_dataframe()["copy_of"].isna().all()
+
+
+def test_too_large_networks_of_a_finite_space_come_last(digits, monkeypatch):
+    monkeypatch.setattr(_samplers, "MOST_DRAWS", 1)
+    space = {"filters": [(4,), (6,), (300,), (400,)]}
+    search = search_of(space=space, n_trials=4, constraints={"n_parameters": 20_000})
+    assert list(search.fit(*digits).cv_results_["state"]) == ["COMPLETE"] * 2 + ["INFEASIBLE"] * 2
 
 
 # Lists of dicts
