@@ -9,6 +9,7 @@ from sklearn.utils import _safe_indexing, check_scalar
 from sklearn.utils.validation import _num_samples
 
 from skcnn._convnet.pipelines import network_samples
+from skcnn._plotting.axes import grey
 from skcnn._plotting.display import one_or_several
 from skcnn._plotting.pictures import GAP, PictureGrid, size_text, value_limits
 from skcnn.augmentation._augmented_array import originals
@@ -175,7 +176,7 @@ class FeatureMapsDisplay:
             limits = value_limits(maps[order])
             for column, number in enumerate(order):
                 grid.draw(row, column, maps[[number]], limits)
-                grid.title(row, column, str(number), fontsize="x-small", color="0.4")
+                grid.title(row, column, str(number), fontsize="x-small", color=grey(0.4))
             labels.append(f"{name}\n{size_text(maps.shape[1:])}, {len(order)} of {len(maps)}")
         grid.set_labels(labels)
         return self
