@@ -42,6 +42,21 @@ def legend_above(ax: Any, n_columns: int, *, narrow: int = 2, **style: Any) -> A
     return ax.legend(ncols=n_columns, **place, **style)
 
 
+def grey(level: float) -> tuple[float, float, float]:
+    """Return a colour between matplotlib's text, level 0, and its background, level 1.
+
+    In a dark style, greys for a white background cannot be read.
+    """
+    from matplotlib import rcParams
+    from matplotlib.colors import to_rgba
+
+    filled = [to_rgba(rcParams["axes.facecolor"]), to_rgba(rcParams["figure.facecolor"])]
+    paper = next((colour[:3] for colour in filled if colour[3] > 0), (1.0, 1.0, 1.0))
+    ink = to_rgba(rcParams["text.color"])[:3]
+    red, green, blue = ((1 - level) * a + level * b for a, b in zip(ink, paper, strict=True))
+    return red, green, blue
+
+
 def new_axes(**figure: Any) -> Any:
     """Return axes in a new figure that is made with the given keywords.
 

@@ -11,7 +11,7 @@ import numpy as np
 from skcnn._data.images import Images
 from skcnn._data.layouts import InputLayout
 from skcnn._data.validation import read_samples
-from skcnn._plotting.axes import new_axes
+from skcnn._plotting.axes import grey, new_axes
 
 GAP = 0.06  # between cells, in their width
 CELL_INCHES = 1.0
@@ -55,7 +55,7 @@ def draw_sample(
     share = (sample - low) / ((high - low) or 1)
     if sample.ndim == 2:
         box = [top, top, top + height, top + height, top]
-        ax.plot([left, left + 1, left + 1, left, left], box, color="0.8", lw=0.5)
+        ax.plot([left, left + 1, left + 1, left, left], box, color=grey(0.8), lw=0.5)
         places = left + (np.arange(sample.shape[1]) + 0.5) / sample.shape[1]
         for i, curve in enumerate(share):
             line = {"color": f"C{i}", "lw": 1, **style}

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from skcnn._plotting.axes import legend_above, needs_log_scale, new_axes, set_log_ticks
+from skcnn._plotting.axes import grey, legend_above, needs_log_scale, new_axes, set_log_ticks
 from skcnn._plotting.palette import BLUE, GREY, ORANGE
 from skcnn._utils.text import shorten
 from skcnn._utils.validation import check_option
@@ -19,7 +19,7 @@ KINDS = {
     "predict_seconds": "seconds to predict a split",
 }
 ROW_INCHES, LETTER_INCHES = 0.42, 0.09
-SPLITS = {"s": 12, "color": GREY, "alpha": 0.35, "linewidths": 0, "zorder": 2}
+SPLITS = {"s": 12, "alpha": 0.35, "linewidths": 0, "zorder": 2}
 MEAN = {"fmt": "o", "color": BLUE, "capsize": 3, "markersize": 6, "zorder": 4}
 BAND = {"color": ORANGE, "alpha": 0.22, "linewidth": 0, "zorder": 0}
 LABEL_HEIGHTS = (8, -8, 20, -20, 32, -32)  # in points, above or below the marker
@@ -185,12 +185,14 @@ default="differences"
             handles = [ax.axvspan(-rope, rope, label=label, **BAND)]
         else:
             handles = []
-        ax.axvline(0, color=GREY, linewidth=1, zorder=1)
+        ax.axvline(0, color=grey(GREY), linewidth=1, zorder=1)
         places = np.arange(len(table))
         spread = np.linspace(-JITTER, JITTER, len(scores)) if len(scores) > 1 else np.zeros(1)
         for place, name in zip(places, table.index, strict=True):
             differences = scores[name] - scores[baseline]
-            dots = ax.scatter(differences, place + spread, label="splits", **SPLITS)
+            dots = ax.scatter(
+                differences, place + spread, label="splits", color=grey(GREY), **SPLITS
+            )
         reach = (table["difference_high"] - table["difference"]).fillna(0)
         label = "mean, 95 % interval"
         means = ax.errorbar(table["difference"], places, xerr=reach, label=label, **MEAN)
@@ -215,7 +217,7 @@ default="differences"
         _label_points(ax, names, cost.to_numpy(float), table["mean"].to_numpy(float), reach)
 
     def _add_note(self, text: str) -> None:
-        style = {"fontsize": "small", "color": GREY, **PLAIN}
+        style = {"fontsize": "small", "color": grey(GREY), **PLAIN}
         lines = fill(text, NOTE_LETTERS)
         self.ax_.annotate(
             lines, (0, 0), (0, -46), "axes fraction", "offset points", va="top", **style

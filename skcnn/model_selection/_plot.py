@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._plotting.axes import legend_above, new_axes
+from skcnn._plotting.axes import grey, legend_above, new_axes
 from skcnn._plotting.palette import BLUE, GREY, ORANGE, PURPLE, RED
 from skcnn._utils.validation import check_option
 from skcnn.model_selection._objective_axis import label_of, scale_of, set_axis
@@ -23,7 +23,7 @@ STATES = {  # in the order of the legend
 }
 DOTS = {"s": 28, "linewidths": 0, "alpha": 0.85, "zorder": 3}
 FRONT = {"color": ORANGE, "marker": "o", "markersize": 5.5, "linewidth": 1.5, "zorder": 4}
-LINE = {"color": GREY, "linewidth": 1.5, "zorder": 2}
+LINE = {"linewidth": 1.5, "zorder": 2}
 ARROWS = {("y", False): "v", ("y", True): "^", ("x", False): "<", ("x", True): ">"}
 MOST_IN_A_LINE = 4  # entries of the legend
 SEED = 0  # of fANOVA's random forest
@@ -244,7 +244,9 @@ class SearchDisplay:
                 arrows = {**style, "marker": ARROWS["y", minimized], **DOTS}
                 self.ax_.scatter(places[beyond], shown[beyond], **arrows)
         best = (complete.cummin() if minimized else complete.cummax()).reindex(trials.index).ffill()
-        handles += self.ax_.step(places, best, where="post", label="best so far", **LINE)
+        handles += self.ax_.step(
+            places, best, where="post", label="best so far", color=grey(GREY), **LINE
+        )
         self._set_legend(handles, [ARROWS["y", minimized]] if outside.any() else [])
 
     def _plot_importances(self) -> None:
@@ -284,7 +286,7 @@ class SearchDisplay:
     def _set_legend(self, handles: list[Any], arrows: Sequence[str]) -> None:
         """Add a legend of the handles, and of the arrows of points beyond the scale."""
         for arrow in arrows[:1]:
-            style = {"marker": arrow, "color": GREY, **DOTS}
+            style = {"marker": arrow, "color": grey(GREY), **DOTS}
             handles.append(self.ax_.scatter([], [], label="beyond the scale", **style))
         n_columns = len(handles) if len(handles) <= MOST_IN_A_LINE else 3
         legend_above(self.ax_, n_columns, handles=handles)

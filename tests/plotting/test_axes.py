@@ -4,8 +4,9 @@ import sys
 
 import pytest
 from matplotlib import pyplot
+from numpy.testing import assert_allclose
 
-from skcnn._plotting.axes import legend_above, needs_log_scale, new_axes, set_log_ticks
+from skcnn._plotting.axes import grey, legend_above, needs_log_scale, new_axes, set_log_ticks
 from skcnn._plotting.palette import ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from skcnn.exceptions import MissingDependencyError
 
@@ -61,3 +62,13 @@ def test_missing_matplotlib_is_named(monkeypatch):
     with pytest.raises(MissingDependencyError, match=r'pip install "skcnn\[plots\]"'):
         new_axes()
     assert issubclass(MissingDependencyError, ImportError)
+
+
+def test_greys_lie_between_the_text_and_the_background_of_the_style():
+    assert grey(0.35) == (0.35, 0.35, 0.35)
+    with pyplot.style.context("dark_background"):
+        assert_allclose(grey(0.35), [0.65] * 3)
+    with pyplot.rc_context({"axes.facecolor": "none", "figure.facecolor": "0.5"}):
+        assert_allclose(grey(1.0), [0.5] * 3, atol=0.01)
+    with pyplot.rc_context({"axes.facecolor": "none", "figure.facecolor": "none"}):
+        assert grey(1.0) == (1.0, 1.0, 1.0)

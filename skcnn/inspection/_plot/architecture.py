@@ -8,20 +8,19 @@ import numpy as np
 import pandas as pd
 
 from skcnn._convnet.pipelines import check_convnet
-from skcnn._plotting.axes import legend_above, new_axes
+from skcnn._plotting.axes import grey, legend_above, new_axes
 from skcnn._plotting.display import Display
 from skcnn._plotting.palette import GREEN, GREY, ORANGE, PURPLE, SKY
 
-KINDS = {  # in the order of the legend
-    "input": {"color": "white"},
+KINDS: dict[str, dict[str, Any]] = {  # in the order of the legend; numbers are levels of grey
+    "input": {"color": 1.0},
     "convolution": {"color": SKY},
     "pool": {"color": ORANGE, "hatch": "////"},
     "dense": {"color": GREEN, "hatch": "...."},
     "block": {"color": PURPLE, "hatch": "xxxx"},
-    "other": {"color": "0.8", "hatch": "----"},
+    "other": {"color": 0.8, "hatch": "----"},
 }
-EDGE = {"edgecolor": "0.15", "linewidth": 0.8}
-FLOW = {"color": "0.6", "linewidth": 0.8, "zorder": 0}
+EDGE, FLOW = 0.15, 0.6  # levels of grey
 CAPTION = (
     "height: side of the feature maps, width: square root of their channels\n"
     "normalisation, activation and dropout are part of the layer before them"
@@ -35,6 +34,12 @@ FONT_POINTS = 8.5
 CHARACTER, LINE = 0.6 * FONT_POINTS / 72, 1.3 * FONT_POINTS / 72
 UPRIGHT_JOIN = "  "
 LAID_OUT = 0.85  # share of given axes that the headings leave
+
+
+def _look_of(kind: str) -> dict[str, Any]:
+    look = KINDS[kind]
+    is_level = isinstance(look["color"], float)
+    return {**look, "color": grey(look["color"])} if is_level else look
 
 
 @dataclass
@@ -110,12 +115,18 @@ def _draw_boxes(
     if upright:
         style["rotation"] = 270  # with the name next to the box
     end, named = 0.0, set()
-    ax.plot([pitches[0] / 2, sum(pitches) - pitches[-1] / 2], [0, 0], **FLOW)
+    ax.plot(
+        [pitches[0] / 2, sum(pitches) - pitches[-1] / 2],
+        [0, 0],
+        color=grey(FLOW),
+        linewidth=0.8,
+        zorder=0,
+    )
     for box, pitch in zip(boxes, pitches, strict=True):
         middle, end = end + pitch / 2, end + pitch
         label = None if box.kind in named else box.kind
         named.add(box.kind)
-        look = {**KINDS[box.kind], **EDGE, "label": label}
+        look = {**_look_of(box.kind), "edgecolor": grey(EDGE), "linewidth": 0.8, "label": label}
         ax.bar(middle, box.height, box.width, bottom=-box.height / 2, **look)
         text = (UPRIGHT_JOIN if upright else "\n").join(box.lines())
         ax.text(middle, -TALLEST_BOX / 2 - GAP, text, **style)
@@ -230,7 +241,7 @@ class ArchitectureDisplay(Display):
         _draw_boxes(ax, boxes, pitches, upright, FONT_POINTS * scale)
         ax.set(xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
-        ax.set_xlabel(CAPTION, fontsize="small", color=GREY)
+        ax.set_xlabel(CAPTION, fontsize="small", color=grey(GREY))
         ax.set_title(f"{self.summary['parameters'].sum():,} parameters", pad=26)
         small = {"fontsize": "small", "columnspacing": 1.2, "handlelength": 1.5}
         legend_above(ax, len(KINDS), narrow=len(KINDS), **small)

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skcnn._convnet.pipelines import network_samples
+from skcnn._plotting.axes import grey
 from skcnn._plotting.display import one_or_several
 from skcnn._plotting.pictures import GAP, PictureGrid, size_text, value_limits
 from skcnn._utils.compat import num_samples, safe_indexing
@@ -177,7 +178,7 @@ class FeatureMapsDisplay:
             limits = value_limits(maps[order])
             for column, number in enumerate(order):
                 grid.draw(row, column, maps[[number]], limits)
-                grid.title(row, column, str(number), fontsize="x-small", color="0.4")
+                grid.title(row, column, str(number), fontsize="x-small", color=grey(0.4))
             labels.append(f"{name}\n{size_text(maps.shape[1:])}, {len(order)} of {len(maps)}")
         grid.set_labels(labels)
         return self

@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skcnn._convnet.pipelines import check_convnet
+from skcnn._plotting.axes import grey
 from skcnn._plotting.pictures import PictureGrid, size_text
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.inspection._filters import filters_of
@@ -17,7 +18,8 @@ KERNEL_GAP = 0.14  # larger than between samples, since the edges of kernels are
 KERNEL_INCHES = 0.6  # at least; a few kernels are wider, to leave space for the title
 TITLE_INCHES = 3.5
 DIVERGING = "RdBu_r"
-ZERO_LINE = {"color": "0.6", "linewidth": 0.8, "linestyle": ":"}
+ZERO_LINE = {"linewidth": 0.8, "linestyle": ":"}
+ZERO_GREY = 0.6
 
 
 def _draw_kernel(grid: PictureGrid, row: int, column: int, kernel: np.ndarray, most: float) -> None:
@@ -25,7 +27,7 @@ def _draw_kernel(grid: PictureGrid, row: int, column: int, kernel: np.ndarray, m
     if kernel.ndim == 2:
         left, top = grid.corner(row, column)
         middle = top + grid.height / 2
-        grid.ax.plot([left, left + 1], [middle, middle], **ZERO_LINE)
+        grid.ax.plot([left, left + 1], [middle, middle], color=grey(ZERO_GREY), **ZERO_LINE)
         grid.draw(row, column, kernel, (-most, most))
     else:
         grid.draw(row, column, kernel, (-most, most), cmap=DIVERGING)

@@ -7,7 +7,7 @@ import pandas as pd
 from sklearn.base import is_regressor
 
 from skcnn._convnet.pipelines import check_convnet
-from skcnn._plotting.axes import legend_above, needs_log_scale, new_axes, set_log_ticks
+from skcnn._plotting.axes import grey, legend_above, needs_log_scale, new_axes, set_log_ticks
 from skcnn._plotting.display import Display
 from skcnn._plotting.palette import ALARM
 
@@ -22,7 +22,7 @@ FALL = 0.8  # the training loss at the end is below this share of that at the mi
 TRAINING = {"color": "C0", "linestyle": "-"}
 VALIDATION = {"color": "C1", "linestyle": "-"}
 SCORE = {"color": "C2", "linestyle": "--"}
-BEST = {"color": "0.4", "linestyle": ":"}
+BEST = 0.4  # level of grey
 
 
 def _overfitting_of(history: pd.DataFrame) -> str | None:
@@ -168,7 +168,9 @@ class TrainingHistoryDisplay(Display):
         handles += score_handles
         if self.history["valid_loss"].notna().any():
             label = f"best epoch ({self.best_epoch})"
-            handles.append(ax.axvline(self.best_epoch, label=label, **BEST))
+            handles.append(
+                ax.axvline(self.best_epoch, label=label, color=grey(BEST), linestyle=":")
+            )
         title = self.overfitting_ and self.overfitting_.replace("; ", ";\n")
         legend = legend_above(ax, 2, handles=handles, title=title)
         legend.get_title().set(color=ALARM, multialignment="center")

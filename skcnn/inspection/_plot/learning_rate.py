@@ -4,14 +4,14 @@ from typing import Any, Self
 
 import numpy as np
 
-from skcnn._plotting.axes import legend_above, new_axes
+from skcnn._plotting.axes import grey, legend_above, new_axes
 from skcnn._plotting.display import Display
 from skcnn._plotting.palette import BLUE
 from skcnn.inspection._learning_rate_range import DIVERGED, range_test
 
 LOSSES = {"color": BLUE, "linewidth": 0.8, "alpha": 0.35}
 AVERAGES = {"color": BLUE, "linewidth": 1.8}
-SUGGESTION = {"color": "0.25", "linestyle": ":", "linewidth": 1.5}
+SUGGESTION = {"linestyle": ":", "linewidth": 1.5}
 
 
 class LearningRateDisplay(Display):
@@ -166,7 +166,7 @@ class LearningRateDisplay(Display):
         ax.plot(self.rates, self.averages, label="average", **AVERAGES)
         if self.suggestion is not None:
             label = f"suggestion ({self.suggestion:.2g})"
-            ax.axvline(self.suggestion, label=label, **SUGGESTION)
+            ax.axvline(self.suggestion, label=label, color=grey(0.25), **SUGGESTION)
         # limits, since a diverging loss would flatten the descent
         least = self.averages.argmin()
         top = max(self.averages[: least + 1].max(), DIVERGED * self.averages[least])

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from skcnn._plotting.axes import legend_above, new_axes
+from skcnn._plotting.axes import grey, legend_above, new_axes
 from skcnn._plotting.display import Display
 from skcnn._plotting.palette import BLUE, GREEN, GREY, ORANGE, PURPLE, RED
 from skcnn.inspection._robustness import robustness_scores
@@ -227,6 +227,6 @@ class RobustnessDisplay(Display):
         style = CURVES[n_curves % len(CURVES)]
         ax.plot(self.values, self.scores, markersize=4, gid=CURVE_ID, label=self.name, **style)
         label = None if n_curves else "unchanged samples"
-        ax.axhline(self.baseline, linestyle=":", color=GREY, label=label)
+        ax.axhline(self.baseline, linestyle=":", color=grey(GREY), label=label)
         ax.set(xlabel=X_LABELS[self.kind], ylabel=self.score_name)
         legend_above(ax, 3)

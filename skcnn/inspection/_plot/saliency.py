@@ -13,6 +13,7 @@ from sklearn.utils import check_scalar
 from skcnn._convnet.pipelines import check_convnet, network_input
 from skcnn._data.images import Images
 from skcnn._data.validation import check_images
+from skcnn._plotting.axes import grey
 from skcnn._plotting.display import Display, one_or_several
 from skcnn._plotting.palette import ORANGE
 from skcnn._plotting.pictures import CELL_INCHES, PictureGrid, drawn_samples, value_limits
@@ -36,7 +37,7 @@ CHARACTER_INCHES = 0.08
 DIM = 2.2  # factor by which a sample is darkened under its map
 HEAT = "inferno"
 AREA = {"color": ORANGE, "alpha": 0.8, "linewidth": 0}
-CURVE = {"color": "0.3", "lw": 0.7}
+CURVE_GREY, CURVE_WIDTH = 0.3, 0.7
 TITLES = {
     "gradient": "|gradient|",
     "integrated_gradients": "|integrated\ngradients|",
@@ -146,7 +147,7 @@ def _draw_area(
     bottom = top + 0.95 * grid.height
     heights = bottom - 0.9 * grid.height * share
     grid.ax.fill_between(places, bottom, heights, step="mid", **AREA)
-    grid.draw(row, column, sample, limits, **CURVE)
+    grid.draw(row, column, sample, limits, color=grey(CURVE_GREY), lw=CURVE_WIDTH)
 
 
 class SaliencyDisplay(Display):

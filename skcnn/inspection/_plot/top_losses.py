@@ -13,6 +13,7 @@ from skcnn._convnet.pipelines import network_input
 from skcnn._data.images import Images
 from skcnn._data.targets import check_labels, check_numbers
 from skcnn._data.validation import check_images, read_samples
+from skcnn._plotting.axes import grey
 from skcnn._plotting.display import Display
 from skcnn._plotting.palette import ALARM, GREY
 from skcnn._plotting.pictures import PictureGrid, channels_first, drawn_samples, value_limits
@@ -51,9 +52,9 @@ def _label(label: Any) -> str:
     return shorten(text, LONGEST_LABEL)
 
 
-def _colour_of(row: dict[Hashable, Any]) -> str:
+def _colour_of(row: dict[Hashable, Any]) -> Any:
     is_wrong = "probability" in row and row["true"] != row["predicted"]
-    return ALARM if is_wrong else GREY
+    return ALARM if is_wrong else grey(GREY)
 
 
 class TopLossesDisplay(Display):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from skcnn._plotting.axes import grey
 from skcnn.inspection import FiltersDisplay, filters
 from tests.helpers.figures import assert_nothing_is_cut, words_of
 from tests.helpers.inspected import fitted
@@ -59,7 +60,7 @@ def test_kernels_on_signals_are_curves_around_a_line_at_zero():
     _, net = fitted((16, 2), input_shape=(16, 2), kernel_size=5, filters=6)
     display = FiltersDisplay.from_estimator(net, n_filters=4)
     curves = [line for line in display.ax_.lines if len(line.get_xdata()) == 5]
-    curves = [line for line in curves if line.get_color() != "0.8"]  # the boxes
+    curves = [line for line in curves if line.get_color() != grey(0.8)]  # the boxes
     zeros = [line for line in display.ax_.lines if line.get_linestyle() == ":"]
     assert len(curves) == 4 * 2
     assert len(zeros) == 4

@@ -7,6 +7,7 @@ from numpy.testing import assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 
+from skcnn._plotting.axes import grey
 from skcnn._plotting.palette import GREY
 from skcnn.inspection import RobustnessDisplay
 from skcnn.inspection._robustness import robustness_scores
@@ -106,7 +107,7 @@ def test_a_curve_and_its_baseline():
     assert_array_equal(line.get_ydata(), [0.5, 0.9, 0.4])
     assert_array_equal(dotted.get_ydata(), [0.9, 0.9])
     assert dotted.get_linestyle() == ":"
-    assert dotted.get_color() == GREY
+    assert dotted.get_color() == grey(GREY)
     assert legend_of(display) == ["SVC", "unchanged samples"]
     assert display.ax_.get_xlabel() == "rotation (degrees, counter-clockwise)"
     assert display.ax_.get_ylabel() == "accuracy"
@@ -119,7 +120,7 @@ def test_several_curves_differ():
     one, dotted, two, also_dotted = first.ax_.get_lines()
     assert one.get_color() != two.get_color()
     assert one.get_marker() != two.get_marker()
-    assert dotted.get_color() == also_dotted.get_color() == GREY
+    assert dotted.get_color() == also_dotted.get_color() == grey(GREY)
     assert legend_of(second) == ["one", "unchanged samples", "two"]
 
 

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 import torch
 from matplotlib import pyplot
+from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose, assert_array_equal
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
@@ -254,3 +255,12 @@ def test_steps_transform_the_samples_once_and_change_none():
     assert_allclose(display.losses["loss"].sort_index(), losses)
     order = display.losses.index
     assert_array_equal(display.samples[:, 0], X[order].reshape(-1, 8, 8))
+
+
+def test_texts_are_light_in_a_dark_style():
+    with pyplot.style.context("dark_background"):
+        display = TopLossesDisplay.from_predictions(
+            PICTURES, [0.0] * 4, y_pred=[0.5, 0.1, 0.2, 0.3]
+        )
+    for text in display.ax_.texts:
+        assert min(to_rgb(text.get_color())) > 0.6
