@@ -133,8 +133,8 @@ class _FileLocks(StudyStorage):
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._own = FileLock(self._path_of(self.worker))
-        self._own.acquire()
-        with self.locked():
+        with self.locked():  # or another worker's sweep might remove a file that is not locked yet
+            self._own.acquire()
             self._sweep()
 
     def _sweep(self) -> None:
