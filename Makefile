@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow lint format types docs bench bench-studies check clean
+.PHONY: demo test test-slow test-oldest lint format types docs bench bench-studies check clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -37,6 +37,30 @@ test: lint types $(READY)
 test-slow: $(READY)
 	$(PYTEST) -n 2 -m slow tests
 
+# The lower bounds of the dependencies, and the tests that use most of them.
+OLDEST := .venv-oldest
+OLDEST_TESTS := tests/test_oldest.py tests/utils tests/data tests/plotting \
+	tests/convnet/test_sklearn_tools.py tests/convnet/test_training.py \
+	tests/convnet/test_fitted_state.py tests/training/test_engine.py \
+	tests/training/test_callbacks.py tests/training/test_eager_optimizers.py \
+	tests/preprocessing/test_kernel_filter.py tests/comparison/test_metadata.py \
+	tests/comparison/test_compare_models.py tests/comparison/test_rank_tests.py \
+	tests/comparison/test_report.py tests/comparison/test_plot.py \
+	tests/model_selection/test_callbacks.py tests/model_selection/test_search.py \
+	tests/model_selection/test_search_scores.py tests/model_selection/test_search_objectives.py \
+	tests/model_selection/test_samplers.py tests/model_selection/test_pruners.py \
+	tests/model_selection/test_results.py tests/model_selection/test_plot.py \
+	tests/model_selection/running/test_storage.py
+
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
+	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
+	$(OLDEST)/bin/python -m pip install --quiet --requirement constraints-oldest.txt
+	$(OLDEST)/bin/python -m pip install --quiet --constraint constraints-oldest.txt --editable ".[all,postgresql]"
+	touch $@
+
+test-oldest: $(OLDEST)/.ready
+	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(OLDEST)/bin/python -m pytest -n 2 -m "not slow" $(OLDEST_TESTS)
+
 # For instance make bench ARGS="--quick", or ARGS="--mnist mnist.npz --section accuracy"
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
@@ -52,4 +76,4 @@ bench-studies: $(READY)
 	$(BIN)/python tests/benchmarks/model_comparison.py
 
 clean:
-	rm -rf $(VENV) .bench-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist
+	rm -rf $(VENV) $(OLDEST) .bench-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist

@@ -191,6 +191,20 @@ def test_closed_worker_leaves_no_file(file_place, tmp_path):
     assert not any("worker" in name for name in names(tmp_path))
 
 
+def test_new_worker_has_no_file_while_another_may_sweep(file_place, tmp_path):
+    one, opened = open_storage(*file_place), []
+    before = [name for name in names(tmp_path) if "worker" in name]
+    thread = threading.Thread(target=lambda: opened.append(open_storage(*file_place)))
+    with one.locked():
+        thread.start()
+        thread.join(0.2)
+        assert [name for name in names(tmp_path) if "worker" in name] == before
+    thread.join(LONGEST)
+    assert one.is_alive(opened[0].worker)
+    for storage in (one, *opened):
+        storage.close()
+
+
 def test_file_of_a_killed_worker_is_removed(file_place, children, tmp_path):
     storage = open_storage(*file_place)
     child = children(be_a_worker, file_place)
