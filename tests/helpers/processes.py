@@ -89,6 +89,12 @@ def hear_parent():
     return THIS_CHILD.connection.recv()
 
 
+def block(what):
+    """Tell the parent and wait for it, or for the end."""
+    tell_parent(what)
+    hear_parent()
+
+
 def until(condition, longest=LONGEST):
     """Wait until a condition comes true that no message announces."""
     end = time.monotonic() + longest

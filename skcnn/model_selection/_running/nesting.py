@@ -12,6 +12,7 @@ FIT_ONCE = (
     "sklearn.pipeline",
     "sklearn.utils",
     "skcnn.__main__",
+    "skcnn._utils",
     "skcnn.augmentation",
 )
 

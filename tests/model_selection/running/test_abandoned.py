@@ -1,5 +1,6 @@
 """Workers that are killed: their trials are run by others."""
 
+import importlib
 import itertools
 import os
 import signal
@@ -11,7 +12,7 @@ from optuna.samplers import RandomSampler
 from sklearn.exceptions import FitFailedWarning
 
 from skcnn.model_selection._running.study import MOST_ATTEMPTS, RETRY_OF
-from tests.helpers.processes import LONGEST, hear_parent, names, tell_parent, until
+from tests.helpers.processes import LONGEST, block, names, until
 from tests.helpers.recorded_searches import (
     KINDS,
     N_FOLDS,
@@ -132,18 +133,14 @@ def test_trial_that_kills_every_worker_is_given_up(children, path, tmp_path):
 def blocking_space(trial):
     """A space that blocks a child in the middle of its third trial."""
     rate = trial.suggest_float("learning_rate", 1e-4, 1e-1, log=True)
-    if BLOCKS_IN_SPACE and trial.number == 2:
-        tell_parent(rate)
-        hear_parent()
+    # by names only: a function is identified by the values of the variables that it refers to
+    if os.environ.get("BLOCKS_IN_SPACE") and trial.number == 2:
+        importlib.import_module("tests.helpers.processes").block(rate)
     return {"learning_rate": rate}
 
 
-BLOCKS_IN_SPACE = False
-
-
 def claim_and_block(storage, path, kind):
-    global BLOCKS_IN_SPACE
-    BLOCKS_IN_SPACE = True
+    os.environ["BLOCKS_IN_SPACE"] = "1"
     sampler = BlockingSampler() if kind == "sampler" else "tpe"
     space = blocking_space if kind == "space" else RATES
     search_of(recorded_net(path), param_space=space, sampler=sampler, storage=storage).fit(X, y)
@@ -153,9 +150,8 @@ class BlockingSampler(RandomSampler):
     """A sampler that blocks a child at its third trial."""
 
     def sample_independent(self, study, trial, name, distribution):
-        if BLOCKS_IN_SPACE and trial.number == 2:
-            tell_parent(None)
-            hear_parent()
+        if os.environ.get("BLOCKS_IN_SPACE") and trial.number == 2:
+            block(None)
         return super().sample_independent(study, trial, name, distribution)
 
 
