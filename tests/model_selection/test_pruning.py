@@ -80,8 +80,8 @@ def test_reports_of_folds_together_are_the_mean_of_all_folds(digits):
     reported = search.study_.trials[0].intermediate_values
     for epoch in range(3):
         scores = cross_val_score(net.set_params(dropout=0.2, max_epochs=epoch + 1), X, y, cv=3)
-        assert reported[epoch] == scores.mean()
-    assert sorted(reported) == [0, 1, 2]
+        assert reported[epoch + 1] == scores.mean()
+    assert sorted(reported) == [1, 2, 3]
 
 
 def test_nothing_is_reported_without_a_pruner(digits):
