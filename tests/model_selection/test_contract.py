@@ -114,7 +114,6 @@ ILLEGAL = [
     ("estimator", "net"),
     ("param_space", "autp"),
     ("param_space", 3),
-    ("param_space", [("learning_rate", [0.1])]),
     ("n_trials", 0),
     ("n_trials", 2.5),
     ("n_trials", "50"),
