@@ -1,10 +1,18 @@
 """Settings that must be in place before scikit-learn and scipy are imported; shared fixtures."""
 
 import os
+import signal
 import sys
+import threading
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or one of scikit-learn's checks is skipped
 os.environ.setdefault("MPLBACKEND", "Agg")
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    and threading.current_thread() is threading.main_thread()
+):  # as in processes that a shell starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 import pytest
 

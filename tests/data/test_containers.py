@@ -59,6 +59,14 @@ def learned(x):
     return torch.tensor(x, requires_grad=True)
 
 
+def objects(values):
+    values = list(values)
+    column = np.empty(len(values), dtype=object)
+    for i, value in enumerate(values):
+        column[i] = value
+    return column
+
+
 CONTAINERS = {
     "rows of objects": (lambda X: [x.astype(object) for x in X], (12,)),
     "images of objects": (lambda X: [x.astype(object) for x in X], (4, 3)),
@@ -78,7 +86,7 @@ CONTAINERS = {
         (4, 3),
     ),
     "tensors of one number": (lambda X: nested(X, learned), (12,)),
-    "column of tensors": (lambda X: pd.Series([learned(x) for x in X]), (4, 3)),
+    "column of tensors": (lambda X: pd.Series(objects(learned(x) for x in X)), (4, 3)),
     "masks without effect": (lambda X: [np.ma.masked_array(x, x < 0) for x in X], (4, 3)),
 }
 
