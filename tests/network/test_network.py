@@ -91,6 +91,8 @@ def test_conv_net_equals_its_layers_one_after_another(shape):
 def test_conv_net_standardizes_before_its_layers():
     rows = trace(with_output([], 2), (2, 3, 3))
     plain = ConvNet(rows, plain_standardize((2, 3, 3)))
+    for parameter in plain.parameters():  # not drawn yet: any bits
+        nn.init.normal_(parameter)
     scaled = ConvNet(rows, Standardize(torch.tensor([1.0, 2.0]), torch.tensor([4.0, 5.0]), 2))
     scaled.layers.load_state_dict(plain.layers.state_dict())
     x = torch.randint(0, 256, (4, 2, 3, 3), dtype=torch.uint8)
