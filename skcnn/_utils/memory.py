@@ -27,8 +27,13 @@ ENVIRONMENT_VARIABLES = (
     "MALLOC_MMAP_MAX_",
     "GLIBC_TUNABLES",
 )
+# Sizes that tell settings apart: glibc maps the first, and by default not the last once it
+# has mapped and freed the second.
+PROBES = (LARGEST_BLOCK + 2**20, LARGEST_BLOCK - 2**16, 2**24)
+MOST_PROBES = 3
 _LOCK = threading.Lock()
 _n_inside = 0
+_changed = False
 _much = False
 
 
@@ -37,7 +42,8 @@ def kept_memory(much: bool) -> Iterator[None]:
     """Keep freed memory inside the block, and return it to the system afterwards.
 
     Blocks may be nested and run in several threads: memory is returned when the last one
-    ends. Does nothing if the C library is not glibc, or the environment sets its thresholds.
+    ends. Does nothing if the C library is not glibc, or the environment or the program that
+    Python runs in sets its thresholds.
 
     Parameters
     ----------
@@ -57,24 +63,49 @@ def kept_memory(much: bool) -> Iterator[None]:
 
 
 def _enter(libc: Any, much: bool) -> None:
-    global _n_inside, _much
+    global _n_inside, _much, _changed
     with _LOCK:
         _n_inside += 1
         _much = _much or much
-        if _n_inside == 1:
+        if _n_inside == 1 and _has_default_thresholds(libc):
+            _changed = True
             libc.mallopt(M_MMAP_MAX, 0)
             libc.mallopt(M_TRIM_THRESHOLD, LARGEST_INT)
 
 
 def _leave(libc: Any) -> None:
-    global _n_inside, _much
+    global _n_inside, _much, _changed
     with _LOCK:
         _n_inside = max(_n_inside - 1, 0)
         if _n_inside == 0:
-            _restore(libc)
-            if _much and _free_bytes(libc) > MOST_KEPT:
-                libc.malloc_trim(0)
-            _much = False
+            if _changed:
+                _restore(libc)
+                if _much and _free_bytes(libc) > MOST_KEPT:
+                    libc.malloc_trim(0)
+            _changed, _much = False, False
+
+
+def _has_default_thresholds(libc: Any) -> bool:
+    """Return whether nobody has set thresholds but glibc and earlier blocks.
+
+    glibc has no function that returns them, so it is seen which blocks it maps. A threshold
+    that was set, of whatever kind, also ends that glibc adapts them to the blocks freed.
+    Blocks that other threads map at the same time are the reason for several tries.
+    """
+    for _ in range(MOST_PROBES):
+        largest, _, smallest = (_is_mapped(libc, size) for size in PROBES)
+        if largest and not smallest:
+            return True
+    return False
+
+
+def _is_mapped(libc: Any, size: int) -> bool:
+    """Return whether glibc maps a block of `size` bytes, which is freed at once."""
+    before = _usage(libc).hblks
+    block = libc.malloc(size)
+    n_mapped = _usage(libc).hblks - before
+    libc.free(block)
+    return bool(n_mapped == 1)
 
 
 def _restore(libc: Any) -> None:
@@ -84,32 +115,39 @@ def _restore(libc: Any) -> None:
     libc.mallopt(M_TRIM_THRESHOLD, 2 * LARGEST_BLOCK)
 
 
+USAGE_FIELDS = (
+    *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
+    *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
+)
+
+
 class _Usage(ctypes.Structure):
     """``struct mallinfo2`` of malloc.h."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_size_t)
-        for name in (
-            *("arena", "ordblks", "smblks", "hblks", "hblkhd"),
-            *("usmblks", "fsmblks", "uordblks", "fordblks", "keepcost"),
-        )
-    )
+    _fields_ = tuple((name, ctypes.c_size_t) for name in USAGE_FIELDS)
+
+
+class _OldUsage(ctypes.Structure):
+    """``struct mallinfo`` of malloc.h before glibc 2.33, whose bytes overflow."""
+
+    _fields_ = tuple((name, ctypes.c_int) for name in USAGE_FIELDS)
+
+
+def _usage(libc: Any) -> Any:
+    return libc.mallinfo2() if hasattr(libc, "mallinfo2") else libc.mallinfo()
 
 
 def _free_bytes(libc: Any) -> int:
     """Return how much of the heap is free; a very large number before glibc 2.33."""
-    if not hasattr(libc, "mallinfo2"):
-        return LARGEST_INT
-    libc.mallinfo2.restype = _Usage
-    return int(libc.mallinfo2().fordblks)
+    return int(_usage(libc).fordblks) if hasattr(libc, "mallinfo2") else LARGEST_INT
 
 
 def _reset_after_fork() -> None:
     """Forget the open blocks in a forked process: they belong to the parent."""
-    global _LOCK, _n_inside, _much
-    _LOCK, inside = threading.Lock(), _n_inside
-    _n_inside, _much = 0, False
-    libc = _glibc() if inside else None
+    global _LOCK, _n_inside, _much, _changed
+    _LOCK, changed = threading.Lock(), _changed
+    _n_inside, _much, _changed = 0, False, False
+    libc = _glibc() if changed else None
     if libc is not None:
         _restore(libc)
 
@@ -130,4 +168,9 @@ def _glibc() -> Any:
         return None
     libc.mallopt.argtypes = (ctypes.c_int, ctypes.c_int)
     libc.malloc_trim.argtypes = (ctypes.c_size_t,)
+    libc.malloc.argtypes, libc.malloc.restype = (ctypes.c_size_t,), ctypes.c_void_p
+    libc.free.argtypes, libc.free.restype = (ctypes.c_void_p,), None
+    libc.mallinfo.restype = _OldUsage
+    if hasattr(libc, "mallinfo2"):
+        libc.mallinfo2.restype = _Usage
     return libc

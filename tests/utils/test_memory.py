@@ -35,6 +35,7 @@ class Library:
 def library(monkeypatch):
     library = Library()
     monkeypatch.setattr(_memory, "_glibc", lambda: library)
+    monkeypatch.setattr(_memory, "_has_default_thresholds", lambda libc: True)
     return library
 
 
@@ -96,6 +97,63 @@ def test_little_free_memory_is_kept(library, free, returned):
 def test_thresholds_of_the_environment_are_left_alone(monkeypatch, name):
     monkeypatch.setenv(name, "1000")
     assert _memory._glibc.__wrapped__() is None
+
+
+@only_glibc
+@pytest.mark.parametrize(
+    ("own", "is_left_alone"),
+    [
+        ("", False),
+        ("libc.mallopt(M_MMAP_MAX, 0)", True),
+        ("libc.mallopt(M_MMAP_THRESHOLD, 2**16)", True),
+        ("libc.mallopt(M_MMAP_THRESHOLD, 2**30)", True),
+        ("libc.mallopt(M_TRIM_THRESHOLD, 2**20)", True),
+    ],
+)
+def test_thresholds_of_the_program_are_left_alone(own, is_left_alone):
+    code = f"""
+        from skcnn._utils import memory
+        from skcnn._utils.memory import M_MMAP_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+
+        def mapped():
+            return [memory._is_mapped(libc, 2**i) for i in (12, 17, 20, 23, 26)]
+
+        libc = memory._glibc()
+        {own or "pass"}
+        before = mapped()
+        calls, mallopt = [], libc.mallopt
+        libc.mallopt = lambda *args: calls.append(args) or mallopt(*args)
+        for _ in range(2):
+            with memory.kept_memory(much=True):
+                print(bool(calls))
+                calls.clear()
+            print(bool(calls))
+            calls.clear()
+        print({own!r} == "" or mapped() == before)
+    """
+    run = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, timeout=120
+    )
+    assert run.stdout.split() == [str(not is_left_alone)] * 4 + ["True"], run.stdout + run.stderr
+
+
+def test_a_block_that_another_thread_maps_does_not_mislead(monkeypatch):
+    tries = iter([(True, True, True), (False, True, False), (True, True, False)])
+    monkeypatch.setattr(_memory, "_is_mapped", lambda libc, size: next(answers))
+    answers = (answer for one in tries for answer in one)
+    assert _memory._has_default_thresholds(None)
+    answers = (False for _ in range(9))
+    assert not _memory._has_default_thresholds(None)
+
+
+@pytest.mark.parametrize("name", ["mallinfo", "mallinfo2"])
+def test_whether_a_block_is_mapped(library, name):
+    usages = [_memory._Usage(hblks=n) for n in (3, 4, 4, 4, 4, 6)]
+    setattr(library, name, lambda: usages.pop(0))
+    library.malloc = lambda size: size
+    library.free = lambda block: library.calls.append(("free", block))
+    assert [_memory._is_mapped(library, size) for size in (1, 2, 3)] == [True, False, False]
+    assert library.calls == [("free", 1), ("free", 2), ("free", 3)]
 
 
 @pytest.mark.parametrize("error", [OSError, TypeError])
