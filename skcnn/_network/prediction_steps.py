@@ -13,6 +13,10 @@ from skcnn.layers._convolution import CONVOLUTIONS, convolve
 from skcnn.layers._normalization import BatchNorm
 from skcnn.layers._steps import PREDICTION_STEPS, Step, own_forward, prediction_step
 
+# Larger weights take longer to compare, before every prediction, than the normalisation after
+# their convolution takes, which has few values for so many weights.
+MOST_FOLDED_WEIGHTS = 2**17
+
 Watch = Callable[[nn.Module, Tensor], None]
 
 # The steps of what is inside of a container are made one by one.
@@ -114,15 +118,24 @@ def _steps(module: nn.Module, folded: list[FoldedConvolution], watch: Watch | No
     for i, leaf in enumerate(leaves):
         after = leaves[i + 1] if i + 1 < len(leaves) else None
         step: Step
-        if isinstance(leaf, CONVOLUTIONS) and isinstance(after, BatchNorm):
-            step = FoldedConvolution(leaf, after)
+        if _is_folded(leaf, after):
+            step = FoldedConvolution(cast(Any, leaf), cast(Any, after))
             folded.append(step)
-        elif i > 0 and isinstance(leaf, BatchNorm) and isinstance(leaves[i - 1], CONVOLUTIONS):
+        elif i > 0 and _is_folded(leaves[i - 1], leaf):
             continue
         else:
             step = cast(Any, PREDICTION_STEPS[type(leaf)].make)(leaf, step_of)
         steps.append(step if watch is None else partial(_watched, step, leaf, watch))
     return steps
+
+
+def _is_folded(leaf: nn.Module, after: nn.Module | None) -> bool:
+    """Return whether a convolution and the batch normalisation after it are one step."""
+    return (
+        isinstance(leaf, CONVOLUTIONS)
+        and isinstance(after, BatchNorm)
+        and leaf.weight.numel() <= MOST_FOLDED_WEIGHTS
+    )
 
 
 def _watched(step: Step, leaf: nn.Module, watch: Watch, x: Tensor) -> Tensor:

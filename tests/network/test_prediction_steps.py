@@ -10,6 +10,7 @@ from torch import nn
 
 from skcnn import ConvNetClassifier, layers
 from skcnn._data.validation import check_images
+from skcnn._network import prediction_steps
 from skcnn._network.prediction import Predictor
 from skcnn.layers._whiten import WhiteningConv2d
 from tests.helpers.predicted import CASES, CPU, drawn, each_case, fitted_small_net, samples
@@ -36,8 +37,10 @@ def test_every_layer_has_a_case():
     assert tested == set(layers.__all__) - {"LayerSpec"}
 
 
-@pytest.fixture
-def model():
+@pytest.fixture(params=["folded", "apart"])
+def model(request, monkeypatch):
+    if request.param == "apart":
+        monkeypatch.setattr(prediction_steps, "MOST_FOLDED_WEIGHTS", 35)  # of 4 * 3 * 3
     X = np.random.default_rng(0).random((40, 6, 6))
     y = (X.mean((1, 2)) > 0.5).astype(int)
     return ConvNetClassifier(filters=(4,), max_epochs=1, random_state=0).fit(X, y), X
@@ -88,6 +91,14 @@ def test_changes_of_the_network_are_followed(model, change):
         expected = exact(torch.from_numpy(X.astype(np.float32)).double().unsqueeze(1))
     np.testing.assert_allclose(after, expected, rtol=1e-4, atol=1e-5)
     assert not np.array_equal(after[:, 1] - after[:, 0], before)
+
+
+def test_large_weights_are_not_compared_before_predictions():
+    specs = [layers.Conv(300), layers.Normalize(), layers.Conv(4), layers.Normalize()]
+    net = drawn([*specs, layers.Flatten()], (200, 2))
+    predictor = Predictor(net, (200, 2), CPU)
+    predictor.outputs(samples(2, (200, 2)))
+    assert [folded.conv for folded in predictor.folded] == [net.layers.conv_2]
 
 
 def test_hooks_are_called(model):
