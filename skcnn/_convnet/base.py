@@ -281,6 +281,7 @@ class BaseConvNet(
             seed,
             self.augmentation_strength,
             self.n_outputs_,
+            self.offset_,
         )
 
     def _build(self, plan: FitPlan) -> ConvNetEngine:
@@ -393,7 +394,8 @@ class BaseConvNet(
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
         name, span = type(self).__name__, self._value_range.span
-        views = make_views(self.test_time_augmentation, self._layout, span, name)
+        how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
+        views = make_views(*how)
         device = torch.device(self.net_.device)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
             outputs = self.net_.outputs(images, views).astype(np.float64)

@@ -40,13 +40,16 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     See Also
     --------
     ConvNetRegressor : The same network for continuous targets.
+    skcnn.augmentation.Augmented : Augmented copies, also of rare classes only.
     skcnn.layers : Layers for explicit architectures.
 
     Notes
     -----
     Without augmentation, a sample weight of 2 gives exactly the result of repeating the
-    sample, because repeated samples are merged and their weights summed. With
-    augmentation each repeated sample has draws of its own. The order of the samples does
+    sample, because repeated samples are merged and their weights summed. So oversampling by
+    repetition, such as imbalanced-learn's ``RandomOverSampler``, equals `class_weight`. With
+    augmentation each repeated sample has draws of its own; ``Augmented(n_copies={label: k})``
+    adds augmented copies of the samples of a class. The order of the samples does
     not change the result. The predictions for a sample are the same bits in any batch.
 
     References

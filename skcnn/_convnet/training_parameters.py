@@ -270,7 +270,8 @@ class ClassifierParameters(ConvNetParameters):
         [dict, one_of(["balanced"]), None],
         """dict, "balanced" or None
         Weights of the classes, ``{label: weight}``. "balanced" weighs inversely to the
-        class frequencies.
+        class frequencies. A weight equals repetition of the samples of a class, without
+        augmentation bit for bit.
         """,
     )
 

@@ -1,8 +1,10 @@
 """Containers of numbers: lists, tensors, pictures and arrays of objects become plain arrays."""
 
+from datetime import date, time, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.sparse import issparse
 from torch import Tensor
@@ -11,6 +13,8 @@ from skcnn.exceptions import InputShapeError
 
 NESTED = (Tensor, list, tuple, np.ma.MaskedArray)
 NUMPY_FLOATS = (torch.float16, torch.float32, torch.float64)
+# pandas' Timestamp and Timedelta are dates and timedeltas of Python too
+DATES = (date, time, timedelta, pd.Period, np.datetime64, np.timedelta64)
 
 
 def as_array(values: Any, name: str = "X") -> Any:
@@ -41,11 +45,14 @@ def as_array(values: Any, name: str = "X") -> Any:
     if hasattr(values, "dtypes") and hasattr(values, "columns"):
         for dtype in set(values.dtypes):
             check_no_dates(dtype, name)
+        if isinstance(values, pd.DataFrame):
+            check_no_date_objects(values.select_dtypes("object").to_numpy(), name)
         return values
     array = _stacked(values, name)
     if array.ndim == 1 and array.dtype.kind == "O" and len(array) and np.ndim(array[0]) > 0:
         array = _stacked(list(array), name)  # a column of arrays
     check_no_dates(array.dtype, name)
+    check_no_date_objects(array, name)
     if array.dtype.kind == "V" and array.dtype.names is None:  # bfloat16 of another library
         return array.astype(np.float32)
     return array
@@ -89,11 +96,23 @@ def _holds_arrays(values: Any) -> bool:
 def check_no_dates(dtype: Any, name: str) -> None:
     """Raise ValueError if values are dates or durations, whose unit is arbitrary."""
     if getattr(dtype, "kind", "") in ("m", "M"):
-        raise ValueError(
-            f"{name} has values of dtype {dtype}, but numbers are needed. Subtract a date and "
-            f"divide by a unit: ({name} - numpy.datetime64('2020-01-01')) / "
-            "numpy.timedelta64(1, 's')."
-        )
+        raise ValueError(_dates_message(f"dtype {dtype}", name))
+
+
+def check_no_date_objects(array: np.ndarray, name: str) -> None:
+    """Raise ValueError if an array of objects has dates or durations, such as pandas' Timestamp."""
+    if array.dtype.kind != "O":
+        return
+    for kind in set(map(type, array.ravel().tolist())):
+        if issubclass(kind, DATES):
+            raise ValueError(_dates_message(f"type {kind.__name__}", name))
+
+
+def _dates_message(what: str, name: str) -> str:
+    return (
+        f"{name} has values of {what}, but numbers are needed. Subtract a date and divide by a "
+        f"unit: ({name} - numpy.datetime64('2020-01-01')) / numpy.timedelta64(1, 's')."
+    )
 
 
 def _from_torch(values: Tensor) -> np.ndarray:

@@ -10,7 +10,7 @@ from sklearn.utils import assert_all_finite, check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import check_consistent_length
 
-from skcnn._data.containers import check_no_dates, without_tensors
+from skcnn._data.containers import check_no_date_objects, check_no_dates, without_tensors
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import InputScaleWarning
 
@@ -97,7 +97,9 @@ def check_numbers(y: Any, n_samples: int) -> np.ndarray:
     """
     _require(y)
     y = without_tensors(y, "y")
-    check_no_dates(getattr(y if hasattr(y, "dtype") else np.asarray(y), "dtype", None), "y")
+    array = y if hasattr(y, "dtype") else np.asarray(y)
+    check_no_dates(array.dtype, "y")
+    check_no_date_objects(np.asarray(array), "y")
     y = check_array(y, ensure_2d=False, dtype=np.float64, input_name="y", allow_nd=False)
     if y.ndim == 2 and y.shape[1] == 1:
         y = column_or_1d(y, warn=True)

@@ -87,7 +87,9 @@ def class_weight_per_code(
             raise ValueError(
                 f"The 'class_weight' parameter must have finite weights >= 0. Got {class_weight!r}."
             )
-        _check_weighted_labels(class_weight, targets.classes)
+        check_labels_of_dict(
+            class_weight, targets.classes, "class_weight", "weights", "have the weight 1"
+        )
         known = set(targets.classes.tolist())
         class_weight = {label: w for label, w in class_weight.items() if label in known}
     elif len(np.unique(codes)) < len(targets.classes):
@@ -108,18 +110,42 @@ def class_weight_per_code(
     return factors
 
 
-def _check_weighted_labels(class_weight: dict[Any, Any], classes: np.ndarray) -> None:
-    """Warn of labels that are not among `classes`, unless all classes have weights."""
+def check_labels_of_dict(
+    given: dict[Any, Any], classes: np.ndarray, parameter: str, what: str, default: str
+) -> None:
+    """Check the labels of a parameter that has a value for each class.
+
+    It may name classes that a fold of a cross-validation lacks, but labels may be misspelled
+    too: warn of labels that are not among `classes`, unless all classes have a value.
+
+    Parameters
+    ----------
+    given : dict
+        The parameter, ``{label: value}``.
+    classes : ndarray of shape (n_classes,)
+        The labels of y.
+    parameter : str
+        Name of the parameter, for messages.
+    what : str
+        What its values are, such as "weights".
+    default : str
+        What is true of classes without a value, such as "have the weight 1".
+
+    Raises
+    ------
+    ValueError
+        If labels are strings and those of y are not, or the reverse.
+    """
     known = classes.tolist()
-    unknown = [label for label in class_weight if label not in known]
+    unknown = [label for label in given if label not in known]
     if not unknown:
         return
     message = (
-        f"The 'class_weight' parameter has weights for {unknown}, which are not among the "
+        f"The {parameter!r} parameter has {what} for {unknown}, which are not among the "
         f"classes {classes}."
     )
     if any(isinstance(label, str) != isinstance(known[0], str) for label in unknown):
         raise ValueError(f"{message} Give labels of the same type.")
-    unweighted = [label for label in known if label not in class_weight]
-    if unweighted:
-        warn_caller(f"{message} The classes {unweighted} have the weight 1.", UserWarning)
+    unnamed = [label for label in known if label not in given]
+    if unnamed:
+        warn_caller(f"{message} The classes {unnamed} {default}.", UserWarning)

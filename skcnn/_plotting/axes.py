@@ -6,11 +6,15 @@ The only module that imports matplotlib, inside the function that needs it.
 from math import ceil, floor, log10
 from typing import Any
 
+from skcnn._plotting.palette import ALARMS
 from skcnn.exceptions import MissingDependencyError
 
 NARROW_INCHES = 4.5
 LOG_SCALE_RATIO = 10  # of the largest to the smallest value
 MOST_POWERS = 8  # of ten with a label
+READABLE = 4.5  # contrast of a text with its background, by WCAG 2
+
+Colour = tuple[float, float, float]
 
 
 def needs_log_scale(low: float, high: float) -> bool:
@@ -42,19 +46,51 @@ def legend_above(ax: Any, n_columns: int, *, narrow: int = 2, **style: Any) -> A
     return ax.legend(ncols=n_columns, **place, **style)
 
 
-def grey(level: float) -> tuple[float, float, float]:
+def grey(level: float) -> Colour:
     """Return a colour between matplotlib's text, level 0, and its background, level 1.
 
     In a dark style, greys for a white background cannot be read.
     """
     from matplotlib import rcParams
-    from matplotlib.colors import to_rgba
+    from matplotlib.colors import to_rgb
 
-    filled = [to_rgba(rcParams["axes.facecolor"]), to_rgba(rcParams["figure.facecolor"])]
-    paper = next((colour[:3] for colour in filled if colour[3] > 0), (1.0, 1.0, 1.0))
-    ink = to_rgba(rcParams["text.color"])[:3]
+    ink, paper = to_rgb(rcParams["text.color"]), _backgrounds()[0]
     red, green, blue = ((1 - level) * a + level * b for a, b in zip(ink, paper, strict=True))
     return red, green, blue
+
+
+def alarm() -> str:
+    """Return the colour of texts that warn, readable on matplotlib's backgrounds.
+
+    It is the first of `ALARMS` with a contrast of 4.5 to the axes and to the figure, or else the
+    one with the highest contrast.
+    """
+    from matplotlib.colors import to_rgb
+
+    backgrounds = _backgrounds()
+    least = {tone: min(contrast(to_rgb(tone), b) for b in backgrounds) for tone in ALARMS}
+    best = max(ALARMS, key=lambda tone: least[tone])
+    return next((tone for tone in ALARMS if least[tone] >= READABLE), best)
+
+
+def contrast(one: Colour, other: Colour) -> float:
+    """Return the contrast of two colours by WCAG 2, from 1 for equal ones to 21."""
+    light, dark = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: Colour) -> float:
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _backgrounds() -> list[Colour]:
+    """Return the colours of axes and figure, as far as they are filled; white if none is."""
+    from matplotlib import rcParams
+    from matplotlib.colors import to_rgba
+
+    colours = [to_rgba(rcParams["axes.facecolor"]), to_rgba(rcParams["figure.facecolor"])]
+    return [(r, g, b) for r, g, b, opacity in colours if opacity > 0] or [(1.0, 1.0, 1.0)]
 
 
 def new_axes(**figure: Any) -> Any:

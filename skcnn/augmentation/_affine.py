@@ -24,9 +24,6 @@ _SHARE = Range(0.0, True, -1.0, 1.0)
 _ANGLE = Range(0.0, True, -360.0, 360.0)
 _SHEAR = Range(0.0, True, -80.0, 80.0)
 _ZOOM = Range(1.0, True, 0.05, 20.0)
-# Limits of draws that are scaled by a strength above one.
-_MIN_ZOOM, _MAX_ZOOM = 0.02, 50.0
-_MAX_SHEAR = 85
 
 
 @documented
@@ -203,8 +200,7 @@ class RandomZoom(GeometricAugmentation):
         self.random_state = random_state
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        factors = self._scaled_factor("factor", uniforms(keys, 1)[:, 0], strength)
-        return {"factor": np.clip(factors, _MIN_ZOOM, _MAX_ZOOM)}
+        return {"factor": self._scaled_factor("factor", uniforms(keys, 1)[:, 0], strength)}
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
         return zooms(params["factor"], spatial)
@@ -281,7 +277,7 @@ class RandomShear(GeometricAugmentation):
         for i, axis in enumerate((n_axes - 1, n_axes - 2)):
             if axis not in axes:
                 degrees[:, i] = 0
-        return {"degrees": np.clip(degrees, -_MAX_SHEAR, _MAX_SHEAR)}
+        return {"degrees": degrees}
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:
         return shears(params["degrees"], spatial)
@@ -357,13 +353,11 @@ class RandomAffine(GeometricAugmentation):
         n_turns, n_axes = n_planes(spatial), len(spatial)
         shares = uniforms(keys, n_turns + n_axes + 2)
         turns, shifts, others = np.split(shares, [n_turns, n_turns + n_axes], axis=1)
-        zoom = self._scaled_factor("zoom", others[:, 0], strength)
-        shear = self._scaled("shear", others[:, 1], strength)
         return {
             "degrees": self._scaled("degrees", turns, strength),
             "translation": self._scaled("translation", shifts, strength),
-            "zoom": np.clip(zoom, _MIN_ZOOM, _MAX_ZOOM),
-            "shear": np.clip(shear, -_MAX_SHEAR, _MAX_SHEAR),
+            "zoom": self._scaled_factor("zoom", others[:, 0], strength),
+            "shear": self._scaled("shear", others[:, 1], strength),
         }
 
     def _matrices(self, params: Params, spatial: tuple[int, ...]) -> np.ndarray:

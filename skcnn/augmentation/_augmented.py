@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator, MetaEstimatorMixin
+from sklearn.base import BaseEstimator, MetaEstimatorMixin, is_regressor
 from sklearn.utils import get_tags, indexable
 from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
 from sklearn.utils.metaestimators import available_if
@@ -22,10 +22,16 @@ from skcnn._utils.compat import (
     routing_enabled,
     safe_indexing,
 )
-from skcnn._utils.validation import check_parameters
+from skcnn._utils.validation import check_parameters, is_integer
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import Step
-from skcnn.augmentation._copies import draw_copies, follow_copies, make_estimator, warn_of_leakage
+from skcnn.augmentation._copies import (
+    copies_of_samples,
+    draw_copies,
+    follow_copies,
+    make_estimator,
+    warn_of_leakage,
+)
 from skcnn.augmentation._estimator_parameters import check_steps, training_steps
 from skcnn.augmentation._operations import MixingOperation
 
@@ -52,8 +58,10 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         Estimator to fit, such as ``SVC()``.
     augmentation : augmentation, callable or list of them
         Changes of the copies, such as ``[RandomRotation(15), RandomTranslation(0.1)]``.
-    n_copies : int, default=5
-        Number of augmented copies of each sample, each with its own draw.
+    n_copies : int or dict, default=5
+        Number of augmented copies of each sample, each with its own draw. A dict
+        ``{label: number}`` has one for each class; the samples of classes that it does not
+        name get no copy. As in `class_weight`, it may name classes that `y` lacks.
     keep_original : bool, default=True
         Whether the samples themselves are in the training data too.
     strength : float, default=1.0
@@ -91,6 +99,10 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
     cross-validate the `Augmented` estimator instead of searching inside it, or pass
     `groups`, which are repeated too.
 
+    For a rare class, ``n_copies={label: number}`` adds copies that differ. Repeated samples,
+    as of imbalanced-learn's ``RandomOverSampler``, are weights for a ConvNet, which merges
+    equal samples.
+
     Examples
     --------
     >>> from sklearn.datasets import load_digits
@@ -103,12 +115,22 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
     ...     print(round(estimator.fit(X[:500], y[:500]).score(X[500:], y[500:]), 2))
     0.93
     0.95
+
+    More copies of a rare class, and none of the others:
+
+    >>> kept = [i for i in range(500) if y[i] != 8 or i < 50]
+    >>> rare = Augmented(SVC(), warp, n_copies={8: 9}, input_shape=(8, 8), random_state=0)
+    >>> eights = X[500:][y[500:] == 8]
+    >>> for estimator in (SVC(), rare):
+    ...     print(round((estimator.fit(X[kept], y[kept]).predict(eights) == 8).mean(), 1))
+    0.2
+    0.6
     """
 
     _parameter_constraints: dict[str, Any] = {
         "estimator": [HasMethods(["fit"])],
         "augmentation": "no_validation",  # by training_steps
-        "n_copies": [Interval(Integral, 0, None, closed="left")],
+        "n_copies": [Interval(Integral, 0, None, closed="left"), dict],
         "keep_original": ["boolean"],
         "strength": [Interval(Real, 0, None, closed="left")],
         "input_shape": [tuple, list, None],
@@ -121,7 +143,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         estimator: Any,
         augmentation: Any,
         *,
-        n_copies: int = 5,
+        n_copies: int | dict[Any, int] = 5,
         keep_original: bool = True,
         strength: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
@@ -168,27 +190,29 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         check_steps(steps, layout, given, type(self).__name__)
         if sample_weight is not None:
             fit_params["sample_weight"] = self._check_weights(sample_weight, array)
-        if self.n_copies + self.keep_original > 1 and fit_params.get("groups") is None:
+        check_consistent_length(array, *([] if y is None else [y]))
+        rounds = self._rounds(y, len(array))
+        if len(rounds) + self.keep_original > 1 and fit_params.get("groups") is None:
             warn_of_leakage(self.estimator)
-        copies = [array] if self.keep_original else []
-        if self.n_copies > 0:
-            copies += draw_copies(
-                array,
-                layout,
-                steps,
-                self.n_copies,
-                weights=fit_params.get("sample_weight"),
-                strength=self.strength,
-                random_state=self.random_state,
-            )
+        copies = draw_copies(
+            array,
+            layout,
+            steps,
+            rounds,
+            weights=fit_params.get("sample_weight"),
+            strength=self.strength,
+            random_state=self.random_state,
+        )
+        if self.keep_original:
+            copies.insert(0, array)
+            rounds.insert(0, np.arange(len(array)))
         many: Any = np.concatenate(copies)
         if isinstance(X, pd.DataFrame):
             many = pd.DataFrame(many, columns=X.columns)
         if routing_enabled():
             fit_params = dict(process_routing(self, "fit", **fit_params).estimator.fit)
-        index = np.tile(np.arange(len(array)), len(copies))
+        index = np.concatenate(rounds)
         fit_params = follow_copies(fit_params, index, len(array))
-        check_consistent_length(array, *([] if y is None else [y]))
         targets = [] if y is None else [safe_indexing(indexable(y)[0], index)]
         estimator = make_estimator(self.estimator, self.random_state)
         self.estimator_ = estimator.fit(many, *targets, **fit_params)
@@ -205,12 +229,34 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
                     f"not contain {type(step.augmentation).__name__}: shares of targets need a "
                     "ConvNet."
                 )
-        if self.n_copies == 0 and not self.keep_original:
-            raise InvalidParameterError(
-                "The 'n_copies' parameter of Augmented must be at least 1 where "
-                "keep_original=False. Got 0 instead."
-            )
         return steps
+
+    def _rounds(self, y: Any, n_samples: int) -> list[np.ndarray]:
+        """Return the numbers of the samples that get a first copy, a second one and so on.
+
+        Raises
+        ------
+        InvalidParameterError
+            If a class has no integer, or a sample would be left out.
+        ValueError
+            If there are no classes to have numbers of copies.
+        """
+        given = self.n_copies
+        if isinstance(given, dict):
+            for label, number in given.items():
+                if not is_integer(number) or number < 0:
+                    raise InvalidParameterError(
+                        "The 'n_copies' parameter of Augmented must be an int, or a dict of ints, "
+                        f"of at least 0. Got {number!r} for the class {label!r} instead."
+                    )
+        counts = copies_of_samples(given, y, n_samples, is_regressor(self.estimator))
+        if not self.keep_original and counts.min() == 0:
+            where = "for every class " if isinstance(given, dict) else ""
+            raise InvalidParameterError(
+                f"The 'n_copies' parameter of Augmented must be at least 1 {where}where "
+                f"keep_original=False. Got {given!r} instead."
+            )
+        return [np.flatnonzero(counts > copy) for copy in range(counts.max())]
 
     def _check_weights(self, sample_weight: Any, array: np.ndarray) -> np.ndarray:
         if not routing_enabled() and not has_fit_parameter(self.estimator, "sample_weight"):

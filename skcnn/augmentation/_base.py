@@ -39,9 +39,10 @@ random_state : int, RandomState instance or None, default=None
 """.strip("\n")
 
 PADDING_PARAMETERS = """
-padding_mode : {"zeros", "constant", "mirror", "edge"}, default="zeros"
+padding_mode : {"zeros", "constant", "mirror", "edge", "wrap"}, default="zeros"
     What comes in from outside: zeros, `fill_value`, the reflection about the border
-    value, or the border value itself.
+    value, the border value itself, or what leaves on the opposite side. Where a ConvNet
+    subtracts an `offset_` from `X`, "zeros" are the offset.
 fill_value : float, default=0.0
     The constant of ``padding_mode="constant"``, in the units of the data.
 """.strip("\n")
@@ -285,17 +286,25 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         shares : ndarray
             Uniform numbers in [0, 1).
         strength : float
-            Factor of the distance.
+            Factor of the distance. A range that it makes wider than the legal one ends there.
         """
+        legal = self._ranges[name]
         low, high = self._limits(name)
-        neutral = self._ranges[name].neutral or 0.0
-        return neutral + (low + (high - low) * shares - neutral) * strength
+        neutral = legal.neutral or 0.0
+        if strength > 1:  # draws are uniform up to a legal limit, not collected at it
+            least, most = ((limit - neutral) / strength for limit in (legal.low, legal.high))
+            low, high = np.clip((low, high), neutral + least, neutral + most)
+        draws = neutral + (low + (high - low) * shares - neutral) * strength
+        return np.clip(draws, legal.low, legal.high)  # of which rounding may lead out
 
     def _scaled_factor(self, name: str, shares: np.ndarray, strength: float) -> np.ndarray:
         """Return draws of a factor with scaled logarithms, so that they stay positive."""
+        legal = self._ranges[name]
         low, high = self._limits(name)
-        factors: np.ndarray = (low + (high - low) * shares) ** strength
-        return factors
+        if strength > 1:
+            least, most = (limit ** (1 / strength) for limit in (legal.low, legal.high))
+            low, high = np.clip((low, high), least, most)
+        return np.clip((low + (high - low) * shares) ** strength, legal.low, legal.high)
 
     def __sklearn_tags__(self) -> Any:
         """Return the estimator's tags."""

@@ -30,6 +30,12 @@ class Step:
     augmentation: Any
     seed: int | None
 
+    def less(self, offset: np.ndarray | None) -> "Step":
+        """Return the step for images from which an offset was subtracted."""
+        if isinstance(self.augmentation, Operation):
+            return Step(self.augmentation._less(offset), self.seed)
+        return self
+
 
 def check_axes(steps: Sequence[Step], layout: InputLayout, owner: str | None = None) -> None:
     """Check that the samples have the axes that the augmentations need.
@@ -79,6 +85,8 @@ class BatchAugmenter:
         Factor of all ranges; zero changes nothing.
     n_classes : int or None, default=None
         Number of classes, for mixing where targets are class codes.
+    offset : ndarray of shape (n_channels,) or None, default=None
+        What was subtracted from the channels of the images.
     """
 
     def __init__(
@@ -89,8 +97,9 @@ class BatchAugmenter:
         seed: int,
         strength: float = 1.0,
         n_classes: int | None = None,
+        offset: np.ndarray | None = None,
     ) -> None:
-        self.steps = steps
+        self.steps = [step.less(offset) for step in steps]
         self.spatial = spatial
         self.span = span
         self.seed = seed

@@ -65,7 +65,7 @@ class RandomBlur(Augmentation):
         sigmas = self._scaled("sigma", uniforms(keys, 1)[:, 0], strength)
         widest = min(self._limits("sigma")[1] * strength, _MOST_PIXELS)
         radius = np.full(len(keys), ceil(_TRUNCATE * widest))
-        return {"sigma": np.minimum(sigmas, _MOST_PIXELS), "radius": radius}
+        return {"sigma": sigmas, "radius": radius}
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         return blur(images, params["sigma"], int(params["radius"].max()))
@@ -115,8 +115,7 @@ class RandomStroke(Augmentation):
         self.random_state = random_state
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        pixels = self._scaled("pixels", uniforms(keys, 1)[:, 0], strength)
-        return {"pixels": np.clip(pixels, -_MOST_PIXELS, _MOST_PIXELS)}
+        return {"pixels": self._scaled("pixels", uniforms(keys, 1)[:, 0], strength)}
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         amounts = params["pixels"]

@@ -8,6 +8,8 @@ from sklearn.base import clone
 
 from skcnn._data.hashing import value_hashes
 from skcnn._data.layouts import InputLayout
+from skcnn._data.targets import check_labels
+from skcnn._data.weights import check_labels_of_dict
 from skcnn._utils.compat import num_samples, safe_indexing
 from skcnn._utils.random_state import derive_seeds, draw_seed, seeded_clone
 from skcnn._utils.validation import warn_caller
@@ -20,13 +22,13 @@ def draw_copies(
     array: np.ndarray,
     layout: InputLayout,
     steps: Sequence[Step],
-    n_copies: int,
+    rounds: Sequence[np.ndarray],
     *,
     weights: np.ndarray | None,
     strength: float,
     random_state: Any,
 ) -> list[np.ndarray]:
-    """Return augmented arrays of the shape of `array`.
+    """Return an augmented array for each of the `rounds`, which are the numbers of samples.
 
     The draws of a sample follow from its values, so that equal samples get equal copies.
     """
@@ -35,17 +37,52 @@ def draw_copies(
     seed = draw_seed(random_state)
     return [
         draw_values(
-            array,
+            array if len(rows) == len(array) else array[rows],
             layout,
             steps,
             seed,
             span=span_of(counted),
-            rows=hashes,
+            rows=hashes[rows],
             epoch=copy,
             strength=strength,
         )
-        for copy in range(n_copies)
+        for copy, rows in enumerate(rounds)
     ]
+
+
+def copies_of_samples(
+    n_copies: int | dict[Any, int], y: Any, n_samples: int, regression: bool
+) -> np.ndarray:
+    """Return the number of copies of each sample, for a number or one for each class.
+
+    Raises
+    ------
+    ValueError
+        If classes have numbers of copies, but the targets are no class labels, or the labels
+        are of another kind.
+    """
+    if not isinstance(n_copies, dict):
+        return np.full(n_samples, n_copies)
+    if y is None or regression:
+        reason = "y is None" if y is None else "the targets of a regressor are numbers"
+        raise ValueError(_no_classes_message(n_copies, reason))
+    try:
+        labels, multilabel = check_labels(y, n_samples)
+    except ValueError as error:
+        raise ValueError(_no_classes_message(n_copies, str(error))) from error
+    if multilabel:
+        raise ValueError(_no_classes_message(n_copies, "y has several labels a sample"))
+    classes, codes = np.unique(labels, return_inverse=True)
+    check_labels_of_dict(n_copies, classes, "n_copies", "numbers of copies", "get no copies")
+    return np.array([n_copies.get(label, 0) for label in classes.tolist()])[codes]
+
+
+def _no_classes_message(n_copies: dict[Any, int], reason: str) -> str:
+    return (
+        "A dict as the 'n_copies' parameter of Augmented has a number for each class, and needs "
+        f"one class label for each sample: {reason.rstrip('.')}. Give an int instead of "
+        f"{n_copies!r}."
+    )
 
 
 def _has_rows(value: Any, n_samples: int) -> bool:

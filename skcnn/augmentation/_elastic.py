@@ -97,4 +97,4 @@ class RandomElastic(GeometricAugmentation):
         applied = params["applied"].reshape(-1, *(1,) * (len(spatial) + 1))
         points = params["displacement"] * applied * to_pixels
         matrices = self._matrices(params, spatial)
-        return Motion(matrices, points, self.padding_mode, float(self.fill_value), False)
+        return Motion(matrices, points, self.padding_mode, self._fill(), False)

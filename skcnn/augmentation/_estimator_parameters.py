@@ -125,9 +125,15 @@ def _applied(part: Any) -> Any:
 
 
 def make_views(
-    test_time_augmentation: Any, layout: InputLayout, span: float, owner: str
+    test_time_augmentation: Any,
+    layout: InputLayout,
+    span: float,
+    owner: str,
+    offset: np.ndarray | None = None,
 ) -> list[View]:
     """Return a function of a batch for each view, the original not included.
+
+    An `offset` was subtracted from the channels of the batch.
 
     A view is the same for all samples and all calls: its `p` is not used, and random values
     are drawn once, with `random_state` or the view's number as the seed.
@@ -143,7 +149,8 @@ def make_views(
         parts = [_applied(part) for part in _parts(entry)]
         steps = [_as_step(part, "test_time_augmentation", owner, given) for part in parts]
         check_axes(steps, layout, owner)
-        views.append(_view(BatchAugmenter(steps, layout.spatial, span, seed=number)))
+        augmenter = BatchAugmenter(steps, layout.spatial, span, seed=number, offset=offset)
+        views.append(_view(augmenter))
     return views
 
 

@@ -14,7 +14,7 @@ from skcnn._data.layouts import InputLayout
 from skcnn._utils.compat import Interval, InvalidParameterError, StrOptions
 from skcnn._utils.validation import is_integer
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation
-from skcnn.augmentation._image_ops import PADDING_MODES
+from skcnn.augmentation._image_ops import PADDING_MODES, Fill
 from skcnn.augmentation._operations import GeometricOperation, Motion, Params
 from skcnn.exceptions import InputShapeError
 
@@ -152,7 +152,12 @@ class GeometricAugmentation(GeometricOperation, Augmentation):
     def _motion(self, params: Params, spatial: tuple[int, ...]) -> Motion:
         matrices = self._matrices(params, spatial)
         matrices[~params["applied"]] = np.eye(len(spatial) + 1)
-        return Motion(matrices, None, self.padding_mode, float(self.fill_value), self._whole)
+        return Motion(matrices, None, self.padding_mode, self._fill(), self._whole)
+
+    def _fill(self) -> Fill:
+        """Return the constant of the padding; other modes have zero."""
+        fills = self.padding_mode == "constant"
+        return self._in_images(float(self.fill_value)) if fills else 0.0
 
     def _check_parameters(self) -> None:
         super()._check_parameters()

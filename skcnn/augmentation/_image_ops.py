@@ -13,8 +13,16 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
-# The words of ``skcnn.layers`` and torch's for them; a constant is added to the zeros.
-PADDING_MODES = {"zeros": "zeros", "constant": "zeros", "mirror": "reflection", "edge": "border"}
+# The words of ``skcnn.layers`` and torch's for them; a constant is added to the zeros, and
+# positions of "wrap" are brought inside before.
+PADDING_MODES = {
+    "zeros": "zeros",
+    "constant": "zeros",
+    "mirror": "reflection",
+    "edge": "border",
+    "wrap": "border",
+}
+Fill = float | tuple[float, ...]  # one value, or one for each channel
 MOST_PRECISE_SIDE = 2048  # up to here a float32 position is exact to 1e-4 of a pixel
 _CHUNK_VALUES = 2**20  # values sampled at a time; much smaller chunks are slower
 
@@ -23,7 +31,7 @@ def warp(
     images: Tensor,
     matrices: np.ndarray,
     padding_mode: str,
-    fill_value: float = 0.0,
+    fill_value: Fill = 0.0,
     displacement: Tensor | None = None,
     nearest: bool = False,
 ) -> Tensor:
@@ -38,11 +46,11 @@ def warp(
         One to three spatial axes.
     matrices : ndarray of shape (n_samples, n_axes + 1, n_axes + 1), dtype float64
         ``[[A, t], [0, 1]]`` in pixels, axes in the order of `spatial`.
-    padding_mode : {"zeros", "constant", "mirror", "edge"}
-        What lies outside: zeros, `fill_value`, the reflection about the border value, or
-        the border value itself.
-    fill_value : float, default=0.0
-        The constant of ``padding_mode="constant"``.
+    padding_mode : {"zeros", "constant", "mirror", "edge", "wrap"}
+        What lies outside: zeros, `fill_value`, the reflection about the border value, the
+        border value itself, or the image again, as a tile beside tiles.
+    fill_value : float or tuple of float, default=0.0
+        The constant of ``padding_mode="constant"``, or one for each channel.
     displacement : Tensor of shape (n_samples, n_axes, *spatial) or None, default=None
         Pixels added to the output position before the matrix.
     nearest : bool, default=False
@@ -53,8 +61,11 @@ def warp(
     -------
     Tensor of the shape and dtype of `images`
     """
+    fill = fill_value if padding_mode == "constant" else 0.0
     narrow = images.dtype == torch.float32 and images.device.type != "mps"
-    if narrow and max(images.shape[2:]) > MOST_PRECISE_SIDE:
+    # constants for each channel may be so far from the values that float32 would lose these
+    precise = max(images.shape[2:]) > MOST_PRECISE_SIDE or isinstance(fill, tuple)
+    if narrow and precise:
         displacement = None if displacement is None else displacement.double()
         wide = warp(images.double(), matrices, padding_mode, fill_value, displacement, nearest)
         return wide.float()
@@ -68,12 +79,19 @@ def warp(
             nearest,
         )[:, :, 0]
     spatial = tuple(images.shape[2:])
-    base, to_unit = _centred_positions(spatial, images.dtype, images.device)
-    rows = torch.from_numpy(matrices[:, :-1] * to_unit[:, None]).to(images.dtype)
+    base, to_unit, to_share = _centred_positions(spatial, images.dtype, images.device)
+    wraps = padding_mode == "wrap"
+    matrices = matrices[:, :-1] * (to_share if wraps else to_unit)[:, None]
+    if wraps:
+        matrices[..., -1] += 0.5 - to_share / 2
+    rows = torch.from_numpy(matrices).to(images.dtype)
     # MPS would read `rows` after they are freed
     rows = rows.to(images.device, non_blocking=images.device.type == "cuda")
-    shift = fill_value if padding_mode == "constant" else 0.0
-    values = images if nearest else images - shift if shift else images
+    shifts = bool(np.any(fill))
+    shift = per_channel(fill, images) if isinstance(fill, tuple) else fill
+    values = images - shift if shifts and not nearest else images
+    if wraps:
+        values = _with_first_again(images)
     sampling: dict[str, Any] = {
         "mode": "nearest" if nearest else "bilinear",
         "padding_mode": PADDING_MODES[padding_mode],
@@ -85,18 +103,30 @@ def warp(
         part = slice(start, start + step)
         moved = None if displacement is None else displacement[part]
         grid = _grid(rows[part], base, moved)
+        if wraps:
+            grid = (grid - grid.floor()).mul_(2).sub_(1)
         sampled = F.grid_sample(values[part], grid, **sampling)
-        if shift and nearest:  # exact values; a mask finds the positions outside
+        if shifts and nearest:  # exact values; a mask finds the positions outside
             ones = torch.ones_like(values[part][:, :1])
             sampled = torch.where(F.grid_sample(ones, grid, **sampling) == 0, shift, sampled)
-        elif shift:
+        elif shifts:
             sampled += shift
         parts.append(sampled)
     return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
+def _with_first_again(images: Tensor) -> Tensor:
+    """Return images whose first values follow the last ones on each axis longer than one."""
+    ends = [int(side > 1) for side in images.shape[2:]]
+    return F.pad(images, [width for end in reversed(ends) for width in (0, end)], mode="circular")
+
+
 def _grid(rows: Tensor, base: tuple[Tensor, ...], displacement: Tensor | None) -> Tensor:
-    """Return where to sample, (n_samples, *spatial, n_axes), last axis first."""
+    """Return where to sample, (n_samples, *spatial, n_axes), last axis first.
+
+    The positions are in [-1, 1], or for "wrap" shares of the side, of which the next tile
+    begins at 1.
+    """
     n_axes = len(base)
     shape = tuple(len(axis) for axis in base)
     grid = rows.new_empty((len(rows), *shape, n_axes))
@@ -121,15 +151,18 @@ def _along(line: Tensor, axis: int, n_axes: int) -> Tensor:
 @lru_cache(maxsize=64)
 def _centred_positions(
     spatial: tuple[int, ...], dtype: torch.dtype, device: torch.device
-) -> tuple[tuple[Tensor, ...], np.ndarray]:
-    """Return each axis's positions about its centre and the factor from pixels to [-1, 1]."""
+) -> tuple[tuple[Tensor, ...], np.ndarray, np.ndarray]:
+    """Return each axis's positions about its centre, and factors from pixels.
+
+    The first factors lead to [-1, 1], the second to shares of the side.
+    """
     centres = [(side - 1) / 2 for side in spatial]
     lines = tuple(
         torch.arange(side, dtype=dtype, device=device) - centre
         for side, centre in zip(spatial, centres, strict=True)
     )
     # values along an axis of length one do not move
-    return lines, np.array([1 / c if c else 0.0 for c in centres])
+    return lines, np.array([1 / c if c else 0.0 for c in centres]), 1 / np.array(spatial)
 
 
 def _lifted(matrices: np.ndarray) -> np.ndarray:
@@ -204,6 +237,12 @@ def per_sample(values: np.ndarray, images: Tensor) -> Tensor:
     """Return one number a sample as a tensor that broadcasts over `images`."""
     numbers = torch.from_numpy(values.astype(np.float64)).to(images.dtype).to(images.device)
     return numbers.view(-1, *(1,) * (images.dim() - 1))
+
+
+def per_channel(values: Fill, images: Tensor) -> Tensor:
+    """Return one number, or one a channel, as a tensor that broadcasts over `images`."""
+    numbers = torch.tensor(values, dtype=images.dtype, device=images.device)
+    return numbers.view(-1, *(1,) * (images.dim() - 2))
 
 
 def blur(images: Tensor, sigmas: np.ndarray, radius: int) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor
 from skcnn._utils.compat import Interval, StrOptions
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, documented
 from skcnn.augmentation._draws import noise_field, subkeys, uniforms
-from skcnn.augmentation._image_ops import inside_boxes, per_sample, sample_sums
+from skcnn.augmentation._image_ops import inside_boxes, per_channel, per_sample, sample_sums
 from skcnn.augmentation._operations import Params
 from skcnn.augmentation._ranges import Range
 
@@ -186,9 +186,12 @@ class RandomNoise(Augmentation):
         noise_keys = subkeys(keys, 1)
         if self.snr_db is None:
             return {"std": self._scaled("std", shares, strength), "noise_key": noise_keys}
-        low, high = self._limits("snr_db")
-        with np.errstate(divide="ignore"):  # strength zero: an infinite ratio, no noise
-            snr_db = low + (high - low) * shares - 20 * np.log10(strength)
+        legal = self._ranges["snr_db"]
+        # the strength multiplies the amplitude; one of zero changes no sample anyway
+        softer = 20 * np.log10(strength) if strength > 0 else 0.0
+        louder_limits = (legal.low + softer, legal.high + softer)
+        low, high = np.clip(self._limits("snr_db"), *louder_limits)
+        snr_db = np.clip(low + (high - low) * shares - softer, legal.low, legal.high)
         return {"snr_db": snr_db, "noise_key": noise_keys}
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
@@ -215,8 +218,9 @@ class RandomErasing(Augmentation):
         Height of the box over its width, relative to that of the image; a number `r`
         means 1 to r. Drawn on a logarithmic scale. Not used for signals and volumes, whose
         boxes take the same fraction of every side.
-    fill_value : float or "mean", default=0.0
-        Value of the box: a number in the units of the data, or the sample's mean.
+    fill_value : float, "mean" or None, default=None
+        Value of the box: a number in the units of the data, the sample's mean, or with
+        None zero. Where a ConvNet subtracts an `offset_` from `X`, None is the offset.
     <parameters>
 
     Attributes
@@ -241,7 +245,7 @@ class RandomErasing(Augmentation):
 
     _parameter_constraints = {
         **COMMON_CONSTRAINTS,
-        "fill_value": [Interval(Real, None, None, closed="neither"), StrOptions({"mean"})],
+        "fill_value": [Interval(Real, None, None, closed="neither"), StrOptions({"mean"}), None],
     }
     _ranges = {"area": Range(0.0, False, 0.0, 1.0), "aspect": Range(1.0, False, 0.01, 100.0)}
 
@@ -250,7 +254,7 @@ class RandomErasing(Augmentation):
         area: float | tuple[float, float] = (0.02, 0.2),
         *,
         aspect: float | tuple[float, float] = (0.5, 2.0),
-        fill_value: float | str = 0.0,
+        fill_value: float | str | None = None,
         p: float = 0.5,
         input_shape: tuple[int, ...] | None = None,
         channels: str = "last",
@@ -267,7 +271,7 @@ class RandomErasing(Augmentation):
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         n_axes = len(spatial)
         shares = uniforms(keys, 2 + n_axes)
-        areas = np.minimum(self._scaled("area", shares[:, 0], strength), 1.0)
+        areas = self._scaled("area", shares[:, 0], strength)
         sides = np.repeat(areas[:, None] ** (1 / n_axes), n_axes, axis=1)
         if n_axes == 2:
             low, high = np.log(self._limits("aspect"))
@@ -286,5 +290,6 @@ class RandomErasing(Augmentation):
             means = sample_sums(images) / images[0].numel()
             fill = means.view(-1, *(1,) * (images.dim() - 1))
         else:
-            fill = torch.tensor(float(self.fill_value), dtype=images.dtype, device=images.device)
+            value = 0.0 if self.fill_value is None else self._in_images(float(self.fill_value))
+            fill = per_channel(value, images)
         return torch.where(inside, fill, images)

@@ -4,10 +4,11 @@ An operation that moves pixels returns a `Motion`; neighbouring motions are join
 a list of them is interpolated once.
 """
 
+import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
 from skcnn.augmentation._draws import row_keys, subkeys, uniforms
-from skcnn.augmentation._image_ops import spread_control_points, warp
+from skcnn.augmentation._image_ops import Fill, spread_control_points, warp
 from skcnn.exceptions import InputShapeError
 
 Params = dict[str, Any]  # arrays with one row a sample, lists and dicts of them
@@ -61,8 +62,8 @@ class Motion:
     padding_mode : str or None
         What comes in from outside; None for a motion that brings nothing in, such as a
         flip.
-    fill_value : float
-        The constant of ``padding_mode="constant"``.
+    fill_value : float or tuple of float
+        The constant of ``padding_mode="constant"``, or one for each channel.
     whole : bool
         Whether every position is a whole number, so that nothing is interpolated.
     """
@@ -70,7 +71,7 @@ class Motion:
     matrices: np.ndarray
     points: np.ndarray | None
     padding_mode: str | None
-    fill_value: float
+    fill_value: Fill
     whole: bool
 
     def of(self, which: np.ndarray) -> "Motion":
@@ -135,6 +136,19 @@ class Operation(ABC):
 
     p: float
     _fewest_axes: ClassVar[int] = 1
+    _offset: np.ndarray | None = None  # of each channel, subtracted from the images
+
+    def _less(self, offset: np.ndarray | None) -> Self:
+        """Return the operation for images from which an offset of each channel was subtracted."""
+        if offset is None:
+            return self
+        other = copy.copy(self)
+        other._offset = offset
+        return other
+
+    def _in_images(self, value: float) -> Fill:
+        """Return a value in the units of the data as the images have it, or their channels."""
+        return value if self._offset is None else tuple((value - self._offset).tolist())
 
     def _check_axes(self, layout: InputLayout, owner: str | None = None) -> None:
         """Check that the samples have enough axes.

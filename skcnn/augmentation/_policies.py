@@ -56,7 +56,7 @@ class Policy(Augmentation):
         return {"rounds": rounds}
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
-        options = self._options(images.dim() - 2)
+        options = [o and o._less(self._offset) for o in self._options(images.dim() - 2)]
         spatial = tuple(images.shape[2:])
         images = images.clone()
         pending: Motion | None = None  # joined over the rounds until another operation comes
@@ -282,7 +282,7 @@ class RandAugment(MenuPolicy):
         return self.n_operations
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
-        return super()._draw(keys, spatial, strength * self.magnitude)
+        return super()._draw(keys, spatial, min(strength * self.magnitude, 1.0))
 
 
 @documented

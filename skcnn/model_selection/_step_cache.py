@@ -5,10 +5,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-import joblib
 from sklearn.pipeline import Pipeline
 
 from skcnn._convnet.base import BaseConvNet
+from skcnn.model_selection._hashing import hash_of
 
 
 class StepCache:
@@ -92,8 +92,8 @@ class FoldMemory:
 
 
 def _step_hash(transformer: Any) -> str:
-    """Return a hash of an unfitted step, "" for one without a hash, such as with a lambda."""
+    """Return the hash of an unfitted step, "" for one that cannot be hashed or described."""
     try:
-        return joblib.hash(transformer)
+        return hash_of(transformer)
     except Exception:
         return ""

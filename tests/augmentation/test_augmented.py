@@ -90,6 +90,143 @@ def test_number_of_samples(digits, n_copies, keep, n_parts):
     assert len(np.unique(seen.X_, axis=0)) == n_parts * len(X)
 
 
+def seen_of(model, X, y, **more):
+    return model.fit(X, y, **more).estimator_
+
+
+LETTERS = np.array(list("abcab"))
+
+
+@pytest.mark.parametrize(
+    ("n_copies", "keep", "expected"),
+    [
+        ({"a": 2, "c": 1}, True, [0, 1, 2, 3, 4, 0, 2, 3, 0, 3]),
+        ({"a": 0}, True, [0, 1, 2, 3, 4]),
+        ({}, True, [0, 1, 2, 3, 4]),
+        ({"a": 1, "b": 1, "c": 3}, False, [0, 1, 2, 3, 4, 2, 2]),
+        ({"a": 1, "b": 1, "c": 1, "d": 9}, True, [0, 1, 2, 3, 4] * 2),
+    ],
+    ids=str,
+)
+def test_copies_of_each_class(n_copies, keep, expected):
+    X, names = np.arange(20.0).reshape(5, 4), {"n_copies": n_copies, "keep_original": keep}
+    model = Augmented(Recorder(), [RandomNoise(1e-9)], random_state=0, **names)
+    weight, groups = np.arange(1.0, 6), np.arange(5)
+    seen = seen_of(model, X, LETTERS, sample_weight=weight, groups=groups)
+    assert_allclose(seen.X_, X[expected], atol=1e-6)
+    assert_array_equal(seen.y_, LETTERS[expected])
+    assert_array_equal(seen.given_["sample_weight"], weight[expected])
+    assert_array_equal(seen.given_["groups"], groups[expected])
+
+
+def test_copies_of_a_class_are_those_of_all_classes(digits):
+    X, y = digits
+    model = Augmented(Recorder(), [RandomNoise()], n_copies=2, random_state=0)
+    every = seen_of(model, X, y).X_
+    eights = np.flatnonzero(y == 8)
+    letters = np.array(list("abcdefghij"))[y]
+    for labels, label in (
+        (y, 8),
+        (y.tolist(), np.int64(8)),
+        (pd.Series(y, index=y + 7), 8),
+        (letters, "i"),
+        (pd.Series(letters, dtype="category"), "i"),
+    ):
+        some = seen_of(clone(model).set_params(n_copies={label: 2}), X, labels).X_
+        expected = np.concatenate([X, every[300 + eights], every[600 + eights]])
+        assert_array_equal(some, expected)
+
+
+def test_equal_numbers_for_all_classes_are_one_number(digits):
+    X, y = digits
+    model = Augmented(SVC(), [RandomRotation(9)], n_copies=2, input_shape=(8, 8), random_state=0)
+    each = clone(model).set_params(n_copies=dict.fromkeys(range(10), 2)).fit(X, y)
+    assert_array_equal(each.decision_function(X), model.fit(X, y).decision_function(X))
+
+
+@pytest.mark.parametrize(
+    ("estimator", "y", "n_copies", "error", "match"),
+    [
+        (SVC(), LETTERS, {"a": 1.5}, ValueError, r"of at least 0\. Got 1\.5 for the class 'a'"),
+        (SVC(), LETTERS, {"a": True}, ValueError, "Got True for the class 'a'"),
+        (SVC(), LETTERS, {"a": -1}, ValueError, "Got -1 for the class 'a'"),
+        (SVC(), LETTERS, 1.5, ValueError, "must be an int.* or an instance of 'dict'. Got 1.5"),
+        (
+            SVC(), LETTERS, {1: 2}, ValueError,
+            r"numbers of copies for \[1\], which are not among the classes \['a' 'b' 'c'\]\. Give",
+        ),
+        (
+            KNeighborsClassifier(1), np.eye(5, 2, dtype=int), {1: 2}, ValueError,
+            r"needs one class label for each sample: y has several labels a sample\. Give an int",
+        ),
+        (Ridge(), np.arange(5), {1: 2}, ValueError, "the targets of a regressor are numbers"),
+        (SVC(), np.arange(5) / 3, {1: 2}, ValueError, "one class label.*: Unknown label type"),
+        (SVC(), LETTERS[:4], {"a": 2}, ValueError, "inconsistent numbers of samples"),
+        (StandardScaler(), None, {1: 2}, ValueError, "one class label for each sample: y is None"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_bad_copies_of_classes_raise(estimator, y, n_copies, error, match):
+    model = Augmented(estimator, [RandomNoise()], n_copies=n_copies)
+    with pytest.raises(error, match=match):
+        model.fit(np.arange(20.0).reshape(5, 4), y)
+
+
+def test_without_originals_every_class_needs_a_copy():
+    model = Augmented(SVC(), [RandomNoise()], n_copies={"a": 2}, keep_original=False)
+    with pytest.raises(ValueError, match="at least 1 for every class where keep_original=False"):
+        model.fit(np.arange(20.0).reshape(5, 4), LETTERS)
+
+
+def test_a_label_that_may_be_misspelled_warns_as_class_weight_does():
+    model = Augmented(Recorder(), [RandomNoise()], n_copies={"C": 2})
+    match = r"copies for \['C'\], which .* \['a' 'b' 'c'\]\. The classes .*'c'\] get no copies"
+    with pytest.warns(UserWarning, match=match):
+        model.fit(np.arange(20.0).reshape(5, 4), LETTERS)
+
+
+def test_copies_of_classes_in_pipelines_and_searches(digits):
+    X, y = digits
+    rare = np.r_[np.flatnonzero(y != 8), np.flatnonzero(y == 8)[:6]]
+    X, y = X[rare], y[rare]
+    model = Augmented(SVC(), [RandomNoise(0.05)], n_copies={8: 5}, random_state=0)
+    model = make_pipeline(StandardScaler(), model)
+    assert cross_val_score(model, X, y, cv=2, error_score="raise").min() > 0.8
+    grid = {"augmented__n_copies": [0, 1, {8: 5}]}
+    search = GridSearchCV(model, grid, cv=2, error_score="raise").fit(X, y)
+    assert search.best_params_["augmented__n_copies"] in grid["augmented__n_copies"]
+    assert "{8: 5}" in repr(clone(model))
+
+
+def test_a_fold_may_lack_a_class_with_copies(digits):
+    X, y = digits
+    one = np.r_[np.flatnonzero(y < 2), np.flatnonzero(y == 8)[:1]]
+    numbers = {0: 1, 1: 1, 8: 5}
+    model = Augmented(SVC(), [RandomNoise(0.05)], n_copies=numbers, random_state=0)
+    splits = [(np.arange(len(one) - 1), np.arange(5)), (np.arange(len(one)), np.arange(5))]
+    scores = cross_val_score(model, X[one], y[one], cv=splits, error_score="raise")
+    assert_array_equal(scores, 1.0)
+
+
+def test_weights_mean_repetition_with_copies_of_a_class(digits):
+    X, y = digits
+    counts = np.arange(300) % 3
+    inner = LogisticRegression(C=0.01, tol=1e-10, max_iter=20_000)
+    model = Augmented(inner, [RandomNoise(0.1)], n_copies={3: 4}, random_state=0)
+    weighted = clone(model).fit(X / 16, y, sample_weight=counts)
+    repeated = clone(model).fit(np.repeat(X / 16, counts, 0), np.repeat(y, counts))
+    assert_allclose(weighted.predict_proba(X), repeated.predict_proba(X), atol=1e-5)
+
+
+def test_only_copies_leak(digits):
+    X, y = digits
+    search = GridSearchCV(KNeighborsClassifier(1), {"n_neighbors": [1]}, cv=2)
+    model = Augmented(search, [RandomNoise()], n_copies={8: 0})
+    model.fit(X, y)
+    with pytest.warns(LeakageWarning, match="GridSearchCV splits its samples"):
+        model.set_params(n_copies={8: 1}).fit(X, y)
+
+
 def test_fit_arguments_with_an_entry_a_sample_follow_the_copies(digits):
     X, y = digits
     groups, weight = np.arange(300) // 3, np.arange(300) + 1.0

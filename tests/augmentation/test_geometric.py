@@ -41,7 +41,7 @@ def test_padding_modes_have_the_words_of_the_layers():
 PADDED = {type(make()) for make in EVERY.values() if "padding_mode" in make().get_params()}
 
 
-@pytest.mark.parametrize("mode", ["zeros", "mirror", "edge"])
+@pytest.mark.parametrize("mode", ["zeros", "mirror", "edge", "wrap"])
 @pytest.mark.parametrize("cls", sorted(PADDED, key=lambda cls: cls.__name__))
 def test_a_fill_value_needs_a_constant(cls, mode):
     augmentation = cls(padding_mode=mode, fill_value=255)

@@ -44,8 +44,8 @@ BAD_COMMON = [
 
 BAD_PADDING = [
     (
-        {"padding_mode": "wrap"},
-        r"The 'padding_mode' parameter of {} must be a str among .*'mirror'.* Got 'wrap'",
+        {"padding_mode": "reflect"},
+        r"The 'padding_mode' parameter of {} must be a str among .*'mirror'.* Got 'reflect'",
     ),
     (
         {"padding_mode": "miror"},

@@ -1,5 +1,6 @@
 """Containers of numbers: every one gives the numbers in it, or an error that names the trouble."""
 
+from datetime import date
 from decimal import Decimal
 from fractions import Fraction
 
@@ -114,6 +115,7 @@ def picture(mode):
 
 
 DATES = np.zeros((6, 4, 3), "datetime64[s]")
+STAMPS = r"X has values of type Timestamp, but numbers are needed\. Subtract a date and divide"
 UNREADABLE = [
     ([picture("P")] * 6, ValueError, "images of mode 'P'.*convert"),
     ([picture("RGBA"), picture("CMYK")] * 3, ValueError, "images of mode 'CMYK', 'RGBA'"),
@@ -129,7 +131,14 @@ UNREADABLE = [
         ValueError,
         "dtype datetime64",
     ),
-    ([[pd.Timestamp("2020-01-01")]] * 6, TypeError, "not 'Timestamp'"),
+    ([[pd.Timestamp("2020-01-01")]] * 6, ValueError, STAMPS),
+    ([[1.0, pd.Timestamp("2020-01-01", tz="UTC")]] * 6, ValueError, STAMPS),
+    (pd.Series(pd.date_range("2020-01-01", periods=6, tz="UTC")), ValueError, STAMPS),
+    (pd.DataFrame({"a": [pd.Timestamp("2020-01-01")] * 6}, dtype=object), ValueError, STAMPS),
+    (np.full((6, 4, 3), pd.Timestamp("2020-01-01")), ValueError, STAMPS),
+    ([[date(2020, 1, 1)]] * 6, ValueError, "X has values of type date, but numbers"),
+    ([[pd.Timedelta(1, "s")]] * 6, ValueError, "X has values of type Timedelta, but"),
+    (pd.Series(pd.period_range("2020-01-01", periods=6)), ValueError, "of type Period, but"),
     (np.ma.masked_less(EIGHTHS, 0.2), ValueError, "contains masked values.*numpy.ma.filled"),
     ([np.ma.masked_less(x, 0.2) for x in EIGHTHS], ValueError, "contains masked values"),
     (
@@ -152,6 +161,7 @@ def test_what_is_no_number_is_named(X, error, match):
     ("X", "match"),
     [
         (DATES, "dtype datetime64"),
+        ([[[pd.Timestamp("2020-01-01")] * 3] * 4] * 6, STAMPS),
         (np.ma.masked_less(EIGHTHS, 0.2), "contains masked values"),
         ([[[None] * 3] * 4] * 6, "contains NaN"),
     ],
@@ -229,6 +239,7 @@ def test_targets_and_weights_come_in_the_same_containers():
         (np.zeros(6, "datetime64[D]"), r"y has values of dtype datetime64\[D\]"),
         (np.zeros(6, "timedelta64[D]"), r"y has values of dtype timedelta64\[D\]"),
         (pd.Series(pd.date_range("2020-01-01", periods=6)), "y has values of dtype datetime64"),
+        ([pd.Timestamp("2020-01-01")] * 6, "y has values of type Timestamp"),
         (np.ma.masked_less(np.arange(6.0), 2), "Input y contains masked values"),
         ([None, 1.0, 2.0, 3.0, 4.0, 5.0], "contains NaN"),
     ],

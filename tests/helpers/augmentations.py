@@ -36,6 +36,7 @@ EVERY = {
     "translation, filled": lambda **k: RandomTranslation(
         0.3, padding_mode="constant", fill_value=3.5, **k
     ),
+    "translation, wrap": lambda **k: RandomTranslation(0.3, padding_mode="wrap", **k),
     "rotation": lambda **k: RandomRotation(90, **k),
     "zoom": lambda **k: RandomZoom((0.5, 2), **k),
     "shear": lambda **k: RandomShear(40, axis=("horizontal", "vertical"), **k),

@@ -11,13 +11,21 @@ SCIPY_MODES = {
     "constant": "grid-constant",
     "mirror": "mirror",
     "edge": "nearest",
+    "wrap": "grid-wrap",
 }
-NUMPY_MODES = {"zeros": "constant", "constant": "constant", "mirror": "reflect", "edge": "edge"}
+NUMPY_MODES = {
+    "zeros": "constant",
+    "constant": "constant",
+    "mirror": "reflect",
+    "edge": "edge",
+    "wrap": "wrap",
+}
 PADDINGS = [
     {"padding_mode": "zeros"},
     {"padding_mode": "constant", "fill_value": 1.5},
     {"padding_mode": "mirror"},
     {"padding_mode": "edge"},
+    {"padding_mode": "wrap"},
 ]
 EACH_PADDING = pytest.mark.parametrize("padding", PADDINGS, ids=lambda p: p["padding_mode"])
 SIGNALS = [(9,), (12,)]  # shorter ones are not taken for signals of four channels

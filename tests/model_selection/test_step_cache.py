@@ -9,7 +9,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from skcnn.augmentation import RandomTranslation
-from skcnn.model_selection._step_cache import FoldMemory, StepCache
+from skcnn.model_selection._hashing import hash_of
+from skcnn.model_selection._step_cache import FoldMemory, StepCache, _step_hash
 from tests.helpers.pruned_searches import search_of, small
 from tests.helpers.steps import Double, Halve
 
@@ -128,19 +129,70 @@ def test_refit_has_no_memory_of_the_search(digits, fits):
     assert_array_equal(search.predict_proba(digits[0]), expected.predict_proba(digits[0]))
 
 
-def test_steps_without_a_hash_are_fitted_every_time(digits):
-    calls = []
+def doubled(X):
+    return X * 2
 
-    def note(X):
-        calls.append(1)
-        return X
 
-    model = make_pipeline(FunctionTransformer(note), CountedFits(), small())
-    space = {"convnetclassifier__learning_rate": [0.01, 0.02]}
+def stepped(function):
+    return FunctionTransformer(function)
+
+
+def test_functions_are_told_apart_by_their_code():
+    double, again, triple = (lambda X: X * 2), (lambda X: X * 2), (lambda X: X * 3)
+    factor = 2
+    bound = lambda X: X * factor  # noqa: E731
+    first = _step_hash(stepped(bound))
+    assert _step_hash(stepped(double)) == _step_hash(stepped(again))
+    assert _step_hash(stepped(double)) != _step_hash(stepped(triple))
+    factor = 3
+    assert _step_hash(stepped(bound)) != first
+    assert _step_hash(CountedFits(2.0)) != _step_hash(CountedFits(2))
+
+
+def test_steps_have_the_identity_of_parameters():
+    for step in (StandardScaler(), CountedFits(3.0), stepped(doubled), stepped(lambda X: X + 1)):
+        assert _step_hash(step) == hash_of(clone(step))
+
+
+def test_candidates_with_other_lambdas_are_fitted_again(digits, fits):
+    model = make_pipeline(stepped(doubled), CountedFits(), small())
+    space = {"functiontransformer__func": [lambda X: X * 0.0, lambda X: X / 16]}
     results = search_of(model, space, n_trials=2, pruner=None).fit(*digits).cv_results_
     assert set(results["state"]) == {"COMPLETE"}
-    expected = GridSearchCV(model, space, cv=2, refit=False).fit(*digits)
-    assert max(results["mean_test_score"]) == expected.best_score_
+    zero, whole = sorted(results["mean_test_score"])
+    assert zero < 0.5 < whole
+    assert len(fits) == 4
+
+
+def test_lambdas_are_fitted_once_a_fold(digits, fits):
+    model = make_pipeline(stepped(lambda X: X / 16), CountedFits(), small())
+    search_of(model, {"convnetclassifier__learning_rate": [0.01, 0.02]}, n_trials=2).fit(*digits)
+    assert len(fits) == 2
+
+
+class Unhashable:
+    """An object that has no copy and no text."""
+
+    def __reduce_ex__(self, protocol):
+        raise TypeError("no copy")
+
+    def __repr__(self):
+        raise RuntimeError("no text")
+
+    def __deepcopy__(self, memo):
+        return self
+
+
+def test_steps_without_a_hash_are_fitted_every_time(digits, fits):
+    X, y = digits
+    cache = StepCache()
+    fit = lambda step, X, y: (step.fit(X, y), step)  # noqa: E731
+    for _ in range(2):
+        step = CountedFits()
+        step.extra = Unhashable()
+        assert _step_hash(step) == ""
+        FoldMemory(cache, 0).cache(fit)(step, X, y)
+    assert fits == [1.0, 1.0]
 
 
 def test_cache_keeps_one_chain_a_fold(digits, fits):

@@ -4,15 +4,24 @@ import sys
 
 import pytest
 from matplotlib import pyplot
+from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
 
-from skcnn._plotting.axes import grey, legend_above, needs_log_scale, new_axes, set_log_ticks
-from skcnn._plotting.palette import ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY
+from skcnn._plotting.axes import (
+    alarm,
+    contrast,
+    grey,
+    legend_above,
+    needs_log_scale,
+    new_axes,
+    set_log_ticks,
+)
+from skcnn._plotting.palette import ALARMS, BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from skcnn.exceptions import MissingDependencyError
 
 
 def test_colours_of_the_palette_differ():
-    assert len({ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY}) == 7
+    assert len({*ALARMS, BLUE, GREEN, ORANGE, PURPLE, RED, SKY}) == 6 + len(ALARMS)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +81,38 @@ def test_greys_lie_between_the_text_and_the_background_of_the_style():
         assert_allclose(grey(1.0), [0.5] * 3, atol=0.01)
     with pyplot.rc_context({"axes.facecolor": "none", "figure.facecolor": "none"}):
         assert grey(1.0) == (1.0, 1.0, 1.0)
+
+
+def test_contrast_is_that_of_the_web_guidelines():
+    white, black = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
+    assert contrast(white, black) == contrast(black, white) == 21
+    assert contrast(white, white) == 1
+    # values that WebAIM's checker gives
+    assert_allclose(contrast(to_rgb("#777777"), white), 4.48, atol=0.005)
+    assert_allclose(contrast(to_rgb("#FF0000"), white), 4.00, atol=0.005)
+    assert_allclose(contrast(to_rgb("#0000FF"), black), 2.44, atol=0.005)
+
+
+STYLES = ["default", "dark_background", "ggplot", "seaborn-v0_8-darkgrid", "Solarize_Light2"]
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_alarms_can_be_read_in_every_style(style):
+    with pyplot.style.context(style):
+        for part in ("axes", "figure"):
+            background = to_rgb(pyplot.rcParams[f"{part}.facecolor"])
+            assert contrast(to_rgb(alarm()), background) >= 4.5
+
+
+@pytest.mark.parametrize("background", ["white", "black", "0.3", "0.75", "none"])
+def test_alarms_can_be_read_on_every_background(background):
+    with pyplot.rc_context(dict.fromkeys(("axes.facecolor", "figure.facecolor"), background)):
+        seen = to_rgb("white" if background == "none" else background)
+        assert contrast(to_rgb(alarm()), seen) >= 4.5
+    assert alarm() == ALARMS[0]
+
+
+def test_alarms_on_a_middle_grey_have_the_highest_contrast():
+    with pyplot.rc_context({"axes.facecolor": "0.47", "figure.facecolor": "0.47"}):
+        grey_ = to_rgb("0.47")
+        assert contrast(to_rgb(alarm()), grey_) == max(contrast(to_rgb(a), grey_) for a in ALARMS)

@@ -7,9 +7,8 @@ import pandas as pd
 from sklearn.base import is_regressor
 
 from skcnn._convnet.pipelines import check_convnet
-from skcnn._plotting.axes import grey, legend_above, needs_log_scale, new_axes, set_log_ticks
+from skcnn._plotting.axes import alarm, grey, legend_above, needs_log_scale, new_axes, set_log_ticks
 from skcnn._plotting.display import Display
-from skcnn._plotting.palette import ALARM
 
 # Shorter curves show their points, without which a single epoch would be invisible.
 FEW_EPOCHS = 15
@@ -173,7 +172,7 @@ class TrainingHistoryDisplay(Display):
             )
         title = self.overfitting_ and self.overfitting_.replace("; ", ";\n")
         legend = legend_above(ax, 2, handles=handles, title=title)
-        legend.get_title().set(color=ALARM, multialignment="center")
+        legend.get_title().set(color=alarm(), multialignment="center")
         return ax
 
     def _draw_losses(self, ax: Any) -> list[Any]:

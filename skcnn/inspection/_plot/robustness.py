@@ -149,9 +149,9 @@ class RobustnessDisplay(Display):
         channels : {"last", "first"} or None, default=None
             Position of the channel axis. None takes the ConvNet's, or "last" for another
             estimator.
-        padding_mode : {"zeros", "constant", "mirror", "edge"}, default="zeros"
+        padding_mode : {"zeros", "constant", "mirror", "edge", "wrap"}, default="zeros"
             What comes in from outside: zeros, `fill_value`, the reflection about the border
-            value, or the border value itself.
+            value, the border value itself, or what leaves on the opposite side.
         fill_value : float, default=0.0
             The constant of ``padding_mode="constant"``, in the units of `X`.
         name : str or None, default=None

@@ -13,9 +13,9 @@ from skcnn._convnet.pipelines import network_input
 from skcnn._data.images import Images
 from skcnn._data.targets import check_labels, check_numbers
 from skcnn._data.validation import check_images, read_samples
-from skcnn._plotting.axes import grey
+from skcnn._plotting.axes import alarm, grey
 from skcnn._plotting.display import Display
-from skcnn._plotting.palette import ALARM, GREY
+from skcnn._plotting.palette import GREY
 from skcnn._plotting.pictures import PictureGrid, channels_first, drawn_samples, value_limits
 from skcnn._utils.compat import safe_indexing
 from skcnn._utils.text import shorten
@@ -54,7 +54,7 @@ def _label(label: Any) -> str:
 
 def _colour_of(row: dict[Hashable, Any]) -> Any:
     is_wrong = "probability" in row and row["true"] != row["predicted"]
-    return ALARM if is_wrong else grey(GREY)
+    return alarm() if is_wrong else grey(GREY)
 
 
 class TopLossesDisplay(Display):
