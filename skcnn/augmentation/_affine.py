@@ -76,6 +76,7 @@ class RandomTranslation(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -85,6 +86,7 @@ class RandomTranslation(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -136,6 +138,7 @@ class RandomRotation(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -144,6 +147,7 @@ class RandomRotation(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -191,6 +195,7 @@ class RandomZoom(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -199,6 +204,7 @@ class RandomZoom(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -253,6 +259,7 @@ class RandomShear(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -262,6 +269,7 @@ class RandomShear(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -339,6 +347,7 @@ class RandomAffine(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -350,6 +359,7 @@ class RandomAffine(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 

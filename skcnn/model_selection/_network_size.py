@@ -41,6 +41,7 @@ class NetworkSizer:
         candidate = clone(self.estimator).set_params(**clone(dict(params), safe=False))
         net: Any = find_convnet(candidate)
         net.channels = self.layout.channels
+        net.n_spatial_dims = len(self.layout.spatial)
         table = net.summary(self.layout.shape, self.n_outputs)
         return {
             "n_parameters": int(table["parameters"].sum()),
@@ -93,6 +94,4 @@ def read_shape(cv: CrossValidation) -> InputLayout:
         X, y = safe_split(cv.estimator, X, y, rows)
         X, y = fit_before_final(cv.estimator, X, y, params)
     net: Any = find_convnet(cv.estimator)
-    return check_sample_array(
-        clone(net), originals(X), net.input_shape, net.channels, reset=True, doubt=False
-    )[1]
+    return check_sample_array(clone(net), originals(X), reset=True, doubt=False)[1]

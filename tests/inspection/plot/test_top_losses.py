@@ -154,7 +154,7 @@ SAMPLES = {
     "signals": (np.random.default_rng(0).random((9, 20)), {"input_shape": (20,)}, (1, 20)),
     "signals, two channels": (
         np.random.default_rng(0).random((9, 20, 2)),
-        {"input_shape": (20, 2)},
+        {"n_spatial_dims": 1},
         (2, 20),
     ),
     "volumes": (np.random.default_rng(0).random((9, 4, 5, 6, 1)), {}, (1, 4, 5, 6)),
