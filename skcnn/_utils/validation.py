@@ -43,6 +43,9 @@ class WholeNumbers(Options):
         """Return whether `val` is one of the numbers."""
         return is_integer(val) and val in self.options
 
+    def __str__(self) -> str:
+        return f"an int among {{{', '.join(map(str, sorted(self.options)))}}}"
+
 
 def did_you_mean(value: object, options: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for a near miss of one of `options`, else ``""``."""

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skcnn._convnet.pipelines import find_convnet, fit_before_final
-from skcnn._data.layouts import InputLayout
+from skcnn._data.layouts import InputLayout, infer_layout
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.compat import check_method_params, num_samples, safe_split
 from skcnn._utils.validation import check_parameters
@@ -25,24 +25,26 @@ class NetworkSizer:
     ----------
     estimator : estimator
         A ConvNet or a Pipeline that ends in one.
-    layout : InputLayout
-        How the ConvNet reads a sample.
+    sample : tuple of int
+        Shape of a sample as the ConvNet gets it; a candidate's own parameters say how it
+        is read.
     n_outputs : int
         Number of outputs of the network.
     """
 
-    def __init__(self, estimator: Any, layout: InputLayout, n_outputs: int) -> None:
+    def __init__(self, estimator: Any, sample: tuple[int, ...], n_outputs: int) -> None:
         self.estimator = estimator
-        self.layout = layout
+        self.sample = sample
         self.n_outputs = n_outputs
 
     def __call__(self, params: Mapping[str, Any]) -> dict[str, int]:
         """Return ``n_parameters`` (trainable) and ``multiply_accumulates`` (of one sample)."""
         candidate = clone(self.estimator).set_params(**clone(dict(params), safe=False))
         net: Any = find_convnet(candidate)
-        net.channels = self.layout.channels
-        net.n_spatial_dims = len(self.layout.spatial)
-        table = net.summary(self.layout.shape, self.n_outputs)
+        check_parameters(net)
+        how = (net.input_shape, net.n_spatial_dims, net.channels, type(net).__name__)
+        layout = infer_layout(self.sample, *how, doubt=False)
+        table = net.summary(layout.shape, self.n_outputs)
         return {
             "n_parameters": int(table["parameters"].sum()),
             "multiply_accumulates": int(table["multiply_accumulates"].sum()),
@@ -86,12 +88,15 @@ def read_outputs(net: Any, X: Any, y: Any) -> int:
     return reader.n_outputs_
 
 
-def read_shape(cv: CrossValidation) -> InputLayout:
-    """Return how the ConvNet reads its samples, after the steps of a Pipeline."""
+def read_shape(cv: CrossValidation) -> tuple[tuple[int, ...], InputLayout]:
+    """Return a sample's shape after the steps of a Pipeline, and how the ConvNet reads it."""
     X, y, rows = cv.X, cv.y, cv.splits[0][0]
     params = check_method_params(X, dict(cv.fit_params), indices=rows)
     if isinstance(cv.estimator, Pipeline):
         X, y = safe_split(cv.estimator, X, y, rows)
         X, y = fit_before_final(cv.estimator, X, y, params)
     net: Any = find_convnet(cv.estimator)
-    return check_sample_array(clone(net), originals(X), reset=True, doubt=False)[1]
+    reader = clone(net)
+    check_parameters(reader)
+    array, layout = check_sample_array(reader, originals(X), reset=True, doubt=False)
+    return array.shape[1:], layout

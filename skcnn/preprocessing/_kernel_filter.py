@@ -168,6 +168,13 @@ of them, default="difference"
     >>> edges.transform(image)
     array([[[ 0., 40., 40.,  0.],
             [ 0., 40., 40.,  0.]]])
+
+    Signals of length 3 with two channels:
+
+    >>> signals = np.array([[[0, 5], [1, 7], [4, 9]]])
+    >>> KernelFilter(n_spatial_dims=1).fit_transform(signals)
+    array([[[-1., -2.],
+            [-3., -2.]]])
     """
 
     # scikit-learn's HTML repr shows a parameter's documentation only beside a link
