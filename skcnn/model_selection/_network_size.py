@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skcnn._convnet.pipelines import find_convnet, fit_before_final
-from skcnn._data.layouts import InputLayout, infer_layout
+from skcnn._data.layouts import InputLayout, infer_layout, layout_of_input_shape
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.compat import check_method_params, num_samples, safe_split
 from skcnn._utils.validation import check_parameters
@@ -26,8 +26,8 @@ class NetworkSizer:
     estimator : estimator
         A ConvNet or a Pipeline that ends in one.
     sample : tuple of int
-        Shape of a sample as the ConvNet gets it; a candidate's own parameters say how it
-        is read.
+        Shape of a sample as the ConvNet of `estimator` gets it. A candidate reads it by its own
+        parameters.
     n_outputs : int
         Number of outputs of the network.
     """
@@ -42,13 +42,18 @@ class NetworkSizer:
         candidate = clone(self.estimator).set_params(**clone(dict(params), safe=False))
         net: Any = find_convnet(candidate)
         check_parameters(net)
-        how = (net.input_shape, net.n_spatial_dims, net.channels, type(net).__name__)
-        layout = infer_layout(self.sample, *how, doubt=False)
-        table = net.summary(layout.shape, self.n_outputs)
+        table = net.summary(self._layout(net).shape, self.n_outputs)
         return {
             "n_parameters": int(table["parameters"].sum()),
             "multiply_accumulates": int(table["multiply_accumulates"].sum()),
         }
+
+    def _layout(self, net: Any) -> InputLayout:
+        """Return how a candidate reads its samples."""
+        how = (net.n_spatial_dims, net.channels, type(net).__name__)
+        if net.input_shape is not None:  # the steps before may give each candidate another shape
+            return layout_of_input_shape(net.input_shape, *how)
+        return infer_layout(self.sample, None, *how, doubt=False)
 
 
 class Limits:

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
+from sklearn.decomposition import PCA
 from sklearn.exceptions import FitFailedWarning
+from sklearn.pipeline import Pipeline
 
 from tests.helpers.searches import search_of, two_scores
 from tests.helpers.small_nets import small
@@ -125,6 +127,24 @@ def test_bounds_are_of_the_network_that_a_trial_would_train(digits):
     states = dict(zip(results["param_n_spatial_dims"].tolist(), results["state"], strict=True))
     kept = min(sizes, key=sizes.get)
     assert states == {kept: "COMPLETE", 3 - kept: "INFEASIBLE"}
+
+
+def test_bounds_follow_the_input_shape_of_a_trial(digits):
+    model = Pipeline([("pca", PCA(16)), ("net", small(input_shape=(4, 4), max_epochs=1))])
+    shapes = [(4, 4), (5, 5)]
+    space = [{"pca__n_components": [a * b], "net__input_shape": [(a, b)]} for a, b in shapes]
+    bound = {"n_parameters": 10**6}
+    results = search_of(model, space, n_trials=2, constraints=bound, refit=False).fit(*digits)
+    sizes = dict(
+        zip(
+            results.cv_results_["param_net__input_shape"].tolist(),
+            results.cv_results_["n_parameters"].tolist(),
+            strict=True,
+        )
+    )
+    expected = {s: model[-1].summary((*s, 1), 3)["parameters"].sum() for s in shapes}
+    assert sizes == expected
+    assert set(results.cv_results_["state"]) == {"COMPLETE"}
 
 
 def test_a_reading_that_does_not_fit_fails_its_trial(digits):
