@@ -36,7 +36,7 @@ class MissingDependencyError(SkcnnError, ImportError):
 
 
 class InputLayoutWarning(UserWarning):
-    """The axes of ``X`` seem to be in another order than expected."""
+    """The axes of ``X`` seem to have another meaning or order than expected."""
 
 
 class InputScaleWarning(UserWarning):

@@ -364,7 +364,8 @@ def test_the_table_of_augmentations_has_the_defaults(cls):
     told = {n: ast.literal_eval(v) for n, v in re.findall(r"`(\w+)=([^`]+)`", cell)}
     told |= dict.fromkeys(re.findall(r"`(\w+)`", cell), inspect.Parameter.empty)
     assert told == {name: parameters[name].default for name in told}
-    shared = {"padding_mode", "fill_value", "input_shape", "channels", "random_state"}
+    shared = {"padding_mode", "fill_value", "input_shape", "n_spatial_dims", "channels"}
+    shared.add("random_state")
     if parameters["p"].default == 1:
         shared.add("p")
     assert set(parameters) - set(told) <= shared

@@ -172,8 +172,6 @@ class BaseConvNet(
             return check_training_images(
                 self,
                 X,
-                self.input_shape,
-                self.channels,
                 sample_weight=sample_weight,
                 with_offset=self.standardize,
             )

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from skcnn._convnet.architectures import from_knobs, named_architecture
 from skcnn._convnet.network_parameters import NetworkParameters
-from skcnn._data.layouts import InputLayout, layout_of_shape, layout_with_channels
+from skcnn._data.layouts import InputLayout, layout_of_input_shape
 from skcnn._network.network import (
     ConvNet,
     Standardize,
@@ -77,8 +77,9 @@ class NetworkBuilder(NetworkParameters):
         ----------
         input_shape : tuple of int or None, default=None
             Shape of a sample with its channel axis at the position `channels`: (28, 28,
-            1), or (100, 3) for signals. None takes the fitted shape, and before fitting
-            the parameter `input_shape`, read as for flat rows.
+            1), or (100, 3) for signals. With `n_spatial_dims`, the axis of a single channel
+            may be missing. None takes the fitted shape, and before fitting the parameter
+            `input_shape`.
         n_outputs : int or None, default=None
             Number of outputs. None takes the number in the fitted network.
 
@@ -93,6 +94,8 @@ class NetworkBuilder(NetworkParameters):
         ------
         NotFittedError
             If the estimator is not fitted and `input_shape` or `n_outputs` is missing.
+        InputShapeError
+            If `input_shape` has no channel axis, or does not fit `n_spatial_dims`.
         """
         self._check_parameters()
         fitted = self.__sklearn_is_fitted__()
@@ -116,10 +119,11 @@ class NetworkBuilder(NetworkParameters):
 
     def _summary_layout(self, input_shape: tuple[int, ...] | None) -> InputLayout | None:
         """Return the layout of the samples that `summary` describes, None if it is not known."""
+        how = (self.n_spatial_dims, self.channels, type(self).__name__)
         if input_shape is not None:
-            return layout_with_channels(input_shape, self.channels)
+            return layout_of_input_shape(input_shape, *how, with_channels=True)
         if self.__sklearn_is_fitted__():
             return self._layout
         if self.input_shape is not None:
-            return layout_of_shape(self.input_shape, self.channels)
+            return layout_of_input_shape(self.input_shape, *how)
         return None

@@ -67,6 +67,13 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     >>> model = ConvNetClassifier(input_shape=(8, 8), max_epochs=10, random_state=0)
     >>> model.fit(X_train, y_train).score(X_test, y_test) > 0.97
     True
+
+    Signals of length 32 with two channels:
+
+    >>> signals = X_train.reshape(-1, 32, 2)
+    >>> model = ConvNetClassifier(n_spatial_dims=1, max_epochs=1, random_state=0)
+    >>> model.fit(signals, y_train).input_shape_
+    (32, 2)
     """
 
     _parameter_constraints = legal_values(ClassifierParameters)

@@ -7,6 +7,7 @@ from typing import Any
 
 from skcnn._convnet.architectures import NAMED
 from skcnn._convnet.declaration import AUTO, SHARE, SIZE, one_of, parameter
+from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
 from skcnn._network.network import WEIGHT_INITS
 from skcnn._utils.compat import Interval
 from skcnn.layers._activation import ACTIVATIONS
@@ -23,15 +24,25 @@ class NetworkParameters:
         None,
         [tuple, list, None],
         """tuple of int or None
-        Shape of one sample. ``(height, width)`` or ``(height, width, channels)`` reads
-        flat rows as images, ``(length, channels)`` reads three-dimensional `X` as signals
-        with several channels. None takes the shape of `X` itself: (n, p) are signals of
-        length p with one channel, (n, height, width) are grey images.
+        Shape of one sample, to read flat rows as images: ``(height, width)`` or
+        ``(height, width, channels)``. None takes the shape of `X` itself: (n, p) are
+        signals of length p with one channel, (n, height, width) are grey images.
+        """,
+    )
+    n_spatial_dims: int | None = parameter(
+        None,
+        N_SPATIAL_DIMS,
+        """{1, 2, 3} or None
+        How many axes of `X` and `input_shape` are spatial: 1 for signals, 2 for images, 3
+        for volumes. If there is one more, it is the channel axis: 1 reads (n, length,
+        channels) as signals with several channels, 3 reads (n, depth, height, width) as
+        volumes of one channel. None reads two sides as an image of one channel, three as an
+        image with channels and four as a volume with channels.
         """,
     )
     channels: str = parameter(
         "last",
-        [one_of(["last", "first"])],
+        CHANNELS,
         """{"last", "first"}
         Position of the channel axis in `X` and `input_shape`.
         """,

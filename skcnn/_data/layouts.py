@@ -5,10 +5,18 @@ from math import prod
 
 import numpy as np
 
-from skcnn._utils.validation import is_integer, warn_caller
+from skcnn._utils.compat import StrOptions
+from skcnn._utils.validation import WholeNumbers, is_integer, warn_caller
 from skcnn.exceptions import InputLayoutWarning, InputShapeError
 
 USUAL_CHANNELS = (1, 2, 3, 4)
+SIGNAL_RATIO = 8  # of the sides of an image that seems to be a signal, at least
+AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
+# by the number of sides, where `n_spatial_dims` is None
+USUAL_SPATIAL_DIMS = {1: 1, 2: 2, 3: 2, 4: 3}
+# legal values of the parameters
+CHANNELS = [StrOptions({"last", "first"})]
+N_SPATIAL_DIMS = [WholeNumbers({1, 2, 3}), None]
 
 
 @dataclass(frozen=True)
@@ -69,10 +77,8 @@ class InputLayout:
         return sample_shape in (self.shape, squeezed, (self.n_values,))
 
 
-def check_input_shape(input_shape: object) -> tuple[int, ...] | None:
-    """Return the parameter as a tuple of int, or None."""
-    if input_shape is None:
-        return None
+def check_input_shape(input_shape: object) -> tuple[int, ...]:
+    """Return the parameter, unless it is None, as a tuple of int."""
     sides = tuple(input_shape) if isinstance(input_shape, list | tuple) else ()
     if not 1 <= len(sides) <= 4 or not all(is_integer(s) and s >= 1 for s in sides):
         raise InputShapeError(
@@ -84,69 +90,149 @@ def check_input_shape(input_shape: object) -> tuple[int, ...] | None:
 
 
 def infer_layout(
-    shape: tuple[int, ...], given: tuple[int, ...] | None, channels: str, name: str
+    sample: tuple[int, ...],
+    input_shape: object,
+    n_spatial_dims: int | None,
+    channels: str,
+    name: str,
+    *,
+    doubt: bool = True,
 ) -> InputLayout:
-    """Return the layout of an `X` of this shape, where `input_shape` is `given`."""
-    if given is None:
-        return layout_of_shape(shape[1:], channels)
-    return _layout_with_input_shape(shape[1:], given, channels, name)
+    """Return the layout of the samples of `X`.
+
+    Parameters
+    ----------
+    sample : tuple of int
+        The axes of `X` after the first.
+    input_shape, n_spatial_dims, channels
+        The parameters of the estimator.
+    name : str
+        The estimator's name.
+    doubt : bool, default=True
+        Whether to warn if the axes seem to have another meaning.
+
+    Raises
+    ------
+    InputShapeError
+        If the number of axes does not fit `n_spatial_dims`, or the samples do not fit
+        `input_shape`.
+    """
+    if input_shape is None:
+        sides = sample
+        hint = " Flat rows need input_shape." if len(sample) == 1 else ""
+        _check_number_of_axes(
+            f"X with samples of shape {sides}", sides, n_spatial_dims, channels, name, hint
+        )
+        layout = layout_of_shape(sides, channels, n_spatial_dims)
+    else:
+        sides = check_input_shape(input_shape)
+        layout = layout_of_input_shape(sides, n_spatial_dims, channels, name)
+        if not layout.accepts(sample):
+            dims = "" if n_spatial_dims is None else f"n_spatial_dims={n_spatial_dims} and "
+            raise InputShapeError(
+                f"X has samples of shape {sample} ({prod(sample)} values), which do not fit "
+                f"input_shape={sides} ({prod(sides)} values) of {name} with "
+                f"{dims}channels={channels!r}."
+            )
+    if doubt:
+        warn_of_doubtful_axes(sides, channels, n_spatial_dims)
+    return layout
 
 
-def layout_of_shape(input_shape: tuple[int, ...], channels: str) -> InputLayout:
-    """Return the layout of samples of this shape; one or two sides get a channel axis."""
-    sides = tuple(input_shape)
-    if len(sides) <= 2:
+def layout_of_shape(
+    sides: tuple[int, ...], channels: str, n_spatial_dims: int | None = None
+) -> InputLayout:
+    """Return the layout of samples with `n_spatial_dims` sides, or one more for the channels.
+
+    Without `n_spatial_dims`, one side is a signal, two are an image of one channel, three an
+    image with channels and four a volume with channels.
+    """
+    if len(sides) == (n_spatial_dims or USUAL_SPATIAL_DIMS[len(sides)]):
         sides = (*sides, 1) if channels == "last" else (1, *sides)
     return InputLayout(sides, channels)
 
 
-def layout_with_channels(input_shape: object, channels: str) -> InputLayout:
-    """Return the layout of a shape that includes the channel axis."""
-    sides = check_input_shape(input_shape)
-    if sides is None or len(sides) < 2:
-        raise InputShapeError(
-            "input_shape must have the channel axis and at least one other, such as "
-            f"(28, 28, 1) or (100, 3). Got {input_shape!r}."
-        )
-    return InputLayout(sides, channels)
-
-
-def _layout_with_input_shape(
-    sample: tuple[int, ...], given: tuple[int, ...], channels: str, name: str
+def layout_of_input_shape(
+    input_shape: object,
+    n_spatial_dims: int | None,
+    channels: str,
+    name: str,
+    *,
+    with_channels: bool = False,
 ) -> InputLayout:
-    flat = len(sample) == 1
-    if len(given) == 1 or flat:
-        layout = layout_of_shape(given, channels)
-    else:
-        layout = InputLayout(given, channels)
-    fits = sample == (prod(given),) if flat else layout.accepts(sample)
-    if not fits:
-        raise InputShapeError(
-            f"X has samples of shape {sample} ({prod(sample)} values), which do not fit "
-            f"input_shape={given} ({prod(given)} values) of {name} with "
-            f"channels={channels!r}."
-        )
-    if len(given) == 2 and not flat and 2 * layout.n_channels >= layout.spatial[0]:
-        warn_caller(
-            f"input_shape={given} with three-dimensional X means signals of length "
-            f"{layout.spatial[0]} with {layout.n_channels} channels. For grey images leave "
-            f"input_shape=None or write input_shape={(*given, 1)}.",
-            InputLayoutWarning,
-        )
-    return layout
+    """Return the layout of samples of the shape `input_shape`.
+
+    Where `n_spatial_dims` is None, `with_channels` says that the channel axis is part of it.
+    """
+    sides = check_input_shape(input_shape)
+    if with_channels and n_spatial_dims is None:
+        if len(sides) < 2:
+            raise InputShapeError(
+                "input_shape must have the channel axis and at least one other, such as "
+                f"(28, 28, 1) or (100, 3). Got {input_shape!r}."
+            )
+        return InputLayout(sides, channels)
+    _check_number_of_axes(f"input_shape={sides}", sides, n_spatial_dims, channels, name)
+    return layout_of_shape(sides, channels, n_spatial_dims)
 
 
-def warn_of_swapped_channels(layout: InputLayout) -> None:
-    """Warn if the channels of images seem to be at the other end of the shape."""
-    if len(layout.spatial) < 2:
+def _check_number_of_axes(
+    what: str,
+    sides: tuple[int, ...],
+    n_spatial_dims: int | None,
+    channels: str,
+    name: str,
+    hint: str = "",
+) -> None:
+    """Raise unless there are as many sides as spatial axes, or one more for the channels."""
+    if n_spatial_dims is None or len(sides) - n_spatial_dims in (0, 1):
         return
+    axes = AXES[n_spatial_dims]
+    with_channels = f"{axes}, channels" if channels == "last" else f"channels, {axes}"
+    alone = f"({axes},)" if n_spatial_dims == 1 else f"({axes})"
+    raise InputShapeError(
+        f"{what} does not fit n_spatial_dims={n_spatial_dims} of {name}: a sample must be "
+        f"{alone} or ({with_channels}), with channels={channels!r}.{hint}"
+    )
+
+
+def warn_of_doubtful_axes(
+    sides: tuple[int, ...], channels: str, n_spatial_dims: int | None = None
+) -> None:
+    """Warn if the axes of samples with these sides seem to have another meaning."""
+    layout = layout_of_shape(sides, channels, n_spatial_dims)
+    if len(sides) == len(layout.shape):
+        _warn_of_swapped_channels(layout)
+    elif n_spatial_dims is None and len(sides) == 2:
+        _warn_of_long_image(sides, channels)
+
+
+def _warn_of_long_image(sides: tuple[int, ...], channels: str) -> None:
+    """Warn if an image of one channel is so long that it seems to be a signal with channels."""
+    few, many = min(sides), max(sides)
+    if few not in USUAL_CHANNELS or many < SIGNAL_RATIO * few:
+        return
+    place = "last" if sides[-1] == few else "first"
+    turned = "" if place == channels else f" and channels={place!r}"
+    plural = "s" if few > 1 else ""
+    warn_caller(
+        f"Samples of shape {sides} are read as images of one channel. Are they signals of "
+        f"length {many} with {few} channel{plural}? Then set n_spatial_dims=1{turned}. For "
+        "images set n_spatial_dims=2, which ends this warning.",
+        InputLayoutWarning,
+    )
+
+
+def _warn_of_swapped_channels(layout: InputLayout) -> None:
+    """Warn if the channels seem to be at the other end of the shape."""
     first, last = layout.shape[0], layout.shape[-1]
     other = "first" if layout.channels == "last" else "last"
     ours, theirs = (last, first) if layout.channels == "last" else (first, last)
-    if theirs in USUAL_CHANNELS and ours > max(USUAL_CHANNELS):
+    is_signal = len(layout.spatial) == 1  # a single side, which is rarely shorter than channels
+    if ours > max(USUAL_CHANNELS) and (theirs < ours if is_signal else theirs in USUAL_CHANNELS):
         warn_caller(
             f"Samples of shape {layout.shape} with channels={layout.channels!r} have "
-            f"{ours} channels and a side of {theirs}: are the channels {other}? Then set "
-            f"channels={other!r}.",
+            f"{ours} channels and a {'length' if is_signal else 'side'} of {theirs}: are the "
+            f"channels {other}? Then set channels={other!r}.",
             InputLayoutWarning,
         )

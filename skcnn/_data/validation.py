@@ -10,15 +10,16 @@ from sklearn.utils.validation import validate_data
 from skcnn._data.containers import as_array
 from skcnn._data.images import Images, as_images, row_parts
 from skcnn._data.layouts import (
+    CHANNELS,
+    N_SPATIAL_DIMS,
     InputLayout,
     check_input_shape,
     infer_layout,
-    warn_of_swapped_channels,
 )
 from skcnn._data.mapped_rows import MappedRows
 from skcnn._data.offsets import channel_offset
 from skcnn._data.weights import check_weights
-from skcnn._utils.compat import check_feature_names
+from skcnn._utils.compat import check_feature_names, validate_parameter_constraints
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import InputScaleWarning, InputShapeError
 
@@ -28,27 +29,23 @@ MOST_PLAIN_VALUES = 2**16
 def check_training_images(
     estimator: Any,
     X: Any,
-    input_shape: object,
-    channels: str,
+    *,
     min_samples: int = 1,
     sample_weight: Any = None,
     with_offset: bool = True,
 ) -> Images:
     """Validate `X` at fit and record its layout for predict.
 
+    The layout follows from the parameters `input_shape`, `n_spatial_dims` and `channels`.
     Sets ``_layout``, ``n_features_in_``, ``feature_names_in_`` (for DataFrames with string
     columns), ``input_shape_`` and ``offset_`` on `estimator`.
 
     Parameters
     ----------
     estimator : estimator
-        Named in messages; gets the fitted attributes.
+        Has the parameters, is named in messages and gets the fitted attributes.
     X : array-like or Tensor
         Samples in one of the forms that the user guide lists.
-    input_shape : tuple of int or None
-        The estimator's parameter.
-    channels : {"last", "first"}
-        The estimator's parameter.
     min_samples : int, default=1
         Fewer samples raise ValueError.
     sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -56,9 +53,7 @@ def check_training_images(
     with_offset : bool, default=True
         Whether an offset may be subtracted. If it is needed nonetheless, warn.
     """
-    array, layout = check_sample_array(
-        estimator, X, input_shape, channels, reset=True, min_samples=min_samples
-    )
+    array, layout = check_sample_array(estimator, X, reset=True, min_samples=min_samples)
     offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
     if offset is not None and not with_offset:
         warn_caller(
@@ -83,8 +78,6 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
 def check_sample_array(
     estimator: Any,
     X: Any,
-    input_shape: object = None,
-    channels: str = "last",
     *,
     reset: bool,
     min_samples: int = 1,
@@ -92,9 +85,10 @@ def check_sample_array(
 ) -> tuple[np.ndarray, InputLayout]:
     """Validate `X` without changing its dtype.
 
-    With `reset` the layout follows from `input_shape` and `channels` and is recorded on
-    `estimator` as by `check_training_images`; without it, `X` must fit the recorded layout.
-    With `doubt`, warn if the channel axis seems to be at the other end.
+    With `reset` the layout follows from the estimator's parameters `input_shape`,
+    `n_spatial_dims` and `channels`, and is recorded on it as by `check_training_images`;
+    without it, `X` must fit the recorded layout. With `doubt`, warn if the axes seem to have
+    another meaning.
 
     Returns
     -------
@@ -104,11 +98,17 @@ def check_sample_array(
         How a sample is an image.
     """
     if reset:
-        given = check_input_shape(input_shape)
+        if estimator.input_shape is not None:
+            check_input_shape(estimator.input_shape)
         array = _check_array(estimator, X, reset=True, min_samples=min_samples)
-        layout = infer_layout(array.shape, given, channels, type(estimator).__name__)
-        if doubt:
-            warn_of_swapped_channels(layout)
+        layout = infer_layout(
+            array.shape[1:],
+            estimator.input_shape,
+            estimator.n_spatial_dims,
+            estimator.channels,
+            type(estimator).__name__,
+            doubt=doubt,
+        )
         estimator.n_features_in_ = layout.n_values
         estimator.input_shape_ = layout.shape
         estimator._layout = layout
@@ -120,9 +120,19 @@ def check_sample_array(
     return array, layout
 
 
+class _Reader(BaseEstimator):
+    """Has the parameters of a layout and gets the fitted attributes."""
+
+    def __init__(self, input_shape: object, n_spatial_dims: int | None, channels: str) -> None:
+        self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
+        self.channels = channels
+
+
 def read_samples(
     X: Any,
     input_shape: object,
+    n_spatial_dims: int | None,
     channels: str,
     owner: str,
     *,
@@ -137,26 +147,33 @@ def read_samples(
         Samples; flat rows without `input_shape` are signals.
     input_shape : tuple of int or None
         Shape of one sample.
+    n_spatial_dims : {1, 2, 3} or None
+        How many axes are spatial.
     channels : {"last", "first"}
         Where the channel axis is.
     owner : str
         Named in messages.
     doubt : bool, default=True
-        Whether to warn if the channel axis seems to be at the other end.
+        Whether to warn if the axes seem to have another meaning.
     flat : bool, default=True
-        Whether flat rows without `input_shape` are accepted as signals.
+        Whether flat rows without `input_shape` and `n_spatial_dims` are accepted as signals.
 
     Raises
     ------
+    InvalidParameterError
+        If `n_spatial_dims` or `channels` has no legal value.
     InputShapeError
-        If `X` does not fit `input_shape`, or flat rows have none and `flat` is False.
+        If `X` does not fit the parameters, or flat rows have none and `flat` is False.
     """
-    reader = type(owner, (BaseEstimator,), {})()  # gets the fitted attributes
-    array, layout = check_sample_array(reader, X, input_shape, channels, reset=True, doubt=doubt)
-    if not flat and input_shape is None and array.ndim == 2:
+    given = {"n_spatial_dims": n_spatial_dims, "channels": channels}
+    legal = {"n_spatial_dims": N_SPATIAL_DIMS, "channels": CHANNELS}
+    validate_parameter_constraints(legal, given, owner)
+    reader = type(owner, (_Reader,), {})(input_shape, n_spatial_dims, channels)
+    array, layout = check_sample_array(reader, X, reset=True, doubt=doubt)
+    if not flat and input_shape is None and n_spatial_dims is None and array.ndim == 2:
         raise InputShapeError(
-            f"X has flat rows of {array.shape[1]} values. Pass input_shape=(height, width), "
-            "(height, width, channels), or (length,) for signals."
+            f"X has flat rows of {array.shape[1]} values. Pass input_shape=(height, width) or "
+            "(height, width, channels), or n_spatial_dims=1 for signals."
         )
     return array, layout
 

@@ -92,7 +92,7 @@ def drawn_samples(X: Any, images: Images) -> np.ndarray:
     """
     layout = images.layout
     try:
-        values, _ = read_samples(X, None, layout.channels, "drawn_samples", doubt=False)
+        values, _ = read_samples(X, None, None, layout.channels, "drawn_samples", doubt=False)
     except (TypeError, ValueError):  # strings, missing or sparse values, for earlier steps
         values = None
     if values is None or not layout.accepts(values.shape[1:]):

@@ -8,7 +8,12 @@ from math import inf
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
-from skcnn._utils.compat import InvalidParameterError, StrOptions, check_declared_parameters
+from skcnn._utils.compat import (
+    InvalidParameterError,
+    Options,
+    StrOptions,
+    check_declared_parameters,
+)
 
 
 def is_integer(value: object) -> TypeGuard[int]:
@@ -20,6 +25,26 @@ def is_number(value: object) -> TypeGuard[float]:
     """Return whether `value` is a finite real number, and not a boolean."""
     is_real = isinstance(value, Real) and not isinstance(value, bool)
     return is_real and -inf < value < inf  # type: ignore[operator]
+
+
+class WholeNumbers(Options):
+    """The constraint that a parameter is one of some whole numbers, and not a boolean.
+
+    Parameters
+    ----------
+    options : set of int
+        The legal values.
+    """
+
+    def __init__(self, options: set[int]) -> None:
+        super().__init__(Integral, options)
+
+    def is_satisfied_by(self, val: object) -> bool:
+        """Return whether `val` is one of the numbers."""
+        return is_integer(val) and val in self.options
+
+    def __str__(self) -> str:
+        return f"an int among {{{', '.join(map(str, sorted(self.options)))}}}"
 
 
 def did_you_mean(value: object, options: Iterable[str]) -> str:

@@ -73,6 +73,7 @@ class RandomTranslation(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -82,6 +83,7 @@ class RandomTranslation(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -133,6 +135,7 @@ class RandomRotation(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -141,6 +144,7 @@ class RandomRotation(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -188,6 +192,7 @@ class RandomZoom(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -196,6 +201,7 @@ class RandomZoom(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -249,6 +255,7 @@ class RandomShear(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -258,6 +265,7 @@ class RandomShear(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -335,6 +343,7 @@ class RandomAffine(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -346,6 +355,7 @@ class RandomAffine(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 

@@ -12,12 +12,12 @@ from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, proces
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, has_fit_parameter
 
+from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.compat import (
     HasMethods,
     Interval,
     InvalidParameterError,
-    StrOptions,
     check_sample_weight,
     routing_enabled,
     safe_indexing,
@@ -69,6 +69,10 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
     input_shape : tuple of int or None, default=None
         Shape of one sample, to read flat rows as images: ``(height, width)`` or
         ``(height, width, channels)``. The estimator gets the rows in their own shape.
+    n_spatial_dims : {1, 2, 3} or None, default=None
+        How many axes of `X` and `input_shape` are spatial: 1 for signals, 2 for images, 3
+        for volumes. None reads two sides as an image of one channel, three as an image with
+        channels.
     channels : {"last", "first"}, default="last"
         Where the channel axis of `X` and `input_shape` is.
     random_state : int, RandomState instance or None, default=None
@@ -134,7 +138,8 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         "keep_original": ["boolean"],
         "strength": [Interval(Real, 0, None, closed="left")],
         "input_shape": [tuple, list, None],
-        "channels": [StrOptions({"last", "first"})],
+        "n_spatial_dims": N_SPATIAL_DIMS,
+        "channels": CHANNELS,
         "random_state": ["random_state"],
     }
 
@@ -147,6 +152,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         keep_original: bool = True,
         strength: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -156,6 +162,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         self.keep_original = keep_original
         self.strength = strength
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -186,7 +193,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
                 f"{type(self).__name__} requires y to be passed, but the target y is None."
             )
         given, X = X, originals(X)
-        array, layout = check_sample_array(self, X, self.input_shape, self.channels, reset=True)
+        array, layout = check_sample_array(self, X, reset=True)
         check_steps(steps, layout, given, type(self).__name__)
         if sample_weight is not None:
             fit_params["sample_weight"] = self._check_weights(sample_weight, array)

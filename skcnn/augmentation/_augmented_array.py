@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._data.layouts import InputLayout, layout_of_shape, warn_of_swapped_channels
+from skcnn._data.layouts import InputLayout, layout_of_shape, warn_of_doubtful_axes
 from skcnn._utils.compat import safe_indexing
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.validation import is_integer, warn_caller
@@ -41,7 +41,8 @@ class AugmentedArray:
     seed : int
         Seed of the steps without a seed of their own.
     layout : InputLayout or None
-        How a sample is an image; None if no step has an `input_shape` or `channels`.
+        How a sample is an image; None if no step has an `input_shape`, `n_spatial_dims` or
+        `channels`.
     span : float
         Largest minus smallest of all values, the unit of noise.
     """
@@ -74,7 +75,7 @@ class AugmentedArray:
                 f"{type(step.augmentation).__name__} reads samples of shape {layout.shape} "
                 f"(channels {layout.channels}), but the augmentation before it reads "
                 f"{known.shape} (channels {known.channels}): give both the same "
-                "input_shape and channels."
+                "input_shape, n_spatial_dims and channels."
             )
         return replace(self, steps=(*self.steps, step), layout=known)
 
@@ -181,7 +182,7 @@ class AugmentedArray:
         layout = self.layout
         if layout is None:
             layout = layout_of_shape(array.shape[1:], "last")
-            warn_of_swapped_channels(layout)
+            warn_of_doubtful_axes(array.shape[1:], "last")
             if array.ndim == 2:
                 steps = self._without_image_steps(steps)
         return draw_values(array, layout, steps, seed, span=self.span, rows=self.rows)

@@ -9,9 +9,9 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from skcnn._data.layouts import InputLayout
+from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS, InputLayout
 from skcnn._data.validation import check_sample_array
-from skcnn._utils.compat import Interval, InvalidParameterError, StrOptions
+from skcnn._utils.compat import Interval, InvalidParameterError
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_parameters
@@ -31,6 +31,10 @@ p : float, default=<p>
 input_shape : tuple of int or None, default=None
     Shape of one sample, to read flat rows as images: ``(height, width)`` or ``(height,
     width, channels)``. Before a ConvNet it is not needed: the ConvNet's is used.
+n_spatial_dims : {1, 2, 3} or None, default=None
+    How many axes of `X` and `input_shape` are spatial: 1 for signals, 2 for images, 3 for
+    volumes. None reads two sides as an image of one channel, three as an image with
+    channels. Before a ConvNet the ConvNet's is used.
 channels : {"last", "first"}, default="last"
     Where the channel axis of `X` and `input_shape` is. Before a ConvNet the ConvNet's is
     used.
@@ -60,7 +64,8 @@ input_shape_ : tuple of int
 COMMON_CONSTRAINTS: dict[str, list[Any]] = {
     "p": [Interval(Real, 0, 1, closed="both")],
     "input_shape": [tuple, list, None],
-    "channels": [StrOptions({"last", "first"})],
+    "n_spatial_dims": N_SPATIAL_DIMS,
+    "channels": CHANNELS,
     "random_state": ["random_state"],
 }
 
@@ -92,6 +97,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
     input_shape: tuple[int, ...] | None
+    n_spatial_dims: int | None
     channels: str
     random_state: Any
     _layout: InputLayout
@@ -144,14 +150,13 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         return augmented
 
     def _layout_is_given(self, ndim: int) -> bool:
-        """Return whether `input_shape` or `channels` says what the axes of a sample are."""
-        return self.input_shape is not None or (self.channels == "first" and ndim > 2)
+        """Return whether the parameters say what the axes of a sample are."""
+        given = self.input_shape is not None or self.n_spatial_dims is not None
+        return given or (self.channels == "first" and ndim > 2)
 
     def _read_training(self, X: Any) -> tuple[np.ndarray, InputLayout]:
         """Check samples at fit; a layout that is not given is left to the next step."""
-        return check_sample_array(
-            self, X, self.input_shape, self.channels, reset=True, doubt=self._layout_is_given(3)
-        )
+        return check_sample_array(self, X, reset=True, doubt=self._layout_is_given(3))
 
     def transform(self, X: Any) -> Any:
         """Return `X` unchanged: new samples are never augmented.
@@ -249,9 +254,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
     def _read(self, X: Any) -> tuple[np.ndarray, InputLayout]:
         self._check_parameters()
         probe = clone(self)  # reading must not change what fit has seen
-        array, layout = check_sample_array(
-            probe, originals(X), self.input_shape, self.channels, reset=True
-        )
+        array, layout = check_sample_array(probe, originals(X), reset=True)
         check_axes([Step(self, None)], layout)
         return array, layout
 

@@ -52,12 +52,14 @@ class RandomBlur(Augmentation):
         *,
         p: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
         self.sigma = sigma
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -105,12 +107,14 @@ class RandomStroke(Augmentation):
         *,
         p: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
         self.pixels = pixels
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 

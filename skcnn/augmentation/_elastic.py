@@ -69,6 +69,7 @@ class RandomElastic(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -78,6 +79,7 @@ class RandomElastic(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 

@@ -77,7 +77,7 @@ def check_steps(steps: Sequence[Step], layout: InputLayout, X: Any, owner: str) 
         raise InputShapeError(
             f"The augmentation before {owner} reads samples of shape {given.shape} (channels "
             f"{given.channels}), but {owner} reads {layout.shape} (channels "
-            f"{layout.channels}). Give {owner} the same input_shape and channels."
+            f"{layout.channels}). Give both the same input_shape, n_spatial_dims and channels."
         )
     check_axes(steps, layout, owner)
 

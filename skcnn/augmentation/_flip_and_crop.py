@@ -66,6 +66,7 @@ class RandomFlip(GeometricAugmentation):
         alternate: bool = False,
         p: float = 0.5,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -73,6 +74,7 @@ class RandomFlip(GeometricAugmentation):
         self.alternate = alternate
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -162,6 +164,7 @@ class RandomCrop(GeometricAugmentation):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -170,6 +173,7 @@ class RandomCrop(GeometricAugmentation):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 

@@ -58,6 +58,7 @@ class RandomBrightness(Augmentation):
         gain_db: float | tuple[float, float] | None = None,
         p: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -65,6 +66,7 @@ class RandomBrightness(Augmentation):
         self.gain_db = gain_db
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -110,12 +112,14 @@ class RandomContrast(Augmentation):
         *,
         p: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
         self.factor = factor
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -171,6 +175,7 @@ class RandomNoise(Augmentation):
         snr_db: float | tuple[float, float] | None = None,
         p: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -178,6 +183,7 @@ class RandomNoise(Augmentation):
         self.snr_db = snr_db
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -257,6 +263,7 @@ class RandomErasing(Augmentation):
         fill_value: float | str | None = None,
         p: float = 0.5,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -265,6 +272,7 @@ class RandomErasing(Augmentation):
         self.fill_value = fill_value
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 

@@ -107,12 +107,14 @@ class MixUp(MixingAugmentation):
         *,
         p: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
         self.alpha = alpha
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -171,12 +173,14 @@ class CutMix(MixingAugmentation):
         *,
         p: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
         self.alpha = alpha
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 

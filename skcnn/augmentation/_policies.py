@@ -101,7 +101,7 @@ class RandomChoice(Policy):
     ----------
     augmentations : list of augmentations
         Options to choose from; None among them leaves the sample unchanged. Their own
-        `random_state`, `input_shape` and `channels` are not used.
+        `random_state`, `input_shape`, `n_spatial_dims` and `channels` are not used.
     <parameters>
 
     Attributes
@@ -129,12 +129,14 @@ class RandomChoice(Policy):
         *,
         p: float = 1.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
         self.augmentations = augmentations
         self.p = p
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -265,6 +267,7 @@ class RandAugment(MenuPolicy):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -274,6 +277,7 @@ class RandAugment(MenuPolicy):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
 
@@ -327,6 +331,7 @@ class TrivialAugment(MenuPolicy):
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         random_state: Any = None,
     ) -> None:
@@ -334,5 +339,6 @@ class TrivialAugment(MenuPolicy):
         self.padding_mode = padding_mode
         self.fill_value = fill_value
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state

@@ -69,19 +69,24 @@ class RobustnessScores:
 
 
 def _read(
-    estimator: Any, X: Any, input_shape: tuple[int, ...] | None, channels: str | None
+    estimator: Any,
+    X: Any,
+    input_shape: tuple[int, ...] | None,
+    n_spatial_dims: int | None,
+    channels: str | None,
 ) -> tuple[np.ndarray, InputLayout]:
     """Return the samples and their layout, the ConvNet's if no other is given and it fits."""
     model = getattr(estimator, "best_estimator_", estimator)
     X = as_array(X)
-    net = None if input_shape or channels else find_convnet(model)
+    net = None if input_shape or n_spatial_dims or channels else find_convnet(model)
     own = net._layout if net is not None and net._layout.accepts(np.shape(X)[1:]) else None
     array, layout = read_samples(
         X,
         input_shape,
+        n_spatial_dims,
         channels or "last",
         "RobustnessDisplay",
-        doubt=net is None,
+        doubt=own is None,
         flat=own is not None,
     )
     return array, own or layout
@@ -170,6 +175,7 @@ def robustness_scores(
     scoring: Any = None,
     sample_weight: Any = None,
     input_shape: tuple[int, ...] | None = None,
+    n_spatial_dims: int | None = None,
     channels: str | None = None,
     padding_mode: str = "zeros",
     fill_value: float = 0.0,
@@ -190,7 +196,7 @@ def robustness_scores(
         )
     check_is_fitted(estimator)
     X = originals(X)
-    array, layout = _read(estimator, X, input_shape, channels)
+    array, layout = _read(estimator, X, input_shape, n_spatial_dims, channels)
     if kind == "rotation" and len(layout.spatial) < 2:
         raise InputShapeError(
             "kind='rotation' needs images, with a height and a width. Got signals of shape "

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
 from skcnn._convnet.pipelines import find_convnet, fit_before_final
-from skcnn._data.layouts import InputLayout
+from skcnn._data.layouts import InputLayout, infer_layout, layout_of_input_shape
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.compat import check_method_params, num_samples, safe_split
 from skcnn._utils.validation import check_parameters
@@ -25,27 +25,35 @@ class NetworkSizer:
     ----------
     estimator : estimator
         A ConvNet or a Pipeline that ends in one.
-    layout : InputLayout
-        How the ConvNet reads a sample.
+    sample : tuple of int
+        Shape of a sample as the ConvNet of `estimator` gets it. A candidate reads it by its own
+        parameters.
     n_outputs : int
         Number of outputs of the network.
     """
 
-    def __init__(self, estimator: Any, layout: InputLayout, n_outputs: int) -> None:
+    def __init__(self, estimator: Any, sample: tuple[int, ...], n_outputs: int) -> None:
         self.estimator = estimator
-        self.layout = layout
+        self.sample = sample
         self.n_outputs = n_outputs
 
     def __call__(self, params: Mapping[str, Any]) -> dict[str, int]:
         """Return ``n_parameters`` (trainable) and ``multiply_accumulates`` (of one sample)."""
         candidate = clone(self.estimator).set_params(**clone(dict(params), safe=False))
         net: Any = find_convnet(candidate)
-        net.channels = self.layout.channels
-        table = net.summary(self.layout.shape, self.n_outputs)
+        check_parameters(net)
+        table = net.summary(self._layout(net).shape, self.n_outputs)
         return {
             "n_parameters": int(table["parameters"].sum()),
             "multiply_accumulates": int(table["multiply_accumulates"].sum()),
         }
+
+    def _layout(self, net: Any) -> InputLayout:
+        """Return how a candidate reads its samples."""
+        how = (net.n_spatial_dims, net.channels, type(net).__name__)
+        if net.input_shape is not None:  # the steps before may give each candidate another shape
+            return layout_of_input_shape(net.input_shape, *how)
+        return infer_layout(self.sample, None, *how, doubt=False)
 
 
 class Limits:
@@ -85,14 +93,15 @@ def read_outputs(net: Any, X: Any, y: Any) -> int:
     return reader.n_outputs_
 
 
-def read_shape(cv: CrossValidation) -> InputLayout:
-    """Return how the ConvNet reads its samples, after the steps of a Pipeline."""
+def read_shape(cv: CrossValidation) -> tuple[tuple[int, ...], InputLayout]:
+    """Return a sample's shape after the steps of a Pipeline, and how the ConvNet reads it."""
     X, y, rows = cv.X, cv.y, cv.splits[0][0]
     params = check_method_params(X, dict(cv.fit_params), indices=rows)
     if isinstance(cv.estimator, Pipeline):
         X, y = safe_split(cv.estimator, X, y, rows)
         X, y = fit_before_final(cv.estimator, X, y, params)
     net: Any = find_convnet(cv.estimator)
-    return check_sample_array(
-        clone(net), originals(X), net.input_shape, net.channels, reset=True, doubt=False
-    )[1]
+    reader = clone(net)
+    check_parameters(reader)
+    array, layout = check_sample_array(reader, originals(X), reset=True, doubt=False)
+    return array.shape[1:], layout

@@ -217,11 +217,12 @@ def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
     objectives = search._objectives()
     _check_objectives(search, objectives, cv)
     bounds = {k: v for k, v in (search.constraints or {}).items() if k in SIZES}
-    layout = _input_layout(search, objectives, bounds, cv)
-    sizer = None
-    if layout is not None:
+    shape = _input_shape(search, objectives, bounds, cv)
+    sizer, layout = None, None
+    if shape is not None:
+        sample, layout = shape
         n_outputs = read_outputs(find_convnet(cv.estimator), cv.X, cv.y)
-        sizer = NetworkSizer(cv.estimator, layout, n_outputs)
+        sizer = NetworkSizer(cv.estimator, sample, n_outputs)
     limits = Limits(bounds, sizer) if bounds and sizer is not None else None
     n_epochs = _epochs_per_fold(cv)
     sampler_for(search.sampler, None, 0)  # raises if it is illegal
@@ -260,10 +261,10 @@ def _check_objectives(search: Any, objectives: tuple[str, ...], cv: CrossValidat
             )
 
 
-def _input_layout(
+def _input_shape(
     search: Any, objectives: tuple[str, ...], bounds: Mapping[str, Any], cv: CrossValidation
-) -> InputLayout | None:
-    """Return how the ConvNet reads a sample, None if the search does not depend on it.
+) -> tuple[tuple[int, ...], InputLayout] | None:
+    """Return a sample's shape and how the ConvNet reads it, None if the search needs neither.
 
     A ConvNet without a Pipeline always reads the data here, so that bad data raise an error
     before the first trial.

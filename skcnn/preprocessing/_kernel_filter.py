@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.compat import (
     Interval,
@@ -101,10 +102,14 @@ of them, default="difference"
         Whether the samples' own channels come before the results. Needs
         ``padding="same"`` and ``stride=1``.
     input_shape : tuple of int or None, default=None
-        Shape of one sample. ``(height, width)`` or ``(height, width, channels)`` reads
-        flat rows as images, ``(length, channels)`` reads three-dimensional `X` as
-        signals with several channels. None takes the shape of `X` itself: (n, p) is a
+        Shape of one sample, to read flat rows as images: ``(height, width)`` or
+        ``(height, width, channels)``. None takes the shape of `X` itself: (n, p) is a
         signal of length p with one channel, (n, height, width) are grey images.
+    n_spatial_dims : {1, 2, 3} or None, default=None
+        How many axes of `X` and `input_shape` are spatial: 1 for signals, 2 for images, 3
+        for volumes. If there is one more, it is the channel axis. None reads two sides as
+        an image of one channel, three as an image with channels and four as a volume with
+        channels.
     channels : {"last", "first"}, default="last"
         Where the channel axis of `X`, `input_shape` and the results is.
 
@@ -163,6 +168,13 @@ of them, default="difference"
     >>> edges.transform(image)
     array([[[ 0., 40., 40.,  0.],
             [ 0., 40., 40.,  0.]]])
+
+    Signals of length 3 with two channels:
+
+    >>> signals = np.array([[[0, 5], [1, 7], [4, 9]]])
+    >>> KernelFilter(n_spatial_dims=1).fit_transform(signals)
+    array([[[-1., -2.],
+            [-3., -2.]]])
     """
 
     # scikit-learn's HTML repr shows a parameter's documentation only beside a link
@@ -176,7 +188,8 @@ of them, default="difference"
         "convolution": ["boolean"],
         "keep_original": ["boolean"],
         "input_shape": [tuple, list, None],
-        "channels": [StrOptions({"last", "first"})],
+        "n_spatial_dims": N_SPATIAL_DIMS,
+        "channels": CHANNELS,
     }
 
     def __init__(
@@ -189,6 +202,7 @@ of them, default="difference"
         convolution: bool = False,
         keep_original: bool = False,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
     ) -> None:
         self.kernel = kernel
@@ -198,6 +212,7 @@ of them, default="difference"
         self.convolution = convolution
         self.keep_original = keep_original
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -225,7 +240,7 @@ of them, default="difference"
         """
         check_parameters(self)
         self.__dict__.pop("output_shape_", None)  # unfitted if a check fails
-        _, layout = check_sample_array(self, X, self.input_shape, self.channels, reset=True)
+        _, layout = check_sample_array(self, X, reset=True)
         n_axes = len(layout.spatial)
         kernels = read_kernels(self.kernel, n_axes)
         flipped = tuple(np.flip(k) if self.convolution else k for k in kernels.values())

@@ -99,7 +99,7 @@ def _read_array(kernel: Any, n_axes: int) -> np.ndarray:
         raise InputShapeError(
             f"An array in the 'kernel' parameter must have {n_axes} axes, as many as the "
             f"samples of X have spatial axes. Got shape {array.shape}."
-            + " A row has shape (1, k), a column (k, 1)."
+            + " A row has shape (1, k), a column (k, 1); signals need n_spatial_dims=1."
             * (n_axes == 2)
         )
     return array.astype(np.float64)

@@ -400,6 +400,16 @@ def test_images_with_swapped_channels_raise_a_warning():
         A.to_numpy()
 
 
+def test_long_images_of_unknown_layout_raise_a_warning():
+    X = pictures(4, 50, 3)
+    A = RandomFlip(p=1.0).fit_transform(X)
+    with pytest.warns(InputLayoutWarning, match="length 50 with 3 channels.*set n_spatial_dims=1"):
+        values = A.to_numpy()
+    np.testing.assert_array_equal(values, X[:, :, ::-1])
+    given = RandomFlip(p=1.0, n_spatial_dims=2).fit_transform(X)
+    np.testing.assert_array_equal(given.to_numpy(), values)
+
+
 def test_flat_rows_of_unknown_layout_are_signals_for_others():
     X = pictures(4, 72)
     A = RandomFlip(p=1.0).fit_transform(RandomRotation(90).fit_transform(X))

@@ -125,7 +125,7 @@ def test_signals_are_augmented(make, dtype):
     if not isinstance(make(), MixingOperation) and dtype != "bool":
         assert (values != X).any(1).sum() > 4
     two = pictures(9, 30, 2, dtype=dtype)
-    assert one_draw(make(random_state=0, input_shape=(30, 2)), two).shape == two.shape
+    assert one_draw(make(random_state=0, n_spatial_dims=1), two).shape == two.shape
 
 
 @EACH

@@ -34,7 +34,7 @@ AXES = {
 @parametrize_pairs(dtype=DTYPES, axis=[*AXES], spatial=[(5, 6), (1, 4), (2, 1), (3, 4, 5)])
 def test_flips_are_exact(spatial, axis, dtype):
     X = (100 * normal_values(6, *spatial, 2)).astype(dtype)
-    flipped = RandomFlip(axis, p=1.0, input_shape=(*spatial, 2)).fit_transform(X).to_numpy()
+    flipped = RandomFlip(axis, p=1.0, n_spatial_dims=len(spatial)).fit_transform(X).to_numpy()
     axes = {1 + a % len(spatial) for a in AXES[axis]}
     np.testing.assert_array_equal(flipped, np.flip(X, tuple(axes)))
 

@@ -185,7 +185,7 @@ def test_the_strongest_changes_stay_finite(augmentation, strength):
 @pytest.mark.parametrize("augmentation", [RandomRotation(), RandomShear(), RandomAffine()], ids=str)
 def test_signals_cannot_be_turned_or_slanted(augmentation):
     X = normal_values(3, 10, 2)
-    augmentation.set_params(input_shape=(10, 2))
+    augmentation.set_params(n_spatial_dims=1)
     message = (
         rf"{type(augmentation).__name__} needs images, with a height and a width\. Got samples "
         r"of shape \(10, 2\) \(channels last\), which are signals"

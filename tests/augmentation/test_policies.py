@@ -156,8 +156,8 @@ def test_tuples_of_options_are_taken():
 def test_a_choice_with_an_operation_for_images_needs_images(choice):
     X = pictures(5, 12, 2)
     with pytest.raises(InputShapeError, match=r"RandomChoice needs images"):
-        choice.set_params(input_shape=(12, 2)).fit_transform(X)
-    flat = choice.set_params(input_shape=None).fit_transform(pictures(5, 12))
+        choice.set_params(n_spatial_dims=1).fit_transform(X)
+    flat = choice.set_params(n_spatial_dims=None).fit_transform(pictures(5, 12))
     with pytest.warns(InputLayoutWarning, match="RandomChoice has no effect on flat rows"):
         flat.to_numpy()
 

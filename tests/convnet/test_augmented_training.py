@@ -255,7 +255,7 @@ def test_samples_of_weight_zero_are_left_out(digits):
     ("shape", "params"),
     [
         ((40, 50), {}),
-        ((40, 50, 2), {"input_shape": (50, 2)}),
+        ((40, 50, 2), {"n_spatial_dims": 1}),
         ((40, 9, 11), {}),
         ((40, 9, 11, 3), {}),
         ((40, 4, 9, 11), {"channels": "first"}),

@@ -8,7 +8,7 @@ import torch
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._data.layouts import InputLayout
-from skcnn.exceptions import InputLayoutWarning
+from skcnn.exceptions import InputLayoutWarning, InputShapeError
 from tests.helpers.samples import Reader, fractions
 from tests.helpers.small_nets import tiny
 
@@ -24,6 +24,12 @@ class Form:
     network: tuple[int, ...]  # (n_channels, *spatial)
     input_shape: tuple[int, ...] | None = None
     channels: str = "last"
+    n_spatial_dims: int | None = None
+
+    @property
+    def parameters(self):
+        names = ("input_shape", "channels", "n_spatial_dims")
+        return {name: getattr(self, name) for name in names}
 
 
 FORMS = {
@@ -52,9 +58,32 @@ FORMS = {
     "one channel, first": Form((1, 6, 5), (1, 6, 5), (1, 6, 5), channels="first"),
     "three channels, first": Form((3, 6, 5), (3, 6, 5), (3, 6, 5), channels="first"),
     "five channels, first": Form((5, 6, 7), (5, 6, 7), (5, 6, 7), channels="first"),
-    "signals": Form((20, 3), (20, 3), (3, 20), (20, 3)),
-    "signals, first": Form((3, 20), (3, 20), (3, 20), (3, 20), "first"),
+    "grey, two sides given": Form((6, 5), (6, 5, 1), (1, 6, 5), (6, 5)),
+    "grey, two sides given, first": Form((6, 5), (1, 6, 5), (1, 6, 5), (6, 5), "first"),
+    "grey with its axis, two sides given": Form((6, 5, 1), (6, 5, 1), (1, 6, 5), (6, 5)),
+    "long images": Form((20, 3), (20, 3, 1), (1, 20, 3)),
+    "long images, given": Form((20, 3), (20, 3, 1), (1, 20, 3), (20, 3)),
+    "flat as long images": Form((60,), (20, 3, 1), (1, 20, 3), (20, 3)),
+    "longer images": Form((40, 3), (40, 3, 1), (1, 40, 3), n_spatial_dims=2),
+    "signals": Form((20, 3), (20, 3), (3, 20), n_spatial_dims=1),
+    "signals with input_shape": Form((20, 3), (20, 3), (3, 20), (20, 3), n_spatial_dims=1),
+    "signals, first": Form((3, 20), (3, 20), (3, 20), None, "first", 1),
+    "flat as signals of channels": Form((60,), (20, 3), (3, 20), (20, 3), n_spatial_dims=1),
+    "flat as signals of channels, first": Form((60,), (3, 20), (3, 20), (3, 20), "first", 1),
+    "flat, one axis": Form((12,), (12, 1), (1, 12), n_spatial_dims=1),
+    "flat as signals, one axis": Form((12,), (12, 1), (1, 12), (12,), n_spatial_dims=1),
+    "flat as grey, two axes": Form((30,), (6, 5, 1), (1, 6, 5), (6, 5), n_spatial_dims=2),
     "signals of one channel": Form((20, 1), (20, 1), (1, 20), (20,)),
+    "signals of one channel, one axis": Form((20, 1), (20, 1), (1, 20), n_spatial_dims=1),
+    "grey, two axes": Form((6, 5), (6, 5, 1), (1, 6, 5), n_spatial_dims=2),
+    "colour, two axes": Form((6, 5, 3), (6, 5, 3), (3, 6, 5), n_spatial_dims=2),
+    "volumes of three axes": Form((5, 6, 7), (5, 6, 7, 1), (1, 5, 6, 7), n_spatial_dims=3),
+    "volumes of three axes, first": Form((5, 6, 7), (1, 5, 6, 7), (1, 5, 6, 7), None, "first", 3),
+    "volumes of three axes, given": Form(
+        (5, 6, 7), (5, 6, 7, 1), (1, 5, 6, 7), (5, 6, 7), "last", 3
+    ),
+    "flat as volumes of three axes": Form((30,), (2, 3, 5, 1), (1, 2, 3, 5), (2, 3, 5), "last", 3),
+    "volumes of four axes": Form((5, 6, 7, 2), (5, 6, 7, 2), (2, 5, 6, 7), n_spatial_dims=3),
     "volumes": Form((5, 6, 7, 2), (5, 6, 7, 2), (2, 5, 6, 7)),
     "volumes of one channel": Form((5, 6, 7, 1), (5, 6, 7, 1), (1, 5, 6, 7)),
     "volumes, first": Form((2, 5, 6, 7), (2, 5, 6, 7), (2, 5, 6, 7), channels="first"),
@@ -62,7 +91,17 @@ FORMS = {
 }
 
 
-FEW = ("flat", "flat as colour", "flat as grey, first", "grey", "three channels, first", "signals")
+FEW = (
+    "flat",
+    "flat as colour",
+    "flat as grey, first",
+    "grey",
+    "three channels, first",
+    "signals",
+    "flat as signals of channels, first",
+    "volumes of three axes",
+    "longer images",
+)
 
 
 def by_name(forms):
@@ -78,7 +117,7 @@ def as_network(X, form):
 @by_name(FORMS)
 def test_every_form_is_read(form):
     X = fractions(*form.X)
-    reader = Reader(form.input_shape, form.channels).fit(X)
+    reader = Reader(**form.parameters).fit(X)
     assert reader.input_shape_ == form.shape
     assert reader.n_features_in_ == np.prod(form.shape)
     assert reader.images_.layout.network_shape == form.network
@@ -90,7 +129,7 @@ def test_every_form_is_read(form):
 @by_name(FORMS)
 def test_batches_equal_the_numpy_transposition(form):
     X = fractions(*form.X).astype(np.float32)
-    images = Reader(form.input_shape, form.channels).fit(X).images_
+    images = Reader(**form.parameters).fit(X).images_
     expected = as_network(X, form)
     index = torch.tensor([4, 0, 0, 5])
     assert images.take(index).shape == (4, *form.network)
@@ -101,7 +140,7 @@ def test_batches_equal_the_numpy_transposition(form):
 @by_name(FORMS)
 def test_predict_reads_the_fitted_shape_and_flat_rows(form):
     X = fractions(*form.X).astype(np.float32)
-    reader = Reader(form.input_shape, form.channels).fit(X)
+    reader = Reader(**form.parameters).fit(X)
     for same in (X, X.reshape(N, -1), X.reshape(N, *form.shape)):
         np.testing.assert_array_equal(reader.read(same).rows.numpy(), X.reshape(N, -1))
 
@@ -111,10 +150,78 @@ def test_predict_reads_the_fitted_shape_and_flat_rows(form):
 def test_estimators_take_the_form(form, cls):
     X = fractions(*form.X)
     y = np.arange(N) % 2
-    model = tiny(cls, input_shape=form.input_shape, channels=form.channels).fit(X, y)
+    model = tiny(cls, **form.parameters).fit(X, y)
     assert model.input_shape_ == form.shape
     assert model.predict(X).shape == (N,)
     np.testing.assert_array_equal(model.predict(X.reshape(N, -1)), model.predict(X))
+
+
+# The number of spatial axes by the number of sides and `n_spatial_dims`, None for an error.
+SPATIAL = {
+    (1, None): 1, (2, None): 2, (3, None): 2, (4, None): 3,
+    (1, 1): 1, (2, 1): 1, (3, 1): None, (4, 1): None,
+    (1, 2): None, (2, 2): 2, (3, 2): 2, (4, 2): None,
+    (1, 3): None, (2, 3): None, (3, 3): 3, (4, 3): 3,
+}  # fmt: skip
+SIDES = [(120,), (12, 10), (6, 5, 4), (5, 4, 3, 2)]
+
+
+@pytest.mark.parametrize("channels", ["last", "first"])
+@pytest.mark.parametrize("n_spatial_dims", [None, 1, 2, 3])
+@pytest.mark.parametrize("input_shape", [None, *SIDES], ids=str)
+@pytest.mark.parametrize("sample", SIDES, ids=str)
+def test_the_table_of_all_numbers_of_axes(sample, input_shape, n_spatial_dims, channels):
+    if channels == "first":
+        sample, input_shape = sample[::-1], None if input_shape is None else input_shape[::-1]
+    sides = input_shape or sample
+    reader = Reader(input_shape, n_spatial_dims, channels)
+    X = fractions(*sample)
+    n_spatial = SPATIAL[len(sides), n_spatial_dims]
+    if n_spatial is None:
+        with pytest.raises(InputShapeError, match=f"does not fit n_spatial_dims={n_spatial_dims}"):
+            reader.fit(X)
+        return
+    last = channels == "last"
+    alone = n_spatial == len(sides)
+    shape = ((*sides, 1) if last else (1, *sides)) if alone else sides
+    if sample not in (shape, sides, (120,)):
+        with pytest.raises(InputShapeError, match=r"X has samples of shape .* do not fit input_sh"):
+            reader.fit(X)
+        return
+    reader.fit(X)
+    assert reader.input_shape_ == shape
+    n_channels, spatial = (shape[-1], shape[:-1]) if last else (shape[0], shape[1:])
+    assert reader.images_.layout.network_shape == (n_channels, *spatial)
+    assert len(spatial) == n_spatial
+    for same in (sample, sides, shape, (120,)):
+        assert len(reader.read(fractions(*same))) == N
+
+
+@pytest.mark.parametrize(
+    ("sample", "parameters", "message"),
+    [
+        ((64,), {"n_spatial_dims": 2},
+         r"^X with samples of shape \(64,\) does not fit n_spatial_dims=2 of Reader: a sample must "
+         r"be \(height, width\) or \(height, width, channels\), with channels='last'\. Flat rows "
+         r"need input_shape\.$"),
+        ((64,), {"n_spatial_dims": 3, "channels": "first"},
+         r"\(depth, height, width\) or \(channels, depth, height, width\), with channels='first'\. "
+         r"Flat rows need input_shape\.$"),
+        ((8, 8, 3), {"n_spatial_dims": 1},
+         r"^X with samples of shape \(8, 8, 3\) does not fit n_spatial_dims=1 of Reader: a sample "
+         r"must be \(length,\) or \(length, channels\), with channels='last'\.$"),
+        ((50,), {"n_spatial_dims": 2, "input_shape": (50,)},
+         r"^input_shape=\(50,\) does not fit n_spatial_dims=2 of Reader: .*channels='last'\.$"),
+        ((8, 8, 3), {"n_spatial_dims": 3, "input_shape": (8, 24)},
+         r"^input_shape=\(8, 24\) does not fit n_spatial_dims=3 of Reader"),
+        ((3, 50), {"n_spatial_dims": 1, "input_shape": (50, 3)},
+         r"\(3, 50\) \(150 values\), which do not fit input_shape=\(50, 3\) \(150 values\) of Reader "
+         r"with n_spatial_dims=1 and channels='last'\.$"),
+    ],
+)  # fmt: skip
+def test_a_wrong_number_of_axes_is_named(sample, parameters, message):
+    with pytest.raises(InputShapeError, match=message):
+        Reader(**parameters).fit(fractions(*sample))
 
 
 def test_layouts_of_the_same_images_train_the_same_network():
@@ -133,9 +240,28 @@ def test_layouts_of_the_same_images_train_the_same_network():
         ((8, 6, 3), {"channels": "first"}, r"have 8 channels and a side of 3.*channels='last'"),
         ((144,), {"input_shape": (3, 6, 8)}, r"have 8 channels and a side of 3"),
         ((3, 5, 6, 7), {}, r"have 7 channels and a side of 3"),
-        ((8, 6), {"input_shape": (8, 6)}, r"signals of length 8 with 6 channels.*\(8, 6, 1\)"),
-        ((28, 28), {"input_shape": (28, 28)}, r"input_shape=\(28, 28\) with three-dimensional X"),
-        ((8, 6), {"input_shape": (8, 6), "channels": "first"}, r"signals of length 6 with 8"),
+        ((3, 8, 6), {"n_spatial_dims": 2}, r"have 6 channels and a side of 3"),
+        ((3, 5, 6, 7), {"n_spatial_dims": 3}, r"have 7 channels and a side of 3"),
+        ((3, 50), {"n_spatial_dims": 1}, r"have 50 channels and a length of 3: .*='first'"),
+        ((22, 200), {"n_spatial_dims": 1}, r"have 200 channels and a length of 22"),
+        ((50, 3), {"n_spatial_dims": 1, "channels": "first"}, r"length of 3: .*='last'"),
+        ((150,), {"n_spatial_dims": 1, "input_shape": (3, 50)}, r"have 50 channels"),
+        ((50, 3), {}, r"\(50, 3\) are read as images .*length 50 with 3 channels\? .*dims=1\. For"),
+        (
+            (50, 3),
+            {"input_shape": (50, 3)},
+            r"set n_spatial_dims=1\. For images set n_spatial_dims=2",
+        ),
+        ((150,), {"input_shape": (50, 3)}, r"Samples of shape \(50, 3\) are read as images"),
+        (
+            (3, 50),
+            {},
+            r"length 50 with 3 channels\? Then set n_spatial_dims=1 and channels='first'",
+        ),
+        ((3, 50), {"channels": "first"}, r"with 3 channels\? Then set n_spatial_dims=1\. For"),
+        ((50, 3), {"channels": "first"}, r"set n_spatial_dims=1 and channels='last'\. For"),
+        ((8, 1), {}, r"signals of length 8 with 1 channel\? Then"),
+        ((32, 4), {}, r"signals of length 32 with 4 channels\? Then"),
     ],
 )
 def test_fit_warns_of_swapped_axes(shape, params, match):
@@ -153,8 +279,20 @@ def test_fit_warns_of_swapped_axes(shape, params, match):
         ((8, 6, 31), {}),  # many channels, no side that could be the channels
         ((31, 8, 6), {"channels": "first"}),
         ((3, 8), {}),  # a grey image of three rows
+        ((28, 28), {"input_shape": (28, 28)}),
         ((20, 3), {"input_shape": (20, 3)}),
-        ((3, 20), {"input_shape": (3, 20), "channels": "first"}),
+        ((31, 4), {}),
+        ((40, 5), {}),  # five channels are not so usual
+        ((50, 3), {"n_spatial_dims": 1}),
+        ((50, 3), {"n_spatial_dims": 2}),
+        ((50, 3), {"n_spatial_dims": 2, "input_shape": (50, 3)}),
+        ((50, 3, 1), {}),
+        ((50, 3), {"input_shape": (50, 3, 1)}),
+        ((50, 1), {"input_shape": (50,)}),
+        ((3, 50), {"n_spatial_dims": 1, "channels": "first"}),
+        ((4, 4), {"n_spatial_dims": 1}),
+        ((3, 4), {"n_spatial_dims": 1}),
+        ((22, 22), {"n_spatial_dims": 1}),
         ((64,), {"input_shape": (8, 8)}),
     ],
 )

@@ -109,7 +109,7 @@ NEEDLESS_AXES = np.zeros((2, 3, 3, 3, 3, 3))
         ({"input_shape": (5, 4)}, np.zeros((2, 4, 5)), r"do not fit input_shape=\(5, 4\)"),
         ({"input_shape": (4, 4, 3)}, np.zeros((2, 3, 4, 4)), r"do not fit input_shape"),
         ({"input_shape": (4, 4, 3)}, np.zeros((2, 4, 4)), r"do not fit input_shape"),
-        ({"input_shape": (4, 4)}, np.zeros((2, 4, 4, 1)), r"do not fit input_shape"),
+        ({"input_shape": (4, 4)}, np.zeros((2, 4, 4, 2)), r"do not fit input_shape"),
         ({"input_shape": (7,)}, np.zeros((2, 6)), r"do not fit input_shape=\(7,\)"),
         ({"input_shape": (3, 4, 4)}, np.zeros((2, 4, 4)), r"of Reader with channels='last'"),
         ({"input_shape": ()}, np.zeros((2, 4)), r"'input_shape' parameter must be a tuple of 1"),
@@ -154,9 +154,9 @@ def test_fit_rejects_values_that_are_no_numbers(X, error, match):
 def test_too_few_samples_are_an_error():
     reader = Reader()
     with pytest.raises(ValueError, match="minimum of 3"):
-        check_training_images(reader, fractions(4, n=2), None, "last", min_samples=3)
+        check_training_images(reader, fractions(4, n=2), min_samples=3)
     with pytest.raises(ValueError, match="minimum of 3"):
-        check_training_images(reader, fractions(4, 4, n=2), None, "last", min_samples=3)
+        check_training_images(reader, fractions(4, 4, n=2), min_samples=3)
 
 
 WRONG_AT_PREDICT = [
@@ -183,7 +183,7 @@ def test_predict_names_a_wrong_shape(fitted, channels, got, match):
 
 
 def test_predict_names_swapped_signals():
-    reader = Reader(input_shape=(20, 3)).fit(fractions(20, 3))
+    reader = Reader(n_spatial_dims=1).fit(fractions(20, 3))
     with pytest.raises(InputShapeError, match=r"numpy\.moveaxis"):
         reader.read(fractions(3, 20))
 

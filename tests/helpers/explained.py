@@ -45,7 +45,7 @@ EXPLAINED_NETS = {
     ),
     "colour": ((8, 7, 3), ConvNetClassifier, LABELS, {"normalization": None}, None),
     "groups": ((8, 7, 2), ConvNetClassifier, LABELS, {"normalization": "group"}, None),
-    "signal": ((16, 2), ConvNetClassifier, LABELS, {"input_shape": (16, 2)}, None),
+    "signal": ((16, 2), ConvNetClassifier, LABELS, {"n_spatial_dims": 1}, None),
     "rows": ((16,), ConvNetClassifier, LABELS, {}, None),
     "volume": ((4, 6, 5, 2), ConvNetClassifier, LABELS, {"activation": "elu"}, None),
     "regressor": ((8, 7), ConvNetRegressor, NUMBERS, {}, None),

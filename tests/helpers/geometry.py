@@ -44,7 +44,7 @@ def normal_values(*shape, seed=0):
 
 def as_samples(spatial, n_channels, n=3):
     """Return channels-last samples and the parameters with which they are read."""
-    return normal_values(n, *spatial, n_channels), {"input_shape": (*spatial, n_channels)}
+    return normal_values(n, *spatial, n_channels), {"n_spatial_dims": len(spatial)}
 
 
 def one_channel(spatial):

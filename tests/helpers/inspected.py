@@ -24,10 +24,10 @@ NETS = {
     "grey": ((9, 8), {}, (3, 1, 3, 3)),
     "colour": ((9, 8, 3), {"kernel_size": (3, 5)}, (3, 3, 3, 5)),
     "channels first": ((3, 9, 8), {"input_shape": (3, 9, 8), "channels": "first"}, (3, 3, 3, 3)),
-    "signal": ((12, 2), {"input_shape": (12, 2), "kernel_size": 5}, (3, 2, 5)),
+    "signal": ((12, 2), {"n_spatial_dims": 1, "kernel_size": 5}, (3, 2, 5)),
     "signal, first": (
         (2, 12),
-        {"input_shape": (2, 12), "channels": "first", "kernel_size": 5},
+        {"n_spatial_dims": 1, "channels": "first", "kernel_size": 5},
         (3, 2, 5),
     ),
     "rows": ((12,), {}, (3, 1, 3)),

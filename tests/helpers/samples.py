@@ -24,12 +24,13 @@ def as_samples(targets, weights=None, rows=None):
 class Reader(BaseEstimator):
     """An estimator that only validates `X`."""
 
-    def __init__(self, input_shape=None, channels="last"):
+    def __init__(self, input_shape=None, n_spatial_dims=None, channels="last"):
         self.input_shape = input_shape
+        self.n_spatial_dims = n_spatial_dims
         self.channels = channels
 
     def fit(self, X):
-        self.images_ = check_training_images(self, X, self.input_shape, self.channels)
+        self.images_ = check_training_images(self, X)
         return self
 
     def read(self, X, **how):

@@ -5,7 +5,7 @@ import pytest
 
 SHAPES = {
     "signal": ((12,), {}),
-    "two channels": ((12, 2), {"input_shape": (12, 2)}),
+    "two channels": ((12, 2), {"n_spatial_dims": 1}),
     "grey": ((6, 8), {}),
     "colour": ((6, 8, 3), {}),
     "channels first": ((4, 6, 9), {"channels": "first"}),
@@ -29,6 +29,6 @@ def channels_of(sample, reading):
     """Return a sample's channels as arrays with spatial axes only."""
     if reading.get("channels") == "first":
         return list(sample)
-    if sample.ndim >= 3 or "input_shape" in reading:
+    if sample.ndim >= 3 or "n_spatial_dims" in reading:
         return list(np.moveaxis(sample, -1, 0))
     return [sample]

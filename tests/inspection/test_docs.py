@@ -89,7 +89,7 @@ SAMPLES = {"signals": (20, 7, 2), "images": (20, 5, 6, 2), "volumes": (20, 4, 5,
 def test_the_table_of_shapes_has_the_returned_shapes(kind):
     X = np.random.default_rng(0).normal(size=SAMPLES[kind])
     net = ConvNetClassifier(
-        input_shape=X.shape[1:], filters=3, kernel_size=1, padding="valid", max_epochs=1
+        n_spatial_dims=X.ndim - 2, filters=3, kernel_size=1, padding="valid", max_epochs=1
     ).fit(X, np.arange(20) % 2)
     sides = {"depth": 4, "height": 5, "width": 6, "length": 7, "n_samples": 20, "n_channels": 2}
     of_kernel = sides | dict.fromkeys(("depth", "height", "width"), 1) | {"n_filters": 3}

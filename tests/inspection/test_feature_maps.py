@@ -226,7 +226,7 @@ def test_signals_in_a_users_module():
             nn.Conv1d(shape[0], 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(40, n_outputs)
         )
 
-    X, net = fitted((12, 2), input_shape=(12, 2), architecture=architecture)
+    X, net = fitted((12, 2), n_spatial_dims=1, architecture=architecture)
     assert filters(net).shape == (4, 3, 2)
     assert feature_maps(net, X).shape == (40, 10, 4)
     assert_array_equal(feature_maps(net, X), feature_maps(net, X, layer="1"))

@@ -33,7 +33,7 @@ def test_occlusion_is_that_of_a_plain_loop(window, baseline):
 
 
 def test_occlusion_covers_all_channels_and_any_number_of_axes():
-    X, net = fitted((2, 9), input_shape=(2, 9), channels="first")
+    X, net = fitted((2, 9), n_spatial_dims=1, channels="first")
     found = saliency(net, X, method="occlusion", target=0, window=9, baseline=0.5)
     fall = net.decision_function(X) - net.decision_function(np.full_like(X, 0.5))
     assert found.shape == (40, 1, 9)

@@ -264,7 +264,7 @@ def test_signals_of_a_convnet():
     moved = np.column_stack([np.zeros((50, 3)), X[100:150, :-3]])
     assert_allclose(found.scores, [net.score(X[100:150], y[100:150]), net.score(moved, y[100:150])])
     two = X.reshape(-1, 32, 2)
-    net = ConvNetRegressor(input_shape=(32, 2), **SMALL).fit(two[:100], y[:100])
+    net = ConvNetRegressor(n_spatial_dims=1, **SMALL).fit(two[:100], y[:100])
     found = robustness_scores(net, two[100:150], y[100:150], kind="zoom", values=[1, 2])
     assert found.score_name == "R²"
 

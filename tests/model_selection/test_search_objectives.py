@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import FitFailedWarning
+from sklearn.pipeline import Pipeline
 
 from tests.helpers.searches import search_of, two_scores
 from tests.helpers.small_nets import small
@@ -101,6 +104,60 @@ def test_bounds_hold_for_all_trials_that_are_trained(digits, name):
         assert table[column].sum() <= bound
         assert results["n_parameters"][row] == table["parameters"].sum()
     assert search.best_estimator_.n_parameters_ == results["n_parameters"][search.best_index_]
+
+
+def test_bounds_are_of_the_network_that_a_trial_would_train(digits):
+    X, y = digits
+    X = X.reshape(-1, 16, 4)
+    space = {"n_spatial_dims": [1, 2]}
+    net = small(input_shape=None, max_epochs=1)
+    sizes = {
+        n: clone(net).set_params(n_spatial_dims=n).summary((16, 4), 3)["parameters"].sum()
+        for n in (1, 2)
+    }
+    assert sizes[1] != sizes[2]
+    for objectives in (["score"], ["score", "n_parameters"]):
+        search = search_of(net, space, n_trials=2, objectives=objectives, refit=False)
+        results = search.set_params(constraints={"n_parameters": 10**6}).fit(X, y).cv_results_
+        axes = results["param_n_spatial_dims"].tolist()
+        assert results["n_parameters"].tolist() == [sizes[n] for n in axes]
+    bound = {"n_parameters": min(sizes.values())}
+    search = search_of(net, space, n_trials=2, constraints=bound, refit=False).fit(X, y)
+    results = search.cv_results_
+    states = dict(zip(results["param_n_spatial_dims"].tolist(), results["state"], strict=True))
+    kept = min(sizes, key=sizes.get)
+    assert states == {kept: "COMPLETE", 3 - kept: "INFEASIBLE"}
+
+
+def test_bounds_follow_the_input_shape_of_a_trial(digits):
+    model = Pipeline([("pca", PCA(16)), ("net", small(input_shape=(4, 4), max_epochs=1))])
+    shapes = [(4, 4), (5, 5)]
+    space = [{"pca__n_components": [a * b], "net__input_shape": [(a, b)]} for a, b in shapes]
+    bound = {"n_parameters": 10**6}
+    results = search_of(model, space, n_trials=2, constraints=bound, refit=False).fit(*digits)
+    sizes = dict(
+        zip(
+            results.cv_results_["param_net__input_shape"].tolist(),
+            results.cv_results_["n_parameters"].tolist(),
+            strict=True,
+        )
+    )
+    expected = {s: model[-1].summary((*s, 1), 3)["parameters"].sum() for s in shapes}
+    assert sizes == expected
+    assert set(results.cv_results_["state"]) == {"COMPLETE"}
+
+
+def test_a_reading_that_does_not_fit_fails_its_trial(digits):
+    X, y = digits
+    net = small(input_shape=None, max_epochs=1)
+    space = {"n_spatial_dims": [2, 3, 4]}
+    search = search_of(net, space, n_trials=3, constraints={"n_parameters": 10**6}, refit=False)
+    with pytest.warns(FitFailedWarning, match="2 of 3 trials failed"):
+        results = search.fit(X.reshape(-1, 8, 8), y).cv_results_
+    states = dict(zip(results["param_n_spatial_dims"].tolist(), results["state"], strict=True))
+    assert states == {2: "COMPLETE", 3: "FAIL", 4: "FAIL"}
+    with pytest.raises(ValueError, match="'n_spatial_dims' parameter of ConvNetClassifier"):
+        search_of(net.set_params(n_spatial_dims=4), "auto").fit(X.reshape(-1, 8, 8), y)
 
 
 def test_estimator_beyond_the_bound_is_not_trained(digits):

@@ -215,7 +215,7 @@ def fitted(shape=(8, 8, 1), **parameters):
         ((8, 8, 1), {}),
         ((6, 6, 3), {"filters": (4, (6, 8)), "normalization": "group"}),
         ((12,), {"filters": (4, 4), "normalization": None, "hidden_units": ()}),
-        ((12, 2), {"filters": 4, "input_shape": (12, 2)}),
+        ((12, 2), {"filters": 4, "n_spatial_dims": 1}),
         ((4, 4, 4, 1), {"filters": (4,), "hidden_units": (5, 4)}),
         ((8, 8, 1), {"architecture": [Residual([Conv(4)]), Concatenate([[Conv(2)], []])]}),
         ((16, 16, 1), {"architecture": "lenet5"}),
@@ -358,7 +358,7 @@ class Recurrent(nn.Module):
 
 
 def test_summary_of_a_callable_accepts_leaves_that_return_tuples():
-    model = fitted((6, 2), input_shape=(6, 2), architecture=lambda shape, n: Recurrent(n))
+    model = fitted((6, 2), n_spatial_dims=1, architecture=lambda shape, n: Recurrent(n))
     table = model.summary()
     assert list(table.index) == ["lstm"]
     assert table["parameters"].sum() == model.n_parameters_

@@ -117,7 +117,7 @@ def test_same_padding_agrees_with_scipy(kernel, mode, stride, convolution):
         padding="same",
         padding_mode=mode,
         convolution=convolution,
-        input_shape=X.shape[1:],
+        n_spatial_dims=len(kernel),
     )
     np.testing.assert_allclose(filtered.fit_transform(X), expected, atol=1e-11)
 
@@ -133,7 +133,7 @@ def test_valid_positions_agree_with_scipy(kernel, stride, convolution, oracle):
     steps = tuple(slice(None, None, stride) for _ in kernel)
     expected = oracle(image, weights, mode="valid", method="direct")[steps]
     model = KernelFilter(
-        weights, stride=stride, convolution=convolution, input_shape=(*image.shape, 1)
+        weights, stride=stride, convolution=convolution, n_spatial_dims=len(kernel)
     )
     result = model.fit_transform(image[None, ..., None])
     np.testing.assert_allclose(result[0, ..., 0], expected, atol=1e-11)

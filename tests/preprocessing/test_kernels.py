@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
+from skcnn.exceptions import InputShapeError
 from skcnn.preprocessing import KernelFilter
-from skcnn.preprocessing._kernels import EDGES, KERNELS, named_kernel
+from skcnn.preprocessing._kernels import EDGES, KERNELS, named_kernel, read_kernels
 
 LAPLACIAN = [[0, 1, 0], [1, -4, 1], [0, 1, 0]]
 HORIZONTAL = [[1, 1, 1], [0, 0, 0], [-1, -1, -1]]
@@ -74,3 +75,10 @@ def test_nested_numbers_are_one_kernel_or_several(kernel, shape, n_kernels):
     model = KernelFilter(kernel, padding="same").fit(np.ones((1, *shape)))
     assert len(model.kernels_) == n_kernels
     assert {k.dtype for k in model.kernels_} == {np.dtype(np.float64)}
+
+
+def test_a_kernel_of_signals_names_the_parameter_for_images():
+    with pytest.raises(
+        InputShapeError, match=r"Got shape \(3,\)\..* signals need n_spatial_dims=1"
+    ):
+        read_kernels([np.ones(3)], 2)

@@ -76,8 +76,7 @@ def test_kernels_are_scaled_principal_components(n_channels):
 )
 def test_outputs_are_uncorrelated_with_unit_variance(shape):
     X = pictures(shape, n=200)
-    params = {"input_shape": shape} if len(shape) == 2 else {}
-    model = fitted(X, [Whiten(2)], **params)
+    model = fitted(X, [Whiten(2)], n_spatial_dims=len(shape) - 1)
     part = whitening_part(model)
     seen = []
     part.register_forward_hook(

@@ -131,11 +131,13 @@ def test_constraints(compat):
     table = {
         "size": [compat.Interval(Integral, 1, None, closed="left")],
         "mode": [compat.StrOptions({"a", "b"}), compat.HasMethods(["fit"])],
+        "axes": [compat.Options(Integral, {1, 2})],
     }
     with unchanged("scikit-learn", "sklearn.utils._param_validation"):
         compat.validate_parameter_constraints(table, {"size": 1, "mode": "a"}, "f")
         compat.validate_parameter_constraints(table, {"size": 1, "mode": Declared()}, "f")
-        for bad in ({"size": 0}, {"mode": "c"}):
+        compat.validate_parameter_constraints(table, {"axes": 2}, "f")
+        for bad in ({"size": 0}, {"mode": "c"}, {"axes": 3}):
             with pytest.raises(compat.InvalidParameterError, match="of f must be"):
                 compat.validate_parameter_constraints(table, bad, "f")
         checked = compat.validate_params(table, prefer_skip_nested_validation=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from skcnn._utils.validation import (
+    WholeNumbers,
     check_option,
     did_you_mean,
     is_integer,
@@ -23,6 +24,15 @@ NOT_FINITE = [np.nan, np.inf, -np.inf, np.float32("nan")]
 def test_integers_are_integers_and_numbers(value):
     assert is_integer(value)
     assert is_number(value)
+
+
+def test_whole_numbers_are_a_constraint():
+    legal = WholeNumbers({2, 1})
+    assert str(legal) == "an int among {1, 2}"
+    assert legal.is_satisfied_by(1)
+    assert legal.is_satisfied_by(np.int8(2))
+    for value in (0, 3, 1.0, True, np.True_, "1", None, [1], np.array(1), np.nan):
+        assert not legal.is_satisfied_by(value)
 
 
 @pytest.mark.parametrize("value", OTHER_NUMBERS, ids=str)

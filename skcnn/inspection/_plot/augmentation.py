@@ -61,15 +61,26 @@ def _is_function(part: Any) -> bool:
 
 
 def _read(
-    X: Any, readers: list[Any], input_shape: Any, channels: str | None
+    X: Any,
+    readers: list[Any],
+    input_shape: Any,
+    n_spatial_dims: int | None,
+    channels: str | None,
 ) -> tuple[np.ndarray, InputLayout]:
     """Return the samples and their layout."""
     if input_shape is None:
-        known = (r for r in readers if getattr(r, "input_shape", None) is not None)
-        reader = next(known, readers[0])
+        reader = next(filter(_knows_its_shape, readers), readers[0])
         input_shape = getattr(reader, "input_shape", None)
+        if n_spatial_dims is None:
+            n_spatial_dims = getattr(reader, "n_spatial_dims", None)
         channels = channels or getattr(reader, "channels", "last")
-    return read_samples(X, input_shape, channels or "last", "AugmentationDisplay")
+    owner = "AugmentationDisplay"
+    return read_samples(X, input_shape, n_spatial_dims, channels or "last", owner)
+
+
+def _knows_its_shape(reader: Any) -> bool:
+    names = ("input_shape", "n_spatial_dims")
+    return any(getattr(reader, name, None) is not None for name in names)
 
 
 class AugmentationDisplay(Display):
@@ -128,6 +139,7 @@ class AugmentationDisplay(Display):
         n_samples: int = 4,
         n_draws: int = 6,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str | None = None,
         random_state: Any = None,
         ax: Any = None,
@@ -147,7 +159,10 @@ class AugmentationDisplay(Display):
             Draws of each sample.
         input_shape : tuple of int or None, default=None
             Shape of one sample, to read flat rows as images. None takes that of the ConvNet,
-            or of the first augmentation that has one.
+            or of the first augmentation that has one or has `n_spatial_dims`.
+        n_spatial_dims : {1, 2, 3} or None, default=None
+            How many axes are spatial: 1 for signals, 2 for images, 3 for volumes. None takes
+            that of the same estimator as `input_shape`.
         channels : {"last", "first"} or None, default=None
             Position of the channel axis. None takes that of the same estimator as
             `input_shape`.
@@ -175,7 +190,7 @@ class AugmentationDisplay(Display):
         X = as_array(X)
         span = span_of(numbers_of(X))
         X = safe_indexing(X, np.arange(min(n_samples, len(X))))
-        array, layout = _read(X, readers, input_shape, channels)
+        array, layout = _read(X, readers, input_shape, n_spatial_dims, channels)
         if random_state is not None:
             steps = [Step(step.augmentation, None) for step in steps]
         seed = draw_seed(random_state)

@@ -115,6 +115,7 @@ class RobustnessDisplay(Display):
         scoring: Any = None,
         sample_weight: Any = None,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str | None = None,
         padding_mode: str = "zeros",
         fill_value: float = 0.0,
@@ -146,6 +147,10 @@ class RobustnessDisplay(Display):
         input_shape : tuple of int or None, default=None
             Shape of one sample, to read flat rows as images. None takes the ConvNet's if
             `X` has a shape that it reads, else the shape of `X`.
+        n_spatial_dims : {1, 2, 3} or None, default=None
+            How many axes are spatial: 1 for signals, also flat ones, 2 for images, 3 for
+            volumes. None takes the ConvNet's if `X` has a shape that it reads; otherwise two
+            sides are an image of one channel.
         channels : {"last", "first"} or None, default=None
             Position of the channel axis. None takes the ConvNet's, or "last" for another
             estimator.
@@ -183,6 +188,7 @@ class RobustnessDisplay(Display):
             scoring=scoring,
             sample_weight=sample_weight,
             input_shape=input_shape,
+            n_spatial_dims=n_spatial_dims,
             channels=channels,
             padding_mode=padding_mode,
             fill_value=fill_value,

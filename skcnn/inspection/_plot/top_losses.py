@@ -178,6 +178,7 @@ class TopLossesDisplay(Display):
         y_pred: Any = None,
         classes: Any = None,
         input_shape: tuple[int, ...] | None = None,
+        n_spatial_dims: int | None = None,
         channels: str = "last",
         n_samples: int = 12,
         ax: Any = None,
@@ -199,7 +200,11 @@ class TopLossesDisplay(Display):
             The label of each column of `y_prob`, as the classifier's `classes_`. None takes
             the sorted labels of `y_true`.
         input_shape : tuple of int or None, default=None
-            Shape of one sample, to read flat rows as images, or (length,) for flat signals.
+            Shape of one sample, to read flat rows as images.
+        n_spatial_dims : {1, 2, 3} or None, default=None
+            How many axes are spatial: 1 for signals, also flat ones, 2 for images, 3 for
+            volumes. None reads two sides as an image of one channel, three as an image with
+            channels.
         channels : {"last", "first"}, default="last"
             Position of the channel axis.
         n_samples : int, default=12
@@ -226,7 +231,9 @@ class TopLossesDisplay(Display):
             raise ValueError(
                 "Pass y_prob for a classifier, or y_pred for a regressor, and not both."
             )
-        array, layout = read_samples(X, input_shape, channels, cls.__name__, flat=False)
+        array, layout = read_samples(
+            X, input_shape, n_spatial_dims, channels, cls.__name__, flat=False
+        )
         samples = channels_first(array, layout)
         if y_prob is None:
             check_not_labels(y_true, y_pred)

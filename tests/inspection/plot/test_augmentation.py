@@ -99,7 +99,7 @@ def test_channels_first():
 
 def test_signals_are_curves_within_their_boxes():
     samples = np.random.default_rng(0).normal(size=(3, 50, 2))
-    display = show([RandomNoise(1.0)], samples, input_shape=(50, 2), n_draws=2, random_state=0)
+    display = show([RandomNoise(1.0)], samples, n_spatial_dims=1, n_draws=2, random_state=0)
     curves = [line for line in display.ax_.lines if len(line.get_xdata()) == 50]
     assert len(curves) == 3 * 3 * 2
     height = 0.6

@@ -102,7 +102,7 @@ def test_images_and_volumes_are_pictures(kind):
 
 
 def test_maps_of_signals_are_curves():
-    X, net = fitted((16, 2), input_shape=(16, 2), max_epochs=1)
+    X, net = fitted((16, 2), n_spatial_dims=1, max_epochs=1)
     display = FeatureMapsDisplay.from_estimator(net, X, layers=["activation_1"])
     curves = [line for line in display.ax_.lines if len(line.get_xdata()) == 16]
     assert len(curves) == 2 + 3

@@ -57,7 +57,7 @@ def test_kernels_of_many_channels_are_columns_of_channels():
 
 
 def test_kernels_on_signals_are_curves_around_a_line_at_zero():
-    _, net = fitted((16, 2), input_shape=(16, 2), kernel_size=5, filters=6)
+    _, net = fitted((16, 2), n_spatial_dims=1, kernel_size=5, filters=6)
     display = FiltersDisplay.from_estimator(net, n_filters=4)
     curves = [line for line in display.ax_.lines if len(line.get_xdata()) == 5]
     curves = [line for line in curves if line.get_color() != grey(0.8)]  # the boxes

@@ -91,7 +91,7 @@ def test_labels_of_regressors_and_multilabel_targets_are_values():
 
 
 def test_saliency_of_signals_is_an_area_below_their_curves():
-    X, net = fitted((16, 2), input_shape=(16, 2))
+    X, net = fitted((16, 2), n_spatial_dims=1)
     display = show(net, X, methods=["gradient", "grad_cam"], n_samples=2)
     assert display.maps.shape == (2, 2, 16)
     assert not display.ax_.images

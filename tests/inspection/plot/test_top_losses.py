@@ -154,7 +154,7 @@ SAMPLES = {
     "signals": (np.random.default_rng(0).random((9, 20)), {"input_shape": (20,)}, (1, 20)),
     "signals, two channels": (
         np.random.default_rng(0).random((9, 20, 2)),
-        {"input_shape": (20, 2)},
+        {"n_spatial_dims": 1},
         (2, 20),
     ),
     "volumes": (np.random.default_rng(0).random((9, 4, 5, 6, 1)), {}, (1, 4, 5, 6)),
@@ -223,10 +223,18 @@ def check_texts(display):
 
 def test_flat_rows_need_their_shape():
     flat, given = PICTURES.reshape(4, 12), {"y_pred": [0.5, 0.1, 0.2, 0.3]}
-    with pytest.raises(InputShapeError, match=r"12 values. Pass input_shape=.*\(length,\) for sig"):
+    with pytest.raises(
+        InputShapeError, match=r"12 values. Pass input_shape=.*n_spatial_dims=1 for sig"
+    ):
         TopLossesDisplay.from_predictions(flat, [0, 0, 0, 0], **given)
-    for shape, drawn in (((3, 4), (1, 3, 4)), ((12,), (1, 12))):
-        display = TopLossesDisplay.from_predictions(flat, [0] * 4, input_shape=shape, **given)
+    for how, drawn in (
+        ({"input_shape": (3, 4)}, (1, 3, 4)),
+        ({"input_shape": (12,)}, (1, 12)),
+        ({"n_spatial_dims": 1}, (1, 12)),
+        ({"n_spatial_dims": 1, "input_shape": (6, 2)}, (2, 6)),
+        ({"n_spatial_dims": 3, "input_shape": (3, 2, 2)}, (1, 3, 2, 2)),
+    ):
+        display = TopLossesDisplay.from_predictions(flat, [0] * 4, **how, **given)
         assert display.samples.shape == (4, *drawn)
 
 

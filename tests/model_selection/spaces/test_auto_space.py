@@ -130,6 +130,19 @@ def test_images_and_their_flat_rows_are_searched_alike():
     assert first.cv_results_["params"] == images.cv_results_["params"]
 
 
+def test_signals_with_channels_are_searched_as_signals():
+    rng = np.random.default_rng(0)
+    X, y = rng.random((30, 20, 3)), np.arange(30) % 3
+    net = ConvNetClassifier(n_spatial_dims=1, max_epochs=1, random_state=0)
+    signals = search_of(net, n_trials=3, error_score="raise").fit(X, y)
+    rows = search_of(net.set_params(input_shape=(20, 3)), n_trials=3).fit(X.reshape(30, -1), y)
+    assert signals.cv_results_["params"] == rows.cv_results_["params"]
+    scores = [search.cv_results_["mean_test_score"] for search in (signals, rows)]
+    assert_array_equal(*scores)
+    flat = search_of(net.set_params(n_spatial_dims=None), n_trials=3).fit(X.reshape(30, -1), y)
+    assert flat.cv_results_["params"] != rows.cv_results_["params"]
+
+
 def test_space_is_for_the_output_of_the_steps_before():
     rng = np.random.default_rng(0)
     X, y = rng.random((40, 64)), np.arange(40) % 2
