@@ -25,7 +25,7 @@ from skcnn._utils.compat import (
 from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import Step
-from skcnn.augmentation._copies import draw_copies, follow_copies, make_estimator, warn_of_leakage
+from skcnn.augmentation._copies import follow_copies, make_estimator, warn_of_leakage, with_copies
 from skcnn.augmentation._estimator_parameters import check_steps, training_steps
 from skcnn.augmentation._operations import MixingOperation
 
@@ -170,23 +170,21 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
             fit_params["sample_weight"] = self._check_weights(sample_weight, array)
         if self.n_copies + self.keep_original > 1 and fit_params.get("groups") is None:
             warn_of_leakage(self.estimator)
-        copies = [array] if self.keep_original else []
-        if self.n_copies > 0:
-            copies += draw_copies(
-                array,
-                layout,
-                steps,
-                self.n_copies,
-                weights=fit_params.get("sample_weight"),
-                strength=self.strength,
-                random_state=self.random_state,
-            )
-        many: Any = np.concatenate(copies)
+        many: Any = with_copies(
+            array,
+            layout,
+            steps,
+            self.n_copies,
+            keep_original=self.keep_original,
+            weights=fit_params.get("sample_weight"),
+            strength=self.strength,
+            random_state=self.random_state,
+        )
+        index = np.tile(np.arange(len(array)), self.n_copies + self.keep_original)
         if isinstance(X, pd.DataFrame):
             many = pd.DataFrame(many, columns=X.columns)
         if routing_enabled():
             fit_params = dict(process_routing(self, "fit", **fit_params).estimator.fit)
-        index = np.tile(np.arange(len(array)), len(copies))
         fit_params = follow_copies(fit_params, index, len(array))
         check_consistent_length(array, *([] if y is None else [y]))
         targets = [] if y is None else [safe_indexing(indexable(y)[0], index)]

@@ -11,41 +11,50 @@ from skcnn._data.layouts import InputLayout
 from skcnn._utils.compat import num_samples, safe_indexing
 from skcnn._utils.random_state import derive_seeds, draw_seed, seeded_clone
 from skcnn._utils.validation import warn_caller
-from skcnn.augmentation._array_values import draw_values, span_of
+from skcnn.augmentation._array_values import draw_values, span_of_weighted
 from skcnn.augmentation._batch_augmenter import Step
 from skcnn.exceptions import LeakageWarning
 
 
-def draw_copies(
+def with_copies(
     array: np.ndarray,
     layout: InputLayout,
     steps: Sequence[Step],
     n_copies: int,
     *,
+    keep_original: bool,
     weights: np.ndarray | None,
     strength: float,
     random_state: Any,
-) -> list[np.ndarray]:
-    """Return augmented arrays of the shape of `array`.
+) -> np.ndarray:
+    """Return `array`, with `keep_original`, followed by augmented copies of it, in its dtype.
 
     The draws of a sample follow from its values, so that equal samples get equal copies.
+    Copies are drawn for some samples at a time, right into the result.
     """
+    if n_copies == 0:
+        return array.copy()
+    n = len(array)
+    many = np.empty((n * (n_copies + keep_original), *array.shape[1:]), array.dtype)
+    if keep_original:
+        many[:n] = array
     hashes = value_hashes(array)
-    counted = array if weights is None or not weights.any() else array[weights != 0]
+    span = span_of_weighted(array, weights)
     seed = draw_seed(random_state)
-    return [
+    for copy in range(n_copies):
+        start = n * (copy + keep_original)
         draw_values(
             array,
             layout,
             steps,
             seed,
-            span=span_of(counted),
+            span=span,
             rows=hashes,
             epoch=copy,
             strength=strength,
+            out=many[start : start + n],
         )
-        for copy in range(n_copies)
-    ]
+    return many
 
 
 def _has_rows(value: Any, n_samples: int) -> bool:

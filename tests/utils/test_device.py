@@ -70,5 +70,5 @@ def test_estimator_names_a_wrong_device(name, match):
 
 
 def test_chunk_is_small_on_the_cpu_and_large_elsewhere():
-    assert predict_chunk(CPU) == 32
-    assert predict_chunk(torch.device("cuda")) == ACCELERATOR_CHUNK
+    assert predict_chunk(CPU, shape) == on_cpu
+    assert predict_chunk(torch.device("cuda"), shape) == on_cuda
