@@ -70,6 +70,7 @@ def canonical_order(
     weights : ndarray of shape (n_distinct,) or None
         None where all weights are one.
     """
+
     def finer(rows: np.ndarray) -> Sequence[np.ndarray]:
         # The order of different images does not depend on the units of the targets. Rows that
         # are not merged are also ordered by weight, so that their order in the input is no key.

@@ -75,8 +75,7 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
         parts = (matrix[start : start + step] for start in range(0, len(matrix), step))
         if not all(((part == 0) | (part == 1)).all() for part in parts):
             raise ValueError(
-                "A multilabel indicator y must hold zeros and ones only. Got "
-                f"{np.unique(matrix)}."
+                f"A multilabel indicator y must hold zeros and ones only. Got {np.unique(matrix)}."
             )
         return matrix, True
     if kind.endswith("multioutput"):
@@ -154,8 +153,8 @@ def _check_complete(y: Any) -> None:
     values = y if hasattr(y, "dtype") else np.asarray(y)
     if issparse(values):
         return
-    kind = getattr(values.dtype, "kind", "O")
-    if kind in "biu":
+    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else "O"
+    if kind in "biu":  # NumPy's, while pandas' own integers may be missing
         return
     if kind == "f":
         assert_all_finite(values, input_name="y")

@@ -63,7 +63,6 @@ class ByteDropout(nn.Module):
             mask = torch.as_strided(mask, x.shape, x.stride()) if _is_dense(x) else mask
         return mask
 
-
     def random_bytes(self, n: int, device: torch.device) -> Tensor:
         """Return the next `n` random bytes of the generator."""
         words = torch.empty((n + 7) // 8, dtype=torch.int64, device=device)

@@ -138,7 +138,8 @@ class _Race:
         """Return the score of each fold, from the reported means of the folds so far."""
         ends = [s for s in sorted(curve) if (s + 1) % self.epochs_per_fold == 0]
         sums = [curve[s] * (i + 1) for i, s in enumerate(ends)]
-        return np.diff(sums, prepend=0.0)
+        with np.errstate(invalid="ignore"):  # the mean of an infinite score stays infinite
+            return np.diff(sums, prepend=0.0)
 
 
 def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:

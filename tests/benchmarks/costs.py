@@ -7,12 +7,14 @@ Columns are the size, the figure before the costs were made linear and the figur
 """
 
 import argparse
+import contextlib
 import json
 import subprocess
 import sys
 import tempfile
 import time
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -92,7 +94,7 @@ def search_plan(sampler, n_trials):
             return np.zeros(len(X), int)
 
     X, y = np.zeros((8, 2)), np.arange(8) % 2
-    space = {name: (0.0, 1.0) for name in "abc"}
+    space = dict.fromkeys("abc", (0.0, 1.0))
     search = ConvNetSearchCV(
         Constant(), space, cv=2, sampler=sampler, n_trials=n_trials, random_state=0
     )
@@ -165,7 +167,7 @@ def pruner(quick):
         for step, name in ((9, "the end of a fold"), (48, "late in a fold")):
             trial = create_trial(state=TrialState.RUNNING, intermediate_values={step: 0.0})
             racing.prune(study, trial)
-            taken = seconds(lambda trial=trial: racing.prune(study, trial), 1 if n > 9_000 else 3)
+            taken = seconds(partial(racing.prune, study, trial), 1 if n > 9_000 else 3)
             yield f"a report to the racing pruner at {name}", f"{n:,} complete trials", taken, "s"
 
 
@@ -265,10 +267,8 @@ def batch(quick):
     def fit():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            try:
+            with contextlib.suppress(KeyboardInterrupt):
                 model.fit(X, y)
-            except KeyboardInterrupt:
-                pass
 
     yield "a batch of the default fit", f"{n:,} signals of {length:,}", peak_mib(fit), "MiB"
 

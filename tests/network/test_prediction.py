@@ -224,3 +224,20 @@ def test_the_default_dtype_does_not_reach_predictions():
             np.testing.assert_array_equal(how.decision_function(X), plain)
         finally:
             torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+@pytest.mark.parametrize("n", [1, 7, 1000])
+def test_outputs_are_finished_pass_by_pass(n, threads):
+    shape = (1, 8, 8)
+    predictor = Predictor(drawn([Conv(3), FLAT], shape), shape, CPU)
+    sizes = []
+
+    def finish(outputs):
+        sizes.append(len(outputs))
+        return outputs.argmax(1)
+
+    got = predictor.outputs(samples(n, shape), finish=finish)
+    assert torch.equal(got, predictor.outputs(samples(n, shape)).argmax(1))
+    assert sum(sizes) == n
+    assert max(sizes) <= predictor.sizes.chunk

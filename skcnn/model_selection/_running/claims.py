@@ -92,9 +92,7 @@ class TrialClaims:
     def _is_stopped(self) -> bool:
         """Return whether the deadline has passed or the patience is exhausted."""
         patience = self.plan.patience
-        return self.plan.is_over() or (
-            patience is not None and self.index.n_since_best >= patience
-        )
+        return self.plan.is_over() or (patience is not None and self.index.n_since_best >= patience)
 
     def _ask(self) -> Claim | None:
         """Begin a trial; return None if it has no parameters that can be set."""

@@ -70,9 +70,9 @@ class TrialIndex:
         key = trial.user_attrs.get(KEY)
         if key is not None:
             self._first[key] = min(trial.number, self._first.get(key, trial.number))
-        if trial.state == TrialState.COMPLETE:
-            if self.best is None or self._rank(trial) > self._rank(self.best):
-                self.best = trial
+        complete = trial.state == TrialState.COMPLETE
+        if complete and (self.best is None or self._rank(trial) > self._rank(self.best)):
+            self.best = trial
 
     def _rank(self, trial: FrozenTrial) -> tuple[float, int]:
         return self._sign * trial.values[0], -trial.number
