@@ -67,9 +67,7 @@ class RacingPruner(BasePruner):
         late = step % self.epochs_per_fold >= LATE_SHARE * self.epochs_per_fold
         if not late or len(race.ranked) < FEWEST_FOR_CURVES:
             return False
-        better = race.ranked[: (len(race.ranked) + 1) // 2]
-        lowest = min(curve.get(step, np.inf) for _, _, curve in better)
-        return value < lowest - race.standard_error(step) < np.inf
+        return race.is_below_better_half(value, step)
 
 
 class _Race:
@@ -108,6 +106,20 @@ class _Race:
         else:
             self._best, self._any_infinite = best, False
             self._spreads = sorted(self._spreads_of(list(self._scores.values())))
+
+    def is_below_better_half(self, value: float, step: int) -> bool:
+        """Return whether all scores of the better half at a step are above by a standard error.
+
+        False if no trial of that half has a score there.
+        """
+        error, any_score = self.standard_error(step), False
+        # from its end, where a lower score that settles the question is likely
+        for place in reversed(range((len(self.ranked) + 1) // 2)):
+            score = self.ranked[place][2].get(step, np.inf)
+            if not value < score - error:
+                return False
+            any_score |= score < np.inf
+        return any_score
 
     def standard_error(self, step: int) -> float:
         """Return the standard error of a difference to the best trial, infinity if unknown."""

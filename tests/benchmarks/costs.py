@@ -164,11 +164,15 @@ def pruner(quick):
             values |= {48: means[-1]}
             study.add_trial(create_trial(value=means[-1], intermediate_values=values))
         racing = RacingPruner(10)
-        for step, name in ((9, "the end of a fold"), (48, "late in a fold")):
-            trial = create_trial(state=TrialState.RUNNING, intermediate_values={step: 0.0})
+        for step, value, name in (
+            (9, 0.0, "the end of a fold"),
+            (48, 0.5, "a late epoch"),
+            (48, 0.0, "a late epoch, which prunes"),
+        ):
+            trial = create_trial(state=TrialState.RUNNING, intermediate_values={step: value})
             racing.prune(study, trial)
             taken = seconds(partial(racing.prune, study, trial), 1 if n > 9_000 else 3)
-            yield f"a report to the racing pruner at {name}", f"{n:,} complete trials", taken, "s"
+            yield f"racing, {name}", f"{n:,} complete trials", taken, "s"
 
 
 def pareto(quick):

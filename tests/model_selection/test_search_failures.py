@@ -286,6 +286,6 @@ def test_comparison_records_it_as_an_error(digits):
     X, y = digits
     with pytest.warns(FitFailedWarning, match="TrialPruned: seen enough"):
         compared = compare_models(models, np.zeros((len(X), 2)), y, cv=2)
-    errors = compared.scores_.set_index("model")["error"]
+    errors = compared.fold_scores.set_index("model")["error"]
     assert errors["pruned"].str.contains("TrialPruned: seen enough").all()
     assert (errors["dummy"] == "").all()
