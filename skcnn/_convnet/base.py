@@ -402,8 +402,7 @@ class BaseConvNet(
 
         `finish` is called with the outputs of some samples at a time.
         """
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # raises, but is slow, as it reads all tags
+        self._check_fitted()
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
         name, span = type(self).__name__, self._value_range.span
@@ -411,6 +410,10 @@ class BaseConvNet(
         device = torch.device(self.net_.device)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
             return self.net_.outputs(images, views, finish)
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises, but is slow, as it reads all tags
 
     @staticmethod
     def _raise_for(is_lost: np.ndarray) -> NoReturn:

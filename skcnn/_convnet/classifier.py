@@ -220,6 +220,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels. For multilabel targets, 1 if the probability exceeds a half, else 0.
         """
+        self._check_fitted()
         if self._targets.multilabel:
             indicators = self._predicted(X, _indicators)
             self._check_found(indicators.min(axis=1))

@@ -1,8 +1,10 @@
 """NewlyFinished: reads each finished trial of a study once, however often it is asked."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from optuna.trial import FrozenTrial
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
 
 
 class NewlyFinished:
@@ -18,10 +20,10 @@ class NewlyFinished:
     """
 
     def __init__(self) -> None:
-        self.unfinished: list[FrozenTrial] = []
+        self.unfinished: "list[FrozenTrial]" = []
         self._n_seen = 0
 
-    def among(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    def among(self, trials: "Sequence[FrozenTrial]") -> "list[FrozenTrial]":
         """Return those that have finished since the last call, by number.
 
         Parameters
