@@ -20,7 +20,7 @@ class NewlyFinished:
     """
 
     def __init__(self) -> None:
-        self.unfinished: "list[FrozenTrial]" = []
+        self.unfinished: list[FrozenTrial] = []
         self._n_seen = 0
 
     def among(self, trials: "Sequence[FrozenTrial]") -> "list[FrozenTrial]":
