@@ -1,7 +1,7 @@
 """The meaning of "auto": filters, batch size, epochs, learning rate and weight decay."""
 
-from collections.abc import Sequence
-from math import ceil, log2, sqrt
+from collections.abc import Callable, Sequence
+from math import ceil, log2, prod, sqrt
 from typing import Any
 
 # Chosen by results on digits, MNIST, tones, coloured shapes and rotation angles.
@@ -9,6 +9,9 @@ FIRST_FILTERS, MOST_FILTERS = 32, 128
 SMALLEST_MAP = 7
 FEWEST_BLOCKS, MOST_BLOCKS = 2, 8
 SMALLEST_BATCH, LARGEST_BATCH = 8, 128
+# Values that all layers return for a batch: images up to 128x128 have fewer in 128 samples.
+MOST_BATCH_VALUES = 2**29
+LAYERS_OF_A_BLOCK = 3  # of full size: convolution, normalization, activation
 BATCHES_PER_EPOCH = 24
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 60
 STEPS_PER_ROOT_SAMPLE = 24
@@ -59,11 +62,31 @@ def auto_learning_rate(optimizer: str) -> float:
     return AUTO_LEARNING_RATES[optimizer]
 
 
-def resolve_batch_size(batch_size: Any, n_samples: int) -> int:
-    """Return the largest batch size for the parameter's value. None is all samples."""
+def usual_layer_values(network_shape: Sequence[int]) -> int:
+    """Return about how many values the layers of an unknown network return for a sample."""
+    return max(prod(network_shape), LAYERS_OF_A_BLOCK * FIRST_FILTERS * prod(network_shape[1:]))
+
+
+def bounded_batch_size(n_samples: int, layer_values: int) -> int:
+    """Return `auto_batch_size`, or less for large samples, but at least two.
+
+    `layer_values` is the number of values that all layers return for one sample. A batch has
+    at most 2**29 of them: 2 GiB of float32.
+    """
+    fitting = max(MOST_BATCH_VALUES // layer_values, 2)
+    return min(auto_batch_size(n_samples), 2 ** (fitting.bit_length() - 1))
+
+
+def resolve_batch_size(batch_size: Any, n_samples: int, layer_values: Callable[[], int]) -> int:
+    """Return the largest batch size for the parameter's value. None is all samples.
+
+    `layer_values` returns how many values all layers return for one sample.
+    """
     if batch_size is None:
         return n_samples
-    return auto_batch_size(n_samples) if batch_size == "auto" else int(batch_size)
+    if batch_size == "auto":
+        return bounded_batch_size(n_samples, layer_values())
+    return int(batch_size)
 
 
 def resolve_epochs(max_epochs: Any, n_samples: int) -> int:

@@ -1,8 +1,9 @@
 """The base of ConvNetClassifier and ConvNetRegressor: validation, training and outputs."""
 
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, Self
+from typing import Any, NoReturn, Self
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
-from torch import nn
+from torch import Tensor, nn
 
 from skcnn._convnet.automatic import (
     resolve_batch_size,
@@ -253,7 +254,9 @@ class BaseConvNet(
             n_epochs_before=0 if fresh else self.n_iter_,
             weights_epoch=0 if fresh else self._weights_epoch,
             n_epochs=1 if is_partial else resolve_epochs(self.max_epochs, len(train)),
-            batch_size=resolve_batch_size(self.batch_size, len(train)),
+            batch_size=resolve_batch_size(
+                self.batch_size, len(train), lambda: self._layer_values(train.images.layout)
+            ),
             lr_schedule="constant" if is_partial else self.lr_schedule,
             n_iter_no_change=self.n_iter_no_change if stops_early else None,
             tol=self.tol,
@@ -384,11 +387,21 @@ class BaseConvNet(
 
     # Prediction
 
-    @in_standard_torch_state
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the network's outputs for validated `X`, float64."""
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # raises, but is slow, as it reads all tags
+        outputs = self._predicted(X).astype(np.float64)
+        finite = np.isfinite(outputs)
+        if not finite.all():
+            self._raise_for(~finite.all(axis=1))
+        return outputs
+
+    @in_standard_torch_state
+    def _predicted(self, X: Any, finish: Callable[[Tensor], Tensor] | None = None) -> np.ndarray:
+        """Return the network's outputs for validated `X`, float32, or what `finish` makes of them.
+
+        `finish` is called with the outputs of some samples at a time.
+        """
+        self._check_fitted()
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
         name, span = type(self).__name__, self._value_range.span
@@ -396,17 +409,22 @@ class BaseConvNet(
         views = make_views(*how)
         device = torch.device(self.net_.device)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
-            outputs = self.net_.outputs(images, views).astype(np.float64)
-        finite = np.isfinite(outputs)
-        if not finite.all():
-            lost = np.flatnonzero(~finite.all(axis=1))
-            raise ValueError(
-                f"The network's outputs for {len(lost)} of {len(outputs)} samples, the first "
-                f"at index {lost[0]}, are infinite or NaN: their values are far beyond "
-                "those of the training samples, or the weights diverged and training needs "
-                "a smaller learning_rate."
-            )
-        return outputs
+            return self.net_.outputs(images, views, finish)
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises, but is slow, as it reads all tags
+
+    @staticmethod
+    def _raise_for(is_lost: np.ndarray) -> NoReturn:
+        """Raise ValueError for samples whose outputs are infinite or NaN."""
+        lost = np.flatnonzero(is_lost)
+        raise ValueError(
+            f"The network's outputs for {len(lost)} of {len(is_lost)} samples, the first "
+            f"at index {lost[0]}, are infinite or NaN: their values are far beyond "
+            "those of the training samples, or the weights diverged and training needs "
+            "a smaller learning_rate."
+        )
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether a network was trained."""

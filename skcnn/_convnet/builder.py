@@ -1,6 +1,7 @@
 """From an estimator's parameters to its network, and the network as a table."""
 
 from inspect import signature
+from math import prod
 from typing import Any
 
 import pandas as pd
@@ -9,6 +10,7 @@ from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
 from skcnn._convnet.architectures import from_knobs, named_architecture
+from skcnn._convnet.automatic import usual_layer_values
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._data.layouts import InputLayout, layout_of_input_shape
 from skcnn._network.network import (
@@ -51,6 +53,13 @@ class NetworkBuilder(NetworkParameters):
 
     def _trace(self, input_shape: Shape, n_outputs: int) -> list[TracedLayer]:
         return trace(with_output(self._layers(input_shape), n_outputs), input_shape)
+
+    def _layer_values(self, layout: InputLayout) -> int:
+        """Return how many values all layers return for a sample, an estimate for a callable."""
+        shape = layout.network_shape
+        if callable(self.architecture):
+            return usual_layer_values(shape)
+        return sum(prod(row.output_shape) for row in self._trace(shape, self.n_outputs_))
 
     def _make_module(
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int

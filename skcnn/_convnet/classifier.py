@@ -3,12 +3,13 @@
 from typing import Any, Self
 
 import numpy as np
+import torch
 from scipy.special import expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
 from sklearn.metrics import accuracy_score
 from sklearn.utils.multiclass import unique_labels
-from torch import nn
+from torch import Tensor, nn
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.declaration import documented, legal_values
@@ -229,10 +230,19 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         ndarray of shape (n_samples,) or (n_samples, n_labels)
             Labels. For multilabel targets, 1 if the probability exceeds a half, else 0.
         """
-        outputs = self._outputs(X)
+        self._check_fitted()
         if self._targets.multilabel:
-            return (outputs > 0).astype(int)
-        return self.classes_[outputs.argmax(1)]
+            indicators = self._predicted(X, _indicators)
+            self._check_found(indicators.min(axis=1))
+            return indicators.astype(int)
+        codes = self._predicted(X, _codes)
+        self._check_found(codes)
+        return self.classes_[codes]
+
+    def _check_found(self, found: np.ndarray) -> None:
+        """Check that no sample is marked by a negative number."""
+        if found.min() < 0:
+            self._raise_for(found < 0)
 
     def decision_function(self, X: Any) -> np.ndarray:
         """Return the logits.
@@ -292,6 +302,19 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _codes(outputs: Tensor) -> Tensor:
+    """Return the place of each row's first maximum, -1 for rows with infinite values or NaN."""
+    outputs = outputs.float()
+    return outputs.argmax(1).masked_fill(~outputs.isfinite().all(1), -1)
+
+
+def _indicators(outputs: Tensor) -> Tensor:
+    """Return 1 for positive and 0 for other values, -1 in rows with infinite values or NaN."""
+    outputs = outputs.float()
+    finite = outputs.isfinite().all(1, keepdim=True)
+    return (outputs > 0).to(torch.int8).masked_fill(~finite, -1)
 
 
 def _softmax(outputs: np.ndarray) -> np.ndarray:

@@ -91,7 +91,9 @@ class ConvNetParameters(NetworkParameters):
         """"auto", int or None
         Largest number of samples in a batch. The samples of an epoch are spread evenly
         over the batches. None is all samples at once. "auto" is a power of two near
-        n_samples / 24, from 8 to 128.
+        n_samples / 24, from 8 to 128, and less for large samples: all layers together
+        return at most 2**29 values for a batch (2 GiB of float32), unless two samples
+        have more.
         """,
     )
     max_epochs: str | int = parameter(

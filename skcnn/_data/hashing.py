@@ -4,7 +4,7 @@ from math import ceil
 
 import numpy as np
 
-from skcnn._data.images import Images, cached_rows
+from skcnn._data.images import Images, cached_rows, chunk_rows
 
 
 def row_hashes(rows: np.ndarray) -> np.ndarray:
@@ -44,8 +44,17 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
 
 
 def value_hashes(array: np.ndarray) -> np.ndarray:
-    """Return `row_hashes` of the samples' values, the same for equal numbers of any dtype."""
-    return row_hashes(np.ascontiguousarray(array.reshape(len(array), -1), np.float64))
+    """Return `row_hashes` of the samples' values, the same for equal numbers of any dtype.
+
+    Values are converted to float64 for some samples at a time.
+    """
+    flat = array.reshape(len(array), -1)
+    step = chunk_rows(max(flat.shape[1], 1))
+    hashes = np.empty(len(flat), np.uint64)
+    for start in range(0, len(flat), step):
+        part = flat[start : start + step]
+        hashes[start : start + step] = row_hashes(np.ascontiguousarray(part, np.float64))
+    return hashes
 
 
 def image_hashes(images: Images) -> np.ndarray:

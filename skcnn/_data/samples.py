@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
-from skcnn._data.hashing import image_hashes, row_hashes
+from skcnn._data.hashing import image_hashes, value_hashes
 from skcnn._data.images import Images, chunk_rows
 
 
@@ -25,7 +25,7 @@ class SampleSet:
     index : ndarray of shape (n_samples,)
         The selected rows of `images`.
     targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
-        Class codes (int64), indicators or standardised numbers (float32).
+        Class codes (int64), indicators (uint8) or standardised numbers (float32).
     weights : ndarray of shape (n_samples,) or None
         Sample weights; None where all are equal.
     """
@@ -70,12 +70,11 @@ def canonical_order(
     weights : ndarray of shape (n_distinct,) or None
         None where all weights are one.
     """
-    target_bits = _as_bits(targets)
 
     def finer(rows: np.ndarray) -> Sequence[np.ndarray]:
         # The order of different images does not depend on the units of the targets. Rows that
         # are not merged are also ordered by weight, so that their order in the input is no key.
-        by_target = row_hashes(target_bits[rows])
+        by_target = value_hashes(targets[rows])
         return (by_target,) if merge or weights is None else (weights[rows], by_target)
 
     hashes = image_hashes(images)
@@ -83,7 +82,7 @@ def canonical_order(
     order = _sorted_by(hashes, keep, finer)
     if not merge:
         return order, None if weights is None else weights[order]
-    same = _equals_predecessor(images, target_bits, hashes[order], order)
+    same = _equals_predecessor(images, targets, hashes[order], order)
     if weights is None and not same.any():
         return order, None
     firsts = np.flatnonzero(~same)
@@ -95,11 +94,6 @@ def repetitions(samples: SampleSet) -> np.ndarray:
     """Return whether each sample, in content order, has the image of the one before it."""
     hashes = image_hashes(samples.images)[samples.index]
     return _equals_predecessor(samples.images, None, hashes, samples.index)
-
-
-def _as_bits(targets: np.ndarray) -> np.ndarray:
-    """Return targets as (n_samples, n_outputs) float64."""
-    return np.ascontiguousarray(targets, np.float64).reshape(len(targets), -1)
 
 
 def _sorted_by(
@@ -137,5 +131,6 @@ def _equals_predecessor(
         here, before = images.rows_at(index[part]), images.rows_at(index[part - 1])
         same[part] = (here == before).all(dim=1).numpy()
         if targets is not None:
-            same[part] &= (targets[order[part]] == targets[order[part - 1]]).all(axis=1)
+            equal = targets[order[part]] == targets[order[part - 1]]
+            same[part] &= equal.reshape(len(part), -1).all(axis=1)
     return same

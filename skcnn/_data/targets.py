@@ -11,6 +11,7 @@ from sklearn.utils.multiclass import check_classification_targets, type_of_targe
 from sklearn.utils.validation import check_consistent_length
 
 from skcnn._data.containers import check_no_date_objects, check_no_dates, without_tensors
+from skcnn._data.images import chunk_rows
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import InputScaleWarning
 
@@ -34,12 +35,12 @@ class ClassTargets:
     multilabel: bool
 
     def encode(self, y: np.ndarray, weights: np.ndarray | None = None) -> np.ndarray:
-        """Return codes (int64) for labels, or the indicator matrix as float32.
+        """Return codes (int64) for labels, or the indicator matrix as uint8.
 
         Samples of weight zero may have labels that are not among the classes.
         """
         if self.multilabel:
-            return y.astype(np.float32)
+            return y.astype(np.uint8, copy=False)
         codes = np.minimum(np.searchsorted(self.classes, y), len(self.classes) - 1)
         unseen = self.classes[codes] != y
         if weights is not None:
@@ -70,10 +71,11 @@ def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:
         matrix = check_array(y, accept_sparse=True, input_name="y", dtype=None)
         matrix = matrix.toarray() if hasattr(matrix, "toarray") else matrix
         _check_length(matrix, n_samples)
-        values = np.unique(matrix)
-        if not np.isin(values, (0, 1)).all():
+        step = chunk_rows(matrix.shape[1])
+        parts = (matrix[start : start + step] for start in range(0, len(matrix), step))
+        if not all(((part == 0) | (part == 1)).all() for part in parts):
             raise ValueError(
-                f"A multilabel indicator y must hold zeros and ones only. Got {values}."
+                f"A multilabel indicator y must hold zeros and ones only. Got {np.unique(matrix)}."
             )
         return matrix, True
     if kind.endswith("multioutput"):
@@ -153,7 +155,10 @@ def _check_complete(y: Any) -> None:
     values = y if hasattr(y, "dtype") else np.asarray(y)
     if issparse(values):
         return
-    if getattr(values.dtype, "kind", "O") == "f":
+    kind = values.dtype.kind if isinstance(values.dtype, np.dtype) else "O"
+    if kind in "biu":  # NumPy's, while pandas' own integers may be missing
+        return
+    if kind == "f":
         assert_all_finite(values, input_name="y")
     elif np.any(pd.isna(values)):
         raise ValueError("Input y contains NaN: some labels are missing (None, NaN or NA).")

@@ -56,9 +56,8 @@ def _choose_validation(
     if stratify:
         counts = np.bincount(targets)
         taken = _share_out(n_valid, counts)
-        chosen = [
-            rng.permutation(np.flatnonzero(targets == code))[:n] for code, n in enumerate(taken)
-        ]
+        by_class = np.split(np.argsort(targets, kind="stable"), np.cumsum(counts)[:-1])
+        chosen = [rng.permutation(places)[:n] for places, n in zip(by_class, taken, strict=True)]
         valid = np.sort(np.concatenate(chosen))
         n_single = int(np.sum(counts == 1))
         if n_single:
@@ -83,7 +82,10 @@ def _share_out(n_valid: int, counts: np.ndarray) -> np.ndarray:
     most = np.maximum(counts - 1, 0)
     exact = np.minimum(n_valid * counts / counts.sum(), most)
     taken = np.floor(exact).astype(int)
-    while taken.sum() < n_valid and (taken < most).any():
-        remainder = np.where(taken < most, exact - taken, -np.inf)
-        taken[np.argmax(remainder)] += 1
+    left = n_valid - taken.sum()
+    while left > 0 and len(free := np.flatnonzero(taken < most)):
+        # no class takes a second one before all others that can have taken one
+        largest_first = np.argsort(taken[free] - exact[free], kind="stable")
+        taken[free[largest_first[:left]]] += 1
+        left -= len(free)
     return taken

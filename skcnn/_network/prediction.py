@@ -65,7 +65,7 @@ class Predictor:
         self.has_steps = has_prediction_steps(self.parts, device)
         self.folded: list[FoldedConvolution] = []
         self.network: Step = module
-        self.sizes = OneSize(predict_chunk(device))
+        self.sizes = OneSize(predict_chunk(device, sample_shape))
         if self.has_steps:
             self.network = prediction_network(cast(ConvNet, module), self.folded)
             self.sizes = SizesThatRoundAlike(cast(ConvNet, module), sample_shape, self.parts)
@@ -79,19 +79,23 @@ class Predictor:
             and has_prediction_steps(self.parts, device) == self.has_steps
         )
 
-    def outputs(self, images: Images, views: Sequence[View] = ()) -> Tensor:
+    def outputs(
+        self, images: Images, views: Sequence[View] = (), finish: View | None = None
+    ) -> Tensor:
         """Return the outputs for all `images`, averaged with those for their `views`.
 
         Returns
         -------
         Tensor of shape (n_samples, n_outputs)
+            With `finish`, what it returns for the outputs of each pass, joined. Outputs are
+            then kept for one pass a worker only.
         """
         with torch.inference_mode(), _evaluating(self.module, not self.has_steps):
             for convolution in self.folded:
                 convolution.refresh()
             passes = self.sizes.passes(len(images), bool(views))
             workers, threads = self.sizes.workers_and_threads(passes, bool(views))
-            run = partial(self._run, images, views, passes)
+            run = partial(self._run, images, views, finish, passes)
             with torch_threads(threads, 0):
                 first = run(0)
                 if len(passes) == 1:  # a user's module may return a tensor that it keeps
@@ -135,7 +139,14 @@ class Predictor:
         while others:  # taken out: an error that is kept keeps this frame
             others.pop().result()
 
-    def _run(self, images: Images, views: Sequence[View], passes: Passes, start: int) -> Tensor:
+    def _run(
+        self,
+        images: Images,
+        views: Sequence[View],
+        finish: View | None,
+        passes: Passes,
+        start: int,
+    ) -> Tensor:
         """Return the outputs of the pass that begins at sample `start`."""
         n = min(passes.chunk, passes.n - start)
         rows = padded_rows(images.part(start, start + n), passes.rows_at(start))
@@ -143,7 +154,8 @@ class Predictor:
         total = self.network(batch)
         for view in views:
             total = total + self.network(view(batch))
-        return total[:n] / (1 + len(views)) if views else total[:n]
+        mean = total[:n] / (1 + len(views)) if views else total[:n]
+        return mean if finish is None else finish(mean)
 
 
 @contextmanager

@@ -84,6 +84,8 @@ class BatchIterator:
             if self.images.mapped is not None:  # read ahead while this batch trains
                 self.images.expect(self.index[order[stop : stop + size + 1]])
             targets = self.targets.index_select(0, part)
+            if targets.dtype == torch.uint8:  # indicators are bytes until they are a batch
+                targets = targets.float()
             weights = None if self.weights is None else self.weights.index_select(0, part)
             if self.augmenter is None:
                 yield images, (targets, weights)

@@ -33,7 +33,7 @@ from skcnn._utils.interrupts import deferred_interrupts, noticed_interrupts
 from skcnn._utils.precision import low_precision
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.worker_threads import current_worker_thread, own_seconds
-from skcnn.layers._dropout import ByteDropout
+from skcnn.layers._dropout import ByteDropout, draw_in_compiled_graphs
 
 
 class StopTraining(Exception):  # noqa: N818  (not an error)
@@ -313,13 +313,17 @@ class ConvNetEngine(NeuralNet):
         if not self.compile_module:
             return self.module_
         if "_compiled" not in vars(self):
+            draw_in_compiled_graphs(self.module_)
             self.__dict__["_compiled"] = torch.compile(self.module_)
         return self._compiled
 
     # Application
 
     def outputs(
-        self, images: Images, views: Sequence[Callable[[Tensor], Tensor]] = ()
+        self,
+        images: Images,
+        views: Sequence[Callable[[Tensor], Tensor]] = (),
+        finish: Callable[[Tensor], Tensor] | None = None,
     ) -> np.ndarray:
         """Return the module's outputs for all `images`, in input order.
 
@@ -329,12 +333,15 @@ class ConvNetEngine(NeuralNet):
         Returns
         -------
         ndarray of shape (n_samples, n_outputs), dtype float32
+            With `finish`, what it returns for the outputs of some samples at a time, joined.
         """
         predictor: Predictor | None = vars(self).get("_predictor")
         device = torch.device(self.device)
         if predictor is None or not predictor.fits(self.module_, device):
             predictor = Predictor(self.module_, images.layout.network_shape, device)
             self.__dict__["_predictor"] = predictor
+        if finish is not None:
+            return predictor.outputs(images, views, finish).cpu().numpy()
         return predictor.outputs(images, views).float().cpu().numpy()
 
     def seed_dropout(self, seed: int) -> None:

@@ -1,10 +1,16 @@
 """Which device computes, and how many samples it predicts at a time."""
 
+from collections.abc import Sequence
+from math import prod
+
 import torch
 
 # Samples in one pass of a network whose layers are unknown or on an accelerator. Each has
 # this size, zero-padded, because a kernel's rounding depends on the batch size.
 CPU_CHUNK, ACCELERATOR_CHUNK = 32, 512
+# Of all samples of a pass: 512 images of 128x128. A sample counts by its positions, or by a
+# thirty-second of its values if it has many channels.
+MOST_POSITIONS, USUAL_CHANNELS = 2**23, 32
 
 
 def resolve_device(device: str) -> torch.device:
@@ -38,6 +44,14 @@ def resolve_device(device: str) -> torch.device:
     return resolved
 
 
-def predict_chunk(device: torch.device) -> int:
-    """Return the number of samples in one prediction chunk."""
-    return CPU_CHUNK if device.type == "cpu" else ACCELERATOR_CHUNK
+def predict_chunk(device: torch.device, network_shape: Sequence[int]) -> int:
+    """Return the number of samples in one prediction chunk.
+
+    It follows from the shape ``(n_channels, *spatial)`` of a sample alone and not from the
+    free memory, because a kernel's rounding depends on it. Large samples have smaller chunks,
+    a power of two.
+    """
+    usual = CPU_CHUNK if device.type == "cpu" else ACCELERATOR_CHUNK
+    positions = max(prod(network_shape[1:]), prod(network_shape) // USUAL_CHANNELS)
+    fitting = max(MOST_POSITIONS // positions, 1)
+    return min(usual, 2 ** (fitting.bit_length() - 1))

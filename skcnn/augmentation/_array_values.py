@@ -30,6 +30,16 @@ def span_of(values: Any) -> float:
     return high - low or 1.0
 
 
+def span_of_weighted(array: np.ndarray, weights: np.ndarray | None) -> float:
+    """Return `span_of` the samples whose weight is not zero; of all if there are none."""
+    if weights is None or not weights.any():
+        return span_of(array)
+    counted = np.reshape(weights != 0, (-1,) + (1,) * (array.ndim - 1))
+    first = array[np.flatnonzero(weights)[0]].flat[0]
+    low = float(array.min(initial=first, where=counted))
+    return float(array.max(initial=first, where=counted)) - low or 1.0
+
+
 def _as_rows(batch: Tensor, layout: InputLayout) -> np.ndarray:
     """Return (n_samples, n_values) in the order of the layout."""
     if layout.channels == "last":
@@ -51,24 +61,29 @@ def _as_dtype(values: np.ndarray, dtype: np.dtype) -> np.ndarray:
 
 @in_standard_torch_state
 def values_as(
-    array: np.ndarray, layout: InputLayout, change: Callable[[Tensor, slice], Tensor]
+    array: np.ndarray,
+    layout: InputLayout,
+    change: Callable[[Tensor, slice], Tensor],
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return ``change(images, part)`` of all parts of `array`, of the same shape and dtype.
 
     Images are float64 for doubles and long integers, and float32 for other types. Whole
-    numbers are rounded at the end and kept within the limits of their type.
+    numbers are rounded at the end and kept within the limits of their type. With `out`,
+    a contiguous array, the result is written there.
     """
     flat = np.ascontiguousarray(array).reshape(len(array), layout.n_values)
     bits = np.finfo(flat.dtype).bits if flat.dtype.kind == "f" else 2 * flat.dtype.itemsize * 8
     floats = np.float64 if bits > 32 else np.float32
-    out = np.empty_like(flat)
+    result = np.empty(array.shape, array.dtype) if out is None else out
+    rows = result.reshape(flat.shape)
     size = min(chunk_rows(flat.shape[1]), 1024)
     for start in range(0, len(flat), size):
         part = slice(start, min(start + size, len(flat)))
         images = Images(torch.from_numpy(flat[part].astype(floats)), layout)
         values = change(images.as_batch(images.rows), part)
-        out[part] = _as_dtype(_as_rows(values, layout), flat.dtype)
-    return out.reshape(array.shape)
+        rows[part] = _as_dtype(_as_rows(values, layout), flat.dtype)
+    return result
 
 
 @in_standard_torch_state
@@ -82,6 +97,7 @@ def draw_values(
     rows: np.ndarray,
     epoch: int = 0,
     strength: float = 1.0,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return one draw of `array`, of the same shape and dtype.
 
@@ -104,9 +120,11 @@ def draw_values(
         Number of the draw.
     strength : float, default=1.0
         Factor of all ranges.
+    out : ndarray or None, default=None
+        Contiguous array of the shape and dtype of `array` for the result. None makes one.
     """
     check_axes(steps, layout)
     augmenter = BatchAugmenter(steps, layout.spatial, span, seed, strength)
     return values_as(
-        array, layout, lambda images, part: augmenter.images(images, rows[part], epoch)
+        array, layout, lambda images, part: augmenter.images(images, rows[part], epoch), out
     )

@@ -27,10 +27,10 @@ from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import Step
 from skcnn.augmentation._copies import (
     copies_of_samples,
-    draw_copies,
     follow_copies,
     make_estimator,
     warn_of_leakage,
+    with_copies,
 )
 from skcnn.augmentation._estimator_parameters import check_steps, training_steps
 from skcnn.augmentation._operations import MixingOperation
@@ -201,24 +201,22 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         rounds = self._rounds(y, len(array))
         if len(rounds) + self.keep_original > 1 and fit_params.get("groups") is None:
             warn_of_leakage(self.estimator)
-        copies = draw_copies(
+        many: Any = with_copies(
             array,
             layout,
             steps,
             rounds,
+            keep_original=self.keep_original,
             weights=fit_params.get("sample_weight"),
             strength=self.strength,
             random_state=self.random_state,
         )
-        if self.keep_original:
-            copies.insert(0, array)
-            rounds.insert(0, np.arange(len(array)))
-        many: Any = np.concatenate(copies)
         if isinstance(X, pd.DataFrame):
             many = pd.DataFrame(many, columns=X.columns)
         if routing_enabled():
             fit_params = dict(process_routing(self, "fit", **fit_params).estimator.fit)
-        index = np.concatenate(rounds)
+        originals_index = [np.arange(len(array))] * self.keep_original
+        index = np.concatenate([*originals_index, *rounds])
         fit_params = follow_copies(fit_params, index, len(array))
         targets = [] if y is None else [safe_indexing(indexable(y)[0], index)]
         estimator = make_estimator(self.estimator, self.random_state)

@@ -13,41 +13,51 @@ from skcnn._data.weights import check_labels_of_dict
 from skcnn._utils.compat import num_samples, safe_indexing
 from skcnn._utils.random_state import derive_seeds, draw_seed, seeded_clone
 from skcnn._utils.validation import warn_caller
-from skcnn.augmentation._array_values import draw_values, span_of
+from skcnn.augmentation._array_values import draw_values, span_of_weighted
 from skcnn.augmentation._batch_augmenter import Step
 from skcnn.exceptions import LeakageWarning
 
 
-def draw_copies(
+def with_copies(
     array: np.ndarray,
     layout: InputLayout,
     steps: Sequence[Step],
     rounds: Sequence[np.ndarray],
     *,
+    keep_original: bool,
     weights: np.ndarray | None,
     strength: float,
     random_state: Any,
-) -> list[np.ndarray]:
-    """Return an augmented array for each of the `rounds`, which are the numbers of samples.
+) -> np.ndarray:
+    """Return `array`, with `keep_original`, followed by augmented copies, in its dtype.
 
-    The draws of a sample follow from its values, so that equal samples get equal copies.
+    Each of the `rounds`, the numbers of samples, adds one copy of these. The draws of a sample
+    follow from its values, so that equal samples get equal copies. Copies are drawn for some
+    samples at a time, right into the result.
     """
+    if not rounds:
+        return array.copy()
+    start = len(array) * keep_original
+    many = np.empty((start + sum(map(len, rounds)), *array.shape[1:]), array.dtype)
+    many[:start] = array[:start]
     hashes = value_hashes(array)
-    counted = array if weights is None or not weights.any() else array[weights != 0]
+    span = span_of_weighted(array, weights)
     seed = draw_seed(random_state)
-    return [
+    for copy, rows in enumerate(rounds):
+        whole = len(rows) == len(array)
         draw_values(
-            array if len(rows) == len(array) else array[rows],
+            array if whole else array[rows],
             layout,
             steps,
             seed,
-            span=span_of(counted),
-            rows=hashes[rows],
+            span=span,
+            rows=hashes if whole else hashes[rows],
             epoch=copy,
             strength=strength,
+            out=many[start : start + len(rows)],
         )
-        for copy, rows in enumerate(rounds)
-    ]
+        start += len(rows)
+    return many
 
 
 def copies_of_samples(

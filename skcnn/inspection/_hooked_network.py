@@ -41,7 +41,7 @@ def with_channels(maps: np.ndarray, layout: InputLayout) -> np.ndarray:
 def prediction_settings(net: BaseConvNet) -> Iterator[None]:
     """Compute with the threads and kernels of a prediction."""
     device = torch.device(net.net_.device)
-    macs = net._macs * predict_chunk(device)
+    macs = net._macs * predict_chunk(device, net._layout.network_shape)
     with torch_threads(net.n_threads, macs), exact_kernels(device):
         yield
 
@@ -92,7 +92,7 @@ class HookedNetwork:
 
     def __init__(self, net: BaseConvNet) -> None:
         self.device = torch.device(net.net_.device)
-        self.chunk = predict_chunk(self.device)
+        self.chunk = predict_chunk(self.device, net._layout.network_shape)
         self._layout = net._layout
         self._rows = net._rows
         self._module = copy.deepcopy(net.net_.module_).eval().requires_grad_(False)

@@ -1,5 +1,8 @@
 """Dropout."""
 
+import functools
+import itertools
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,10 +30,11 @@ class ByteDropout(nn.Module):
         self.threshold = min(max(round(rate * 256), 0), 255)
         self.channels = channels
         self.generator: torch.Generator | None = None
+        self.key: int | None = None  # by which a compiled graph finds this module
 
     def __getstate__(self) -> dict[str, Any]:
         # a generator belongs to one training, not to copies and pickles
-        return {**vars(self), "generator": None}
+        return {**vars(self), "generator": None, "key": None}
 
     def extra_repr(self) -> str:
         """Return the rate and whether whole channels are dropped."""
@@ -49,16 +53,54 @@ class ByteDropout(nn.Module):
         """Return the next factors, for a tensor of the shape, dtype and memory order of `x`."""
         shape = x.shape[:2] + (1,) * (x.dim() - 2) if self.channels else x.shape
         n = shape.numel()
-        words = torch.empty((n + 7) // 8, dtype=torch.int64, device=x.device)
-        kept = (
-            words.random_(-(2**63), None, generator=self.generator).view(torch.uint8)[:n]
-            >= self.threshold
-        )
+        if self.key is not None and torch.compiler.is_compiling():
+            kept = torch.ops.skcnn.random_bytes.default(self.key, n, x.device) >= self.threshold
+        else:
+            kept = self.random_bytes(n, x.device) >= self.threshold
         mask = kept.to(x.dtype).mul_(256 / (256 - self.threshold)).view(shape)
         if not self.channels and x.dim() == 4:
             # a mask in the memory order of x multiplies faster
             mask = torch.as_strided(mask, x.shape, x.stride()) if _is_dense(x) else mask
         return mask
+
+    def random_bytes(self, n: int, device: torch.device) -> Tensor:
+        """Return the next `n` random bytes of the generator."""
+        words = torch.empty((n + 7) // 8, dtype=torch.int64, device=device)
+        words.random_(-(2**63), None, generator=self.generator)
+        return words.view(torch.uint8)[:n]
+
+
+# The modules of compiled networks, whose graphs cannot hold a generator.
+_compiled: "weakref.WeakValueDictionary[int, ByteDropout]" = weakref.WeakValueDictionary()
+_keys = itertools.count()
+
+
+def draw_in_compiled_graphs(module: nn.Module) -> None:
+    """Let torch.compile keep the dropout layers of a network in one graph with the others.
+
+    torch's compiler cannot trace draws from a generator, and ends its graph there. An operator
+    of its own draws the same bytes inside of the graph.
+    """
+    _define_random_bytes()
+    for part in module.modules():
+        if isinstance(part, ByteDropout) and part.key is None:
+            part.key = next(_keys)
+            _compiled[part.key] = part
+
+
+@functools.cache
+def _define_random_bytes() -> None:
+    # two draws differ, so that the compiler must neither join nor repeat them
+    tags = (torch.Tag.nondeterministic_seeded,)
+
+    @torch.library.custom_op("skcnn::random_bytes", mutates_args=(), tags=tags)
+    def random_bytes(key: int, n: int, device: torch.device) -> Tensor:
+        # an operator returns memory of its own
+        return _compiled[key].random_bytes(n, device).clone()
+
+    @random_bytes.register_fake
+    def _(key: int, n: int, device: torch.device) -> Tensor:
+        return torch.empty(n, dtype=torch.uint8, device=device)
 
 
 def _is_dense(x: Tensor) -> bool:

@@ -1,5 +1,6 @@
 """What every candidate is evaluated with, and the result of a fold."""
 
+import sys
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,27 @@ Scores = dict[str, float]
 
 class EvaluationError(Exception):
     """A fold could not be fitted or scored; the message is the traceback."""
+
+
+class FitPrunedError(EvaluationError):
+    """A fit or a scorer has raised ``optuna.TrialPruned``: the whole candidate is pruned.
+
+    Parameters
+    ----------
+    traceback : str
+        The message, where pruning has no meaning.
+    reason : str
+        The message of the ``TrialPruned``.
+    """
+
+    def __init__(self, traceback: str, reason: str) -> None:
+        super().__init__(traceback)
+        self.reason = reason
+
+
+def is_trial_pruned(error: BaseException) -> bool:
+    """Return whether an error is ``optuna.TrialPruned``, without importing Optuna."""
+    return isinstance(error, getattr(sys.modules.get("optuna"), "TrialPruned", ()))
 
 
 @dataclass
@@ -124,8 +146,9 @@ class CrossValidation:
         return list(dict.fromkeys([*([] if main is None else [main]), *self.objectives]))
 
     def fails_by_error(self, error: Exception) -> bool:
-        """Return whether a fold's error fails the candidate instead of scoring `error_score`."""
-        return not isinstance(error, EvaluationError) or bool(np.isnan(self.error_score))
+        """Return whether a fold's error ends the candidate instead of scoring `error_score`."""
+        is_failure = isinstance(error, EvaluationError) and not isinstance(error, FitPrunedError)
+        return not is_failure or bool(np.isnan(self.error_score))
 
     def score(self, estimator: Any, X: Any, y: Any, rows: np.ndarray) -> Scores:
         """Return the scores of a fitted estimator on `X`, the samples `rows` of the data."""

@@ -11,6 +11,7 @@ from skcnn.model_selection._callbacks import Watch
 from skcnn.model_selection._cross_validation import (
     CrossValidation,
     EvaluationError,
+    FitPrunedError,
     FoldResult,
     check_scores,
     failed_fold,
@@ -89,6 +90,8 @@ def evaluate(
         try:
             run_all = run_folds_together if together else _run_folds_in_turn
             run_all(cv, runs, watch, contexts, outcome.folds)
+        except FitPrunedError as pruned:
+            outcome.state, outcome.reason = "PRUNED", pruned.reason
         except EvaluationError as error:
             outcome.state, outcome.reason = "FAIL", str(error)
     if watch.state:

@@ -17,7 +17,13 @@ from skcnn._convnet.pipelines import (
 from skcnn._utils.compat import callbacks_of, check_method_params, safe_split
 from skcnn._utils.worker_threads import own_seconds
 from skcnn.model_selection._callbacks import EpochWatcher, FoldContext, go_on
-from skcnn.model_selection._cross_validation import CrossValidation, EvaluationError, FoldResult
+from skcnn.model_selection._cross_validation import (
+    CrossValidation,
+    EvaluationError,
+    FitPrunedError,
+    FoldResult,
+    is_trial_pruned,
+)
 from skcnn.model_selection._step_cache import StepCache
 
 Pair = tuple[Any, Any]  # samples, targets
@@ -80,7 +86,8 @@ class FoldRun:
         Raises
         ------
         EvaluationError
-            With the traceback, unless ``error_score="raise"``.
+            With the traceback, unless ``error_score="raise"``. It is a FitPrunedError if the
+            fit or the scorer raises ``optuna.TrialPruned``.
         """
         estimator = self.make_estimator()
         X_train, y_train = self._train_samples(estimator)
@@ -177,6 +184,8 @@ class FoldRun:
                 raise ValueError(str(error)) from error
             raise
         except Exception as error:
+            if is_trial_pruned(error):
+                raise FitPrunedError(traceback.format_exc(), str(error)) from error
             if self.cv.error_score == "raise":
                 raise
             raise EvaluationError(traceback.format_exc()) from error

@@ -1,6 +1,8 @@
 """The pruners of a search: RacingPruner, and Optuna's by name."""
 
 import copy
+from bisect import insort
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,6 +18,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from skcnn._utils.compat import InvalidParameterError, wrapped_pruner
+from skcnn.model_selection._finished import NewlyFinished
 
 # Complete trials that the racing pruner needs to compare folds, and to compare curves.
 FEWEST_FOR_FOLDS, FEWEST_FOR_CURVES = 3, 5
@@ -42,41 +45,113 @@ class RacingPruner(BasePruner):
 
     def __init__(self, epochs_per_fold: int) -> None:
         self.epochs_per_fold = epochs_per_fold
+        self._race: _Race | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # every process reads the complete trials itself
+        return {**vars(self), "_race": None}
 
     def prune(self, study: Study, trial: FrozenTrial) -> bool:
         """Return whether to end `trial` at its latest step."""
-        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        if self._race is None or self._race.study is not study:
+            self._race = _Race(study, self.epochs_per_fold)
+        race = self._race
+        race.refresh()
         step = trial.last_step
-        if step is None or len(complete) < FEWEST_FOR_FOLDS:
+        if step is None or len(race.ranked) < FEWEST_FOR_FOLDS:
             return False
-        complete.sort(key=lambda other: (-other.values[0], other.number))
         value = trial.intermediate_values[step]
         if (step + 1) % self.epochs_per_fold == 0:
-            best = complete[0].intermediate_values.get(step, -np.inf)
-            return value < best - self._standard_error(complete, step)
+            best = race.ranked[0][2].get(step, -np.inf)
+            return value < best - race.standard_error(step)
         late = step % self.epochs_per_fold >= LATE_SHARE * self.epochs_per_fold
-        if not late or len(complete) < FEWEST_FOR_CURVES:
+        if not late or len(race.ranked) < FEWEST_FOR_CURVES:
             return False
-        better = complete[: (len(complete) + 1) // 2]
-        curves = [other.intermediate_values.get(step, np.inf) for other in better]
-        return value < min(curves) - self._standard_error(complete, step) < np.inf
+        return race.is_below_better_half(value, step)
 
-    def _standard_error(self, complete: list[FrozenTrial], step: int) -> float:
-        """Return the standard error of a difference to the best trial, infinity if unknown."""
-        best, *others = (self._fold_scores(other) for other in complete)
-        spreads = [
-            np.std(scores - best, ddof=1)
-            for scores in others
-            if len(scores) == len(best) > 1 and np.any(scores != best)  # not a copy of the best
+
+class _Race:
+    """The complete trials of a study, best first, and their differences to the best.
+
+    Each complete trial is read once. If it is not the best, only its own difference to the
+    best is computed.
+    """
+
+    def __init__(self, study: Study, epochs_per_fold: int) -> None:
+        self.study = study
+        self.epochs_per_fold = epochs_per_fold
+        self.ranked: list[tuple[float, int, dict[int, float]]] = []  # -value, number, curve
+        self._reader = NewlyFinished()
+        self._scores: dict[int, np.ndarray] = {}  # of the folds, by number
+        self._best: int | None = None  # number of the trial that the spreads belong to
+        self._spreads: list[float] = []  # sorted
+        self._any_infinite = False
+
+    def refresh(self) -> None:
+        """Read the trials that were completed since the last call."""
+        new = [
+            trial
+            for trial in self._reader.among(self.study.get_trials(deepcopy=False))
+            if trial.state == TrialState.COMPLETE
         ]
-        n_folds = step // self.epochs_per_fold + 1
-        return float(np.median(spreads)) / n_folds**0.5 if spreads else np.inf
+        if not new:
+            return
+        for trial in new:
+            insort(self.ranked, (-trial.values[0], trial.number, trial.intermediate_values))
+            self._scores[trial.number] = self._fold_scores(trial.intermediate_values)
+        best = self.ranked[0][1]
+        if best == self._best:
+            for spread in self._spreads_of([self._scores[trial.number] for trial in new]):
+                insort(self._spreads, spread)
+        else:
+            self._best, self._any_infinite = best, False
+            self._spreads = sorted(self._spreads_of(list(self._scores.values())))
 
-    def _fold_scores(self, trial: FrozenTrial) -> np.ndarray:
+    def is_below_better_half(self, value: float, step: int) -> bool:
+        """Return whether all scores of the better half at a step are above by a standard error.
+
+        False if no trial of that half has a score there.
+        """
+        error, any_score = self.standard_error(step), False
+        # from its end, where a lower score that settles the question is likely
+        for place in reversed(range((len(self.ranked) + 1) // 2)):
+            score = self.ranked[place][2].get(step, np.inf)
+            if not value < score - error:
+                return False
+            any_score |= score < np.inf
+        return any_score
+
+    def standard_error(self, step: int) -> float:
+        """Return the standard error of a difference to the best trial, infinity if unknown."""
+        n = len(self._spreads)
+        if self._any_infinite:
+            return np.nan
+        if n == 0:
+            return np.inf
+        median = float(np.mean(self._spreads[(n - 1) // 2 : n // 2 + 1]))
+        n_folds = step // self.epochs_per_fold + 1
+        return median / n_folds**0.5
+
+    def _spreads_of(self, scores: Sequence[np.ndarray]) -> list[float]:
+        """Return the deviations of trials' differences to the best, without copies of it."""
+        assert self._best is not None
+        best = self._scores[self._best]
+        alike = [each for each in scores if len(each) == len(best) > 1]
+        if not alike:
+            return []
+        table = np.array(alike)
+        table = table[(table != best).any(axis=1)]
+        with np.errstate(invalid="ignore"):
+            spreads = np.std(table - best, axis=1, ddof=1)
+        self._any_infinite |= bool(np.isnan(spreads).any())
+        return spreads[~np.isnan(spreads)].tolist()
+
+    def _fold_scores(self, curve: Mapping[int, float]) -> np.ndarray:
         """Return the score of each fold, from the reported means of the folds so far."""
-        ends = [s for s in sorted(trial.intermediate_values) if (s + 1) % self.epochs_per_fold == 0]
-        sums = [trial.intermediate_values[s] * (i + 1) for i, s in enumerate(ends)]
-        return np.diff(sums, prepend=0.0)
+        ends = [s for s in sorted(curve) if (s + 1) % self.epochs_per_fold == 0]
+        sums = [curve[s] * (i + 1) for i, s in enumerate(ends)]
+        with np.errstate(invalid="ignore"):  # the mean of an infinite score stays infinite
+            return np.diff(sums, prepend=0.0)
 
 
 def pruner_for(pruner: Any, n_epochs: int, one_score: bool) -> BasePruner:

@@ -184,11 +184,7 @@ def pareto_front(
     signs = np.array([1.0 if small else -1.0 for small in minimized])
     costs = np.array([records[i].values for i in rows], dtype=float)
     costs = costs.reshape(len(rows), len(objectives)) * signs
-    front = [
-        i
-        for i, cost in zip(rows, costs, strict=True)
-        if not ((costs <= cost).all(axis=1) & (costs < cost).any(axis=1)).any()
-    ]
+    front = [rows[place] for place in np.flatnonzero(_is_on_front(costs))]
     table = pd.DataFrame(
         [
             {**dict(zip(objectives, records[i].values or (), strict=True)), **records[i].params}
@@ -199,6 +195,33 @@ def pareto_front(
     )
     order = table[objectives[0]] * signs[0]
     return table.loc[order.sort_values(kind="stable").index]
+
+
+def _is_on_front(costs: np.ndarray) -> np.ndarray:
+    """Return whether no other row is as small in all columns and smaller in one.
+
+    Of rows in lexicographic order only earlier ones can beat a row. With two columns that are
+    those with a smaller minimum so far, so that sorting takes longest. With more, each round
+    takes the first row left and drops those that it beats.
+
+    Parameters
+    ----------
+    costs : ndarray of shape (n_trials, n_objectives)
+        Smaller is better.
+    """
+    distinct, inverse = np.unique(costs, axis=0, return_inverse=True)  # in lexicographic order
+    if distinct.shape[1] <= 2:
+        last = distinct[:, -1]
+        lowest_before = np.minimum.accumulate(np.append(np.inf, last[:-1]))
+        on_front = last < lowest_before
+        on_front[:1] = True  # also if it is infinite
+    else:
+        on_front = np.zeros(len(distinct), bool)
+        left = np.arange(len(distinct))
+        while len(left):
+            on_front[left[0]] = True
+            left = left[(distinct[left] < distinct[left[0]]).any(axis=1)]
+    return on_front[inverse.reshape(-1)]
 
 
 def trials_table(

@@ -192,6 +192,9 @@ class ConvNetSearchCV(BaseSearchCV):
     The pruner's step is ``fold * n_epochs + epoch``. It compares the mean score of the
     finished folds and of the current one, each on its test samples.
 
+    If a fit, a callback of the network or a scorer raises ``optuna.TrialPruned``, the trial is
+    pruned, as by a pruner.
+
     Steps of a Pipeline before the ConvNet are fitted once a fold, and again only if their
     own parameters change.
 

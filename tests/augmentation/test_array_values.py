@@ -5,7 +5,7 @@ import pytest
 
 from skcnn._data.layouts import layout_of_shape
 from skcnn.augmentation import RandomAffine
-from skcnn.augmentation._array_values import draw_values, span_of, values_as
+from skcnn.augmentation._array_values import draw_values, span_of, span_of_weighted, values_as
 from tests.helpers.augmentations import pictures
 
 
@@ -77,3 +77,25 @@ def test_draws_follow_the_rows_numbers():
     np.testing.assert_array_equal(
         draw_values(X, layout, A.steps, A.seed, span=A.span, rows=np.arange(4)), A.to_numpy()
     )
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, bool])
+def test_the_span_is_that_of_samples_with_a_weight(dtype):
+    values = (10 * np.random.default_rng(0).random((20, 3, 2)) > 5).astype(dtype) * dtype(1)
+    values[0] = dtype(0)
+    for weights in (np.arange(20) % 3, np.arange(20) == 7, np.full(20, -1.0)):
+        expected = span_of(values[weights != 0])
+        assert span_of_weighted(values, weights) == expected
+    for weights in (None, np.zeros(20)):
+        assert span_of_weighted(values, weights) == span_of(values)
+
+
+def test_draws_are_written_to_a_given_array():
+    X = pictures(5, 8, 9, dtype="float64")
+    layout = layout_of_shape((8, 9), "last")
+    A = RandomAffine(90, random_state=0).fit_transform(X)
+    given = {"span": A.span, "rows": np.arange(5)}
+    both = np.zeros((10, 8, 9))
+    assert draw_values(X, layout, A.steps, A.seed, out=both[5:], **given).base is both
+    np.testing.assert_array_equal(both[5:], A.to_numpy())
+    assert not both[:5].any()

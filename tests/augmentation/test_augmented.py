@@ -1,6 +1,7 @@
 """Augmented: copies, arguments that follow them, leakage, scikit-learn's contract."""
 
 import pickle
+import tracemalloc
 import warnings
 from collections import Counter
 
@@ -442,3 +443,31 @@ def test_a_net_that_stops_early_inside_leaks_with_a_warning(digits):
     with pytest.warns(LeakageWarning, match="convnetclassifier__early_stopping"):
         model.fit(X, y)
     model.set_params(n_copies=1, keep_original=False).fit(X, y)  # one of each: nothing leaks
+
+
+@pytest.mark.parametrize("keep_original", [True, False])
+def test_bytes_are_copied_as_bytes(keep_original):
+    X = np.random.default_rng(0).integers(0, 256, (4_000, 400), np.uint8)
+    y, n_arrays = np.arange(4_000) % 2, 2 + keep_original
+    model = Augmented(
+        Recorder(), [RandomFlip()], n_copies=2, keep_original=keep_original, input_shape=(20, 20)
+    )
+    model.fit(X[:10], y[:10])
+    tracemalloc.start()
+    try:
+        model.fit(X, y)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert model.estimator_.X_.dtype == np.uint8
+    assert model.estimator_.X_.shape == (4_000 * n_arrays, 400)
+    assert np.array_equal(model.estimator_.X_[:4_000], X) == keep_original
+    in_parts = 8 * 1_024 * 400 * 8  # some copies of a part in float64
+    assert peak < n_arrays * X.nbytes + in_parts
+
+
+def test_no_copies_give_the_estimator_an_array_of_its_own(digits):
+    X, y = digits
+    model = Augmented(Recorder(), [RandomFlip()], n_copies=0, input_shape=(8, 8)).fit(X, y)
+    assert_array_equal(model.estimator_.X_, X)
+    assert not np.shares_memory(model.estimator_.X_, X)

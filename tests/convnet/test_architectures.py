@@ -7,13 +7,23 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
+from skcnn._convnet import automatic
 from skcnn._convnet.architectures import from_knobs, named_architecture
-from skcnn._convnet.automatic import auto_batch_size, auto_epochs, auto_filters
+from skcnn._convnet.automatic import (
+    auto_batch_size,
+    auto_epochs,
+    auto_filters,
+    bounded_batch_size,
+    usual_layer_values,
+)
+from skcnn._training.batches import BatchIterator
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Activation, Conv, Dense, Dropout, Flatten, Normalize, Pool
 from skcnn.layers._sequence import follow, trace, with_output
+from tests.helpers.small_nets import tiny
 
 KNOBS = (
     "filters",
@@ -419,3 +429,53 @@ def test_unknown_architecture_suggests_a_near_name(name, suggestion):
     )
     with pytest.raises(ArchitectureError, match=message):
         named_architecture(name, (1, 28, 28))
+
+
+@pytest.mark.parametrize(
+    ("shape", "batch_size"),
+    [
+        ((28, 28), 128),
+        ((128, 128, 3), 128),
+        ((4_096,), 128),
+        ((9_000,), 128),
+        ((224, 224, 3), 32),  # 56 fit
+        ((100_000,), 8),  # 12 fit
+        ((64, 64, 64, 1), 8),
+        ((128, 128, 128, 1), 2),  # 1 fits
+    ],
+)
+def test_automatic_batches_of_large_samples_are_bounded(shape, batch_size):
+    model = ConvNetClassifier(input_shape=shape)
+    table = model.summary((*shape, 1) if len(shape) < 3 else shape, n_outputs=10)
+    values = int(table["output_size"].sum())
+    assert bounded_batch_size(10_000, values) == batch_size
+    assert batch_size == 2 or batch_size * values <= 2**29
+    assert bounded_batch_size(100, values) == min(batch_size, 8)
+
+
+def test_usual_values_are_those_of_a_first_block_of_32_filters():
+    assert usual_layer_values((1, 100_000)) == 3 * 32 * 100_000
+    assert usual_layer_values((1_000, 4, 4)) == 16_000
+
+
+@pytest.mark.parametrize(
+    ("params", "largest"),
+    [
+        ({}, 2),
+        ({"batch_size": 5}, 5),
+        ({"batch_size": None}, 9),
+        ({"architecture": lambda shape, n: nn.Sequential(nn.Flatten(), nn.Linear(8, n))}, 2),
+    ],
+)
+def test_fit_bounds_automatic_batches_only(params, largest, monkeypatch):
+    monkeypatch.setattr(automatic, "MOST_BATCH_VALUES", 5 * 8)  # less than two samples
+    sizes, begin = [], BatchIterator.__init__
+
+    def watched(self, *args):
+        begin(self, *args)
+        sizes.append(self.largest_batch)
+
+    monkeypatch.setattr(BatchIterator, "__init__", watched)
+    X = np.random.default_rng(0).random((9, 8))
+    tiny(**params).fit(X, np.arange(9) % 2)
+    assert sizes == [largest]

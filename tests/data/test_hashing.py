@@ -75,3 +75,10 @@ def test_minus_zero_has_the_hash_of_zero():
     assert len(np.unique(value_hashes(zeros))) == 1
     assert len(np.unique(row_hashes(zeros))) == 1
     assert len(np.unique(row_hashes(zeros.astype(np.float32)))) == 1
+
+
+def test_value_hashes_in_parts_are_those_of_all_values():
+    values = np.random.default_rng(0).integers(0, 256, (3 * MOST_CHUNK_ROWS + 5, 3))
+    expected = row_hashes(values.astype(np.float64))
+    for dtype in (np.uint8, np.int64, np.float32):
+        np.testing.assert_array_equal(value_hashes(values.astype(dtype)), expected)

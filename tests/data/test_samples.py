@@ -1,5 +1,6 @@
 """Content order, merged repetitions and sample sets."""
 
+import tracemalloc
 from collections import Counter
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from skcnn._data import hashing, samples
+from skcnn._data import hashing
 from skcnn._data.images import MOST_CHUNK_ROWS
 from skcnn._data.samples import canonical_order
 from tests.helpers.samples import as_images, as_samples
@@ -129,8 +130,7 @@ def test_colliding_hashes_merge_nothing_that_differs(monkeypatch, weights):
     rows = np.array([[1, 2], [1, 2], [2, 1], [2, 1], [1, 2], [1, 2], [3, 3], [1, 2]], np.uint8)
     targets = np.array([0, 0, 0, 0, 1, 0, 0, 0])
     expected = totals(rows, targets, *canonical_order(as_images(rows), targets, weights))
-    for module in (hashing, samples):
-        monkeypatch.setattr(module, "row_hashes", constant)
+    monkeypatch.setattr(hashing, "row_hashes", constant)
     got = totals(rows, targets, *canonical_order(as_images(rows), targets, weights))
     assert got == expected
 
@@ -178,3 +178,16 @@ def test_zeros_of_both_signs_are_equal():
     assert weights.tolist() == [2, 2]
     again, _ = canonical_order(as_images(rows + 0), np.array([0.0, 0.0, 1.0, 1.0]), None)
     np.testing.assert_array_equal(rows[index], rows[again])
+
+
+def test_bytes_of_targets_are_not_copied_to_doubles():
+    rows = np.arange(20_000, dtype=np.uint16).view(np.uint8).reshape(-1, 2)
+    targets = rng().integers(0, 2, (len(rows), 400)).astype(np.uint8)
+    images = as_images(rows)
+    tracemalloc.start()
+    try:
+        canonical_order(images, targets, None)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < targets.nbytes / 2

@@ -8,7 +8,9 @@ from scipy import sparse
 from sklearn.exceptions import DataConversionWarning
 
 from skcnn import ConvNetRegressor
+from skcnn._data.images import MOST_CHUNK_ROWS
 from skcnn._data.targets import ClassTargets, check_labels, check_numbers, warn_if_other_scale
+from skcnn.augmentation import MixUp
 from skcnn.exceptions import InputScaleWarning
 from tests.helpers.small_nets import tiny
 
@@ -191,10 +193,33 @@ def test_samples_without_weight_may_have_unseen_labels():
         targets.encode(np.array([5, 9, 0, 1]), np.array([1.0, 0.5, 0.0, 2.0]))
 
 
-def test_indicators_become_float32():
-    encoded = ClassTargets(np.arange(3), multilabel=True).encode(INDICATORS)
-    assert encoded.dtype == np.float32
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float64])
+def test_indicators_become_bytes(dtype):
+    given = INDICATORS.astype(dtype)
+    encoded = ClassTargets(np.arange(3), multilabel=True).encode(given)
+    assert encoded.dtype == np.uint8
+    assert np.shares_memory(encoded, given) == (dtype == np.uint8)
     np.testing.assert_array_equal(encoded, INDICATORS)
+
+
+def test_indicators_are_checked_in_parts():
+    y = np.tile(INDICATORS, (3000, 1)).astype(np.uint8)
+    assert len(y) > 2 * MOST_CHUNK_ROWS
+    assert check_labels(y, len(y))[1]
+    with pytest.raises(ValueError, match=r"must hold zeros and ones only\. Got \[0 3\]"):
+        check_labels(3 * y, len(y))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "squared_error"])
+def test_fit_does_not_depend_on_the_dtype_of_indicators(loss):
+    """Also with mixed targets, and the same images with different labels."""
+    X, y = np.tile(images(12), (2, 1, 1)), np.tile(INDICATORS, (8, 1))
+    y[12:18] = 1 - y[12:18]
+    params = {"loss": loss, "early_stopping": True, "augmentation": [MixUp()]}
+    expected = tiny(**params).fit(X, y).predict_proba(X)
+    for dtype in (bool, np.uint8, np.float32):
+        got = tiny(**params).fit(X, y.astype(dtype)).predict_proba(X)
+        np.testing.assert_array_equal(got, expected)
 
 
 @pytest.mark.parametrize(

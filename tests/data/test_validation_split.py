@@ -5,7 +5,7 @@ import pytest
 
 from skcnn import ConvNetClassifier
 from skcnn._data.samples import canonical_order
-from skcnn._data.validation_split import split_validation
+from skcnn._data.validation_split import _choose_validation, _share_out, split_validation
 from skcnn.exceptions import RareClassWarning
 from tests.helpers.samples import as_samples
 
@@ -120,3 +120,65 @@ def test_a_split_that_would_lose_a_class_is_an_error():
     samples = conflicting([1, 0, 0], [0, 0, 1])  # the only sample of class 1 is also one of 0
     with pytest.raises(ValueError, match=r"also occur with another label.*X_val and y_val"):
         split_validation(samples, 0.5, seed=0, stratify=True)
+
+
+# Against a loop over classes and single samples
+
+
+def naive_shares(n_valid, counts):
+    most = np.maximum(counts - 1, 0)
+    exact = np.minimum(n_valid * counts / counts.sum(), most)
+    taken = np.floor(exact).astype(int)
+    while taken.sum() < n_valid and (taken < most).any():
+        taken[np.argmax(np.where(taken < most, exact - taken, -np.inf))] += 1
+    return taken
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_shares_are_those_of_one_sample_after_the_other(seed):
+    rng = np.random.default_rng(seed)
+    kinds = [
+        rng.integers(0, 6, 40),
+        np.append(rng.integers(0, 3, 30), 500),  # a class that takes what others cannot
+        np.full(rng.integers(2, 20), rng.integers(2, 9)),
+        rng.geometric(0.1, 50),
+    ]
+    for counts in kinds:
+        counts[0] += 2
+        for fraction in (0.01, 0.1, 0.37, 0.5, 0.9, 0.99):
+            n_valid = max(1, round(fraction * counts.sum()))
+            np.testing.assert_array_equal(
+                _share_out(n_valid, counts), naive_shares(n_valid, counts)
+            )
+
+
+@pytest.mark.filterwarnings("ignore::skcnn.exceptions.RareClassWarning")
+@pytest.mark.parametrize("fraction", [0.05, 0.2, 0.6])
+def test_chosen_samples_are_those_of_a_loop_over_classes(fraction):
+    targets = rng().integers(0, 40, 500) ** 2 // 30  # some codes have no sample
+    generator = np.random.default_rng(7)
+    taken = naive_shares(round(fraction * len(targets)), np.bincount(targets))
+    expected = [
+        generator.permutation(np.flatnonzero(targets == code))[:n] for code, n in enumerate(taken)
+    ]
+    got = _choose_validation(targets, fraction, 7, stratify=True)
+    np.testing.assert_array_equal(got, np.sort(np.concatenate(expected)))
+
+
+@pytest.mark.filterwarnings("ignore::skcnn.exceptions.RareClassWarning")
+def test_targets_are_compared_once_for_all_classes():
+    """The passes over the samples do not grow with the classes."""
+
+    class Watched(np.ndarray):
+        def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+            passes.append(ufunc.__name__)
+            plain = [np.asarray(each) for each in inputs]
+            return getattr(ufunc, method)(*plain, **kwargs)
+
+    counts = []
+    for n_classes in (5, 300):
+        passes = []
+        targets = (np.arange(1200) % n_classes).view(Watched)
+        _choose_validation(targets, 0.2, 0, stratify=True)
+        counts.append(len(passes))
+    assert counts[0] == counts[1]

@@ -1,13 +1,16 @@
 """Dropout: rates, expectation, whole channels, memory order, random state."""
 
+import copy
+import pickle
 from math import sqrt
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from skcnn.layers import Dropout
-from skcnn.layers._dropout import ByteDropout
+from skcnn.layers._dropout import ByteDropout, draw_in_compiled_graphs
 
 DROPOUT_INPUTS = {
     "vectors": torch.ones(400, 200),
@@ -102,3 +105,68 @@ def test_dropout_rate_is_a_multiple_of_a_256th_below_one(rate, threshold):
     layer = ByteDropout(rate, channels=True)
     assert layer.threshold == threshold
     assert repr(layer) == f"ByteDropout(rate={threshold / 256:.4g}, channels=True)"
+
+
+# torch's compiler; the backends "eager" and "aot_eager" need no C++ compiler
+
+
+def dropouts():
+    """Return a network with dropout of values and of maps, and a generator."""
+    net = nn.Sequential(
+        nn.Conv2d(2, 4, 3), ByteDropout(0.5, True), ByteDropout(0.25, False), nn.Flatten()
+    )
+    net.append(ByteDropout(0.5, False))
+    return net.train()
+
+
+def seeded(net, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    for part in net.modules():
+        if isinstance(part, ByteDropout):
+            part.generator = generator
+    return net
+
+
+@pytest.fixture
+def fresh_compiler():
+    torch._dynamo.reset()
+    yield
+    torch._dynamo.reset()
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute:UserWarning")  # inside torch
+def test_compiled_network_is_one_graph(fresh_compiler):
+    net, x = seeded(dropouts()), torch.ones(2, 2, 6, 6)
+    assert len(torch._dynamo.explain(net)(x).break_reasons) == 3
+    torch._dynamo.reset()
+    draw_in_compiled_graphs(net)
+    explained = torch._dynamo.explain(net)(x)
+    assert explained.break_reasons == []
+    assert explained.graph_count == 1
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_compiled_draws_are_those_of_the_generator(backend, fresh_compiler):
+    net, x = dropouts(), torch.randn(3, 2, 6, 6)
+    draw_in_compiled_graphs(net)
+    compiled = torch.compile(net, backend=backend, fullgraph=True)
+    results = []
+    for function in (net, compiled):
+        seeded(net, 7)  # another generator needs no other graph
+        outputs = [function(x) for _ in range(2)]
+        gradients = torch.autograd.grad(outputs[1].square().sum(), net[0].parameters())
+        results.append([*outputs, *gradients])
+    assert not torch.equal(*results[0][:2])
+    for own, expected in zip(*results, strict=True):
+        torch.testing.assert_close(own, expected)
+
+
+def test_copies_are_not_found_by_compiled_graphs():
+    net = dropouts()
+    draw_in_compiled_graphs(net)
+    keys = [part.key for part in net if isinstance(part, ByteDropout)]
+    draw_in_compiled_graphs(net)
+    assert [part.key for part in net if isinstance(part, ByteDropout)] == keys
+    assert len({*keys}) == 3
+    for copied in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert [part.key for part in copied if isinstance(part, ByteDropout)] == [None] * 3

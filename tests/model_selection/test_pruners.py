@@ -1,5 +1,6 @@
 """Pruners by name, and the race between trials."""
 
+import pickle
 import warnings
 
 import numpy as np
@@ -15,6 +16,7 @@ from optuna.pruners import (
 )
 from optuna.trial import TrialState, create_trial
 
+from skcnn.model_selection import _pruners as pruners
 from skcnn.model_selection._pruners import RacingPruner, needs_all_folds, pruner_for
 
 # Pruners
@@ -133,3 +135,91 @@ def test_copies_of_the_best_do_not_narrow_the_race():
     behind = running({5: 0.9 - 0.9 * standard_error(1)})
     assert not pruner.prune(study_of(FOLDS), behind)
     assert not pruner.prune(study_of([*FOLDS, *FOLDS[:1] * 5]), behind)
+
+
+def naive_prune(study, trial, per_fold):
+    """The rule of the race, with a look at all complete trials."""
+    complete = sorted(
+        (t for t in study.get_trials() if t.state == TrialState.COMPLETE),
+        key=lambda other: (-other.value, other.number),
+    )
+    step = trial.last_step
+    if step is None or len(complete) < 3:
+        return False
+
+    def fold_scores(other):
+        steps = sorted(s for s in other.intermediate_values if (s + 1) % per_fold == 0)
+        sums = [other.intermediate_values[s] * (i + 1) for i, s in enumerate(steps)]
+        return np.diff(sums, prepend=0.0)
+
+    best, *others = map(fold_scores, complete)
+    spreads = [
+        np.std(scores - best, ddof=1)
+        for scores in others
+        if len(scores) == len(best) > 1 and np.any(scores != best)
+    ]
+    error = float(np.median(spreads)) / (step // per_fold + 1) ** 0.5 if spreads else np.inf
+    value = trial.intermediate_values[step]
+    if (step + 1) % per_fold == 0:
+        return value < complete[0].intermediate_values.get(step, -np.inf) - error
+    if step % per_fold < per_fold * 2 / 3 or len(complete) < 5:
+        return False
+    better = complete[: (len(complete) + 1) // 2]
+    lowest = min(other.intermediate_values.get(step, np.inf) for other in better)
+    return value < lowest - error < np.inf
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_race_is_as_a_look_at_all_trials(seed):
+    """Other workers complete trials too, in any order, some with copied or missing scores."""
+    rng = np.random.default_rng(seed)
+    study, pruner = optuna.create_study(direction="maximize"), RacingPruner(3)
+    begun, decisions = [], []
+    for _ in range(60):
+        scores = rng.integers(0, 12, 4) / 12 if rng.random() < 0.8 else np.full(4, 0.75)
+        curve = {s: v for s, v in enumerate(np.repeat(means(scores), 3)) if rng.random() < 0.95}
+        begun.append((study.ask(), means(scores)[-1], curve))
+        if rng.random() < 0.7:
+            trial, value, curve = begun.pop(rng.integers(0, len(begun)))
+            for step, score in curve.items():
+                trial.report(score, step)
+            state = TrialState.COMPLETE if rng.random() < 0.9 else TrialState.PRUNED
+            study.tell(trial, value if state == TrialState.COMPLETE else None, state)
+        for step in (2, 4, 5, 8, 10, 11):
+            report = running({step: rng.random()})
+            decisions.append(pruner.prune(study, report))
+            assert decisions[-1] == naive_prune(study, report, 3)
+    assert 0 < sum(decisions) < len(decisions)
+
+
+def test_each_complete_trial_is_read_once(monkeypatch):
+    study, pruner = study_of(FOLDS * 20), RacingPruner(6)
+    read, fold_scores = [], pruners._Race._fold_scores
+
+    def counted(self, curve):
+        read.append(curve)
+        return fold_scores(self, curve)
+
+    monkeypatch.setattr(pruners._Race, "_fold_scores", counted)
+    for _ in range(5):
+        pruner.prune(study, running({5: 0.5}))
+    assert len(read) == 60
+    study.add_trial(create_trial(value=0.1, intermediate_values={5: 0.1, 11: 0.1, 17: 0.1}))
+    pruner.prune(study, running({5: 0.5}))
+    assert len(read) == 61
+
+
+def test_race_of_another_study_begins_anew():
+    pruner = RacingPruner(6)
+    assert pruner.prune(study_of(FOLDS), running({5: 0.0}))
+    assert not pruner.prune(study_of([(0.0, 0.1), (0.0, 0.2), (0.0, 0.3)]), running({5: 0.0}))
+    copied = pickle.loads(pickle.dumps(pruner))  # for another process, without the trials
+    assert vars(copied) == {"epochs_per_fold": 6, "_race": None}
+
+
+def test_infinite_scores_end_no_trial():
+    """The spread of a trial with an infinite score is not known."""
+    study = study_of([*FOLDS, (-np.inf, 0.5, 0.5)])
+    for _ in range(2):
+        assert not RacingPruner(6).prune(study, running({5: -100.0}))
+        study.add_trial(create_trial(value=0.1, intermediate_values={5: 0.1, 11: 0.1, 17: 0.1}))

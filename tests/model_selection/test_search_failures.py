@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import optuna
 import pytest
 from numpy.testing import assert_array_equal
 from sklearn.exceptions import FitFailedWarning
@@ -10,7 +11,9 @@ from sklearn.model_selection import (
     KFold,
 )
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 
+from skcnn.comparison import compare_models
 from tests.helpers.searches import (
     Clumsy,
     CountedFits,
@@ -207,3 +210,82 @@ def test_interruption_before_any_result_is_raised(digits, counted):
     with pytest.raises(KeyboardInterrupt):
         search.fit(*digits)
     assert not hasattr(search, "cv_results_")
+
+
+# Pruned by the user's own code
+
+
+class Pruned(Clumsy):
+    """Prunes its trial in `fit` or `score`."""
+
+    def __init__(self, level=0, prunes="", at=2):
+        super().__init__(level)
+        self.prunes = prunes
+        self.at = at
+
+    def fit(self, X, y):
+        self._prune_in("fit", X)
+        return super().fit(X, y)
+
+    def score(self, X, y):
+        self._prune_in("score", X)
+        return super().score(X, y)
+
+    def _prune_in(self, where, X):
+        if self.prunes == where and self.at in np.asarray(X)[:, 0]:
+            raise optuna.TrialPruned("seen enough")
+
+
+@pytest.mark.parametrize("error_score", [np.nan, 0.0, "raise"])
+def test_trial_that_a_fit_or_a_scorer_prunes_is_pruned(digits, error_score):
+    X, y = digits
+    X = X.copy()
+    X[:, 0] = 0
+    X[10, 0] = 2  # in the test samples of the first fold and the training samples of the second
+    space = {"prunes": ["", "fit", "score"]}
+    search = search_of(Pruned(), space, n_trials=3, cv=KFold(2), error_score=error_score)
+    results = search.fit(X, y).cv_results_  # without a warning of failures
+    states = dict(zip([p["prunes"] for p in results["params"]], results["state"], strict=True))
+    assert states == {"": "COMPLETE", "fit": "PRUNED", "score": "PRUNED"}
+    first_folds = {
+        params["prunes"]: score
+        for params, score in zip(results["params"], results["split0_test_score"], strict=True)
+    }
+    assert np.isfinite(first_folds["fit"])
+    assert np.isnan(first_folds["score"])
+    table = search.trials_dataframe()
+    assert table["reason"][results["pruned"]].tolist() == ["seen enough"] * 2
+    assert {trial.state.name for trial in search.study_.trials} == {"COMPLETE", "PRUNED"}
+
+
+class PrunesSlowRates(Callback):
+    """A callback of skorch, such as optuna-integration's, that prunes after the first epoch."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if net.lr < 0.005:
+            raise optuna.TrialPruned("slow")
+
+
+@pytest.mark.parametrize("pruner", [None, "asha"])
+def test_callback_of_the_network_prunes(digits, pruner):
+    """With "asha", where folds are trained together, as well."""
+    search = search_of(small(callbacks=[PrunesSlowRates()]), pruner=pruner, error_score=0.0)
+    results = search.fit(*digits).cv_results_
+    for params, state, n_epochs in zip(
+        results["params"], results["state"], results["n_epochs"], strict=True
+    ):
+        if params["learning_rate"] < 0.005:
+            assert state == "PRUNED"
+            assert n_epochs <= 2
+
+
+@pytest.mark.filterwarnings("ignore::skcnn.exceptions.ComparisonWarning")
+def test_comparison_records_it_as_an_error(digits):
+    """It has no trials to prune."""
+    models = {"dummy": Clumsy(), "pruned": Pruned(prunes="fit", at=0)}
+    X, y = digits
+    with pytest.warns(FitFailedWarning, match="TrialPruned: seen enough"):
+        compared = compare_models(models, np.zeros((len(X), 2)), y, cv=2)
+    errors = compared.fold_scores.set_index("model")["error"]
+    assert errors["pruned"].str.contains("TrialPruned: seen enough").all()
+    assert (errors["dummy"] == "").all()

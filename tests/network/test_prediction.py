@@ -81,11 +81,12 @@ def test_after_an_error_no_other_pass_begins(workers, error, monkeypatch):
     monkeypatch.setattr(predictor.sizes, "workers_and_threads", lambda *_: (workers, 1))
     begun, run = [], predictor._run
 
-    def failing(images, views, passes, start):
+    def failing(*given):
+        start = given[-1]
         begun.append(start)
         if start >= 10:
             raise error(f"at {start}")
-        return run(images, views, passes, start)
+        return run(*given)
 
     monkeypatch.setattr(predictor, "_run", failing)
     with pytest.raises(error, match="at 1"):
@@ -134,11 +135,11 @@ def test_an_error_does_not_keep_the_samples(monkeypatch):
     monkeypatch.setattr(predictor.sizes, "workers_and_threads", lambda *_: (2, 1))
     main = threading.get_ident()
 
-    def failing(images, views, passes, start, run=predictor._run):
+    def failing(*given, run=predictor._run):
         if threading.get_ident() != main:
             raise ValueError("in a worker")
         time.sleep(0.001)  # or this thread takes all passes
-        return run(images, views, passes, start)
+        return run(*given)
 
     monkeypatch.setattr(predictor, "_run", failing)
     images = samples(500 * predictor.sizes.chunk, (1, 4, 4))
@@ -223,3 +224,20 @@ def test_the_default_dtype_does_not_reach_predictions():
             np.testing.assert_array_equal(how.decision_function(X), plain)
         finally:
             torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("threads", [1, 2], indirect=True)
+@pytest.mark.parametrize("n", [1, 7, 1000])
+def test_outputs_are_finished_pass_by_pass(n, threads):
+    shape = (1, 8, 8)
+    predictor = Predictor(drawn([Conv(3), FLAT], shape), shape, CPU)
+    sizes = []
+
+    def finish(outputs):
+        sizes.append(len(outputs))
+        return outputs.argmax(1)
+
+    got = predictor.outputs(samples(n, shape), finish=finish)
+    assert torch.equal(got, predictor.outputs(samples(n, shape)).argmax(1))
+    assert sum(sizes) == n
+    assert max(sizes) <= predictor.sizes.chunk

@@ -126,3 +126,12 @@ def test_an_augmenter_is_given_places_and_epochs():
         calls = [c for c in recorder.calls if c[1] == epoch]
         assert [place for places, _ in calls for place in places] == rows
         assert sorted(rows) == list(range(10))
+
+
+def test_bytes_are_indicators_that_become_floats_in_a_batch():
+    indicators = rng().integers(0, 2, (10, 3)).astype(np.uint8)
+    iterator = BatchIterator(as_samples(indicators), 4, CPU)
+    assert iterator.targets.dtype == torch.uint8
+    _, targets, _ = epoch(iterator)
+    assert {each.dtype for each in targets} == {torch.float32}
+    np.testing.assert_array_equal(torch.cat(targets).numpy(), indicators)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from skcnn import ConvNetClassifier
-from skcnn._utils.device import ACCELERATOR_CHUNK, predict_chunk, resolve_device
+from skcnn._utils.device import predict_chunk, resolve_device
 
 CPU = torch.device("cpu")
 
@@ -69,6 +69,19 @@ def test_estimator_names_a_wrong_device(name, match):
         model.fit(np.eye(4), [0, 1, 0, 1])
 
 
-def test_chunk_is_small_on_the_cpu_and_large_elsewhere():
-    assert predict_chunk(CPU) == 32
-    assert predict_chunk(torch.device("cuda")) == ACCELERATOR_CHUNK
+@pytest.mark.parametrize(
+    ("shape", "on_cpu", "on_cuda"),
+    [
+        ((1, 28, 28), 32, 512),
+        ((3, 128, 128), 32, 512),
+        ((1, 16_384), 32, 512),
+        ((3, 256, 256), 32, 128),
+        ((1, 100_000), 32, 64),  # 83 fit
+        ((1, 128, 128, 128), 4, 4),
+        ((1_024, 128, 128), 16, 16),
+        ((1, 10**8), 1, 1),
+    ],
+)
+def test_chunk_is_small_on_the_cpu_and_for_large_samples(shape, on_cpu, on_cuda):
+    assert predict_chunk(CPU, shape) == on_cpu
+    assert predict_chunk(torch.device("cuda"), shape) == on_cuda

@@ -3,8 +3,10 @@
 The caller must hold the study's lock.
 """
 
+from collections.abc import Iterable
+
 from optuna.study import Study
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from skcnn.model_selection._running.storage import StudyStorage
 from skcnn.model_selection._running.study import (
@@ -17,9 +19,15 @@ from skcnn.model_selection._running.study import (
 )
 
 
-def fail_trials_of_dead_workers(study: Study, storage: StudyStorage) -> None:
-    """Fail the trials of dead workers. Such a trial does not count, except its last attempt."""
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+def fail_trials_of_dead_workers(
+    study: Study, storage: StudyStorage, running: Iterable[FrozenTrial]
+) -> bool:
+    """Fail those of the running trials whose worker is dead; return whether there are any.
+
+    Such a trial does not count, except its last attempt.
+    """
+    any_failed = False
+    for trial in running:
         worker = trial.user_attrs.get(WORKER)
         if worker is not None and storage.is_alive(worker):
             continue
@@ -27,6 +35,8 @@ def fail_trials_of_dead_workers(study: Study, storage: StudyStorage) -> None:
             _mark_interrupted(study, trial.number)
             study.set_user_attr(DIED, [*study.user_attrs.get(DIED, []), trial.number])
         study.tell(trial.number, state=TrialState.FAIL)
+        any_failed = True
+    return any_failed
 
 
 def interrupt_trials_of(study: Study, worker: str) -> None:

@@ -2,15 +2,14 @@
 
 import copy
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from optuna.exceptions import TrialPruned
 from optuna.samplers import BaseSampler
-from optuna.study import Study, StudyDirection
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial
 from sklearn.base import clone
 
 from skcnn.model_selection._evaluation import Outcome
@@ -28,10 +27,9 @@ from skcnn.model_selection._running.study import (
     RESULT,
     RETRY_OF,
     WORKER,
-    interrupted_numbers,
-    is_counted,
     optuna_state,
 )
+from skcnn.model_selection._running.trial_index import TrialIndex
 from skcnn.model_selection._samplers import ScreenedSampler, sampler_for, sampler_seed
 from skcnn.model_selection._spaces.base import INITIAL
 
@@ -55,8 +53,8 @@ class TrialClaims:
         The plan of the search.
     storage : StudyStorage
         Where the study is.
-    study : Study
-        Optuna's study.
+    index : TrialIndex
+        The trials of the study.
 
     Attributes
     ----------
@@ -64,10 +62,11 @@ class TrialClaims:
         Whether all trials of the search are finished, or the search was stopped early.
     """
 
-    def __init__(self, plan: SearchPlan, storage: StudyStorage, study: Study) -> None:
+    def __init__(self, plan: SearchPlan, storage: StudyStorage, index: TrialIndex) -> None:
         self.plan = plan
         self.storage = storage
-        self.study = study
+        self.index = index
+        self.study = index.study
         self.over = False
         self._sampler = copy.deepcopy(plan.sampler)
         self._n_asked = 0
@@ -75,44 +74,30 @@ class TrialClaims:
     def claim(self) -> Claim | None:
         """Begin the next trial; return None if no trial can begin now, or at all."""
         with self.storage.locked():
-            fail_trials_of_dead_workers(self.study, self.storage)
-            trials = self.study.get_trials(deepcopy=False)
-            counted = self._counted(trials)
-            if self._is_stopped(trials):
+            self.index.refresh()
+            if fail_trials_of_dead_workers(self.study, self.storage, self.index.running):
+                self.index.refresh()
+            if self._is_stopped():
                 self.over = True
                 return None
-            if self.plan.n_trials is not None and len(counted) >= self.plan.n_trials:
-                self.over = all(trial.state != TrialState.RUNNING for trial in counted)
+            if self.plan.n_trials is not None and self.index.n_counted >= self.plan.n_trials:
+                self.over = not self.index.is_running()
                 return None
             try:
-                return self._ask(trials)
+                return self._ask()
             except BaseException:
                 interrupt_trials_of(self.study, self.storage.worker)
                 raise
 
-    def _counted(self, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-        interrupted = interrupted_numbers(self.study)
-        return [trial for trial in trials if is_counted(trial, interrupted)]
-
-    def _is_stopped(self, trials: Sequence[FrozenTrial]) -> bool:
+    def _is_stopped(self) -> bool:
         """Return whether the deadline has passed or the patience is exhausted."""
-        if self.plan.is_over():
-            return True
-        if self.plan.patience is None:
-            return False
-        complete = [t for t in trials if t.state == TrialState.COMPLETE]
-        if not complete:
-            n_finished = sum(trial.state.is_finished() for trial in self._counted(trials))
-            return n_finished >= self.plan.patience
-        sign = 1 if self.study.directions[0] == StudyDirection.MAXIMIZE else -1
-        best = max(complete, key=lambda t: (sign * t.values[0], -t.number))
-        since = [t for t in trials if t.number > best.number and t.state.is_finished()]
-        return len(self._counted(since)) >= self.plan.patience
+        patience = self.plan.patience
+        return self.plan.is_over() or (patience is not None and self.index.n_since_best >= patience)
 
-    def _ask(self, trials: Sequence[FrozenTrial]) -> Claim | None:
+    def _ask(self) -> Claim | None:
         """Begin a trial; return None if it has no parameters that can be set."""
-        self._enqueue_next(trials)
-        self.study.sampler = self._next_sampler(trials)
+        self._enqueue_next()
+        self.study.sampler = self._next_sampler()
         space = self.plan.space
         trial = self.study.ask(space.distributions)
         trial.set_user_attr(WORKER, self.storage.worker)
@@ -135,64 +120,61 @@ class TrialClaims:
         trial.set_user_attr(RESULT, asdict(outcome))
         self.study.tell(trial, state=optuna_state(outcome.state))
 
-    def _next_sampler(self, trials: Sequence[FrozenTrial]) -> BaseSampler:
+    def _next_sampler(self) -> BaseSampler:
         """Return the sampler of the next trial."""
-        if self._n_asked == 0 and trials and isinstance(self._sampler, BaseSampler):
+        if self._n_asked == 0 and self.index.trials and isinstance(self._sampler, BaseSampler):
             self._sampler.reseed_rng()  # without it, the draws of earlier trials would be repeated
         self._n_asked += 1
         space = self.plan.space
-        known = [trial.user_attrs.get(KEY) for trial in self._counted(trials)]
-        sampler = sampler_for(self._sampler, self.plan.seed, len(known))
+        number = self.index.n_counted
+        sampler = sampler_for(self._sampler, self.plan.seed, number)
         if sampler is self._sampler or space.distributions is None:
             return sampler
         return ScreenedSampler(
             sampler,
             space.distributions,
-            lambda values: self._is_useful(values, known),
+            self._is_useful,
             usual=None if self._sampler == "random" else space.usual,
-            seed=sampler_seed(self.plan.seed, len(known), 3),
-            untried=lambda: self._untried(known),
+            seed=sampler_seed(self.plan.seed, number, 3),
+            untried=lambda: self._untried(number),
         )
 
-    def _untried(self, known: Sequence[Any]) -> dict[str, Any] | None:
+    def _untried(self, number: int) -> dict[str, Any] | None:
         """Return values of a finite space that were not tried, None if there are none.
 
-        If all of those are too large, one of them.
+        If all of those are too large, one of them. `number` trials were begun before.
         """
         space, too_large = self.plan.space, None
         n_points = space.n_points or 0
-        rng = np.random.default_rng(sampler_seed(self.plan.seed, len(known), 4))
+        rng = np.random.default_rng(sampler_seed(self.plan.seed, number, 4))
         first = int(rng.random() * n_points)
         for i in range(min(n_points, MOST_POINTS)):
             values = space.point((first + i) % n_points)
-            if self._is_useful(values, known):
+            if self._is_useful(values):
                 return values
-            if too_large is None and key_of(space.params_of(values)) not in known:
+            if too_large is None and not self.index.has(key_of(space.params_of(values))):
                 too_large = values
         return too_large
 
-    def _is_useful(self, values: Mapping[str, Any], known: Sequence[Any]) -> bool:
+    def _is_useful(self, values: Mapping[str, Any]) -> bool:
         """Return whether drawn values give parameters that are new and small enough."""
         params = self.plan.space.params_of(values)
-        if key_of(params) in known:
+        if self.index.has(key_of(params)):
             return False
         try:
             return self.plan.limits is None or not self.plan.limits.violation(params)
         except Exception:  # such as of a network that does not fit: the trial fails
             return True
 
-    def _enqueue_next(self, trials: Sequence[FrozenTrial]) -> None:
+    def _enqueue_next(self) -> None:
         """Enqueue an interrupted trial or the next initial parameters, if there are any."""
-        if any(trial.state == TrialState.WAITING for trial in trials):
+        if self.index.is_waiting():
             return
-        interrupted = interrupted_numbers(self.study)
-        retried = {trial.user_attrs.get(RETRY_OF) for trial in trials}
-        for trial in trials:
-            if trial.number in interrupted and trial.number not in retried:
-                self._enqueue_again(trial)
-                return
-        begun = [trial.user_attrs[INITIAL] for trial in trials if INITIAL in trial.user_attrs]
-        initial = max(begun, default=-1) + 1
+        interrupted = self.index.next_retry()
+        if interrupted is not None:
+            self._enqueue_again(interrupted)
+            return
+        initial = self.index.next_initial
         if initial < len(self.plan.space.initial):
             values = self.plan.space.values_of(initial)
             self.study.enqueue_trial(values, user_attrs={INITIAL: initial})

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from optuna.exceptions import UpdateFinishedTrialError
-from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from skcnn.model_selection._evaluation import Outcome
@@ -19,11 +18,10 @@ from skcnn.model_selection._running.claims import Claim
 from skcnn.model_selection._running.storage import StudyStorage
 from skcnn.model_selection._running.study import (
     RESULT,
-    best_value,
-    finished_trials,
     optuna_state,
     result_of,
 )
+from skcnn.model_selection._running.trial_index import TrialIndex
 
 
 class TrialRecorder:
@@ -35,18 +33,19 @@ class TrialRecorder:
         The plan of the search.
     storage : StudyStorage
         Where the study is.
-    study : Study
-        Optuna's study.
+    index : TrialIndex
+        The trials of the study.
     progress : SearchProgress
         Shows every outcome.
     """
 
     def __init__(
-        self, plan: SearchPlan, storage: StudyStorage, study: Study, progress: Any
+        self, plan: SearchPlan, storage: StudyStorage, index: TrialIndex, progress: Any
     ) -> None:
         self.plan = plan
         self.storage = storage
-        self.study = study
+        self.index = index
+        self.study = index.study
         self.progress = progress
 
     def record(self, claim: Claim, outcome: Outcome) -> None:
@@ -80,8 +79,8 @@ class TrialRecorder:
 
     def _is_running(self, trial: Trial) -> bool:
         """Return whether no other worker has taken the trial over."""
-        state = self.study.get_trials(deepcopy=False)[trial.number].state
-        return state == TrialState.RUNNING
+        self.index.refresh()
+        return self.index.trials[trial.number].state == TrialState.RUNNING
 
     def _tell(self, trial: Trial, result: Mapping[str, Any], values: Any) -> None:
         with self.storage.locked():
@@ -90,12 +89,13 @@ class TrialRecorder:
             trial.set_user_attr(RESULT, result)
             state = optuna_state(result["state"])
             self.study.tell(trial, values if state == TrialState.COMPLETE else None, state=state)
+            self.index.refresh()
         self.progress.trial_ended(
             trial.number,
             result["state"],
             values[0] if values else None,
-            len(finished_trials(self.study)),
-            best_value(self.study),
+            self.index.n_finished,
+            self.index.best_value,
             error_line(result["reason"]),
         )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.pruners import NopPruner
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from skcnn._training.joint_training import MOST_TOGETHER
 from skcnn.model_selection._callbacks import FoldContext
@@ -23,7 +23,8 @@ from skcnn.model_selection._running.abandoned import (
 from skcnn.model_selection._running.claims import Claim, TrialClaims
 from skcnn.model_selection._running.records import TrialRecorder
 from skcnn.model_selection._running.storage import StudyStorage
-from skcnn.model_selection._running.study import KEY, interrupted_numbers, is_counted
+from skcnn.model_selection._running.study import KEY
+from skcnn.model_selection._running.trial_index import TrialIndex
 from skcnn.model_selection._running.watch import TrialWatch
 from skcnn.model_selection._step_cache import StepCache
 
@@ -66,8 +67,9 @@ class TrialRunner:
         self.study.pruner = plan.pruner
         self.progress = progress
         self.contexts = contexts
-        self.claims = TrialClaims(plan, storage, study)
-        self.recorder = TrialRecorder(plan, storage, study, progress)
+        self.index = TrialIndex(study)
+        self.claims = TrialClaims(plan, storage, self.index)
+        self.recorder = TrialRecorder(plan, storage, self.index, progress)
         self.cache = StepCache()
         self.params: dict[int, dict[str, Any]] = {}
 
@@ -97,7 +99,8 @@ class TrialRunner:
     def abandon(self) -> None:
         """Interrupt the trials of this worker, and fail those of dead ones."""
         with self.storage.locked():
-            fail_trials_of_dead_workers(self.study, self.storage)
+            running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+            fail_trials_of_dead_workers(self.study, self.storage, running)
             interrupt_trials_of(self.study, self.storage.worker)
 
     def _outcome(self, claim: Claim) -> Outcome | FrozenTrial:
@@ -146,16 +149,11 @@ class TrialRunner:
         """Return an earlier trial with the same parameters, once it is finished."""
         while not self.plan.is_over():
             with self.storage.locked():
-                fail_trials_of_dead_workers(self.study, self.storage)
-                interrupted = interrupted_numbers(self.study)
-                duplicates = [
-                    other
-                    for other in self.study.get_trials(deepcopy=False)
-                    if other.number < trial.number
-                    and other.user_attrs.get(KEY) == trial.user_attrs[KEY]
-                    and is_counted(other, interrupted)
-                ]
-            if not duplicates or duplicates[0].state.is_finished():
-                return duplicates[0] if duplicates else None
+                self.index.refresh()
+                if fail_trials_of_dead_workers(self.study, self.storage, self.index.running):
+                    self.index.refresh()
+                original = self.index.first_with(trial.user_attrs[KEY], before=trial.number)
+            if original is None or original.state.is_finished():
+                return original
             time.sleep(POLL_SECONDS)
         return Outcome("INTERRUPTED")

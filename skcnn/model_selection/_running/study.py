@@ -4,7 +4,7 @@ Everything known of a trial is in the study, so that any process can read the re
 """
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import asdict
 from itertools import count
 from typing import Any
@@ -85,10 +85,12 @@ def _with_all_choices(
 
     Optuna does not append choices to the parameters of a study.
     """
-    trials = [t for t in study.get_trials() if t.state != TrialState.WAITING]
-    changed = [_append_choices(trial, plan.space.distributions or {}) for trial in trials]
-    if not any(changed):
+    space = plan.space.distributions or {}
+    if not any(_has_fewer_choices(trial, space) for trial in study.get_trials(deepcopy=False)):
         return study
+    trials = [t for t in study.get_trials() if t.state != TrialState.WAITING]
+    for trial in trials:
+        _append_choices(trial, space)
     names = optuna.get_all_study_names(storage)
     name = next(n for i in count(2) if (n := f"{study_name} ({i})") not in names)
     copied = optuna.create_study(storage=storage, study_name=name, directions=study.directions)
@@ -99,17 +101,27 @@ def _with_all_choices(
     return copied
 
 
-def _append_choices(trial: FrozenTrial, distributions: Mapping[str, BaseDistribution]) -> bool:
-    """Give a copy of a trial the choices of the space; return whether it had others."""
-    changed = False
-    for name, before in trial.distributions.items():
-        now = distributions.get(name, before)
-        if isinstance(now, CategoricalDistribution) and now != before:
-            index = before.to_internal_repr(trial.params[name])
-            trial.params = {**trial.params, name: now.to_external_repr(index)}
-            trial.distributions = {**trial.distributions, name: now}
-            changed = True
-    return changed
+def _has_fewer_choices(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> bool:
+    """Return whether a trial that was begun has other choices than the space."""
+    return trial.state != TrialState.WAITING and bool(_changed_choices(trial, space))
+
+
+def _changed_choices(
+    trial: FrozenTrial, space: Mapping[str, BaseDistribution]
+) -> dict[str, CategoricalDistribution]:
+    return {
+        name: now
+        for name, before in trial.distributions.items()
+        if isinstance(now := space.get(name, before), CategoricalDistribution) and now != before
+    }
+
+
+def _append_choices(trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> None:
+    """Give a copy of a trial the choices of the space."""
+    for name, now in _changed_choices(trial, space).items():
+        index = trial.distributions[name].to_internal_repr(trial.params[name])
+        trial.params = {**trial.params, name: now.to_external_repr(index)}
+        trial.distributions = {**trial.distributions, name: now}
 
 
 def _set_metric_names(study: Study, names: Sequence[str]) -> None:
@@ -147,7 +159,7 @@ def interrupted_numbers(study: Study) -> list[int]:
     return study.user_attrs.get(INTERRUPTED, [])
 
 
-def is_counted(trial: FrozenTrial, interrupted: Sequence[int]) -> bool:
+def is_counted(trial: FrozenTrial, interrupted: Container[int]) -> bool:
     """Return whether a trial counts for `n_trials`."""
     return trial.state != TrialState.WAITING and trial.number not in interrupted
 
@@ -167,7 +179,7 @@ def optuna_state(state: str) -> TrialState:
 
 def finished_trials(study: Study) -> list[FrozenTrial]:
     """Return the finished trials that count, by number."""
-    interrupted = interrupted_numbers(study)
+    interrupted = set(interrupted_numbers(study))
     return [
         trial
         for trial in study.get_trials(deepcopy=False)

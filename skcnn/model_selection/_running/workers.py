@@ -37,6 +37,7 @@ from skcnn.model_selection._running.study import (
     open_study,
     result_of,
 )
+from skcnn.model_selection._running.trial_index import TrialIndex
 
 SEARCH_NAME = "ConvNetSearchCV"
 MOST_RESTARTS = 3  # of worker processes that died
@@ -227,18 +228,16 @@ def _show_progress(
         return
     opened = open_storage(storage, study_name)
     try:
-        study = load_study(study_name, opened.storage)
-        shown = {trial.number for trial in finished_trials(study)}
+        index = TrialIndex(load_study(study_name, opened.storage))
+        n_shown = len(index.refresh())
         done = False
         while not done:
             done = over.wait(WATCH_SECONDS)
-            for trial in finished_trials(study):
-                if trial.number in shown:
-                    continue
-                shown.add(trial.number)
+            for trial in index.refresh():
+                n_shown += 1
                 value = trial.values[0] if trial.values else None
                 progress.trial_ended(
-                    trial.number, trial.state.name, value, len(shown), best_value(study)
+                    trial.number, trial.state.name, value, n_shown, index.best_value
                 )
     finally:
         opened.close()

@@ -19,9 +19,11 @@ from optuna.distributions import (
 
 from skcnn._convnet.automatic import (
     AUTO_LEARNING_RATES,
+    MOST_BATCH_VALUES,
     auto_batch_size,
     auto_filters,
     auto_weight_decay,
+    usual_layer_values,
 )
 from skcnn.layers._shapes import window_output_size
 
@@ -125,7 +127,7 @@ def decode(
         "optimizer": optimizer,
         "learning_rate": _usual_rate(latents) * latents["learning_rate"],
         "weight_decay": auto_weight_decay(optimizer) * latents["weight_decay"],
-        "batch_size": _batch_size(latents["batch_size"], n_samples),
+        "batch_size": _batch_size(latents["batch_size"], n_samples, spatial),
     }
     if augmented:
         params["augmentation_strength"] = float(latents["augmentation_strength"])
@@ -221,9 +223,13 @@ def _kernel_size(share: float, spatial: Sequence[int]) -> int:
     return 3 + 2 * _at_share(share, (largest - 3) // 2 + 1)
 
 
-def _batch_size(share: float, n_samples: int) -> int:
-    """Return a power of two, at most an eighth of the samples where there are enough."""
-    most = min(max(n_samples // 8, auto_batch_size(n_samples)), LARGEST_BATCH)
+def _batch_size(share: float, n_samples: int, spatial: Sequence[int]) -> int:
+    """Return a power of two, at most an eighth of the samples where there are enough.
+
+    Large samples have smaller batches, as far as they can be known without a network.
+    """
+    fitting = MOST_BATCH_VALUES // usual_layer_values((1, *spatial))
+    most = min(max(n_samples // 8, auto_batch_size(n_samples)), LARGEST_BATCH, fitting)
     first, last = int(log2(SMALLEST_BATCH)), int(log2(max(most, SMALLEST_BATCH)))
     return int(2 ** (first + _at_share(share, last - first + 1)))
 
@@ -264,7 +270,7 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
     ):
         latents[name] = given.get(name, usual) / usual
     batch_size = given.get("batch_size", auto_batch_size(n_samples)) or n_samples
-    sizes = [_batch_size((i + 0.5) / 16, n_samples) for i in range(16)]
+    sizes = [_batch_size((i + 0.5) / 16, n_samples, spatial) for i in range(16)]
     latents["batch_size"] = _nearest_share([log2(size / batch_size) for size in sizes])
     if isinstance(given.get("kernel_size"), Integral):
         sizes = [_kernel_size((i + 0.5) / 12, spatial) for i in range(12)]

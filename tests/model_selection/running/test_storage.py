@@ -7,11 +7,10 @@ import threading
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
 from skcnn.exceptions import MissingDependencyError
 from skcnn.model_selection._running import storage as storage_module
-from skcnn.model_selection._running.storage import JournalFile, MemoryStorage, open_storage
+from skcnn.model_selection._running.storage import MemoryStorage, open_storage
 from tests.helpers.processes import LONGEST, hear_parent, names, tell_parent, until
 
 KINDS = ["journal", "sqlite", "postgres"]
@@ -171,19 +170,6 @@ def test_lock_is_given_back_by_an_exception(place):
     two.close()
 
 
-def test_worker_takes_its_lock_inside_the_study_lock(tmp_path):
-    """Else another worker may take the new file, which has no lock yet, for a dead worker's."""
-    path, opened = tmp_path / "study.journal", []
-    opening = threading.Thread(target=lambda: opened.append(JournalFile(path)))
-    with FileLock(f"{path}.study-lock"):
-        opening.start()
-        opening.join(0.3)
-        assert names(tmp_path) == ["study.journal.study-lock"]
-    opening.join(LONGEST)
-    assert f"study.journal.worker-{opened[0].worker}" in names(tmp_path)
-    opened[0].close()
-
-
 def test_closed_worker_leaves_no_file(file_place, tmp_path):
     storage = open_storage(*file_place)
     assert any("worker" in name for name in names(tmp_path))
@@ -191,7 +177,8 @@ def test_closed_worker_leaves_no_file(file_place, tmp_path):
     assert not any("worker" in name for name in names(tmp_path))
 
 
-def test_new_worker_has_no_file_while_another_may_sweep(file_place, tmp_path):
+def test_new_worker_takes_its_lock_inside_the_study_lock(file_place, tmp_path):
+    """Else another that sweeps may take the new file, not locked yet, for a dead worker's."""
     one, opened = open_storage(*file_place), []
     before = [name for name in names(tmp_path) if "worker" in name]
     thread = threading.Thread(target=lambda: opened.append(open_storage(*file_place)))
@@ -201,6 +188,7 @@ def test_new_worker_has_no_file_while_another_may_sweep(file_place, tmp_path):
         assert [name for name in names(tmp_path) if "worker" in name] == before
     thread.join(LONGEST)
     assert one.is_alive(opened[0].worker)
+    assert any(opened[0].worker in name for name in names(tmp_path))
     for storage in (one, *opened):
         storage.close()
 

@@ -229,3 +229,12 @@ def test_real_trainings_do_not_fail(spatial):
         ConvNetClassifier(**params, input_shape=(*spatial, 1), max_epochs=1, random_state=0).fit(
             X, y
         )
+
+
+@pytest.mark.parametrize(
+    ("spatial", "largest"),
+    [((28, 28), 256), ((128, 128), 256), ((224, 224), 64), ((100_000,), 32), ((128,) * 3, 8)],
+)
+def test_batches_of_large_samples_are_bounded(spatial, largest):
+    latents = {**encode({}, spatial, 10_000), "batch_size": 1.0}
+    assert decode(latents, spatial, 10_000)["batch_size"] == largest
