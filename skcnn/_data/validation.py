@@ -8,6 +8,8 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from skcnn._data.containers import as_array
+from skcnn._data.image_files.file_rows import file_images
+from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.images import Images, as_images, row_parts
 from skcnn._data.layouts import (
     InputLayout,
@@ -57,8 +59,11 @@ def check_training_images(
         Whether an offset may be subtracted. If it is needed nonetheless, warn.
     """
     array, layout = check_sample_array(
-        estimator, X, input_shape, channels, reset=True, min_samples=min_samples
+        estimator, X, input_shape, channels, reset=True, min_samples=min_samples, lazy=True
     )
+    if isinstance(array, ImageFiles):  # whose bytes and 16-bit integers float32 holds
+        estimator.offset_ = None
+        return file_images(array, layout, compact=True, offset=None)
     offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
     if offset is not None and not with_offset:
         warn_caller(
@@ -76,7 +81,9 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
 
     With ``compact=True``, for more training data, whole numbers become bytes as at fit.
     """
-    array, layout = check_sample_array(estimator, X, reset=False)
+    array, layout = check_sample_array(estimator, X, reset=False, lazy=True)
+    if isinstance(array, ImageFiles):
+        return file_images(array, layout, compact=compact, offset=estimator.offset_)
     return as_images(array, layout, compact=compact, offset=estimator.offset_)
 
 
@@ -89,20 +96,35 @@ def check_sample_array(
     reset: bool,
     min_samples: int = 1,
     doubt: bool = True,
-) -> tuple[np.ndarray, InputLayout]:
+    lazy: bool = False,
+) -> tuple[Any, InputLayout]:
     """Validate `X` without changing its dtype.
 
     With `reset` the layout follows from `input_shape` and `channels` and is recorded on
     `estimator` as by `check_training_images`; without it, `X` must fit the recorded layout.
-    With `doubt`, warn if the channel axis seems to be at the other end.
+    With `doubt`, warn if the channel axis seems to be at the other end. With `lazy`, ImageFiles
+    are returned as they are.
 
     Returns
     -------
-    array : ndarray of shape (n_samples, ...)
+    array : ndarray of shape (n_samples, ...) or ImageFiles
         Finite real numbers.
     layout : InputLayout
         How a sample is an image.
     """
+    if isinstance(X, ImageFiles):
+        shape_alone = np.broadcast_to(X.dtype.type(0), X.shape)  # takes no memory
+        channels = _channels_of_files(channels if reset else estimator._layout.channels)
+        _, layout = check_sample_array(
+            estimator,
+            shape_alone,
+            input_shape,
+            channels,
+            reset=reset,
+            min_samples=min_samples,
+            doubt=doubt,
+        )
+        return X if lazy else np.asarray(X), layout
     if reset:
         given = check_input_shape(input_shape)
         array = _check_array(estimator, X, reset=True, min_samples=min_samples)
@@ -118,6 +140,21 @@ def check_sample_array(
     if not layout.accepts(array.shape[1:]):
         raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
     return array, layout
+
+
+def _channels_of_files(channels: str) -> str:
+    """Return where the channel axis of ImageFiles is.
+
+    Raises
+    ------
+    InputShapeError
+        If an estimator expects it elsewhere.
+    """
+    if channels != "last":
+        raise InputShapeError(
+            "ImageFiles have their channels last, but channels='first' is set. Set channels='last'."
+        )
+    return channels
 
 
 def read_samples(

@@ -2,14 +2,15 @@
 
 import os
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
 import numpy as np
 
 from skcnn._data.image_files.decoding import CHANNELS, Decoder
+from skcnn._data.image_files.facts import FileFacts
 from skcnn._data.image_files.pool import ReadingThreads
+from skcnn._data.row_source import RowFacts
 from skcnn.exceptions import ImageFileError
 
 MOST_NAMED = 10  # files in a message
@@ -22,11 +23,10 @@ class Failure(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
 class DecodedFiles:
     """Files as rows of decoded values.
 
-    Attributes
+    Parameters
     ----------
     names : list of str
         Paths, as they were given.
@@ -36,9 +36,11 @@ class DecodedFiles:
         With a size.
     """
 
-    names: list[str]
-    folder: str
-    decoder: Decoder
+    def __init__(self, names: list[str], folder: str, decoder: Decoder) -> None:
+        self.names = names
+        self.folder = folder
+        self.decoder = decoder
+        self._facts = FileFacts(len(names), self.sample_shape, decoder.dtype)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -91,6 +93,33 @@ class DecodedFiles:
         found = threads.run(lambda some, part: self.fill(some, rows[part]), numbers)
         self.check(failure for each in found for failure in each)
         return rows
+
+    def facts_of(self, numbers: np.ndarray, threads: ReadingThreads) -> RowFacts:
+        """Return what is known of files, after decoding those of which nothing is known.
+
+        Raises
+        ------
+        ImageFileError
+            If some cannot be read; it names all of them.
+        """
+        self.check(self.learn(numbers, threads))
+        return self._facts.of(numbers)
+
+    def learn(self, numbers: np.ndarray, threads: ReadingThreads) -> list[Failure]:
+        """Decode the files of which nothing is known, and return those that cannot be read."""
+
+        def learn(some: np.ndarray, _: slice) -> list[Failure]:
+            rows = self.new_rows(len(some))
+            failures = self.fill(some, rows)
+            if failures:
+                good = ~np.isin(some, [failure.number for failure in failures])
+                some, rows = some[good], rows[good]
+            if len(some):
+                self._facts.learn(some, rows)
+            return failures
+
+        found = threads.run(learn, self._facts.missing(numbers))
+        return [failure for each in found for failure in each]
 
     def check(self, failures: Iterable[Failure]) -> None:
         """Raise an error that names the files that cannot be read, if there are any."""

@@ -227,9 +227,13 @@ class ImageFiles:
                 f"ImageFiles are indexed by numbers, slices or one-dimensional arrays. Got "
                 f"{type(rows).__name__} of {np.ndim(rows)} axes."
             )
-        some = object.__new__(type(self))
-        some._files, some._rows, some.kept = self._files, self._numbers[chosen], self.kept[chosen]
-        return some
+        return self._with(self._files, self._numbers[chosen], self.kept[chosen])
+
+    @classmethod
+    def _with(cls, files: DecodedFiles, rows: np.ndarray | None, kept: np.ndarray) -> "ImageFiles":
+        made = object.__new__(cls)
+        made._files, made._rows, made.kept = files, rows, kept
+        return made
 
     def __iter__(self) -> Iterator[np.ndarray]:
         for number in range(len(self)):
@@ -265,7 +269,7 @@ class ImageFiles:
             return self._files.read(self._numbers, threads).reshape(self.shape)
 
     def unreadable(self) -> dict[str, str]:
-        """Decode all images, and return the files that cannot be read.
+        """Return the files that cannot be read, after decoding those that were not read before.
 
         Returns
         -------
@@ -274,21 +278,43 @@ class ImageFiles:
         """
         return {self._files.names[number]: reason for number, reason in self._failures()}
 
-    def _failures(self) -> list[Failure]:
-        def failures_of(numbers: np.ndarray, _: slice) -> list[Failure]:
-            return self._files.fill(numbers, self._files.new_rows(len(numbers)))
+    def value_range(self) -> tuple[float, float]:
+        """Return the smallest and the largest value, after decoding what was not read before.
 
+        Returns
+        -------
+        low, high : float
+            The limits of all images.
+
+        Raises
+        ------
+        ImageFileError
+            If some cannot be read; it names them.
+        """
         with ReadingThreads() as threads:
-            found = threads.run(failures_of, self._numbers)
-        return [failure for each in found for failure in each]
+            facts = self._files.facts_of(self._numbers, threads)
+        return float(facts.low.min()), float(facts.high.max())
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "ImageFiles":
+        return self  # it cannot be changed, and what was decoded is of use to the copy
+
+    def _failures(self) -> list[Failure]:
+        with ReadingThreads() as threads:
+            return self._files.learn(self._numbers, threads)
 
     def __getstate__(self) -> dict[str, Any]:
         files = self._files
         return {
-            "_files": DecodedFiles(self.paths, files.folder, files.decoder),
-            "_rows": None,
+            "paths": self.paths,
+            "folder": files.folder,
+            "decoder": files.decoder,
             "kept": self.kept,
         }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._files = DecodedFiles(state["paths"], state["folder"], state["decoder"])
+        self._rows = None
+        self.kept = state["kept"]
 
 
 def check_size(size: Any) -> tuple[int, int] | None:
