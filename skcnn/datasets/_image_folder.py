@@ -29,6 +29,8 @@ def load_image_folder(
     as_frame: bool = False,
     extensions: Any = EXTENSIONS,
     follow_links: bool = False,
+    cache: Any = "auto",
+    cache_size: int | None = None,
     on_error: str = "raise",
     max_pixels: int = MOST_PIXELS,
 ) -> Any:
@@ -62,6 +64,10 @@ def load_image_folder(
     follow_links : bool, default=False
         Whether links may lead out of the folder. False raises an error for such a link. A link to
         a folder around it is left out.
+    cache : "auto", "memory", None, str or path-like, default="auto"
+        Where decoded images are kept, as for :class:`ImageFiles`.
+    cache_size : int or None, default=None
+        The most bytes that are kept, as for :class:`ImageFiles`.
     on_error : {"raise", "skip"}, default="raise"
         Whether files that cannot be read are an error, or are left out with a warning after all
         files were decoded once; see :class:`ImageFiles`.
@@ -131,6 +137,8 @@ def load_image_folder(
         size,
         mode=mode,
         resize=resize,
+        cache=cache,
+        cache_size=cache_size,
         on_error=on_error,
         max_pixels=max_pixels,
     )

@@ -24,6 +24,8 @@ def load_image_table(
     resize: str = "crop",
     return_X_y: bool = False,
     as_frame: bool = False,
+    cache: Any = "auto",
+    cache_size: int | None = None,
     on_error: str = "raise",
     max_pixels: int = MOST_PIXELS,
 ) -> Any:
@@ -53,6 +55,10 @@ def load_image_table(
         Whether to return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
         Whether `target` is a Series or a DataFrame, and `frame` a DataFrame of paths and targets.
+    cache : "auto", "memory", None, str or path-like, default="auto"
+        Where decoded images are kept, as for :class:`ImageFiles`.
+    cache_size : int or None, default=None
+        The most bytes that are kept, as for :class:`ImageFiles`.
     on_error : {"raise", "skip"}, default="raise"
         Whether files that cannot be read are an error, or are left out with a warning after all
         files were decoded once; see :class:`ImageFiles`.
@@ -122,6 +128,8 @@ def load_image_table(
         size,
         mode=mode,
         resize=resize,
+        cache=cache,
+        cache_size=cache_size,
         on_error=on_error,
         max_pixels=max_pixels,
     )

@@ -94,5 +94,5 @@ def read_shape(cv: CrossValidation) -> InputLayout:
         X, y = fit_before_final(cv.estimator, X, y, params)
     net: Any = find_convnet(cv.estimator)
     return check_sample_array(
-        clone(net), originals(X), net.input_shape, net.channels, reset=True, doubt=False
+        clone(net), originals(X), net.input_shape, net.channels, reset=True, doubt=False, lazy=True
     )[1]

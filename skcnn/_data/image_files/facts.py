@@ -32,9 +32,9 @@ class FileFacts:
         if dtype == np.uint8:
             self._moments = np.zeros((n_files, 2, sample_shape[2]), np.int64)
 
-    def missing(self, numbers: np.ndarray) -> np.ndarray:
-        """Return the numbers of the files of which nothing is known yet."""
-        return np.unique(numbers[~self._known[numbers]])
+    def known(self, numbers: np.ndarray) -> np.ndarray:
+        """Return whether something is known of each file."""
+        return self._known[numbers]
 
     def learn(self, numbers: np.ndarray, rows: np.ndarray) -> None:
         """Keep the facts of decoded files. May be called in several threads."""

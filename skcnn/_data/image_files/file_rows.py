@@ -114,7 +114,7 @@ class FileRows(RowSource):
     def expect(self, index: np.ndarray) -> None:
         """Begin to read the rows at `index`."""
         key = index.tobytes()
-        if key in self._expected:
+        if key in self._expected or self._files.is_cached(self._numbers[index]):
             return
         while len(self._expected) >= MOST_EXPECTED:  # of a reader that stopped early
             self._expected.pop(next(iter(self._expected))).cancel()
@@ -134,10 +134,12 @@ class FileRows(RowSource):
         return self._expected.pop(index.tobytes(), None) or self._begin(index)
 
     def _begin(self, index: np.ndarray) -> _Reading:
-        files, rows = self._files, self._files.new_rows(len(index))
-        work = self._threads.start(
-            lambda some, part: files.fill(some, rows[part]), self._numbers[index]
-        )
+        files, numbers = self._files, self._numbers[index]
+        rows = files.cached(numbers)
+        if rows is not None:
+            return _Reading(files, rows, Work([]))
+        rows = files.new_rows(len(index))
+        work = self._threads.start(lambda some, part: files.fill(some, rows[part]), numbers)
         return _Reading(files, rows, work)
 
     def _converted(self, rows: np.ndarray) -> np.ndarray:

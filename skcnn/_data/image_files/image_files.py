@@ -1,18 +1,27 @@
 """ImageFiles: an array-like of images in files, decoded when they are read."""
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from skcnn._data.image_files.decoded import DecodedFiles, Failure, failure_message
+from skcnn._data.image_files.decoded import CacheSettings, DecodedFiles, Failure
 from skcnn._data.image_files.decoding import CHANNELS, RESIZE, Decoder
-from skcnn._data.image_files.headers import Header, common_mode, common_size, read_header
+from skcnn._data.image_files.headers import common_mode, common_size
+from skcnn._data.image_files.parameters import (
+    check_cache,
+    check_paths,
+    check_size,
+    read_headers,
+    without_failures,
+)
 from skcnn._data.image_files.pillow import MOST_PIXELS, pillow
 from skcnn._data.image_files.pool import ReadingThreads
+from skcnn._data.row_source import RowFacts
 from skcnn._utils.validation import check_option, is_integer, warn_caller
-from skcnn.exceptions import DecodedFilesWarning, ImageFileError, SkippedFilesWarning
+from skcnn.exceptions import DecodedFilesWarning
 
 LARGE_BYTES = 2**28  # an array of more is decoded with a warning
 
@@ -39,6 +48,13 @@ class ImageFiles:
         How images of another shape are brought to `size`. "crop" scales them to cover it and
         cuts off equal parts at both ends, "pad" scales them to lie inside and adds zeros,
         "stretch" scales each side by itself.
+    cache : "auto", "memory", None, str or path-like, default="auto"
+        Where decoded images are kept: in this process's memory, in a folder, or nowhere. Slices
+        share them. A folder serves all processes, and later ones until a file changes; it can be
+        deleted at any time. "auto" is "memory" if all images have at most 256 MiB, else None.
+    cache_size : int or None, default=None
+        The most bytes that are kept. Images beyond are decoded each time. None means 1 GiB in
+        memory, and no limit in a folder.
     on_error : {"raise", "skip"}, default="raise"
         Whether files that cannot be read are an error, or are left out with a warning. "skip"
         decodes all files at once, to find them. "raise" finds those with bad headers at once if
@@ -121,6 +137,8 @@ class ImageFiles:
         *,
         mode: str = "RGB",
         resize: str = "crop",
+        cache: Any = "auto",
+        cache_size: int | None = None,
         on_error: str = "raise",
         max_pixels: int = MOST_PIXELS,
     ) -> None:
@@ -128,30 +146,29 @@ class ImageFiles:
         check_option("resize", resize, RESIZE)
         check_option("on_error", on_error, ["raise", "skip"])
         wanted = check_size(size)
-        if not is_integer(max_pixels) or max_pixels < 1:
-            raise ValueError(
-                f"The 'max_pixels' parameter must be an integer >= 1. Got {max_pixels!r}."
-            )
+        for name, value in (("max_pixels", max_pixels), ("cache_size", cache_size)):
+            if (value is not None or name == "max_pixels") and (not is_integer(value) or value < 1):
+                raise ValueError(f"The {name!r} parameter must be an integer >= 1. Got {value!r}.")
         pillow()
         names, folder = check_paths(paths), os.getcwd()
         numbers = np.arange(len(names))
         if wanted is None or mode == "auto":
-            headers, failures = _read_headers(names, folder, max_pixels)
-            numbers = _without(numbers, failures, names, on_error)
+            headers, failures = read_headers(names, folder, max_pixels)
+            numbers = without_failures(numbers, failures, names, on_error)
             if mode == "auto":
                 mode = common_mode(headers)
             wanted = wanted or common_size(headers)
         decoder = Decoder(mode, wanted, resize, max_pixels)
         names = [names[number] for number in numbers.tolist()]
-        self._files = DecodedFiles(names, folder, decoder)
+        caching = CacheSettings(None, None)
+        self._files = DecodedFiles(names, folder, decoder, caching)
         self._rows: np.ndarray | None = None  # None for all, in order
         self.kept = numbers
+        self._files.caching = check_cache(cache, cache_size, self.nbytes)
         if on_error == "skip":
-            good = _without(np.arange(len(names)), self._failures(), names, on_error)
-            if len(good) < len(names):
-                names = [names[number] for number in good.tolist()]
-                self._files = DecodedFiles(names, folder, decoder)
-                self.kept = numbers[good]
+            good = without_failures(np.arange(len(names)), self._failures(), names, on_error)
+            self._rows = None if len(good) == len(names) else good
+            self.kept = numbers[good]
 
     @property
     def _numbers(self) -> np.ndarray:
@@ -291,9 +308,27 @@ class ImageFiles:
         ImageFileError
             If some cannot be read; it names them.
         """
-        with ReadingThreads() as threads:
-            facts = self._files.facts_of(self._numbers, threads)
+        facts = self._facts()
         return float(facts.low.min()), float(facts.high.max())
+
+    def _facts(self) -> RowFacts:
+        """Return what is known of each image, after decoding what was not read before."""
+        with ReadingThreads() as threads:
+            return self._files.facts_of(self._numbers, threads)
+
+    def fingerprint(self) -> str:
+        """Return a text that differs if the files, their order or the settings differ.
+
+        Returns
+        -------
+        str
+            A hash of paths, sizes, times of change and settings; images are not decoded.
+        """
+        key, numbers, _ = self._files.identity.part(self._numbers)
+        return hashlib.sha256(key.encode() + numbers.tobytes()).hexdigest()[:32]
+
+    def __copy__(self) -> "ImageFiles":
+        return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "ImageFiles":
         return self  # it cannot be changed, and what was decoded is of use to the copy
@@ -308,99 +343,12 @@ class ImageFiles:
             "paths": self.paths,
             "folder": files.folder,
             "decoder": files.decoder,
+            "caching": files.caching,
+            "identity": files.identity.part(self._numbers),
             "kept": self.kept,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._files = DecodedFiles(state["paths"], state["folder"], state["decoder"])
+        self.kept = state.pop("kept")
         self._rows = None
-        self.kept = state["kept"]
-
-
-def check_size(size: Any) -> tuple[int, int] | None:
-    """Return the parameter `size` as height and width, or None.
-
-    Raises
-    ------
-    ValueError
-        If it is not a positive integer, a pair of them or None.
-    """
-    if size is None:
-        return None
-    sides = (size, size) if is_integer(size) else size
-    legal = isinstance(sides, tuple | list) and len(sides) == 2
-    if not legal or not all(is_integer(side) and side >= 1 for side in sides):
-        raise ValueError(
-            "The 'size' parameter must be an integer >= 1, a pair (height, width) of them, or "
-            f"None. Got {size!r} instead."
-        )
-    return int(sides[0]), int(sides[1])
-
-
-def check_paths(paths: Any) -> list[str]:
-    """Return paths as strings.
-
-    Raises
-    ------
-    ValueError
-        If there are none.
-    TypeError
-        If `paths` is a single path, or an entry is no path.
-    """
-    if isinstance(paths, str | bytes | os.PathLike) or not hasattr(paths, "__len__"):
-        raise TypeError(
-            f"The 'paths' parameter must be a sequence of paths. Got {paths!r}: write [path] for a "
-            "single file, and load_image_folder(path) for a folder."
-        )
-    names = []
-    for number, path in enumerate(paths):
-        if not isinstance(path, str | bytes | os.PathLike):
-            raise TypeError(
-                f"The 'paths' parameter must hold paths: str or pathlib.Path. Entry {number} is "
-                f"{path!r}."
-            )
-        names.append(os.fsdecode(path))
-    if not names:
-        raise ValueError("The 'paths' parameter must hold at least one path. Got none.")
-    return names
-
-
-def _read_headers(
-    names: list[str], folder: str, most_pixels: int
-) -> tuple[list[Header], list[Failure]]:
-    """Return the headers of the files that can be read, and the others."""
-
-    def read(numbers: np.ndarray, _: slice) -> list[Header | Failure]:
-        found: list[Header | Failure] = []
-        for number in numbers.tolist():
-            try:
-                found.append(read_header(os.path.join(folder, names[number]), most_pixels))
-            except ImageFileError as error:
-                found.append(Failure(number, str(error)))
-        return found
-
-    with ReadingThreads() as threads:
-        found = [each for part in threads.run(read, np.arange(len(names))) for each in part]
-    headers = [each for each in found if isinstance(each, Header)]
-    return headers, [each for each in found if isinstance(each, Failure)]
-
-
-def _without(
-    numbers: np.ndarray, failures: Sequence[Failure], names: Sequence[str], on_error: str
-) -> np.ndarray:
-    """Return the numbers of the files that can be read; warn of the others, or raise an error.
-
-    Raises
-    ------
-    ImageFileError
-        If there are others and ``on_error="raise"``, or none can be read.
-    """
-    if not failures:
-        return numbers
-    message = failure_message([(names[number], reason) for number, reason in failures])
-    if len(failures) == len(numbers):
-        raise ImageFileError(f"None of the files can be read: {message}")
-    if on_error == "raise":
-        raise ImageFileError(f"{message} on_error='skip' leaves such files out.")
-    warn_caller(f"Left out: {message}", SkippedFilesWarning)
-    return np.setdiff1d(numbers, [failure.number for failure in failures], assume_unique=True)
+        self._files = DecodedFiles(state.pop("paths"), **state)
