@@ -1,6 +1,8 @@
 """Rows of decoded values for `Images`, read in the background."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -101,15 +103,17 @@ class FileRows(RowSource):
         ImageFileError
             If files cannot be read; it names them.
         """
-        return self._converted(self._reading(index).rows())
+        with self._threads_end_by_errors():
+            return self._converted(self._reading(index).rows())
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return the rows from `start` to `stop`, and begin to read as many after them."""
-        reading = self._reading(np.arange(start, stop))
-        after = np.arange(stop, min(2 * stop - start, len(self._numbers)))
-        if len(after):
-            self.expect(after)
-        return self._converted(reading.rows())
+        with self._threads_end_by_errors():
+            reading = self._reading(np.arange(start, stop))
+            after = np.arange(stop, min(2 * stop - start, len(self._numbers)))
+            if len(after):
+                self.expect(after)
+            return self._converted(reading.rows())
 
     def expect(self, index: np.ndarray) -> None:
         """Begin to read the rows at `index`."""
@@ -125,7 +129,18 @@ class FileRows(RowSource):
         hashed = np.uint8 if self._files.decoder.dtype == np.uint8 else np.float32
         if self._offset is not None or self._dtype != hashed:
             return None
-        return self._files.facts_of(self._numbers, self._threads)
+        with self._threads_end_by_errors():
+            return self._files.facts_of(self._numbers, self._threads)
+
+    @contextmanager
+    def _threads_end_by_errors(self) -> Iterator[None]:
+        """End the threads if there is an error, whose traceback may keep this object."""
+        try:
+            yield
+        except BaseException:
+            self._expected.clear()
+            self._threads.close()
+            raise
 
     def _reading(self, index: np.ndarray) -> _Reading:
         if self._process != os.getpid():  # what a forked process expects is never read

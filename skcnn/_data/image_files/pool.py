@@ -13,7 +13,7 @@ import numpy as np
 
 MOST_THREADS = 8
 PARTS_PER_THREAD = 4  # files differ in size: a thread that is done early takes another part
-MOST_IN_A_PART = 64
+MOST_IN_A_PART = 16  # photos, which take a second: an interrupt waits for it
 
 T = TypeVar("T")
 

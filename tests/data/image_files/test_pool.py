@@ -28,10 +28,10 @@ def test_results_are_in_order(n):
     assert not alive()
 
 
-def test_a_part_has_at_most_64_files_and_threads_get_several():
+def test_a_part_has_at_most_16_files_and_threads_get_several():
     with ReadingThreads() as threads:
         sizes = threads.run(lambda numbers, _: len(numbers), np.arange(5000))
-        assert max(sizes) == 64
+        assert max(sizes) == 16
         sizes = threads.run(lambda numbers, _: len(numbers), np.arange(8 * n_threads()))
         assert max(sizes) == 2
 
@@ -46,7 +46,7 @@ def test_the_first_error_reaches_the_caller_and_the_rest_is_left_out():
             raise ValueError("part 0")
 
     with ReadingThreads() as threads, pytest.raises(ValueError, match="part 0"):
-        threads.run(fail, np.arange(64 * 100))
+        threads.run(fail, np.arange(16 * 100))
     assert len(begun) < 50
 
 
@@ -73,7 +73,7 @@ def test_an_interrupt_ends_the_work():
 
     start = time.monotonic()
     with ReadingThreads() as threads, pytest.raises(KeyboardInterrupt):
-        threads.run(slow, np.arange(64 * 1000))
+        threads.run(slow, np.arange(16 * 1000))
     assert time.monotonic() - start < 5
     assert not alive()
 
