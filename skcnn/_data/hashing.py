@@ -71,11 +71,8 @@ def _value_hashes_of_bytes(rows: np.ndarray) -> np.ndarray:
     words = _mixed(np.arange(256, dtype=np.float64).view(np.uint64))
     factors = _factors(rows.shape[1])
     step = cached_rows(8 * rows.shape[1])
-    parts = [
-        _hashes_of_mixed(words[rows[start : start + step]], factors)
-        for start in range(0, len(rows), step)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0, np.uint64)
+    parts = (rows[start : start + step] for start in range(0, len(rows), step))
+    return np.concatenate([_hashes_of_mixed(words[part], factors) for part in parts])
 
 
 def image_hashes(images: Images) -> np.ndarray:

@@ -92,7 +92,10 @@ def test_files_give_the_bits_of_an_array(paths, array, kind, cache, weights):
 
 
 def test_continued_training_has_the_bits_of_an_array(paths, array):
-    found, expected = net(warm_start=True, early_stopping=True), net(warm_start=True, early_stopping=True)
+    found, expected = (
+        net(warm_start=True, early_stopping=True),
+        net(warm_start=True, early_stopping=True),
+    )
     files = ImageFiles(paths, cache=None)
     for _ in range(2):
         found.fit(files, Y)
@@ -134,7 +137,9 @@ def test_a_network_with_an_offset_reads_files(paths, array):
     files = ImageFiles(paths, cache=None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # another scale than at fit
-        np.testing.assert_array_equal(model.decision_function(files), model.decision_function(array))
+        np.testing.assert_array_equal(
+            model.decision_function(files), model.decision_function(array)
+        )
 
 
 def test_fitted_attributes(paths):
@@ -212,7 +217,9 @@ def test_no_threads_are_left(paths):
 
 
 def test_channels_first_cannot_be_had(paths):
-    with pytest.raises(InputShapeError, match="ImageFiles have their channels last, but channels='f"):
+    with pytest.raises(
+        InputShapeError, match="ImageFiles have their channels last, but channels='f"
+    ):
         net(channels="first").fit(ImageFiles(paths), Y)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputLayoutWarning)
@@ -223,7 +230,9 @@ def test_channels_first_cannot_be_had(paths):
 
 def test_files_of_another_size_or_none_at_all(paths):
     model = net().fit(ImageFiles(paths), Y)
-    with pytest.raises(InputShapeError, match=r"shape \(9, 9, 3\), but ConvNetClassifier was fitted"):
+    with pytest.raises(
+        InputShapeError, match=r"shape \(9, 9, 3\), but ConvNetClassifier was fitted"
+    ):
         model.predict(ImageFiles(paths, 9))
     with pytest.raises(InputShapeError, match=r"shape \(8, 8, 1\)"):
         model.predict(ImageFiles(paths, mode="L"))

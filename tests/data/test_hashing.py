@@ -75,3 +75,9 @@ def test_minus_zero_has_the_hash_of_zero():
     assert len(np.unique(value_hashes(zeros))) == 1
     assert len(np.unique(row_hashes(zeros))) == 1
     assert len(np.unique(row_hashes(zeros.astype(np.float32)))) == 1
+
+
+@pytest.mark.parametrize("shape", [(7, 1), (1, 5), (3, 4, 5, 3)])
+def test_bytes_have_the_value_hashes_of_equal_floats(shape):
+    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.testing.assert_array_equal(value_hashes(values), value_hashes(values.astype(float)))
