@@ -72,11 +72,12 @@ class Decoder:
             raise ImageFileError(reason_of(error)) from error
 
     def _finished(self, image: Any) -> np.ndarray:
+        if image.format == "PNG":
+            image.load()  # its orientation may follow the pixels
         turn = orientation_of(image)
         if self.size is not None and image.format in ("JPEG", "MPO"):
             self._shrink_early(image, turn)
         image = as_mode(image, self.mode)
-        turn = turn if turn != 1 else orientation_of(image)  # PNG: it may follow the pixels
         if turn != 1:
             image = image.transpose(pillow().transpositions[turn])
         if self.size is not None and image.size != self.size[::-1]:
@@ -91,7 +92,9 @@ class Decoder:
         """Let libjpeg decode a fraction of the size, if the image is much larger than wanted."""
         assert self.size is not None
         height, width = self.size if turn < 5 else self.size[::-1]
-        image.draft(None, (DRAFT_GAP * width, DRAFT_GAP * height))
+        least = DRAFT_GAP * width, DRAFT_GAP * height
+        if image.width >= 2 * least[0] and image.height >= 2 * least[1]:
+            image.draft(None, least)
 
 
 def as_mode(image: Any, mode: str) -> Any:
@@ -115,10 +118,7 @@ def as_mode(image: Any, mode: str) -> Any:
     if mode == "I;16":
         image = image if image.mode == "L" else image.convert("L")
         return _of_integers(np.asarray(image).astype(np.int32) * TO_16_BITS)
-    if image.mode == mode:
-        image.load()
-        return image
-    return image.convert(mode)
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _of_integers(values: np.ndarray) -> Any:

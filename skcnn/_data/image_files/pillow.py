@@ -93,7 +93,7 @@ def stream_of(source: Any) -> BinaryIO:
     """Return an open file for a path, or a stream of encoded bytes."""
     if isinstance(source, bytes | bytearray | memoryview):
         return io.BytesIO(source)
-    return open(source, "rb", buffering=0)
+    return open(source, "rb")
 
 
 def reason_of(error: Exception) -> str:
