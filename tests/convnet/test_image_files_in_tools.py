@@ -217,7 +217,7 @@ def test_steps_that_need_all_values(files, array):
 def test_compare_models(files, array):
     models = {"net": net(), "augmented": pipeline()}
     found, expected = (compare_models(models, X, Y, cv=5, random_state=0) for X in (files, array))
-    assert found.scores["accuracy"].tolist() == expected.scores["accuracy"].tolist()
+    assert found.fold_scores["score"].tolist() == expected.fold_scores["score"].tolist()
 
 
 def test_compare_datasets_notices_the_same_files(files, paths, tmp_path):
