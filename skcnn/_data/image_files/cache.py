@@ -20,10 +20,13 @@ class RowCache(Protocol):
         """Return whether all of these rows are kept."""
 
     def get(self, numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Copy what is kept to `rows`, and return the places of the others."""
+        """Copy what is kept to contiguous `rows`, and return the places of the others."""
 
     def put(self, numbers: np.ndarray, rows: np.ndarray) -> None:
         """Keep rows, if there is room."""
+
+    def expect(self, numbers: np.ndarray) -> None:
+        """Take notice that these rows are read next."""
 
 
 class MemoryCache:
@@ -69,6 +72,9 @@ class MemoryCache:
                 break
             self._rows[place] = row
             self._places[number] = place  # at last, for other threads
+
+    def expect(self, numbers: np.ndarray) -> None:
+        """Do nothing: they are there."""
 
 
 class FolderCache:
@@ -123,11 +129,12 @@ class FolderCache:
     def get(self, numbers: np.ndarray, rows: np.ndarray) -> np.ndarray:
         """Copy what is kept to `rows`, and return the places of the others."""
         found = self._marks[numbers] != 0
-        for place in np.flatnonzero(found).tolist():
-            row = rows[place].view(np.uint8).data
-            offset = int(numbers[place]) * self._row_bytes
-            if os.preadv(self._fd, (row,), offset) != self._row_bytes:  # the file was cut off
-                found[place] = False
+        places = np.flatnonzero(found).tolist()
+        offsets = (numbers[found] * self._row_bytes).tolist()
+        buffer, n = rows.reshape(-1).view(np.uint8).data, self._row_bytes
+        for place, offset in zip(places, offsets, strict=True):
+            if os.preadv(self._fd, (buffer[place * n : place * n + n],), offset) != n:
+                found[place] = False  # the file was cut off
         return np.flatnonzero(~found)
 
     def put(self, numbers: np.ndarray, rows: np.ndarray) -> None:
@@ -138,6 +145,12 @@ class FolderCache:
                     self._marks[number] = 1
                 else:
                     self._is_full = True
+
+    def expect(self, numbers: np.ndarray) -> None:
+        """Ask the system to fetch these rows from the disk."""
+        if hasattr(os, "posix_fadvise"):
+            for offset in (numbers * self._row_bytes).tolist():
+                os.posix_fadvise(self._fd, offset, self._row_bytes, os.POSIX_FADV_WILLNEED)
 
     def _write(self, row: memoryview, offset: int) -> bool:
         """Write a row, and return whether there was room."""

@@ -155,9 +155,12 @@ class DecodedFiles:
         missing = self._cache.get(self._cached_as(numbers), rows)
         return None if len(missing) else rows
 
-    def is_cached(self, numbers: np.ndarray) -> bool:
-        """Return whether the images of some files are in the cache."""
-        return self._cache is not None and self._cache.holds(self._cached_as(numbers))
+    def expects_cached(self, numbers: np.ndarray) -> bool:
+        """Return whether the images of some files are in the cache, which expects them then."""
+        if self._cache is None or not self._cache.holds(self._cached_as(numbers)):
+            return False
+        self._cache.expect(self._cached_as(numbers))
+        return True
 
     def fill(self, numbers: np.ndarray, rows: np.ndarray) -> list[Failure]:
         """Write the images of some files to `rows`, and return those that cannot be read."""

@@ -118,7 +118,7 @@ class FileRows(RowSource):
     def expect(self, index: np.ndarray) -> None:
         """Begin to read the rows at `index`."""
         key = index.tobytes()
-        if key in self._expected or self._files.is_cached(self._numbers[index]):
+        if key in self._expected or self._files.expects_cached(self._numbers[index]):
             return
         while len(self._expected) >= MOST_EXPECTED:  # of a reader that stopped early
             self._expected.pop(next(iter(self._expected))).cancel()
