@@ -1,6 +1,9 @@
 """Networks on files: the same bits as on one array, and how often files are decoded."""
 
+import itertools
 import pickle
+import signal
+import threading
 import warnings
 
 import numpy as np
@@ -12,6 +15,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._data.image_files import image_files as module
+from skcnn._data.image_files.decoding import Decoder
 from skcnn.augmentation import CutMix, RandomFlip, RandomNoise, RandomRotation
 from skcnn.datasets import ImageFiles
 from skcnn.exceptions import (
@@ -254,6 +258,25 @@ def test_broken_files_are_all_named_by_fit(tmp_path):
         with pytest.raises(ImageFileError, match=message):
             model.fit(files, np.arange(12) % 2)
     assert not reading_threads()
+
+
+@pytest.mark.parametrize("number", [20, N + 8 * (N - N_DISTINCT)])
+def test_an_interrupt_while_files_are_decoded(paths, monkeypatch, number):
+    original, n_decoded = Decoder.array, itertools.count()
+
+    def array(self, source):
+        if next(n_decoded) == number:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+        return original(self, source)
+
+    monkeypatch.setattr(Decoder, "array", array)
+    model = net(max_epochs=50)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(ImageFiles(paths, cache=None), Y)
+    assert not reading_threads()
+    monkeypatch.undo()
+    files = ImageFiles(paths, cache=None)
+    assert model.fit(files, Y).predict(files).shape == (N,)
 
 
 @pytest.mark.parametrize("augmentation", [None, RandomFlip()])

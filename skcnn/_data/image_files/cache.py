@@ -56,7 +56,7 @@ class MemoryCache:
         """Copy what is kept to `rows`, and return the places of the others."""
         places = self._places[numbers]
         if (places >= 0).all():
-            np.take(self._rows, places, axis=0, out=rows)
+            np.take(self._rows, places, axis=0, out=rows, mode="clip")  # "raise" copies twice
             return np.empty(0, np.int64)
         found = np.flatnonzero(places >= 0)
         rows[found] = self._rows[places[found]]

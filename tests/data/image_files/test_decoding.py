@@ -200,6 +200,17 @@ def test_animated_files_give_their_first_frame(tmp_path, suffix):
     np.testing.assert_array_equal(decoded(path), np.asarray(frames[0]))
 
 
+def test_photos_with_a_preview_behind_them(tmp_path):
+    large, small = smooth(64, 48), smooth(8, 6, seed=1)
+    path = tmp_path / "a.jpg"
+    Image.fromarray(large).save(
+        path, "MPO", save_all=True, append_images=[Image.fromarray(small)], quality=95
+    )
+    assert info_of(path)["n_frames"] == 2
+    np.testing.assert_array_equal(decoded(path), by_pillow(path))
+    assert decoded(path, size=(8, 8)).shape == (8, 8, 3)
+
+
 def test_files_are_recognised_by_their_content(tmp_path):
     array = noise(5, 7)
     path = save(tmp_path / "a.png", array).rename(tmp_path / "a.jpg")
