@@ -182,8 +182,8 @@ class _Walk:
 
     def _check_link(self, path: str) -> None:
         target = os.path.realpath(path)
-        inside = os.path.commonpath([target, self.root]) == self.root
-        if not inside and not self.follow_links:
+        is_inside = f"{target}{os.sep}".startswith(os.path.join(self.root, ""))
+        if not is_inside and not self.follow_links:
             raise ImageFileError(
                 f"{path!r} is a link out of the folder, to {target!r}. Links are followed with "
                 "follow_links=True."

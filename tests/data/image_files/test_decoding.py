@@ -144,6 +144,16 @@ def test_sixteen_bits_are_resized(tmp_path):
     np.testing.assert_array_equal(found[..., 0], np.asarray(by_hand))
 
 
+def test_sixteen_bits_are_cropped_and_padded(tmp_path):
+    values = np.random.default_rng(0).integers(0, 2**16, (4, 10), dtype=np.uint16)
+    path = save(tmp_path / "a.png", values)
+    np.testing.assert_array_equal(decoded(path, "I;16", (4, 4))[..., 0], values[:, 3:7])
+    padded = decoded(path, "I;16", (10, 10), "pad")[..., 0]
+    np.testing.assert_array_equal(padded[3:7], values)
+    assert not padded[:3].any()
+    assert not padded[7:].any()
+
+
 @pytest.mark.parametrize(
     ("array", "message"),
     [

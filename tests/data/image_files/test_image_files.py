@@ -3,6 +3,7 @@ import pickle
 import re
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -354,6 +355,25 @@ def test_an_array_of_many_images_is_decoded_with_a_warning(tmp_path, monkeypatch
         np.testing.assert_array_equal(ImageFiles(paths), arrays)
     np.testing.assert_array_equal(ImageFiles(paths).to_numpy(), arrays)
     np.testing.assert_array_equal(ImageFiles(paths)[:2], arrays[:2])
+
+
+def test_a_file_takes_less_than_a_kib():
+    def names(n):
+        return [
+            f"/a/folder/with/a/long/name/and/classes/class_{i % 100}/{i:06d}.jpg" for i in range(n)
+        ]
+
+    sizes = []
+    for n in (2_000, 12_000):
+        given = names(n)
+        tracemalloc.start()
+        files = ImageFiles(given, size=32, cache=None)
+        some = files[np.arange(n)]
+        assert files._files._facts.known(files._files.identity.numbers).sum() == 0
+        sizes.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert len(some) == n
+    assert (sizes[1] - sizes[0]) / 10_000 < 1024
 
 
 def test_copy_false_cannot_be_had(tmp_path):
