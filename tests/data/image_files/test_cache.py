@@ -1,5 +1,6 @@
 """Decoded images that are kept: in memory and in folders, by several processes."""
 
+import copy
 import errno
 import os
 import pickle
@@ -7,6 +8,7 @@ import threading
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skcnn._data.image_files.cache import FolderCache, MemoryCache
 from skcnn._data.image_files.decoded import CacheSettings
@@ -226,6 +228,16 @@ def test_no_cache_decodes_each_time(tmp_path):
         files.to_numpy()
         files[0]
     assert len(seen) == 4
+
+
+def test_copies_share_what_is_decoded(tmp_path):
+    files = ImageFiles(save_all(tmp_path, 3)[0])
+    files.to_numpy()
+    with counted_decodings() as seen:
+        copy.copy(files).to_numpy()
+        copy.deepcopy(files).to_numpy()
+        clone(files, safe=False).to_numpy()
+    assert not seen
 
 
 def test_slices_share_a_folder_also_when_they_are_pickled(tmp_path):

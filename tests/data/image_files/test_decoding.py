@@ -193,9 +193,11 @@ def test_exif_behind_the_pixels_of_a_png_counts(tmp_path):
     np.testing.assert_array_equal(decoded(path), np.rot90(array, -1))
 
 
-def test_damaged_exif_is_ignored(tmp_path):
-    array = smooth(8, 8)
-    path = save(tmp_path / "a.jpg", array, exif=b"Exif\0\0XX")
+@pytest.mark.parametrize(
+    ("name", "exif"), [("a.jpg", b"XX"), ("a.png", b"MM\0*\0\0\0\x08\0\x05\x01\x12")]
+)
+def test_damaged_exif_is_ignored(tmp_path, name, exif):
+    path = save(tmp_path / name, smooth(8, 8), exif=b"Exif\0\0" + exif)
     np.testing.assert_array_equal(decoded(path), by_pillow(path))
     assert read_header(str(path), MOST_PIXELS).mode == "RGB"
 

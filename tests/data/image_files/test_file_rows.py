@@ -83,6 +83,16 @@ def test_errors_come_when_the_rows_are_taken(files, rows, tmp_path):
     np.testing.assert_array_equal(rows.take(np.array([6, 7])), values[6:8])
 
 
+def test_what_another_process_expected_is_read_again(files, rows):
+    values = expected(files)
+    rows.expect(np.array([1, 2]))
+    rows._process = -1
+    with counted_decodings() as seen:
+        np.testing.assert_array_equal(rows.take(np.array([1, 2])), values[1:3])
+    assert len(seen) >= 2
+    assert not rows._expected
+
+
 @forks
 def test_a_forked_process_reads_for_itself(files, rows):
     values = expected(files)
