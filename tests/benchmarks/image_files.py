@@ -21,11 +21,13 @@ import numpy as np
 import torch
 from _machine import describe
 from PIL import Image
+from sklearn.pipeline import make_pipeline
 from torch.utils.data import DataLoader, Dataset
 
 from skcnn import ConvNetClassifier
 from skcnn._data.image_files.file_rows import FileRows
 from skcnn._data.image_files.pool import n_threads
+from skcnn.augmentation import RandomFlip, RandomRotation
 from skcnn.datasets import ImageFiles, load_image_folder
 
 BATCH, PHOTO_BATCH = 128, 8
@@ -158,6 +160,17 @@ def epochs(paths, labels, rounds, folder):
     table("Shuffled batches alone, from the cache", rates(contenders, len(paths), rounds), "array")
 
 
+def same_bits(files, labels):
+    """Fit files and one array with augmentation, and compare the predictions bit by bit."""
+    probabilities = []
+    for X in (files, files.to_numpy()):
+        net = ConvNetClassifier(filters=(8,), hidden_units=(), max_epochs=1, random_state=0)
+        model = make_pipeline(RandomFlip(), RandomRotation(10), net).fit(X, labels)
+        probabilities.append(model.predict_proba(X))
+    same = np.array_equal(*probabilities)
+    print(f"\nPredictions of {len(files):,} files equal those of one array bit for bit: {same}")
+
+
 def resident(field):
     with open("/proc/self/status") as lines:
         return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(field))
@@ -230,6 +243,7 @@ def main():
     order = np.random.default_rng(0).permutation(len(X))
     few = order[: 2_000 if given.quick else 10_000]
     paths = X[few].paths
+    same_bits(X[few] if given.quick else X, y[few] if given.quick else y)
     decoding(
         paths, None, BATCH, given.rounds, f"{len(paths):,} JPEG files of 32x32, files a second"
     )

@@ -51,6 +51,11 @@ def check_cache(cache: Any, cache_size: int | None, n_bytes: int) -> CacheSettin
             "The 'cache' parameter must be 'auto', 'memory', None or the path of a folder. Got "
             f"{cache!r} instead."
         )
+    if not hasattr(os, "preadv"):
+        raise ValueError(
+            "The 'cache' parameter can be a folder only where Python has os.preadv, as on Linux "
+            f"and macOS. Got {os.fspath(cache)!r}: take 'memory' or None instead."
+        )
     try:
         os.makedirs(cache, exist_ok=True)
     except OSError as error:

@@ -6,6 +6,7 @@ import os
 import pickle
 import threading
 
+import joblib
 import numpy as np
 import pytest
 from sklearn.base import clone
@@ -282,6 +283,18 @@ def test_another_setting_or_a_changed_file_has_another_key(tmp_path):
     assert len(keys) == 9
 
 
+def test_joblibs_hash_follows_files_and_not_what_is_known_of_them(tmp_path):
+    paths, _ = save_all(tmp_path, 3)
+    files = ImageFiles(paths)
+    before = joblib.hash(files)
+    files.value_range()
+    files.to_numpy()
+    assert joblib.hash(files) == joblib.hash(ImageFiles(paths)) == before
+    assert joblib.hash(files[:2]) != before
+    os.utime(paths[0], ns=(1, 1))
+    assert joblib.hash(ImageFiles(paths)) != before
+
+
 def test_missing_files_have_an_identity(tmp_path):
     decoder = ImageFiles(save_all(tmp_path, 1)[0])._files.decoder
     one = identity_of(["/none"], decoder)
@@ -295,6 +308,13 @@ def test_illegal_caches(tmp_path, cache):
     paths, _ = save_all(tmp_path, 1)
     with pytest.raises(ValueError, match="'cache' parameter must be 'auto', 'memory', None or"):
         ImageFiles(paths, cache=cache)
+
+
+def test_systems_without_preadv_have_no_folders(tmp_path, monkeypatch):
+    paths, _ = save_all(tmp_path, 1)
+    monkeypatch.delattr(os, "preadv")
+    with pytest.raises(ValueError, match=r"only where Python has os.preadv.* Got 'here'"):
+        ImageFiles(paths, cache="here")
 
 
 def test_illegal_sizes_of_caches(tmp_path):
