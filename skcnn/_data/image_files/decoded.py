@@ -239,7 +239,8 @@ class DecodedFiles:
 
     def check(self, failures: Iterable[Failure]) -> None:
         """Raise an error that names the files that cannot be read, if there are any."""
-        named = [(self.names[number], reason) for number, reason in failures]
+        found = dict(failures)  # a file may be read more than once
+        named = [(self.names[number], reason) for number, reason in found.items()]
         if named:
             raise ImageFileError(failure_message(named))
 

@@ -296,8 +296,9 @@ def test_all_bad_files_are_named_in_one_error(tmp_path):
         np.asarray(files)
     assert list(files.unreadable()) == [str(path) for path in (*paths[3:15], paths[20])]
     assert files.unreadable()[str(paths[20])] == "there is no such file"
-    with pytest.raises(ImageFileError, match=f"1 image file cannot be read. '{paths[3]}'"):
-        files[3]
+    for rows in (3, [3, 0, 3], [3] * 40):
+        with pytest.raises(ImageFileError, match=f"1 image file cannot be read. '{paths[3]}'"):
+            np.asarray(files[rows])
 
 
 def test_bad_headers_are_found_at_once(tmp_path):
