@@ -27,6 +27,10 @@ class InputShapeError(SkcnnError, ValueError):
     """``X`` has a shape that cannot be read as the expected images or signals."""
 
 
+class ImageFileError(SkcnnError, ValueError):
+    """Image files cannot be read; the message names them."""
+
+
 class TrainingDivergedError(SkcnnError, ValueError):
     """The training loss became infinite or NaN."""
 
@@ -58,6 +62,14 @@ class FrozenAugmentationWarning(UserWarning):
     """An augmented array was turned into one draw, the same for all epochs."""
 
 
+class DecodedFilesWarning(UserWarning):
+    """All images of a large `ImageFiles` are decoded into one array in memory."""
+
+
+class SkippedFilesWarning(UserWarning):
+    """Image files that cannot be read are left out."""
+
+
 class ComparisonWarning(UserWarning):
     """The design of a comparison cannot answer its question."""
 
@@ -65,7 +77,9 @@ class ComparisonWarning(UserWarning):
 __all__ = [
     "ArchitectureError",
     "ComparisonWarning",
+    "DecodedFilesWarning",
     "FrozenAugmentationWarning",
+    "ImageFileError",
     "InputLayoutWarning",
     "InputScaleWarning",
     "InputShapeError",
@@ -73,5 +87,6 @@ __all__ = [
     "MissingDependencyError",
     "RareClassWarning",
     "SkcnnError",
+    "SkippedFilesWarning",
     "TrainingDivergedError",
 ]

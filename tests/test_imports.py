@@ -35,6 +35,7 @@ ORDER = [
 ]
 # Imported in one module only, inside a function.
 IMPORTED_ONCE = {
+    "PIL": "skcnn._data.image_files.pillow",
     "matplotlib": "skcnn._plotting.axes",
     "rich": "skcnn._utils.progress",
     "tqdm": "skcnn._utils.progress",
@@ -46,7 +47,7 @@ WITH_OPTUNA = [
     "skcnn.model_selection._samplers",
     "skcnn.model_selection._running.",
 ]
-NEVER_AT_IMPORT = ["matplotlib", "optuna", "torchvision", "timm"]
+NEVER_AT_IMPORT = ["PIL", "matplotlib", "optuna", "torchvision", "timm"]
 MOST_MODULES, MOST_LINES = 20, 500
 
 

@@ -14,7 +14,9 @@ def test_lower_bounds_are_the_oldest_tested_versions():
     oldest = dict(re.findall(r"^([\w-]+)==(\S+)$", text, flags=re.MULTILINE))
     extras = PROJECT["optional-dependencies"]
     names = [*PROJECT["dependencies"]]
-    names += [each for extra in ("plots", "progress", "postgresql") for each in extras[extra]]
+    names += [
+        each for extra in ("images", "plots", "progress", "postgresql") for each in extras[extra]
+    ]
     bounds = dict(BOUND.fullmatch(name).groups() for name in names)
     bounds.pop("torch")  # old builds for the CPU cannot be had
     assert {name: oldest[name] for name in bounds} == bounds

@@ -1,5 +1,6 @@
 """Hashes of rows by their content."""
 
+from functools import lru_cache
 from math import ceil
 
 import numpy as np
@@ -24,7 +25,7 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
     """
     raw = rows.view(np.uint8).reshape(len(rows), -1)
     n_words = ceil(raw.shape[1] / 8)
-    factors = np.random.SeedSequence(20_240_817).generate_state(n_words, np.uint64) | np.uint64(1)
+    factors = _factors(n_words)
     hashes = np.empty(len(rows), np.uint64)
     signed_zeros = rows.dtype.kind == "f"
     step = cached_rows(raw.shape[1])
@@ -35,20 +36,37 @@ def row_hashes(rows: np.ndarray) -> np.ndarray:
         if part.shape[1] % 8:
             part = np.pad(part, ((0, 0), (0, n_words * 8 - part.shape[1])))
         words = np.ascontiguousarray(part).view(np.uint64)
-        mixed = words >> np.uint64(29)
-        mixed ^= words
-        mixed *= factors
-        mixed ^= mixed >> np.uint64(32)
-        hashes[start : start + step] = mixed.sum(axis=1, dtype=np.uint64)
+        hashes[start : start + step] = _hashes_of_mixed(_mixed(words), factors)
     return hashes
+
+
+def _mixed(words: np.ndarray) -> np.ndarray:
+    return words ^ (words >> np.uint64(29))
+
+
+def _hashes_of_mixed(mixed: np.ndarray, factors: np.ndarray) -> np.ndarray:
+    """Return the hashes of rows of mixed words, which are overwritten."""
+    mixed *= factors
+    mixed ^= mixed >> np.uint64(32)
+    hashes: np.ndarray = mixed.sum(axis=1, dtype=np.uint64)
+    return hashes
+
+
+@lru_cache(maxsize=8)
+def _factors(n_words: int) -> np.ndarray:
+    """Return fixed odd random numbers."""
+    drawn = np.random.SeedSequence(20_240_817).generate_state(n_words, np.uint64)
+    return drawn | np.uint64(1)
 
 
 def value_hashes(array: np.ndarray) -> np.ndarray:
     """Return `row_hashes` of the samples' values, the same for equal numbers of any dtype.
 
-    Values are converted to float64 for some samples at a time.
+    Values are converted to float64 for some samples at a time, and bytes not at all.
     """
     flat = array.reshape(len(array), -1)
+    if array.dtype == np.uint8:
+        return _value_hashes_of_bytes(flat)
     step = chunk_rows(max(flat.shape[1], 1))
     hashes = np.empty(len(flat), np.uint64)
     for start in range(0, len(flat), step):
@@ -57,6 +75,18 @@ def value_hashes(array: np.ndarray) -> np.ndarray:
     return hashes
 
 
+def _value_hashes_of_bytes(rows: np.ndarray) -> np.ndarray:
+    """Return `row_hashes` of the bytes as float64, without making any."""
+    words = _mixed(np.arange(256, dtype=np.float64).view(np.uint64))
+    factors = _factors(rows.shape[1])
+    step = cached_rows(8 * rows.shape[1])
+    parts = (rows[start : start + step] for start in range(0, len(rows), step))
+    return np.concatenate([_hashes_of_mixed(words[part], factors) for part in parts])
+
+
 def image_hashes(images: Images) -> np.ndarray:
     """Return `row_hashes` of all rows of `images`."""
+    facts = images.facts()
+    if facts is not None:
+        return facts.hashes
     return np.concatenate([row_hashes(part.numpy()) for part in images.parts()])

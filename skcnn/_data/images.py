@@ -1,4 +1,4 @@
-"""Validated samples as rows of bytes or float32, in memory or in a file."""
+"""Validated samples as rows of bytes or float32, in memory or read when they are needed."""
 
 import warnings
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
 from skcnn._data.mapped_rows import MappedRows
+from skcnn._data.row_source import RowFacts, RowSource
 
 MOST_CHUNK_ROWS, MOST_CHUNK_VALUES = 4096, 2**23
 CACHED_BYTES = 2**17
@@ -22,26 +23,64 @@ class Images:
 
     Attributes
     ----------
-    rows : Tensor of shape (n_samples, n_values)
-        uint8 or float32, in the order of the axes of `X`.
+    held : Tensor of shape (n_samples, n_values) or None
+        The rows in memory: uint8 or float32, in the order of the axes of `X`. None if there is
+        only a source.
     layout : InputLayout
         How a row is an image.
-    mapped : MappedRows or None, default=None
-        The same rows in a large file, from which the methods read.
+    source : RowSource or None, default=None
+        Where the methods read the rows, if not in memory.
     """
 
-    rows: Tensor
+    held: Tensor | None
     layout: InputLayout
-    mapped: MappedRows | None = None
+    source: RowSource | None = None
 
     def __len__(self) -> int:
-        return self.rows.shape[0]
+        return self._shape[0]
+
+    @property
+    def _shape(self) -> tuple[int, int]:
+        """Number of samples and of values in each."""
+        if self.held is None:
+            assert self.source is not None
+            return self.source.shape
+        return self.held.shape[0], self.held.shape[1]
+
+    @property
+    def rows(self) -> Tensor:
+        """All rows in memory, which are read if they are not there."""
+        return self.part(0, len(self)) if self.held is None else self.held
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The type of the rows, uint8 or float32."""
+        if self.held is not None:
+            return self.held.dtype
+        assert self.source is not None
+        return torch.uint8 if self.source.dtype == np.uint8 else torch.float32
+
+    @property
+    def device(self) -> torch.device:
+        """Where the rows are; those of a source are read into the computer's memory."""
+        return torch.device("cpu") if self.held is None else self.held.device
+
+    @property
+    def n_bytes(self) -> int:
+        """The number of bytes of all rows."""
+        n_rows, n_values = self._shape
+        return n_rows * n_values * self.dtype.itemsize
+
+    def facts(self) -> RowFacts | None:
+        """Return what is known of each row without reading it again, None for nothing."""
+        return None if self.source is None else self.source.facts()
 
     def part(self, start: int, stop: int) -> Tensor:
         """Return the rows from `start` to `stop`."""
-        if self.mapped is None:
-            return self.rows[start:stop]
-        return torch.from_numpy(self.mapped.read(start, min(stop, len(self))))
+        if self.source is not None:
+            return torch.from_numpy(self.source.read(start, min(stop, len(self))))
+        assert self.held is not None
+        return self.held[start:stop]
 
     def parts(self) -> Iterator[Tensor]:
         """Yield all rows in parts."""
@@ -51,16 +90,17 @@ class Images:
 
     def rows_at(self, index: Tensor) -> Tensor:
         """Return the rows at `index`."""
-        if self.mapped is None:
-            if index.device.type == "cpu":  # on one core, which is faster here
-                return torch.from_numpy(self.rows.numpy()[index.numpy()])
-            return self.rows.index_select(0, index)
-        return torch.from_numpy(self.mapped.take(index.numpy()))
+        if self.source is not None:
+            return torch.from_numpy(self.source.take(index.numpy()))
+        assert self.held is not None
+        if index.device.type == "cpu":  # on one core, which is faster here
+            return torch.from_numpy(self.held.numpy()[index.numpy()])
+        return self.held.index_select(0, index)
 
     def expect(self, index: Tensor) -> None:
-        """Start to fetch the rows at `index` from the disk."""
-        if self.mapped is not None:
-            self.mapped.expect(index.numpy())
+        """Start to fetch the rows at `index`, which are asked for next."""
+        if self.source is not None:
+            self.source.expect(index.numpy())
 
     def as_batch(self, rows: Tensor) -> Tensor:
         """View selected `rows` as (n_samples, n_channels, *spatial)."""
@@ -73,11 +113,12 @@ class Images:
 
     def to(self, device: torch.device) -> "Images":
         """Return the samples on `device`."""
-        if self.mapped is None:
-            return Images(self.rows.to(device), self.layout)
-        if device == self.rows.device:
+        if self.source is None:
+            assert self.held is not None
+            return Images(self.held.to(device), self.layout)
+        if device == self.device:
             return self
-        rows = torch.empty_like(self.rows, device=device)
+        rows = torch.empty(self._shape, dtype=self.dtype, device=device)
         chunks = rows.split(chunk_rows(rows.shape[1]))
         for chunk, part in zip(chunks, self.parts(), strict=True):
             chunk.copy_(part)

@@ -29,17 +29,20 @@ class MappedRows:
         Descriptor of the file, closed with this object.
     offset : int
         Where the first row begins, in bytes.
-    n_values : int
-        Values in a row.
+    n_rows, n_values : int
+        Number of rows and of values in a row.
     dtype : dtype
         Type of the values.
     """
 
-    def __init__(self, fd: int, offset: int, n_values: int, dtype: np.dtype[Any]) -> None:
+    def __init__(
+        self, fd: int, offset: int, n_rows: int, n_values: int, dtype: np.dtype[Any]
+    ) -> None:
         self._fd = fd
         self._offset = offset
         self._row_bytes = n_values * dtype.itemsize
-        self._dtype = dtype
+        self.shape = n_rows, n_values
+        self.dtype = dtype
         weakref.finalize(self, os.close, fd)
 
     @classmethod
@@ -57,7 +60,7 @@ class MappedRows:
         if array.nbytes < SMALLEST_BYTES or not array.flags.c_contiguous or not _is_mapped(array):
             return None
         place = _place_in_file(array.__array_interface__["data"][0], array.nbytes)
-        return None if place is None else cls(*place, array[0].size, array.dtype)
+        return None if place is None else cls(*place, len(array), array[0].size, array.dtype)
 
     def __reduce__(self) -> Any:
         # once this object closes the descriptor, its number may be given to another file
@@ -67,7 +70,7 @@ class MappedRows:
         """Return the rows from `start` to `stop`, a copy."""
         rows = np.empty((stop - start, self._row_bytes), np.uint8)
         self._fill(rows.data.cast("B"), self._offset + start * self._row_bytes)
-        return rows.view(self._dtype)
+        return rows.view(self.dtype)
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the rows at `index`, a copy."""
@@ -75,13 +78,16 @@ class MappedRows:
         for row, offset in zip(rows, self._offsets(index), strict=True):
             if os.preadv(self._fd, (row.data,), offset) != self._row_bytes:
                 self._fill(row.data, offset)
-        return rows.view(self._dtype)
+        return rows.view(self.dtype)
 
     def expect(self, index: np.ndarray) -> None:
         """Ask the system to fetch the rows at `index`, which are read next, from the disk."""
         with suppress(OSError):  # it is only a hint
             for offset in self._offsets(index):
                 os.posix_fadvise(self._fd, offset, self._row_bytes, os.POSIX_FADV_WILLNEED)
+
+    def facts(self) -> None:
+        """Return None: nothing is known of the rows."""
 
     def _offsets(self, index: np.ndarray) -> list[int]:
         offsets: list[int] = (index * self._row_bytes + self._offset).tolist()

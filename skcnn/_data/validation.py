@@ -8,6 +8,8 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from skcnn._data.containers import as_array
+from skcnn._data.image_files.file_rows import file_images
+from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.images import Images, as_images, row_parts
 from skcnn._data.layouts import (
     CHANNELS,
@@ -53,7 +55,10 @@ def check_training_images(
     with_offset : bool, default=True
         Whether an offset may be subtracted. If it is needed nonetheless, warn.
     """
-    array, layout = check_sample_array(estimator, X, reset=True, min_samples=min_samples)
+    array, layout = check_sample_array(estimator, X, reset=True, min_samples=min_samples, lazy=True)
+    if isinstance(array, ImageFiles):  # whose bytes and 16-bit integers float32 holds
+        estimator.offset_ = None
+        return file_images(array, layout, compact=True, offset=None)
     offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
     if offset is not None and not with_offset:
         warn_caller(
@@ -71,7 +76,9 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
 
     With ``compact=True``, for more training data, whole numbers become bytes as at fit.
     """
-    array, layout = check_sample_array(estimator, X, reset=False)
+    array, layout = check_sample_array(estimator, X, reset=False, lazy=True)
+    if isinstance(array, ImageFiles):
+        return file_images(array, layout, compact=compact, offset=estimator.offset_)
     return as_images(array, layout, compact=compact, offset=estimator.offset_)
 
 
@@ -82,21 +89,29 @@ def check_sample_array(
     reset: bool,
     min_samples: int = 1,
     doubt: bool = True,
-) -> tuple[np.ndarray, InputLayout]:
+    lazy: bool = False,
+) -> tuple[Any, InputLayout]:
     """Validate `X` without changing its dtype.
 
     With `reset` the layout follows from the estimator's parameters `input_shape`,
     `n_spatial_dims` and `channels`, and is recorded on it as by `check_training_images`;
     without it, `X` must fit the recorded layout. With `doubt`, warn if the axes seem to have
-    another meaning.
+    another meaning. With `lazy`, ImageFiles are returned as they are.
 
     Returns
     -------
-    array : ndarray of shape (n_samples, ...)
+    array : ndarray of shape (n_samples, ...) or ImageFiles
         Finite real numbers.
     layout : InputLayout
         How a sample is an image.
     """
+    if isinstance(X, ImageFiles):
+        shape_alone = np.broadcast_to(X.dtype.type(0), X.shape)  # takes no memory
+        _check_channels_of_files(estimator.channels if reset else estimator._layout.channels)
+        _, layout = check_sample_array(
+            estimator, shape_alone, reset=reset, min_samples=min_samples, doubt=doubt
+        )
+        return X if lazy else np.asarray(X), layout
     if reset:
         if estimator.input_shape is not None:
             check_input_shape(estimator.input_shape)
@@ -127,6 +142,20 @@ class _Reader(BaseEstimator):
         self.input_shape = input_shape
         self.n_spatial_dims = n_spatial_dims
         self.channels = channels
+
+
+def _check_channels_of_files(channels: str) -> None:
+    """Check that an estimator expects the channel axis where ImageFiles have it.
+
+    Raises
+    ------
+    InputShapeError
+        If an estimator expects it elsewhere.
+    """
+    if channels != "last":
+        raise InputShapeError(
+            "ImageFiles have their channels last, but channels='first' is set. Set channels='last'."
+        )
 
 
 def read_samples(

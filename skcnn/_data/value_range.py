@@ -19,6 +19,11 @@ class ValueRange:
     @classmethod
     def of(cls, images: Images, weights: np.ndarray | None = None) -> "ValueRange":
         """Return the range of all values, without the samples of weight zero."""
+        facts = images.facts()
+        if facts is not None:
+            counted = slice(None) if weights is None else weights > 0
+            low, high = facts.low[counted].min(), facts.high[counted].max()
+            return cls(float(low), float(high))
         low, high, seen = np.inf, -np.inf, 0
         for part in images.parts():
             rows = part.numpy()
@@ -35,7 +40,7 @@ class ValueRange:
 
     def warn_if_rescaled(self, images: Images) -> None:
         """Warn if values are bytes at fit and fractions of one at predict, or the reverse."""
-        may_shrink = self.high > 10 and images.rows.is_floating_point()
+        may_shrink = self.high > 10 and images.dtype.is_floating_point
         may_grow = self.high <= 1
         if self.low < 0 or not (may_shrink or may_grow):
             return

@@ -55,7 +55,7 @@ class BatchIterator:
         self.device = device
         self.generator = generator
         self.images = samples.images.to(device) if _fits(samples, device) else samples.images
-        self.index = torch.from_numpy(samples.index).to(self.images.rows.device)
+        self.index = torch.from_numpy(samples.index).to(self.images.device)
         self.targets = torch.from_numpy(samples.targets).to(device)
         self.weights = (
             None
@@ -74,15 +74,12 @@ class BatchIterator:
         epoch, self.next_epoch = self.next_epoch, self.next_epoch + 1
         on_device = order.to(self.device)
         on_cuda = self.device.type == "cuda"  # MPS would read the samples after they are freed
-        size, n_larger = divmod(self.n_samples, self.n_batches)
-        stop = 0
-        for number in range(self.n_batches):
-            start, stop = stop, stop + size + (number < n_larger)
+        for start, stop, next_stop in self._bounds():
             places, part = order[start:stop], on_device[start:stop]
             rows = self.index.index_select(0, part.to(self.index.device))
             images = self.images.take(rows).to(self.device, non_blocking=on_cuda)
-            if self.images.mapped is not None:  # read ahead while this batch trains
-                self.images.expect(self.index[order[stop : stop + size + 1]])
+            if self.images.source is not None and stop < next_stop:  # while this batch trains
+                self.images.expect(self.index[order[stop:next_stop]])
             targets = self.targets.index_select(0, part)
             if targets.dtype == torch.uint8:  # indicators are bytes until they are a batch
                 targets = targets.float()
@@ -92,10 +89,15 @@ class BatchIterator:
             else:
                 yield self.augmenter.batch(images, targets, weights, places.numpy(), epoch)
 
+    def _bounds(self) -> Iterator[tuple[int, int, int]]:
+        """Yield where each batch starts and stops, and where the next one stops."""
+        size, n_larger = divmod(self.n_samples, self.n_batches)
+        stops = [n * size + min(n, n_larger) for n in range(self.n_batches + 1)]
+        return zip(stops, stops[1:], [*stops[2:], self.n_samples], strict=False)
+
 
 def _fits(samples: SampleSet, device: torch.device) -> bool:
     """Return whether all images fit on the device, in half of its free memory."""
     if device.type != "cuda":
         return device.type == "cpu"
-    rows = samples.images.rows
-    return rows.numel() * rows.element_size() < torch.cuda.mem_get_info(device)[0] // 2
+    return samples.images.n_bytes < torch.cuda.mem_get_info(device)[0] // 2

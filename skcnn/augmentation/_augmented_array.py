@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.layouts import InputLayout, layout_of_shape, warn_of_doubtful_axes
 from skcnn._utils.compat import safe_indexing
 from skcnn._utils.random_state import draw_seed
@@ -31,7 +32,7 @@ class AugmentedArray:
 
     Attributes
     ----------
-    original : ndarray or DataFrame of shape (n_samples, ...)
+    original : ndarray, ImageFiles or DataFrame of shape (n_samples, ...)
         The samples without augmentation.
     rows : ndarray of shape (n_samples,)
         Numbers of the samples in the array that `fit_transform` returned. Together with
@@ -58,7 +59,11 @@ class AugmentedArray:
     def of(cls, original: Any) -> "AugmentedArray":
         """Return an array of the samples with no augmentation yet."""
         rows = np.arange(len(original))
-        span = span_of(numbers_of(original))
+        if isinstance(original, ImageFiles):
+            low, high = original.value_range()  # known afterwards, so that a fit decodes no more
+            span = high - low or 1.0
+        else:
+            span = span_of(numbers_of(original))
         return cls(original, rows, (), secrets.randbits(63), None, span)
 
     def then(self, step: Step, layout: InputLayout | None) -> "AugmentedArray":

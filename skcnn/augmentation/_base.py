@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS, InputLayout
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.compat import Interval, InvalidParameterError
@@ -156,7 +157,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
 
     def _read_training(self, X: Any) -> tuple[np.ndarray, InputLayout]:
         """Check samples at fit; a layout that is not given is left to the next step."""
-        return check_sample_array(self, X, reset=True, doubt=self._layout_is_given(3))
+        return check_sample_array(self, X, reset=True, doubt=self._layout_is_given(3), lazy=True)
 
     def transform(self, X: Any) -> Any:
         """Return `X` unchanged: new samples are never augmented.
@@ -172,8 +173,10 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
             `X` itself, or an array if `X` is a list.
         """
         check_is_fitted(self)
-        array, _ = check_sample_array(self, originals(X), reset=False)
-        kept = isinstance(X, np.ndarray | Tensor | AugmentedArray) or hasattr(X, "iloc")
+        array, _ = check_sample_array(self, originals(X), reset=False, lazy=True)
+        kept = isinstance(X, np.ndarray | Tensor | AugmentedArray | ImageFiles) or hasattr(
+            X, "iloc"
+        )
         return X if kept else array
 
     def set_output(self, *, transform: str | None = None) -> Self:

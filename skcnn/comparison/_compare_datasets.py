@@ -7,6 +7,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from skcnn._data.hashing import value_hashes
+from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -162,11 +163,13 @@ def _check_datasets(datasets: Any) -> None:
 
 def _samples_of(X: Any, y: Any) -> set[tuple[Any, ...]]:
     """Return hashes of the distinct samples and their targets; empty if X is not numeric."""
-    rows = np.asarray(originals(X))
-    if rows.dtype.kind not in "biuf" or rows.ndim < 2 or not rows.size:
+    X = originals(X)
+    is_files = isinstance(X, ImageFiles)
+    rows = X if is_files else np.asarray(X)
+    if rows.dtype.kind not in "biuf" or rows.ndim < 2 or 0 in rows.shape:
         return set()
     targets = np.asarray(y).tolist()
     if len(targets) != len(rows):
         return set()  # compare_models raises the error
-    hashes = value_hashes(rows).tolist()
+    hashes = (X._facts().value_hashes if is_files else value_hashes(rows)).tolist()
     return {(rows.shape[1:], *each) for each in zip(hashes, map(str, targets), strict=True)}

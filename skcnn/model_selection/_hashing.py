@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from sklearn.utils import check_random_state
 
+from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._utils.text import shorten
 
 PLAIN = (bool, int, float, complex, str, bytes, types.NoneType, types.EllipsisType)
@@ -126,6 +127,8 @@ class _Hasher:
             return _digest(kind, str(value.dtype), index, self.text(value.to_numpy()))
         if isinstance(value, types.CodeType):
             return self._code(value)
+        if isinstance(value, ImageFiles):
+            return _digest("image files", value.fingerprint())
         if value is GLOBAL_RANDOM_STATE:  # which moves, and scipy's distributions refer to it
             return "numpy.random"
         return self._callable(value) or self._object(kind, value)

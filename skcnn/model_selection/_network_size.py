@@ -103,5 +103,5 @@ def read_shape(cv: CrossValidation) -> tuple[tuple[int, ...], InputLayout]:
     net: Any = find_convnet(cv.estimator)
     reader = clone(net)
     check_parameters(reader)
-    array, layout = check_sample_array(reader, originals(X), reset=True, doubt=False)
+    array, layout = check_sample_array(reader, originals(X), reset=True, doubt=False, lazy=True)
     return array.shape[1:], layout

@@ -82,3 +82,9 @@ def test_value_hashes_in_parts_are_those_of_all_values():
     expected = row_hashes(values.astype(np.float64))
     for dtype in (np.uint8, np.int64, np.float32):
         np.testing.assert_array_equal(value_hashes(values.astype(dtype)), expected)
+
+
+@pytest.mark.parametrize("shape", [(7, 1), (1, 5), (3, 4, 5, 3)])
+def test_bytes_have_the_value_hashes_of_equal_floats(shape):
+    values = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+    np.testing.assert_array_equal(value_hashes(values), value_hashes(values.astype(float)))

@@ -164,7 +164,7 @@ def test_images_of_a_mapping_read_the_file(tmp_path, dtype):
     mapped = saved(tmp_path, X)
     reader = Reader().fit(mapped)
     for images in (reader.images_, reader.read(mapped)):
-        assert images.mapped is not None
+        assert images.source is not None
         flat = X.reshape(N, -1)
         np.testing.assert_array_equal(torch.cat(list(images.parts())).numpy(), flat)
         np.testing.assert_array_equal(images.part(30, 2 * N).numpy(), flat[30:])
@@ -179,7 +179,7 @@ def test_other_types_are_converted_without_touching_the_mapping(tmp_path, dtype)
     X = samples(dtype) if dtype != "bool" else samples() > 100
     mapped = saved(tmp_path, X)
     images = Reader().fit(mapped).images_
-    assert images.mapped is None
+    assert images.source is None
     np.testing.assert_array_equal(images.rows.numpy(), X.reshape(N, -1).astype(np.float32))
     assert resident_pages(mapped) == 0
 

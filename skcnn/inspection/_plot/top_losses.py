@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.base import is_classifier
 from sklearn.utils import check_consistent_length
 
@@ -164,7 +165,7 @@ class TopLossesDisplay(Display):
             table = number_losses(targets, model.predict(transformed))
         largest, title = largest_losses(table, n_samples)
         rows = largest.index.tolist()
-        given = Images(images.rows[rows], images.layout)
+        given = Images(images.rows_at(torch.tensor(rows)), images.layout)
         samples = drawn_samples(safe_indexing(X, rows), given)
         return cls(samples=samples, losses=largest, title=title).plot(ax=ax)
 

@@ -1,0 +1,1 @@
+"""Images in files, decoded when they are read."""
