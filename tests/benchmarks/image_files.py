@@ -121,14 +121,13 @@ def decoding(paths, size, batch, rounds, title):
     plain = ImageFiles(paths, 32 if size is None else size, cache=None)
     contenders = {
         "Pillow, pool of threads": lambda: pillow_loop(paths, size, False, 1),
-        "Pillow, 16 files at a time": lambda: pillow_loop(
-            paths, size, False, 16 if batch > 16 else 1
-        ),
         "ImageFiles, all": plain.to_numpy,
         "ImageFiles, shuffled batches": lambda: our_batches(plain, batch),
         "torch DataLoader": lambda: torch_loader(paths, size, batch),
     }
-    if size is not None:
+    if size is None:
+        contenders["Pillow, 16 files at a time"] = lambda: pillow_loop(paths, size, False, 16)
+    else:
         contenders["Pillow with draft"] = lambda: pillow_loop(paths, size, True, 1)
     base = "Pillow, pool of threads" if size is None else "Pillow with draft"
     table(title, rates(contenders, len(paths), rounds), base)
