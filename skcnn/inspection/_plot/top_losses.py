@@ -165,7 +165,7 @@ class TopLossesDisplay(Display):
             table = number_losses(targets, model.predict(transformed))
         largest, title = largest_losses(table, n_samples)
         rows = largest.index.tolist()
-        given = Images(images.rows_at(torch.tensor(rows)), images.layout)
+        given = Images(images.rows_at(torch.from_numpy(np.array(rows))), images.layout)
         samples = drawn_samples(safe_indexing(X, rows), given)
         return cls(samples=samples, losses=largest, title=title).plot(ax=ax)
 
