@@ -1,4 +1,4 @@
-"""Texts that are cut to a length."""
+"""Texts that are cut to a length, or made safe to print."""
 
 
 def shorten(text: str, width: int, *, keep_end: bool = False) -> str:
@@ -19,3 +19,14 @@ def shorten(text: str, width: int, *, keep_end: bool = False) -> str:
         half = (width - 3) // 2
         return f"{text[:half]} … {text[-half:]}"
     return f"{text[: width - 1]}…"
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with escapes such as ``\n`` for what cannot be printed in a line.
+
+    These are control characters, which a terminal would obey, and the parts of file names that
+    are no valid text.
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,12 +1,22 @@
-"""The palette, logarithmic scales, legends above the axes, and missing matplotlib."""
+"""The palette, logarithmic scales, legends above the axes, PNG files, and missing matplotlib."""
 
+import io
 import sys
 
 import pytest
 from matplotlib import pyplot
 from numpy.testing import assert_allclose
+from PIL import Image
 
-from skcnn._plotting.axes import grey, legend_above, needs_log_scale, new_axes, set_log_ticks
+from skcnn._plotting.axes import (
+    figure_png,
+    grey,
+    legend_above,
+    needs_log_scale,
+    new_axes,
+    set_log_ticks,
+    standard_style,
+)
 from skcnn._plotting.palette import ALARM, BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from skcnn.exceptions import MissingDependencyError
 
@@ -72,3 +82,27 @@ def test_greys_lie_between_the_text_and_the_background_of_the_style():
         assert_allclose(grey(1.0), [0.5] * 3, atol=0.01)
     with pyplot.rc_context({"axes.facecolor": "none", "figure.facecolor": "none"}):
         assert grey(1.0) == (1.0, 1.0, 1.0)
+
+
+def test_figure_becomes_a_png_file_and_is_closed():
+    ax = pyplot.subplots(figsize=(4, 2))[1]
+    ax.set_title("\N{CJK UNIFIED IDEOGRAPH-732B}")  # a letter that the font does not have
+    image = Image.open(io.BytesIO(figure_png(ax.figure)))
+    assert image.format == "PNG"
+    assert 450 < image.width < 650
+    assert not pyplot.get_fignums()
+
+
+def test_standard_style_sets_the_users_style_aside():
+    before = pyplot.rcParams["axes.facecolor"]
+    with pyplot.style.context("dark_background"):
+        with standard_style():
+            assert pyplot.rcParams["axes.facecolor"] == "white"
+        assert pyplot.rcParams["axes.facecolor"] == "black"
+    assert pyplot.rcParams["axes.facecolor"] == before
+
+
+def test_standard_style_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError, match=r"skcnn\[plots\]"), standard_style():
+        pass
