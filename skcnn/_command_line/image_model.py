@@ -36,9 +36,9 @@ class Reading:
     mode: str
     resize: str
 
-    def files(self, paths: Sequence[str]) -> ImageFiles:
+    def files(self, paths: Sequence[str], cache: str | None = None) -> ImageFiles:
         """Return files, not decoded yet."""
-        return ImageFiles(paths, self.size, mode=self.mode, resize=self.resize)
+        return ImageFiles(paths, self.size, mode=self.mode, resize=self.resize, cache=cache)
 
     def read(self, paths: Sequence[str]) -> tuple[Any, np.ndarray, dict[str, str]]:
         """Return the images that can be read, and why the others cannot.
@@ -61,8 +61,10 @@ class Reading:
         if files.nbytes <= LARGEST_BYTES:
             try:
                 return files.to_numpy(), np.arange(len(files)), {}
-            except ImageFileError:
+            except ImageFileError:  # the others are read below
                 pass
+        else:
+            files = self.files(paths, "memory")  # keeps as many as there is space for
         failures = files.unreadable()
         kept = np.array([n for n, path in enumerate(paths) if path not in failures], np.intp)
         images = files[kept]

@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     headers, failures = headers_of([each.path for each in listed])
     good = [each.path for each in listed if each.path in headers]
     if good:
-        failures |= ImageFiles(good, DECODED_SIZE).unreadable()
+        failures |= ImageFiles(good, DECODED_SIZE, cache=None).unreadable()
     _print_counts(listed, failures)
     if headers:
         known = [*headers.values()]

@@ -132,7 +132,9 @@ def _search(
 
 def _small_pixels(data: TrainingData) -> np.ndarray:
     """Return the images as rows of few pixels."""
-    small = ImageFiles(data.paths, SIDE, mode=data.reading.mode, resize=data.reading.resize)
+    small = ImageFiles(
+        data.paths, SIDE, mode=data.reading.mode, resize=data.reading.resize, cache=None
+    )
     return small.to_numpy().reshape(len(small), -1).astype(np.float32)
 
 

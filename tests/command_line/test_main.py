@@ -1,6 +1,8 @@
 """The script: options, exit statuses, messages of errors, and both ways to start it."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -11,7 +13,7 @@ import pytest
 
 import skcnn
 from skcnn._command_line import demo
-from skcnn._command_line.main import main
+from skcnn._command_line.main import _make_parser, main
 from skcnn.exceptions import RareClassWarning
 from tests.helpers.folders import save_colours
 
@@ -56,6 +58,29 @@ def test_help_names_the_commands_and_the_exit_statuses(capsys):
     out = capsys.readouterr().out
     assert all(f"\n    {name} " in out for name in ("train", "predict", "inspect", "demo"))
     assert "130 interrupted" in out
+
+
+def documented_commands():
+    """Return the commands in the shell blocks of the pages."""
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    blocks = [
+        block
+        for page in pages
+        for block in re.findall(r"```(?:shell)?\n(.*?)```", page.read_text("utf-8"), re.DOTALL)
+    ]
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    return [line.partition("  #")[0].strip() for line in lines if line.startswith("skcnn ")]
+
+
+@pytest.mark.parametrize("command", sorted({*documented_commands()}))
+def test_commands_of_the_pages_are_legal(command):
+    name, *arguments = shlex.split(command)
+    assert callable(_make_parser(name).parse_args(arguments).run)
+
+
+def test_the_pages_show_every_command_for_folders():
+    shown = {command.split()[1] for command in documented_commands()}
+    assert shown == {"train", "predict", "inspect"}
 
 
 def test_version(capsys):
