@@ -3,6 +3,7 @@
 import argparse
 import shlex
 from dataclasses import dataclass
+from functools import partial
 
 import joblib
 import numpy as np
@@ -62,16 +63,15 @@ def train(
         fits = [(found.best_estimator_, found.refit_time_)]
     else:
         fits = _fits(data, splits, network, options)
-    parts = [
-        Evaluation(test, data.labels[test], model.predict_proba(data.images[test]), model.classes_)
-        for (model, _), (_, test) in zip(fits, splits, strict=True)
-    ]
-    own = [
-        score_row(NETWORK, number, part.accuracy, seconds, (len(train), len(test)))
-        for number, (part, (_, seconds), (train, test)) in enumerate(
-            zip(parts, fits, splits, strict=True)
-        )
-    ]
+    parts = []
+    own = []
+    for number, ((model, seconds), (rows, tested)) in enumerate(zip(fits, splits, strict=True)):
+        prob, to_predict = timed(partial(model.predict_proba, data.images[tested]))
+        part = Evaluation(tested, data.labels[tested], prob, model.classes_)
+        sizes = (len(rows), len(tested))
+        took = (seconds, to_predict)
+        own.append(score_row(NETWORK, model, number, part.accuracy, took, sizes))
+        parts.append(part)
     baselines = score_baselines(_small_pixels(data), data.labels, splits, options.seed)
     final = fits[0][0]
     if len(splits) > 1:

@@ -15,6 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from skcnn.comparison._n_parameters import n_parameters_of
+
 SIDE = 16  # of the small images that the linear model reads
 MOST_SAMPLES = 5000  # that the linear model is fitted on
 NETWORK = "ConvNet"
@@ -61,8 +63,10 @@ def score_baselines(
         some = rng.permutation(train)[:MOST_SAMPLES]
         for name, model in baseline_models(seed).items():
             fitted, seconds = timed(partial(_fit, model, pixels, labels, some))
-            score = fitted.score(pixels[test], labels[test])
-            rows.append(score_row(name, number, score, seconds, (len(train), len(test))))
+            predicted, to_predict = timed(partial(fitted.predict, pixels[test]))
+            score = float((predicted == labels[test]).mean())
+            sizes = (len(train), len(test))
+            rows.append(score_row(name, fitted, number, score, (seconds, to_predict), sizes))
     return pd.DataFrame(rows)
 
 
@@ -79,29 +83,38 @@ def timed(work: Callable[[], Any]) -> tuple[Any, float]:
 
 
 def score_row(
-    model: str, split: int, score: float, seconds: float, sizes: tuple[int, int]
+    name: str,
+    model: Any,
+    split: int,
+    score: float,
+    seconds: tuple[float, float],
+    sizes: tuple[int, int],
 ) -> dict[str, Any]:
     """Return a row of `fold_scores`.
 
     Parameters
     ----------
-    model : str
-        Its name.
+    name : str
+        Name of the model.
+    model : classifier
+        The fitted model.
     split : int
         Number of the split.
     score : float
         The accuracy.
-    seconds : float
-        Of the fit.
+    seconds : (float, float)
+        Of the fit and of the predictions.
     sizes : (int, int)
         Numbers of samples for training and testing.
     """
     return {
-        "model": model,
+        "model": name,
         "split": split,
         "metric": "accuracy",
         "score": score,
-        "fit_seconds": seconds,
+        "fit_seconds": seconds[0],
+        "predict_seconds": seconds[1],
+        "n_parameters": n_parameters_of(model),
         "n_train": sizes[0],
         "n_test": sizes[1],
     }

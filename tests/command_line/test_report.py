@@ -2,10 +2,13 @@
 
 import shutil
 import sys
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pytest
 
+import skcnn
+from skcnn._command_line import report
 from tests.helpers.folders import coloured, save_colours, train
 from tests.helpers.html import check_self_contained
 from tests.helpers.pictures import save
@@ -98,6 +101,16 @@ def test_names_are_escaped(tmp_path):
     page = report_of(folder, tmp_path)
     assert f"Classifier of the images in {folder.name}" in page.texts
     assert [row[0] for row in page.tables[0][1:3]] == [labels[0], labels[1].replace("\n", "\\n")]
+
+
+def test_library_that_is_not_installed_as_a_package(tmp_path, monkeypatch):
+    def version(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(report, "version", version)
+    versions = report_of(save_colours(tmp_path / "colours"), tmp_path).tables[-1]
+    assert ["skcnn", skcnn.__version__] in versions
+    assert ["torch", "-"] in versions
 
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "I;16"])

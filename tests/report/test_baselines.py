@@ -24,7 +24,8 @@ def test_scores_of_the_splits():
         assert largest == (LABELS[test] == "b").mean()
         assert linear == model.fit(PIXELS[train], LABELS[train]).score(PIXELS[test], LABELS[test])
     assert scores["n_train"].tolist() == [20] * 4
-    assert (scores["fit_seconds"] > 0).all()
+    assert (scores[["fit_seconds", "predict_seconds"]] > 0).all(axis=None)
+    assert scores["n_parameters"].fillna(0).tolist() == [0, 5, 0, 5]  # four values and a bias
     assert ModelComparison(scores[scores["model"] == baselines.LINEAR]).n_splits == 2
 
 
