@@ -8,10 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from skcnn._command_line.output import CommandError, plural
+from skcnn._command_line.output import CommandError
 from skcnn._data.image_files.headers import Header, read_header
 from skcnn._data.image_files.pillow import MOST_PIXELS
 from skcnn._data.image_files.pool import ReadingThreads
+from skcnn._utils.text import plural
 from skcnn.datasets._class_folders import EXTENSIONS, SPLITS, class_files
 from skcnn.exceptions import ImageFileError
 

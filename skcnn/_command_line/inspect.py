@@ -9,9 +9,10 @@ from typing import Any
 from skcnn._command_line.duplicates import duplicates_of
 from skcnn._command_line.folders import Listed, headers_of, list_folder, sizes_text
 from skcnn._command_line.image_model import reading_of
-from skcnn._command_line.output import FOUND, OK, plural, print_table, say
+from skcnn._command_line.output import FOUND, OK, print_table, say
 from skcnn._data.image_files.headers import Header
 from skcnn._data.image_files.image_files import ImageFiles
+from skcnn._utils.text import plural
 
 DESCRIPTION = """\
 Count the images of each class in a folder with one folder for each class, and look for files that

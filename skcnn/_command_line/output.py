@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from skcnn._utils.text import printable
+from skcnn._utils.text import plural, printable
 
 OK, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit statuses
 MOST_NAMED = 20  # files in a list
@@ -35,11 +35,6 @@ def say(line: str = "") -> None:
 def complain(line: str) -> None:
     """Print a line among the errors."""
     print(f"skcnn: {printable(line)}", file=sys.stderr, flush=True)
-
-
-def plural(n: int, name: str, several: str = "") -> str:
-    """Return a number of things, such as "2 files"."""
-    return f"{n:,} {name if n == 1 else several or name + 's'}"
 
 
 def complain_of_files(failures: dict[str, str], what: str) -> None:

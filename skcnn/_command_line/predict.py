@@ -17,11 +17,11 @@ from skcnn._command_line.output import (
     OK,
     check_output,
     complain_of_files,
-    plural,
     replaced,
     say,
 )
 from skcnn._utils.progress import FileProgress
+from skcnn._utils.text import plural
 
 DESCRIPTION = """\
 Predict the classes of image files with a model of skcnn train. The result is a CSV table with the

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from skcnn._command_line.duplicates import duplicates_of
-from skcnn._command_line.output import plural
 from skcnn._command_line.training import Trained, mean_scores, score_text
 from skcnn._command_line.training_data import TrainingData
 from skcnn._plotting.axes import standard_style
@@ -34,6 +33,7 @@ from skcnn._report.sections import (
     score_section,
     training_section,
 )
+from skcnn._utils.text import plural
 from skcnn.model_selection import SearchDisplay
 
 LIBRARIES = ("skcnn", "torch", "scikit-learn", "numpy", "pillow", "skorch", "optuna")

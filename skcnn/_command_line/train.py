@@ -15,7 +15,6 @@ from skcnn._command_line.output import (
     UsageError,
     check_output,
     complain_of_files,
-    plural,
     print_table,
     replaced,
     say,
@@ -28,6 +27,7 @@ from skcnn._command_line.training_data import (
 )
 from skcnn._data.image_files.decoding import CHANNELS, RESIZE
 from skcnn._report.baselines import NETWORK
+from skcnn._utils.text import plural
 
 DESCRIPTION = """\
 Train a classifier on a folder with one folder of images for each class, score it on images that

@@ -12,11 +12,12 @@ from sklearn.base import clone
 
 from skcnn import ConvNetClassifier, ConvNetSearchCV
 from skcnn._command_line.image_model import ImageModel
-from skcnn._command_line.output import plural, say
+from skcnn._command_line.output import say
 from skcnn._command_line.training_data import Split, TrainingData, search_folds
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._report.baselines import NETWORK, SIDE, score_baselines, score_row, timed
 from skcnn._report.evaluation import Evaluation, joined
+from skcnn._utils.text import plural
 from skcnn.comparison import ModelComparison
 
 
@@ -135,7 +136,7 @@ def _small_pixels(data: TrainingData) -> np.ndarray:
     small = ImageFiles(
         data.paths, SIDE, mode=data.reading.mode, resize=data.reading.resize, cache=None
     )
-    return small.to_numpy().reshape(len(small), -1).astype(np.float32)
+    return small.to_numpy().reshape(len(small), -1)
 
 
 def mean_scores(trained: Trained) -> dict[str, float]:

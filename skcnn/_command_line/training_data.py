@@ -11,7 +11,8 @@ from sklearn.model_selection import StratifiedKFold, train_test_split
 
 from skcnn._command_line.folders import Listed, headers_of, list_folder, sizes_text
 from skcnn._command_line.image_model import Reading, reading_of
-from skcnn._command_line.output import CommandError, UsageError, plural
+from skcnn._command_line.output import CommandError, UsageError
+from skcnn._utils.text import plural
 from skcnn.exceptions import ImageFileError
 
 HELD_OUT = 0.2  # of the images of a class, without a test folder

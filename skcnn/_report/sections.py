@@ -26,6 +26,7 @@ from skcnn._report.page import (
     table,
     text,
 )
+from skcnn._utils.text import plural
 from skcnn.comparison._model_comparison import ModelComparison
 from skcnn.comparison._plot import ModelComparisonDisplay
 from skcnn.exceptions import ComparisonWarning
@@ -84,7 +85,7 @@ def training_section(model: ConvNetClassifier, words: str) -> str:
     seconds = history["seconds"].sum()
     size = (
         f"The network has {model.n_parameters_:,} parameters. It was trained for "
-        f"{len(history)} epochs in {seconds:.1f} seconds on the device {model.device_}."
+        f"{plural(len(history), 'epoch')} in {seconds:.1f} seconds on the device {model.device_}."
     )
     summary = model.summary()
     layers = [
@@ -159,7 +160,7 @@ def comparison_section(fold_scores: pd.DataFrame, words: str) -> str:
     """
     if fold_scores["split"].nunique() < FEWEST_TESTED:
         means = fold_scores.groupby("model", sort=False)[["score", "fit_seconds"]].mean()
-        rows = [(r.Index, f"{r.score:.3f}", f"{r.fit_seconds:.2g}") for r in means.itertuples()]
+        rows = [(r.Index, f"{r.score:.3f}", _seconds(r.fit_seconds)) for r in means.itertuples()]
         shown = table(["model", "accuracy", "fit (s)"], rows)
         return section("Comparison with simple models", paragraph(words), shown)
     with warnings.catch_warnings():  # of equal differences: the table shows that there is no test
@@ -169,6 +170,10 @@ def comparison_section(fold_scores: pd.DataFrame, words: str) -> str:
     display = ModelComparisonDisplay.from_comparison(comparison)
     drawn = plot(display.figure_, "differences of accuracy to the network")
     return section("Comparison with simple models", paragraph(words), html, drawn)
+
+
+def _seconds(value: float) -> str:
+    return f"{value:.2g}" if value < 100 else f"{value:,.0f}"
 
 
 def losses_section(evaluation: Evaluation, images: Any, names: Sequence[str]) -> str:

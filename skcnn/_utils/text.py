@@ -1,4 +1,4 @@
-"""Texts that are cut to a length, or made safe to print."""
+"""Texts that are cut to a length, made safe to print, or numbers of things."""
 
 
 def shorten(text: str, width: int, *, keep_end: bool = False) -> str:
@@ -30,3 +30,18 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def plural(n: int, name: str, several: str = "") -> str:
+    """Return a number of things, such as "2 splits".
+
+    Parameters
+    ----------
+    n : int
+        The number.
+    name : str
+        What one of them is called.
+    several : str, default=""
+        What several are called; "" adds an s to `name`.
+    """
+    return f"{n:,} {name if n == 1 else several or name + 's'}"

@@ -1,8 +1,8 @@
-"""Texts that are cut to a length, or made safe to print."""
+"""Texts that are cut to a length, made safe to print, or numbers of things."""
 
 import pytest
 
-from skcnn._utils.text import printable, shorten
+from skcnn._utils.text import plural, printable, shorten
 
 
 @pytest.mark.parametrize("keep_end", [False, True])
@@ -23,3 +23,9 @@ def test_long_texts_lose_their_middle(width, expected):
 def test_what_cannot_be_printed_is_escaped():
     assert printable("Käse 猫 $x$ 'a'") == "Käse 猫 $x$ 'a'"
     assert printable("a\nb\x1b[31m\udce9") == "a\\nb\\x1b[31m\\udce9"
+
+
+def test_numbers_of_things():
+    assert plural(1, "class", "classes") == "1 class"
+    assert plural(0, "split") == "0 splits"
+    assert plural(60_000, "class", "classes") == "60,000 classes"
