@@ -41,13 +41,27 @@ class Listed:
 def parts_of(folder: str) -> dict[str, str]:
     """Return the folders of class folders by the part of the data that they hold.
 
-    A folder of "train" and of one or more other splits, and of no other folders, has parts.
+    A folder of "train" and of one or more other splits has parts.
+
+    Raises
+    ------
+    CommandError
+        If there are other folders beside the parts: their images would be left out, or the parts
+        would become classes.
     """
     inside = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
     shown = [name for name in inside if not name.startswith(".")]
-    if "train" in shown and len(shown) > 1 and {*shown} <= {*SPLITS}:
-        return {name: os.path.join(folder, name) for name in SPLITS if name in shown}
-    return {"": folder}
+    splits = [name for name in SPLITS if name in shown]
+    if "train" not in splits or len(splits) == 1:
+        return {"": folder}
+    if len(splits) < len(shown):
+        other = min({*shown} - {*splits})
+        raise CommandError(
+            f"{folder!r} has the folders {' and '.join(map(repr, splits))}, and {other!r} beside "
+            "them. If they are parts of the data, move the other folders away; if they are "
+            "classes, rename them."
+        )
+    return {name: os.path.join(folder, name) for name in splits}
 
 
 def list_folder(folder: Path, follow_links: bool) -> list[Listed]:

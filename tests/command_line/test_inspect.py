@@ -90,6 +90,21 @@ def test_parts(tmp_path, capsys):
     assert "(on both sides of a split: the score is too good)" in out
 
 
+def test_other_folders_beside_the_parts(tmp_path, capsys):
+    for part in ("train", "test", "unlabelled"):
+        save_colours(tmp_path / part, n=2)
+    assert main(["inspect", str(tmp_path)]) == 1
+    assert (
+        f"{str(tmp_path)!r} has the folders 'train' and 'test', and 'unlabelled' beside them."
+    ) in capsys.readouterr().err
+
+
+def test_a_class_may_be_called_train(tmp_path, capsys):
+    save(tmp_path / "train" / "1.png", coloured("red", 1))
+    save(tmp_path / "bus" / "1.png", coloured("blue", 1))
+    assert "  bus         1\n  train       1\n" in output_of(tmp_path, capsys, 0)
+
+
 def test_one_class(tmp_path, capsys):
     out = output_of(save_colours(tmp_path, ["red"]), capsys, 1)
     assert out.endswith("A classifier needs two or more classes; there are images of 1.\n")

@@ -6,6 +6,7 @@ import sys
 import joblib
 import numpy as np
 import pytest
+from sklearn.base import clone
 
 from skcnn._command_line import image_model
 from skcnn._command_line.main import main
@@ -76,7 +77,7 @@ def test_the_model_is_that_of_the_estimator_on_the_same_images(folder, model, tm
     assert train(tmp_path / "parts", model, "--recipe", "digits") == 0
     fitted = joblib.load(model).classifier
     X, y = load_image_folder(folder, return_X_y=True)
-    expected = fitted.set_params(verbose=0).__class__(**fitted.get_params()).fit(X.to_numpy(), y)
+    expected = clone(fitted).fit(X.to_numpy(), y)
     got = probabilities(model, tmp_path / "parts")
     np.testing.assert_array_equal(got, expected.predict_proba(X.to_numpy()))
 
