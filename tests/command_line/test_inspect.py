@@ -1,11 +1,13 @@
 """skcnn inspect: counts, sizes, and what is wrong with a folder."""
 
 import shutil
+import sys
 
 import pytest
 
 from skcnn._command_line import inspect
 from skcnn._command_line.main import main
+from skcnn._data.image_files.pillow import pillow
 from tests.helpers.folders import coloured, save_colours
 from tests.helpers.pictures import save
 
@@ -131,6 +133,14 @@ def test_no_folder(name, what, tmp_path, capsys):
     assert main(["inspect", str(tmp_path / name)]) == 1
     err = capsys.readouterr().err
     assert f"FOLDER must be a folder of images, but {str(tmp_path / name)!r} {what}." in err
+
+
+def test_without_pillow(folder, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    pillow.cache_clear()
+    assert main(["inspect", str(folder)]) == 1
+    pillow.cache_clear()
+    assert 'pip install "skcnn[images]"' in capsys.readouterr().err
 
 
 def test_links_out_of_the_folder(folder, tmp_path, capsys):
