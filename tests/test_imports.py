@@ -30,7 +30,9 @@ ORDER = [
     "model_selection",
     "comparison",
     "inspection",
+    "_report",
     "__init__",
+    "_command_line",
     "__main__",
 ]
 # Imported in one module only, inside a function.

@@ -1,8 +1,12 @@
-"""New axes, logarithmic scales and legends above the axes.
+"""New axes, logarithmic scales, legends above the axes, and figures as PNG files.
 
 The only module that imports matplotlib, inside the function that needs it.
 """
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from math import ceil, floor, log10
 from typing import Any
 
@@ -13,6 +17,7 @@ NARROW_INCHES = 4.5
 LOG_SCALE_RATIO = 10  # of the largest to the smallest value
 MOST_POWERS = 8  # of ten with a label
 READABLE = 4.5  # contrast of a text with its background, by WCAG 2
+DOTS_PER_INCH = 150
 
 Colour = tuple[float, float, float]
 
@@ -101,6 +106,36 @@ def new_axes(**figure: Any) -> Any:
     MissingDependencyError
         If matplotlib is not installed.
     """
+    return _pyplot().subplots(layout="constrained", **figure)[1]
+
+
+@contextmanager
+def standard_style() -> Iterator[None]:
+    """Draw in matplotlib's default style inside the block, whatever the user's style is.
+
+    Raises
+    ------
+    MissingDependencyError
+        If matplotlib is not installed.
+    """
+    with _pyplot().style.context("default"):
+        yield
+
+
+def figure_png(figure: Any) -> bytes:
+    """Return a figure as the bytes of a PNG file, and close it.
+
+    Letters that its font does not have are drawn as boxes, without a warning.
+    """
+    stream = BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.savefig(stream, format="png", dpi=DOTS_PER_INCH, bbox_inches="tight")
+    _pyplot().close(figure)
+    return stream.getvalue()
+
+
+def _pyplot() -> Any:
     try:
         from matplotlib import pyplot
     except ImportError:
@@ -108,4 +143,4 @@ def new_axes(**figure: Any) -> Any:
             "Drawing a display needs matplotlib, which is not installed. Install it with "
             'pip install "skcnn[plots]", or pass the axes to draw in.'
         ) from None
-    return pyplot.subplots(layout="constrained", **figure)[1]
+    return pyplot

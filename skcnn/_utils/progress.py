@@ -213,3 +213,22 @@ class ComparisonProgress(_Report):
         self._bar.advance(1, text)
         if self.verbose > 1:
             print(f"{self.name} {self._n_done}/{self.total}  {text}  {seconds:.2f} s")
+
+
+class FileProgress(_Report):
+    """Progress of predictions for files, as a context manager.
+
+    Parameters
+    ----------
+    verbose : int or bool
+        0 silent, 1 a bar (rich if installed, else tqdm).
+    n_files : int
+        Number of files.
+    """
+
+    def __init__(self, verbose: int, n_files: int) -> None:
+        super().__init__(verbose, "skcnn predict", n_files, "file")
+
+    def advance(self, n: int) -> None:
+        """Count files that are done."""
+        self._bar.advance(n, "")

@@ -21,12 +21,12 @@ from skcnn._utils.compat import (
     validate_params,
 )
 from skcnn._utils.random_state import draw_seed, named_seed, seeded_splitter
+from skcnn._utils.text import plural
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_option, warn_caller
 from skcnn.augmentation._augmented_array import originals
 from skcnn.comparison._metadata import weighted_scoring
 from skcnn.comparison._model_comparison import ModelComparison, check_baseline, check_ropes
-from skcnn.comparison._report import plural
 from skcnn.comparison._runs import ModelFold, Splits, run_models, scores_table
 from skcnn.exceptions import LeakageWarning
 from skcnn.model_selection._fit_messages import merged_warnings

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from skcnn._utils.compat import InvalidParameterError
+from skcnn._utils.text import plural
 from skcnn._utils.validation import check_option, is_number, warn_caller
 from skcnn.comparison._fold_scores import check_fold_scores
 from skcnn.comparison._metric_table import metric_table
@@ -17,7 +18,6 @@ from skcnn.comparison._report import (
     html_notes,
     markdown_text,
     paragraphs,
-    plural,
     report_table,
 )
 from skcnn.exceptions import ComparisonWarning

@@ -6,6 +6,8 @@ from html import escape
 import numpy as np
 import pandas as pd
 
+from skcnn._utils.text import plural
+
 MISSING = "-"
 
 
@@ -108,11 +110,6 @@ def markdown_text(text: str) -> str:
 def html_notes(notes: Sequence[str]) -> str:
     """Return paragraphs in HTML without empty ones."""
     return "".join(f"<p>{escape(note)}</p>" for note in notes if note)
-
-
-def plural(n: int, name: str) -> str:
-    """Return a number of things, such as "2 splits"."""
-    return f"{n} {name}" if n == 1 else f"{n} {name}s"
 
 
 def paragraphs(blocks: Sequence[str]) -> str:

@@ -1,20 +1,24 @@
-"""The palette, logarithmic scales, legends above the axes, and missing matplotlib."""
+"""The palette, logarithmic scales, legends above the axes, PNG files, and missing matplotlib."""
 
+import io
 import sys
 
 import pytest
 from matplotlib import pyplot
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
+from PIL import Image
 
 from skcnn._plotting.axes import (
     alarm,
     contrast,
+    figure_png,
     grey,
     legend_above,
     needs_log_scale,
     new_axes,
     set_log_ticks,
+    standard_style,
 )
 from skcnn._plotting.palette import ALARMS, BLUE, GREEN, ORANGE, PURPLE, RED, SKY
 from skcnn.exceptions import MissingDependencyError
@@ -116,3 +120,27 @@ def test_alarms_on_a_middle_grey_have_the_highest_contrast():
     with pyplot.rc_context({"axes.facecolor": "0.47", "figure.facecolor": "0.47"}):
         grey_ = to_rgb("0.47")
         assert contrast(to_rgb(alarm()), grey_) == max(contrast(to_rgb(a), grey_) for a in ALARMS)
+
+
+def test_figure_becomes_a_png_file_and_is_closed():
+    ax = pyplot.subplots(figsize=(4, 2))[1]
+    ax.set_title("\N{CJK UNIFIED IDEOGRAPH-732B}")  # a letter that the font does not have
+    image = Image.open(io.BytesIO(figure_png(ax.figure)))
+    assert image.format == "PNG"
+    assert 450 < image.width < 650
+    assert not pyplot.get_fignums()
+
+
+def test_standard_style_sets_the_users_style_aside():
+    before = pyplot.rcParams["axes.facecolor"]
+    with pyplot.style.context("dark_background"):
+        with standard_style():
+            assert pyplot.rcParams["axes.facecolor"] == "white"
+        assert pyplot.rcParams["axes.facecolor"] == "black"
+    assert pyplot.rcParams["axes.facecolor"] == before
+
+
+def test_standard_style_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingDependencyError, match=r"skcnn\[plots\]"), standard_style():
+        pass

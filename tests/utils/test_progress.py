@@ -6,7 +6,13 @@ import numpy as np
 import pytest
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._utils.progress import ComparisonProgress, ProgressReport, SearchProgress, format_figures
+from skcnn._utils.progress import (
+    ComparisonProgress,
+    FileProgress,
+    ProgressReport,
+    SearchProgress,
+    format_figures,
+)
 
 NAN = float("nan")
 ROW = {
@@ -245,3 +251,13 @@ def test_bar_takes_names_and_errors_as_they_are(capsys):
     with ComparisonProgress(1, "compare_models", 1) as progress:
         progress.fit_ended("a[red]", 0, {}, 0.1, "RuntimeError: cannot read [/tmp/x]")
     assert "a[red] split 0" in "".join(capsys.readouterr())
+
+
+def test_files_are_counted(capsys):
+    with FileProgress(1, 300) as progress:
+        progress.advance(256)
+        progress.advance(44)
+    assert "300/300" in "".join(capsys.readouterr())
+    with FileProgress(0, 300) as progress:
+        progress.advance(300)
+    assert capsys.readouterr() == ("", "")

@@ -1,8 +1,8 @@
-"""Texts that are cut to a length."""
+"""Texts that are cut to a length, made safe to print, or numbers of things."""
 
 import pytest
 
-from skcnn._utils.text import shorten
+from skcnn._utils.text import plural, printable, shorten
 
 
 @pytest.mark.parametrize("keep_end", [False, True])
@@ -18,3 +18,14 @@ def test_long_texts_lose_their_end():
 @pytest.mark.parametrize(("width", "expected"), [(7, "ab … ij"), (8, "ab … ij"), (9, "abc … hij")])
 def test_long_texts_lose_their_middle(width, expected):
     assert shorten("abcdefghij", width, keep_end=True) == expected
+
+
+def test_what_cannot_be_printed_is_escaped():
+    assert printable("Käse 猫 $x$ 'a'") == "Käse 猫 $x$ 'a'"
+    assert printable("a\nb\x1b[31m\udce9") == "a\\nb\\x1b[31m\\udce9"
+
+
+def test_numbers_of_things():
+    assert plural(1, "class", "classes") == "1 class"
+    assert plural(0, "split") == "0 splits"
+    assert plural(60_000, "class", "classes") == "60,000 classes"

@@ -1,13 +1,13 @@
-"""The command line: the output and the files of the demo, and wrong arguments."""
+"""The demonstration: its output and its files."""
 
-import runpy
 import sys
 from functools import partial
 
 import pytest
 
 from skcnn import ConvNetClassifier
-from skcnn import __main__ as command_line
+from skcnn._command_line import demo
+from skcnn._command_line.main import main
 
 PLOTS = (
     "training_history",
@@ -25,24 +25,24 @@ PNG = b"\x89PNG\r\n\x1a\n"
 @pytest.fixture
 def small(monkeypatch):
     """Make the demo small: one epoch, five folds, two trials, and the fast peers only."""
-    run_demo = partial(command_line.run_demo, max_epochs=1, n_splits=5, n_trials=2)
-    monkeypatch.setattr(command_line, "run_demo", run_demo)
-    monkeypatch.setattr(command_line, "N_SEARCHED", 90)
-    monkeypatch.setattr(command_line, "SEARCH_EPOCHS", 1)
-    models = command_line._models
+    run_demo = partial(demo.run_demo, max_epochs=1, n_splits=5, n_trials=2)
+    monkeypatch.setattr(demo, "run_demo", run_demo)
+    monkeypatch.setattr(demo, "N_SEARCHED", 90)
+    monkeypatch.setattr(demo, "SEARCH_EPOCHS", 1)
+    models = demo._models
 
     def without_slow_peers(net):
         peers = models(net)
         return {name: peers[name] for name in ("ConvNetClassifier", "support vectors")}
 
-    monkeypatch.setattr(command_line, "_models", without_slow_peers)
+    monkeypatch.setattr(demo, "_models", without_slow_peers)
 
 
 @pytest.mark.usefixtures("small")
 def test_demo_prints_its_tables_and_writes_the_plots(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "160")  # wide enough for the whole progress bar
     folder = tmp_path / "new" / "folder"
-    assert command_line.main(["demo", "--output", str(folder)]) == 0
+    assert main(["demo", "--output", str(folder)]) == 0
     plots = {name: folder / f"{name}.png" for name in PLOTS}
     assert sorted(folder.iterdir()) == sorted(plots.values())
     assert all(plot.read_bytes().startswith(PNG) for plot in plots.values())
@@ -64,34 +64,36 @@ def test_demo_prints_its_tables_and_writes_the_plots(tmp_path, capsys, monkeypat
 @pytest.mark.usefixtures("small")
 def test_demo_without_matplotlib_says_how_to_install_it_at_the_end(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    assert command_line.main(["demo", "--output", str(tmp_path)]) == 1
+    assert main(["demo", "--output", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert "accuracy [95 %]" in out
     assert "Trials pruned" in out
     assert "Training history" not in out
-    assert err.rstrip().splitlines()[-1].startswith("skcnn: Drawing a display needs matplotlib")
+    assert (
+        err.rstrip().splitlines()[-1].startswith("skcnn: error: Drawing a display needs matplotlib")
+    )
     assert 'pip install "skcnn[plots]"' in err
 
 
 def test_demo_writes_to_a_folder_of_its_own_by_default(monkeypatch):
     folders = []
-    monkeypatch.setattr(command_line, "run_demo", lambda folder: folders.append(str(folder)))
-    assert command_line.main(["demo"]) == 0
+    monkeypatch.setattr(demo, "run_demo", lambda folder: folders.append(str(folder)))
+    assert main(["demo"]) == 0
     assert folders == ["skcnn-demo"]
 
 
 def test_demo_reports_a_folder_that_cannot_be_made_before_it_trains(tmp_path, capsys):
     file = tmp_path / "file"
     file.touch()
-    assert command_line.main(["demo", "--output", str(file)]) == 1
+    assert main(["demo", "--output", str(file)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert "File exists" in err
 
 
 def test_search_of_the_demo_counts_trials_that_failed(capsys, monkeypatch):
-    monkeypatch.setattr(command_line, "N_SEARCHED", 60)
-    monkeypatch.setattr(command_line, "SEARCH_EPOCHS", 1)
+    monkeypatch.setattr(demo, "N_SEARCHED", 60)
+    monkeypatch.setattr(demo, "SEARCH_EPOCHS", 1)
     # only the second trial has another batch size
     fit = ConvNetClassifier.fit
 
@@ -102,30 +104,14 @@ def test_search_of_the_demo_counts_trials_that_failed(capsys, monkeypatch):
 
     monkeypatch.setattr(ConvNetClassifier, "fit", diverging)
     net = ConvNetClassifier(input_shape=(8, 8), random_state=0)
-    search = command_line._search_and_report(net, 2)
+    search = demo._search_and_report(net, 2)
     assert search.cv_results_["state"].tolist() == ["COMPLETE", "FAIL"]
     assert "Trials pruned: 0, failed: 1" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("arguments", [[], ["demonstrate"], ["demo", "--folder", "x"]])
-def test_wrong_arguments_exit_with_status_two(arguments, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        command_line.main(arguments)
-    assert exit_.value.code == 2
-    assert "usage: python -m skcnn" in capsys.readouterr().err
-
-
-def test_module_runs_as_a_program(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["skcnn", "--help"])
-    with pytest.raises(SystemExit) as exit_:
-        runpy.run_path(command_line.__file__, run_name="__main__")
-    assert exit_.value.code == 0
-    assert "demo" in capsys.readouterr().out
-
-
 def test_comparison_gives_every_peer_the_same_folds():
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=4, random_state=0)
-    comparison = command_line.compare_with_peers(net, n_splits=5)
+    comparison = demo.compare_with_peers(net, n_splits=5)
     assert comparison.models == [
         "ConvNetClassifier",
         "softmax regression",

@@ -1,0 +1,1 @@
+"""Reports on a classifier of images, as one page of HTML in one file."""

@@ -1,0 +1,67 @@
+"""Lines that commands print, and files that they write."""
+
+import os
+import stat
+
+import pytest
+
+from skcnn._command_line import output
+from skcnn._command_line.output import CommandError, check_output, complain_of_files, replaced
+
+
+def test_control_characters_are_escaped(capsys):
+    output.say("a\x1b[31m\nb")
+    output.complain("\udcff")
+    assert capsys.readouterr() == ("a\\x1b[31m\\nb\n", "skcnn: \\udcff\n")
+
+
+def test_table_is_aligned(capsys):
+    output.print_table(["class", "n"], [["a", 5], ["long name", 123]])
+    assert capsys.readouterr().out == "  class        n\n  a            5\n  long name  123\n"
+
+
+def test_many_files_are_counted(capsys):
+    complain_of_files({f"{number}.png": "broken" for number in range(23)}, "left out")
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "skcnn: 23 files cannot be read and left out:"
+    assert lines[1] == "skcnn:   0.png: broken"
+    assert lines[-1].startswith("skcnn:   and 3 more")
+    assert len(lines) == 22
+
+
+def test_output_in_no_folder(tmp_path):
+    with pytest.raises(CommandError, match=r"--model: the folder '.*nowhere' does not exist"):
+        check_output(tmp_path / "nowhere" / "m", "--model")
+
+
+def test_output_that_is_a_folder(tmp_path):
+    with pytest.raises(CommandError, match=r"--model: '.*' is a folder. Name a file"):
+        check_output(tmp_path, "--model")
+
+
+def test_output_without_permission(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(CommandError, match=r"--report: the folder '.*' cannot be written to"):
+        check_output(tmp_path / "r", "--report")
+
+
+def test_output_that_exists(tmp_path):
+    (tmp_path / "m").touch()
+    with pytest.raises(CommandError, match=r"'.*m' exists. --force replaces it"):
+        check_output(tmp_path / "m", "--model", force=False)
+    check_output(tmp_path / "m", "--model")
+
+
+def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "file"
+    path.write_text("old")
+    with pytest.raises(FileExistsError), replaced(path) as new:
+        (new.parent / path.name).touch(exist_ok=False)  # fails
+    assert path.read_text() == "old"
+    with replaced(path) as new:
+        new.write_text("new")
+    assert path.read_text() == "new"
+    assert [*tmp_path.iterdir()] == [path]
+    mask = os.umask(0)
+    os.umask(mask)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
