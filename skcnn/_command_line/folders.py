@@ -13,7 +13,7 @@ from skcnn._data.image_files.headers import Header, read_header
 from skcnn._data.image_files.pillow import MOST_PIXELS
 from skcnn._data.image_files.pool import ReadingThreads
 from skcnn._utils.text import plural
-from skcnn.datasets._class_folders import EXTENSIONS, SPLITS, class_files
+from skcnn.datasets._class_folders import EXTENSIONS, class_files, split_folders
 from skcnn.exceptions import ImageFileError
 
 MOST_SIZES = 3  # each with its number of files
@@ -38,32 +38,6 @@ class Listed:
     part: str
 
 
-def parts_of(folder: str) -> dict[str, str]:
-    """Return the folders of class folders by the part of the data that they hold.
-
-    A folder of "train" and of one or more other splits has parts.
-
-    Raises
-    ------
-    CommandError
-        If there are other folders beside the parts: their images would be left out, or the parts
-        would become classes.
-    """
-    inside = [entry.name for entry in os.scandir(folder) if entry.is_dir()]
-    shown = [name for name in inside if not name.startswith(".")]
-    splits = [name for name in SPLITS if name in shown]
-    if "train" not in splits or len(splits) == 1:
-        return {"": folder}
-    if len(splits) < len(shown):
-        other = min({*shown} - {*splits})
-        raise CommandError(
-            f"{folder!r} has the folders {' and '.join(map(repr, splits))}, and {other!r} beside "
-            "them. If they are parts of the data, move the other folders away; if they are "
-            "classes, rename them."
-        )
-    return {name: os.path.join(folder, name) for name in splits}
-
-
 def list_folder(folder: Path, follow_links: bool) -> list[Listed]:
     """Return all image files of a folder with class folders, sorted by part, class and name.
 
@@ -72,12 +46,12 @@ def list_folder(folder: Path, follow_links: bool) -> list[Listed]:
     CommandError
         If there is no such folder.
     ImageFileError
-        If no images are in class folders.
+        If no images are in class folders, or there are folders beside "train" and "test".
     """
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "does not exist"
         raise CommandError(f"FOLDER must be a folder of images, but {str(folder)!r} {what}.")
-    parts = parts_of(str(folder))
+    parts = split_folders(str(folder))
     return [
         Listed(path, label, part)
         for part, inside in parts.items()

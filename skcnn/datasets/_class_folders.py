@@ -52,47 +52,52 @@ def check_extensions(extensions: Any) -> tuple[str, ...]:
     return tuple(each.lower() for each in given)
 
 
-def split_folders(path: str, subset: str | None) -> list[str]:
-    """Return the folders that hold the class folders of a subset.
+def split_folders(path: str) -> dict[str, str]:
+    """Return the folders that hold class folders, by the part of the data: ``{"": path}`` for one.
 
-    Parameters
-    ----------
-    path : str
-        A folder of class folders, or of the folders "train" and "test".
-    subset : str or None
-        The name of one of these folders, "all", or None where there are none.
+    A folder of "train" and of one or more other splits has parts.
+
+    Raises
+    ------
+    ImageFileError
+        If there are other folders beside the parts: their images would be left out, or the parts
+        would become classes.
+    """
+    inside = [entry.name for entry in _entries(path) if entry.is_dir() and _is_shown(entry)]
+    splits = [name for name in SPLITS if name in inside]
+    if "train" not in splits or len(splits) == 1:
+        return {"": path}
+    if len(splits) < len(inside):
+        other = min({*inside} - {*splits})
+        raise ImageFileError(
+            f"{path!r} has the folders {' and '.join(map(repr, splits))}, and {other!r} beside them. If they are "
+            "parts of the data, move the other folders away; if they are classes, rename them."
+        )
+    return {name: os.path.join(path, name) for name in splits}
+
+
+def check_subset(subset: str | None, splits: dict[str, str], path: str) -> list[str]:
+    """Return the folders of a subset, for `splits` as `split_folders` returns them.
 
     Raises
     ------
     ValueError
         If `subset` is needed and not given, or there is no such folder.
     """
-    inside = [entry.name for entry in _entries(path) if entry.is_dir() and _is_shown(entry)]
-    splits = [name for name in SPLITS if name in inside]
-    if not {"train", "test"} <= {*splits} or len(splits) < len(inside):
-        splits = []  # they are classes
-    if subset is None and not splits:
-        return [path]
-    options = [*splits, "all"]
-    if not splits:
+    if "" in splits:
+        if subset is None:
+            return [path]
         raise ValueError(
-            f"The 'subset' parameter is for folders that contain 'train' and 'test' and no class "
-            f"folders beside them. Got subset={subset!r}, but {path!r} has {_listed(inside)}."
+            "The 'subset' parameter is for folders that contain 'train' and 'test', 'val', 'valid' "
+            f"or 'validation'. Got subset={subset!r}, but {path!r} is a folder of classes."
         )
+    options = [*splits, "all"]
     if subset not in options:
         raise ValueError(
-            f"{path!r} has the folders {_listed(splits)}: the 'subset' parameter must be one of "
+            f"{path!r} has the folders {_listed([*splits])}: the 'subset' parameter must be one of "
             f"{options}. Got {subset!r} instead.{did_you_mean(subset, options)}"
         )
-    return [os.path.join(path, name) for name in (splits if subset == "all" else [subset])]
-
-
-def all_splits(path: str) -> list[str]:
-    """Return the folders of all splits of a folder, or itself if it has none."""
-    try:
-        return split_folders(path, "all")
-    except ValueError:
-        return [path]
+    return [*splits.values()] if subset == "all" else [splits[subset]]
 
 
 def class_files(

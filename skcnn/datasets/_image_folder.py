@@ -10,9 +10,9 @@ from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.image_files.pillow import MOST_PIXELS
 from skcnn.datasets._class_folders import (
     EXTENSIONS,
-    all_splits,
     check_extensions,
     check_folder,
+    check_subset,
     class_files,
     split_folders,
 )
@@ -51,9 +51,9 @@ def load_image_folder(
     resize : {"crop", "pad", "stretch"}, default="crop"
         How images of another shape are brought to `size`, as for :class:`ImageFiles`.
     subset : str or None, default=None
-        If the folder contains "train" and "test" ("val", "valid" and "validation" may be beside
-        them), with the class folders inside: the name of one of them, or "all". It must be given
-        then, so that test images do not get into the training by accident.
+        If the folder contains "train" and one or more of "test", "val", "valid" and "validation",
+        with the class folders inside: the name of one of them, or "all". It must be given then, so
+        that test images do not get into the training by accident.
     return_X_y : bool, default=False
         Whether to return ``(data, target)`` instead of a Bunch.
     as_frame : bool, default=False
@@ -126,10 +126,11 @@ def load_image_folder(
     ['leaf', 'leaf', 'leaf', 'sky', 'sky', 'sky']
     """
     folder, endings = check_folder(path), check_extensions(extensions)
-    chosen = split_folders(folder, subset)
+    splits = split_folders(folder)
+    chosen = check_subset(subset, splits, folder)
     found = [each for part in chosen for each in class_files(part, endings, follow_links)]
     names = {label for _, label in found}
-    for part in all_splits(folder):
+    for part in splits.values():
         if part not in chosen:
             names |= {label for _, label in class_files(part, endings, follow_links)}
     data = ImageFiles(

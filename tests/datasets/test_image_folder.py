@@ -99,12 +99,25 @@ def test_a_subset_must_be_chosen(splits):
         load_image_folder(splits, subset="tset")
 
 
-def test_a_class_may_be_called_test(splits):
-    save_classes(splits, ["exam"])
-    names = load_image_folder(splits).target_names
-    assert names == ["exam", "test/cat", "test/emu", "train/cat", "train/dog"]
-    with pytest.raises(ValueError, match=r"Got subset='train', but .* has 'exam', 'test', 'train'"):
-        load_image_folder(splits, subset="train")
+def test_validation_may_be_beside_training(tmp_path):
+    save_classes(tmp_path / "train", ["cat"])
+    save_classes(tmp_path / "validation", ["cat"], n=2)
+    assert load_image_folder(tmp_path, subset="validation").target.tolist() == ["cat"] * 2
+
+
+@pytest.mark.parametrize("other", ["train", "test"])
+def test_a_class_may_be_called_train_or_test(tmp_path, other):
+    save_classes(tmp_path, ["exam", other])
+    assert load_image_folder(tmp_path).target_names == ["exam", other]
+    with pytest.raises(ValueError, match=r"Got subset='train', but .* is a folder of classes"):
+        load_image_folder(tmp_path, subset="train")
+
+
+@pytest.mark.parametrize("subset", [None, "train", "all"])
+def test_other_folders_beside_the_parts(splits, subset):
+    save_classes(splits, ["unlabelled"])
+    with pytest.raises(ImageFileError, match="'train' and 'test', and 'unlabelled' beside them"):
+        load_image_folder(splits, subset=subset)
 
 
 # Bad folders
