@@ -107,7 +107,10 @@ def check_sample_array(
     """
     if isinstance(X, ImageFiles):
         shape_alone = np.broadcast_to(X.dtype.type(0), X.shape)  # takes no memory
-        _check_channels_of_files(estimator.channels if reset else estimator._layout.channels)
+        if reset:
+            _check_axes_of_files(estimator.channels, estimator.n_spatial_dims)
+        else:
+            _check_axes_of_files(estimator._layout.channels, len(estimator._layout.spatial))
         _, layout = check_sample_array(
             estimator, shape_alone, reset=reset, min_samples=min_samples, doubt=doubt
         )
@@ -144,17 +147,22 @@ class _Reader(BaseEstimator):
         self.channels = channels
 
 
-def _check_channels_of_files(channels: str) -> None:
-    """Check that an estimator expects the channel axis where ImageFiles have it.
+def _check_axes_of_files(channels: str, n_spatial_dims: int | None) -> None:
+    """Check that an estimator expects the axes that ImageFiles have.
 
     Raises
     ------
     InputShapeError
-        If an estimator expects it elsewhere.
+        If an estimator expects the channels elsewhere, or takes them for a spatial axis.
     """
     if channels != "last":
         raise InputShapeError(
             "ImageFiles have their channels last, but channels='first' is set. Set channels='last'."
+        )
+    if n_spatial_dims == 3:
+        raise InputShapeError(
+            "ImageFiles are images with channels, but n_spatial_dims=3 expects volumes. Set "
+            "n_spatial_dims=2, or pass the array np.asarray(X)."
         )
 
 
