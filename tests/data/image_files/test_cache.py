@@ -315,6 +315,8 @@ def test_missing_files_have_an_identity(tmp_path):
     assert one.key == identity_of(["/none"], decoder).key != identity_of(["/no"], decoder).key
     assert one.numbers.tolist() == [0]
     assert one.n_files == 1
+    with pytest.raises(ImageFileError, match=r"'a\\x00b': embedded null byte"):
+        ImageFiles(["a\0b"], size=4).to_numpy()
 
 
 @pytest.mark.parametrize("cache", [5, ["memory"], b"folder"])

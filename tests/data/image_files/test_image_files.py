@@ -208,6 +208,9 @@ def test_illegal_parameters(tmp_path, params, message):
         (["a.png", None], TypeError, "Entry 1 is None"),
         (["a.png", float("nan")], TypeError, "Entry 1 is nan"),
         ((path for path in ["a.png"]), TypeError, "sequence of paths"),
+        ({"a.png", "b.png"}, TypeError, "one column of a table. Got set"),
+        (pd.DataFrame({"path": ["a.png"]}), TypeError, "one column of a table. Got DataFrame"),
+        (np.array([["a.png", "b.png"]]), TypeError, "one column of a table. Got ndarray"),
     ],
 )
 def test_illegal_paths(paths, error, message):
