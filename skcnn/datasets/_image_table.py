@@ -3,7 +3,6 @@
 import os
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from skcnn._data.image_files.image_files import ImageFiles

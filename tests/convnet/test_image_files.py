@@ -234,7 +234,7 @@ def test_channels_first_cannot_be_had(paths):
 
 def test_files_are_no_volumes(paths):
     files = ImageFiles(paths)
-    with pytest.raises(InputShapeError, match="n_spatial_dims=3 expects volumes. Set n_spatial"):
+    with pytest.raises(InputShapeError, match=r"n_spatial_dims=3 expects volumes\. Set"):
         net(n_spatial_dims=3).fit(files, Y)
     model = net(n_spatial_dims=3).fit(files.to_numpy(), Y)
     assert model.input_shape_ == (*files.shape[1:], 1)
