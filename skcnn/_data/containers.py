@@ -46,7 +46,8 @@ def as_array(values: Any, name: str = "X") -> Any:
         for dtype in set(values.dtypes):
             check_no_dates(dtype, name)
         if isinstance(values, pd.DataFrame):
-            check_no_date_objects(values.select_dtypes("object").to_numpy(), name)
+            objects = values.loc[:, values.dtypes == object]  # select_dtypes has texts too, and warns
+            check_no_date_objects(objects.to_numpy(), name)
         return values
     array = _stacked(values, name)
     if array.ndim == 1 and array.dtype.kind == "O" and len(array) and np.ndim(array[0]) > 0:

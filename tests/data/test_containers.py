@@ -135,6 +135,7 @@ UNREADABLE = [
     ([[1.0, pd.Timestamp("2020-01-01", tz="UTC")]] * 6, ValueError, STAMPS),
     (pd.Series(pd.date_range("2020-01-01", periods=6, tz="UTC")), ValueError, STAMPS),
     (pd.DataFrame({"a": [pd.Timestamp("2020-01-01")] * 6}, dtype=object), ValueError, STAMPS),
+    (pd.DataFrame({"a": [1.0] * 6, "b": ["text"] * 6}), ValueError, "could not convert string"),
     (np.full((6, 4, 3), pd.Timestamp("2020-01-01")), ValueError, STAMPS),
     ([[date(2020, 1, 1)]] * 6, ValueError, "X has values of type date, but numbers"),
     ([[pd.Timedelta(1, "s")]] * 6, ValueError, "X has values of type Timedelta, but"),
