@@ -46,7 +46,8 @@ def as_array(values: Any, name: str = "X") -> Any:
         for dtype in set(values.dtypes):
             check_no_dates(dtype, name)
         if isinstance(values, pd.DataFrame):
-            objects = values.loc[:, values.dtypes == object]  # select_dtypes has texts too, and warns
+            # select_dtypes takes texts for objects, and warns
+            objects = values.loc[:, values.dtypes == "object"]
             check_no_date_objects(objects.to_numpy(), name)
         return values
     array = _stacked(values, name)
