@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from skcnn._data.containers import as_array
+from skcnn._data.containers import as_array, check_no_paths
 from skcnn._data.image_files.file_rows import file_images
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.images import Images, as_images, row_parts
@@ -220,6 +220,7 @@ def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.nd
     if not reset and _is_plainly_fine(X) and not hasattr(estimator, "feature_names_in_"):
         return X
     X = as_array(X)
+    check_no_paths(X)
     in_file = isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind == "f"
     mapped = MappedRows.of(X) if in_file else None  # checked for finite numbers in parts
     if getattr(X, "ndim", 2) > 2:
