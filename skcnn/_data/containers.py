@@ -1,5 +1,6 @@
 """Containers of numbers: lists, tensors, pictures and arrays of objects become plain arrays."""
 
+import os
 from datetime import date, time, timedelta
 from typing import Any
 
@@ -46,7 +47,9 @@ def as_array(values: Any, name: str = "X") -> Any:
         for dtype in set(values.dtypes):
             check_no_dates(dtype, name)
         if isinstance(values, pd.DataFrame):
-            check_no_date_objects(values.select_dtypes("object").to_numpy(), name)
+            # select_dtypes takes texts for objects, and warns
+            objects = values.loc[:, values.dtypes == "object"]
+            check_no_date_objects(objects.to_numpy(), name)
         return values
     array = _stacked(values, name)
     if array.ndim == 1 and array.dtype.kind == "O" and len(array) and np.ndim(array[0]) > 0:
@@ -106,6 +109,16 @@ def check_no_date_objects(array: np.ndarray, name: str) -> None:
     for kind in set(map(type, array.ravel().tolist())):
         if issubclass(kind, DATES):
             raise ValueError(_dates_message(f"type {kind.__name__}", name))
+
+
+def check_no_paths(values: Any) -> None:
+    """Raise ValueError if samples are paths, or files that were read but not decoded."""
+    first = values[0] if getattr(values, "ndim", 0) == 1 and len(values) else None
+    if isinstance(first, str | bytes | os.PathLike):
+        raise ValueError(
+            f"X has texts, bytes or paths, such as {str(first)[:60]!r}, but numbers are needed. "
+            "For image files pass skcnn.datasets.ImageFiles(paths)."
+        )
 
 
 def _dates_message(what: str, name: str) -> str:

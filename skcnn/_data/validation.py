@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
-from skcnn._data.containers import as_array
+from skcnn._data.containers import as_array, check_no_paths
 from skcnn._data.image_files.file_rows import file_images
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.images import Images, as_images, row_parts
@@ -107,7 +107,10 @@ def check_sample_array(
     """
     if isinstance(X, ImageFiles):
         shape_alone = np.broadcast_to(X.dtype.type(0), X.shape)  # takes no memory
-        _check_channels_of_files(estimator.channels if reset else estimator._layout.channels)
+        if reset:
+            _check_axes_of_files(estimator.channels, estimator.n_spatial_dims)
+        else:
+            _check_axes_of_files(estimator._layout.channels, len(estimator._layout.spatial))
         _, layout = check_sample_array(
             estimator, shape_alone, reset=reset, min_samples=min_samples, doubt=doubt
         )
@@ -144,17 +147,22 @@ class _Reader(BaseEstimator):
         self.channels = channels
 
 
-def _check_channels_of_files(channels: str) -> None:
-    """Check that an estimator expects the channel axis where ImageFiles have it.
+def _check_axes_of_files(channels: str, n_spatial_dims: int | None) -> None:
+    """Check that an estimator expects the axes that ImageFiles have.
 
     Raises
     ------
     InputShapeError
-        If an estimator expects it elsewhere.
+        If an estimator expects the channels elsewhere, or takes them for a spatial axis.
     """
     if channels != "last":
         raise InputShapeError(
             "ImageFiles have their channels last, but channels='first' is set. Set channels='last'."
+        )
+    if n_spatial_dims == 3:
+        raise InputShapeError(
+            "ImageFiles are images with channels, but n_spatial_dims=3 expects volumes. Set "
+            "n_spatial_dims=2, or pass the array np.asarray(X)."
         )
 
 
@@ -212,6 +220,7 @@ def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.nd
     if not reset and _is_plainly_fine(X) and not hasattr(estimator, "feature_names_in_"):
         return X
     X = as_array(X)
+    check_no_paths(X)
     in_file = isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind == "f"
     mapped = MappedRows.of(X) if in_file else None  # checked for finite numbers in parts
     if getattr(X, "ndim", 2) > 2:

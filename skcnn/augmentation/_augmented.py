@@ -26,6 +26,7 @@ from skcnn._utils.validation import check_parameters, is_integer
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import Step
 from skcnn.augmentation._copies import (
+    check_layout_of_estimator,
     copies_of_samples,
     follow_copies,
     make_estimator,
@@ -68,7 +69,8 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         Factor of all ranges of the augmentations.
     input_shape : tuple of int or None, default=None
         Shape of one sample, to read flat rows as images: ``(height, width)`` or
-        ``(height, width, channels)``. The estimator gets the rows in their own shape.
+        ``(height, width, channels)``. The estimator gets the rows in their own shape. A network
+        needs the same `input_shape`, `n_spatial_dims` and `channels`.
     n_spatial_dims : {1, 2, 3} or None, default=None
         How many axes of `X` and `input_shape` are spatial: 1 for signals, 2 for images, 3
         for volumes. None reads two sides as an image of one channel, three as an image with
@@ -185,6 +187,11 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         -------
         self : Augmented
             The fitted estimator.
+
+        Raises
+        ------
+        InputShapeError
+            If a network would read the samples as other images, signals or volumes.
         """
         check_parameters(self)
         steps = self._steps(X)
@@ -195,6 +202,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         given, X = X, originals(X)
         array, layout = check_sample_array(self, X, reset=True)
         check_steps(steps, layout, given, type(self).__name__)
+        check_layout_of_estimator(self.estimator, array.shape[1:], layout, type(self).__name__)
         if sample_weight is not None:
             fit_params["sample_weight"] = self._check_weights(sample_weight, array)
         check_consistent_length(array, *([] if y is None else [y]))

@@ -5,17 +5,21 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import clone
+from sklearn.pipeline import Pipeline
 
 from skcnn._data.hashing import value_hashes
-from skcnn._data.layouts import InputLayout
+from skcnn._data.layouts import InputLayout, infer_layout
 from skcnn._data.targets import check_labels
 from skcnn._data.weights import check_labels_of_dict
-from skcnn._utils.compat import num_samples, safe_indexing
+from skcnn._utils.compat import BaseSearchCV, num_samples, safe_indexing
 from skcnn._utils.random_state import derive_seeds, draw_seed, seeded_clone
 from skcnn._utils.validation import warn_caller
 from skcnn.augmentation._array_values import draw_values, span_of_weighted
+from skcnn.augmentation._base import Augmentation
 from skcnn.augmentation._batch_augmenter import Step
-from skcnn.exceptions import LeakageWarning
+from skcnn.exceptions import InputShapeError, LeakageWarning
+
+LAYOUT_PARAMETERS = ("input_shape", "n_spatial_dims", "channels")
 
 
 def with_copies(
@@ -93,6 +97,58 @@ def _no_classes_message(n_copies: dict[Any, int], reason: str) -> str:
         f"one class label for each sample: {reason.rstrip('.')}. Give an int instead of "
         f"{n_copies!r}."
     )
+
+
+def check_layout_of_estimator(
+    estimator: Any, sample: tuple[int, ...], layout: InputLayout, owner: str
+) -> None:
+    """Check that the estimator gives the axes of samples the meaning that they are augmented with.
+
+    Parameters
+    ----------
+    estimator : estimator
+        The estimator to fit, which may have the parameters of a layout: a network, a search for
+        one, or a Pipeline that begins with one or with a filter.
+    sample : tuple of int
+        The axes of `X` after the first.
+    layout : InputLayout
+        How the samples are augmented.
+    owner : str
+        Named in messages.
+
+    Raises
+    ------
+    InputShapeError
+        If they differ.
+    """
+    reader = _first_reader(estimator)
+    if not all(hasattr(reader, name) for name in LAYOUT_PARAMETERS):
+        return
+    given = {name: getattr(reader, name) for name in LAYOUT_PARAMETERS}
+    name = type(reader).__name__
+    try:
+        read = infer_layout(sample, **given, name=name, doubt=False)
+    except (TypeError, ValueError):
+        return  # the estimator raises it with better words
+    if read.network_shape != layout.network_shape:
+        raise InputShapeError(
+            f"{owner} reads samples of shape {layout.shape} (channels {layout.channels}), but the "
+            f"{name} in it reads {read.shape} (channels {read.channels}). Give both the same "
+            "input_shape, n_spatial_dims and channels."
+        )
+
+
+def _first_reader(estimator: Any) -> Any:
+    """Return the part of an estimator that gets the samples as they are."""
+    while True:
+        if isinstance(estimator, BaseSearchCV):
+            estimator = estimator.estimator
+        elif isinstance(estimator, Pipeline):
+            steps = [step for _, step in estimator.steps if step not in (None, "passthrough")]
+            readers = [step for step in steps if not isinstance(step, Augmentation)]
+            estimator = readers[0] if readers else None
+        else:
+            return estimator
 
 
 def _has_rows(value: Any, n_samples: int) -> bool:

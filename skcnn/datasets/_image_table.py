@@ -3,7 +3,6 @@
 import os
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from skcnn._data.image_files.image_files import ImageFiles
@@ -73,7 +72,8 @@ def load_image_table(
         data : ImageFiles of shape (n_samples, height, width, n_channels)
             The images, in the order of the table.
         target : ndarray, Series or DataFrame of shape (n_samples,) or (n_samples, n_targets)
-            The targets.
+            The targets. Texts have the dtype str, or object if some are missing, which a
+            classifier refuses.
         target_names : list of str
             For a column of texts the classes, sorted; else the names of the columns.
         filenames : list of str
@@ -135,9 +135,11 @@ def load_image_table(
     )
     values = frame[target if isinstance(target, str) else columns].to_numpy()[data.kept]
     is_text = values.ndim == 1 and pd.api.types.infer_dtype(values) == "string"
+    names = columns
     if is_text:
-        values = values.astype(str)
-    names = sorted(np.unique(values).tolist()) if is_text else columns
+        missing = pd.isna(values)
+        names = sorted(set(values[~missing].tolist()))
+        values = values if missing.any() else values.astype(str)  # "nan" would be a class
     return as_bunch(data, values, names, return_X_y, as_frame, columns)
 
 

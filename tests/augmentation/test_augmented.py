@@ -31,7 +31,8 @@ from skcnn.augmentation import (
     RandomRotation,
     RandomTranslation,
 )
-from skcnn.exceptions import LeakageWarning
+from skcnn.exceptions import InputShapeError, LeakageWarning
+from skcnn.preprocessing import KernelFilter
 
 
 @pytest.fixture(scope="module")
@@ -471,3 +472,50 @@ def test_no_copies_give_the_estimator_an_array_of_its_own(digits):
     model = Augmented(Recorder(), [RandomFlip()], n_copies=0, input_shape=(8, 8)).fit(X, y)
     assert_array_equal(model.estimator_.X_, X)
     assert not np.shares_memory(model.estimator_.X_, X)
+
+
+SIGNALS = {"n_spatial_dims": 1}
+
+
+def net(**params):
+    return ConvNetClassifier(filters=(2,), hidden_units=(), max_epochs=1, **params)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "sample", "params", "read"),
+    [
+        (net(**SIGNALS), (8, 2), {}, r"\(8, 2, 1\) .*ConvNetClassifier in it reads \(8, 2\)"),
+        (net(), (8, 2), SIGNALS, r"\(8, 2\) .* reads \(8, 2, 1\)"),
+        (net(input_shape=(4, 4)), (16,), {}, r"\(16, 1\) .* reads \(4, 4, 1\)"),
+        (net(), (16,), {"input_shape": (4, 4)}, r"\(4, 4, 1\) .* reads \(16, 1\)"),
+        (net(channels="first"), (6, 5, 6), {}, r"channels last.*\(channels first"),
+        (make_pipeline(RandomFlip(), net(**SIGNALS)), (8, 2), {}, r"reads \(8, 2\)"),
+        (make_pipeline("passthrough", net(**SIGNALS)), (8, 2), {}, r"reads \(8, 2\)"),
+        (GridSearchCV(net(**SIGNALS), {"dropout": [0.1]}), (8, 2), {}, r"reads \(8, 2\)"),
+        (make_pipeline(KernelFilter(**SIGNALS), SVC()), (8, 2), {}, "KernelFilter in it reads"),
+    ],
+)
+def test_an_estimator_must_read_the_axes_as_they_are_augmented(estimator, sample, params, read):
+    X = np.random.default_rng(0).normal(size=(6, *sample))
+    with pytest.raises(InputShapeError, match=f"(?s)Augmented reads samples of shape .*{read}"):
+        Augmented(estimator, RandomTranslation(0.2), **params).fit(X, [0, 1] * 3)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "sample", "params"),
+    [
+        (net(**SIGNALS), (8, 2), SIGNALS),
+        (net(input_shape=(4, 4, 1)), (16,), {"input_shape": (4, 4)}),
+        (make_pipeline(StandardScaler(), net(input_shape=(4, 4))), (16,), {"input_shape": (4, 4)}),
+        (make_pipeline(RandomFlip(), net()), (16,), {}),
+    ],
+)
+def test_an_estimator_with_the_same_axes_is_fitted(estimator, sample, params):
+    X = np.random.default_rng(0).normal(size=(6, *sample))
+    model = Augmented(estimator, RandomTranslation(0.2), n_copies=1, **params).fit(X, [0, 1] * 3)
+    assert model.predict(X).shape == (6,)
+
+
+def test_an_estimator_names_its_own_errors():
+    with pytest.raises(InputShapeError, match=r"do not fit input_shape=.* of ConvNetClassifier"):
+        Augmented(net(input_shape=(3, 3)), RandomFlip()).fit(np.zeros((4, 8, 2)), [0, 1] * 2)

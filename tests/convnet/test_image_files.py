@@ -232,6 +232,16 @@ def test_channels_first_cannot_be_had(paths):
         model.predict(ImageFiles(paths))
 
 
+def test_files_are_no_volumes(paths):
+    files = ImageFiles(paths)
+    with pytest.raises(InputShapeError, match=r"n_spatial_dims=3 expects volumes\. Set"):
+        net(n_spatial_dims=3).fit(files, Y)
+    model = net(n_spatial_dims=3).fit(files.to_numpy(), Y)
+    assert model.input_shape_ == (*files.shape[1:], 1)
+    with pytest.raises(InputShapeError, match="expects volumes"):
+        model.predict(files)
+
+
 def test_files_of_another_size_or_none_at_all(paths):
     model = net().fit(ImageFiles(paths), Y)
     with pytest.raises(

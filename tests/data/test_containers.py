@@ -3,6 +3,7 @@
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -115,6 +116,7 @@ def picture(mode):
 
 
 DATES = np.zeros((6, 4, 3), "datetime64[s]")
+PATHS = r"such as 'a\.png', but numbers are needed\. For image files pass .*ImageFiles\(paths\)"
 STAMPS = r"X has values of type Timestamp, but numbers are needed\. Subtract a date and divide"
 UNREADABLE = [
     ([picture("P")] * 6, ValueError, "images of mode 'P'.*convert"),
@@ -135,6 +137,12 @@ UNREADABLE = [
     ([[1.0, pd.Timestamp("2020-01-01", tz="UTC")]] * 6, ValueError, STAMPS),
     (pd.Series(pd.date_range("2020-01-01", periods=6, tz="UTC")), ValueError, STAMPS),
     (pd.DataFrame({"a": [pd.Timestamp("2020-01-01")] * 6}, dtype=object), ValueError, STAMPS),
+    (pd.DataFrame({"a": [1.0] * 6, "b": ["text"] * 6}), ValueError, "could not convert string"),
+    (["a.png"] * 6, ValueError, PATHS),
+    ([Path("a.png")] * 6, ValueError, PATHS),
+    (np.array(["a.png"] * 6), ValueError, PATHS),
+    (pd.Series(["a.png"] * 6), ValueError, PATHS),
+    ([b"\x89PNG" * 100] * 6, ValueError, r"such as .{60,80}, but numbers.*ImageFiles"),
     (np.full((6, 4, 3), pd.Timestamp("2020-01-01")), ValueError, STAMPS),
     ([[date(2020, 1, 1)]] * 6, ValueError, "X has values of type date, but numbers"),
     ([[pd.Timedelta(1, "s")]] * 6, ValueError, "X has values of type Timedelta, but"),

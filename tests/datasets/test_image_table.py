@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from skcnn import ConvNetClassifier
 from skcnn.datasets import ImageFiles, load_image_table
 from skcnn.exceptions import ImageFileError, SkippedFilesWarning
 from tests.helpers.pictures import save_all
@@ -93,6 +94,18 @@ def test_missing_paths(tmp_path, table):
     table.loc[[1, 3], "file"] = None
     with pytest.raises(ImageFileError, match=r"'file' has no path in 2 rows, the first in row 1"):
         load_image_table(table, "file", "age", folder=tmp_path)
+
+
+@pytest.mark.parametrize("dtype", [object, "string", "category"])
+@pytest.mark.parametrize("missing", [None, np.nan])
+def test_missing_labels_are_no_class(tmp_path, table, dtype, missing):
+    labels = pd.Series([missing, "b", "a", "b"], dtype=dtype)
+    bunch = load_image_table(table.assign(label=labels), "file", "label", folder=tmp_path)
+    assert pd.isna(bunch.target).tolist() == [True, False, False, False]
+    assert bunch.target[1:].tolist() == ["b", "a", "b"]
+    assert bunch.target_names == ["a", "b"]
+    with pytest.raises(ValueError, match="some labels are missing"):
+        ConvNetClassifier(max_epochs=1).fit(bunch.data, bunch.target)
 
 
 def test_bad_tables(tmp_path):

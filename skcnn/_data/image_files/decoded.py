@@ -120,6 +120,7 @@ class DecodedFiles:
         place, most_bytes = self.caching.place, self.caching.most_bytes
         if place is None:
             return None
+        _ = self.identity  # of the files as they are before the first is kept
         what = self.n_values, self.decoder.dtype
         if place == "memory":
             most_bytes = MEMORY_BYTES if most_bytes is None else most_bytes

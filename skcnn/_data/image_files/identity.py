@@ -46,7 +46,7 @@ def identity_of(paths: Iterable[str], decoder: Decoder) -> Identity:
         try:
             status = os.stat(path)
             state = f"{status.st_size} {status.st_mtime_ns}"
-        except OSError:
+        except (OSError, ValueError):  # or no legal path
             state = "missing"
         digest.update(f"\0{path}\0{state}".encode("utf-8", "surrogateescape"))
     return Identity(digest.hexdigest()[:KEY_LENGTH], np.arange(n_files), n_files)

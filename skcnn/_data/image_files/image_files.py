@@ -235,7 +235,8 @@ class ImageFiles:
             each is Ellipsis or (isinstance(each, slice) and each == slice(None)) for each in others
         ):
             return selected
-        return np.asarray(selected)[(slice(None), *others)]
+        rows = slice(None) if isinstance(first, slice) else np.arange(len(selected))
+        return np.asarray(selected)[(rows, *others)]  # arrays on several axes are paired
 
     def _select(self, rows: Any) -> "ImageFiles":
         chosen = np.arange(len(self))[rows]

@@ -74,8 +74,13 @@ def check_paths(paths: Any) -> list[str]:
     ValueError
         If there are none.
     TypeError
-        If `paths` is a single path, or an entry is no path.
+        If `paths` is a single path, has no order or several columns, or an entry is no path.
     """
+    if isinstance(paths, set | frozenset) or getattr(paths, "ndim", 1) != 1:
+        raise TypeError(
+            "The 'paths' parameter must be a sequence of paths: a list, or one column of a table. "
+            f"Got {type(paths).__name__}."
+        )
     if isinstance(paths, str | bytes | os.PathLike) or not hasattr(paths, "__len__"):
         raise TypeError(
             f"The 'paths' parameter must be a sequence of paths. Got {paths!r}: write [path] for a "

@@ -283,6 +283,20 @@ def test_another_setting_or_a_changed_file_has_another_key(tmp_path):
     assert len(keys) == 9
 
 
+@pytest.mark.parametrize("place", ["memory", "folder", None])
+def test_what_is_known_of_old_content_is_not_used_for_new_content(tmp_path, place):
+    cache = str(tmp_path / "cache") if place == "folder" else place
+    paths, _ = save_all(tmp_path / "pictures", 2)
+    before = ImageFiles(paths, cache=cache)
+    before.to_numpy()
+    save(paths[0], np.full((8, 8, 3), 255, np.uint8))
+    os.utime(paths[0], ns=(1, 1))
+    before.value_range()
+    after = ImageFiles(paths, cache=cache)
+    assert after.value_range() == (after.to_numpy().min(), 255)
+    assert after[0].min() == after[:1].value_range()[0] == 255
+
+
 def test_joblibs_hash_follows_files_and_not_what_is_known_of_them(tmp_path):
     paths, _ = save_all(tmp_path, 3)
     files = ImageFiles(paths)
@@ -301,6 +315,8 @@ def test_missing_files_have_an_identity(tmp_path):
     assert one.key == identity_of(["/none"], decoder).key != identity_of(["/no"], decoder).key
     assert one.numbers.tolist() == [0]
     assert one.n_files == 1
+    with pytest.raises(ImageFileError, match=r"'a\\x00b': embedded null byte"):
+        ImageFiles(["a\0b"], size=4).to_numpy()
 
 
 @pytest.mark.parametrize("cache", [5, ["memory"], b"folder"])

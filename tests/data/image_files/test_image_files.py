@@ -70,7 +70,21 @@ def test_rows_are_selected_without_decoding(tmp_path, key):
 
 @pytest.mark.parametrize(
     "key",
-    [0, -1, np.int64(2), (1, 2), (1, Ellipsis, 0), (slice(1, 3), 0), (..., 0), ([0, 2], 1, 2)],
+    [
+        0,
+        -1,
+        np.int64(2),
+        (1, 2),
+        (1, Ellipsis, 0),
+        (slice(1, 3), 0),
+        (..., 0),
+        ([0, 2], 1, 2),
+        ([0, 2], [1, 3]),
+        ([0, 2], slice(None), [1, 3]),
+        (np.array([True, False, True, False, False]), np.array([1, 3]), slice(2)),
+        (slice(1, 3), [1, 3, 4], [0, 2, 2]),
+    ],
+    ids=str,
 )
 def test_values_are_indexed_as_in_an_array(tmp_path, key):
     paths, arrays = save_all(tmp_path, 5)
@@ -194,6 +208,9 @@ def test_illegal_parameters(tmp_path, params, message):
         (["a.png", None], TypeError, "Entry 1 is None"),
         (["a.png", float("nan")], TypeError, "Entry 1 is nan"),
         ((path for path in ["a.png"]), TypeError, "sequence of paths"),
+        ({"a.png", "b.png"}, TypeError, "one column of a table. Got set"),
+        (pd.DataFrame({"path": ["a.png"]}), TypeError, "one column of a table. Got DataFrame"),
+        (np.array([["a.png", "b.png"]]), TypeError, "one column of a table. Got ndarray"),
     ],
 )
 def test_illegal_paths(paths, error, message):
