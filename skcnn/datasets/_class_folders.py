@@ -70,8 +70,9 @@ def split_folders(path: str) -> dict[str, str]:
     if len(splits) < len(inside):
         other = min({*inside} - {*splits})
         raise ImageFileError(
-            f"{path!r} has the folders {' and '.join(map(repr, splits))}, and {other!r} beside them. If they are "
-            "parts of the data, move the other folders away; if they are classes, rename them."
+            f"{path!r} has the folders {' and '.join(map(repr, splits))}, and {other!r} beside "
+            "them. If they are parts of the data, move the other folders away; if they are "
+            "classes, rename them."
         )
     return {name: os.path.join(path, name) for name in splits}
 
