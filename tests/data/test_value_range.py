@@ -33,9 +33,21 @@ def test_another_scale_warns(at_fit, at_predict):
         ValueRange.of(images(at_fit)).warn_if_rescaled(images(at_predict))
 
 
+@pytest.mark.parametrize("words", [[[5, 65535]], [[0, 3000]]])
+@pytest.mark.parametrize("high", [255, 16])
+def test_bytes_and_16_bits_warn(words, high):
+    pair = as_images(np.array([[0, high]], np.uint8)), as_images(np.float32(words))
+    for at_fit, at_predict in (pair, pair[::-1]):
+        with pytest.warns(InputScaleWarning, match=r"16-bit integers\. .* divide X by 257"):
+            ValueRange.of(at_fit).warn_if_rescaled(at_predict)
+
+
 @pytest.mark.parametrize(
     ("at_fit", "at_predict"),
     [
+        (np.float32([[0, 65535]]), np.float32([[0, 200]])),  # dark
+        (np.uint8([[0, 255]]), np.float32([[0, 2000]])),
+        (np.float32([[-1, 65535]]), np.uint8([[0, 200]])),
         (np.uint8([[0, 255]]), np.uint8([[0, 255]])),
         (np.uint8([[0, 255]]), np.uint8([[0, 1]])),  # a dark image
         (np.uint8([[0, 255]]), np.float32([[0, 1]])),  # the same of another dtype
