@@ -54,7 +54,7 @@ class RareClassWarning(UserWarning):
 class LeakageWarning(UserWarning):
     """A sample may be on both sides of a split, so that scores are too good.
 
-    Copies of a sample may be, or samples that a network was trained on in an earlier call.
+    Copies of a sample are or may be, or samples that a network was trained on in an earlier call.
     """
 
 

@@ -47,6 +47,10 @@ ARGUMENTS = {
         "cv": 2,
     },
 }
+# What an estimator is fitted on where a table of numbers does not do.
+SAMPLES = {
+    skcnn.preprocessing.LoadImages: pd.DataFrame({"image": [np.zeros((2, 2), np.uint8)] * 4}),
+}
 # Parameters whose constraints are scikit-learn's own entries, which tell less.
 SKLEARNS_OWN = ("random_state", "scoring", "cv")
 # Parameters that are in no table of constraints: code of their own checks them.
@@ -142,7 +146,8 @@ def test_no_placeholder_of_the_shared_text_is_left(cls):
 
 @pytest.mark.parametrize("cls", ESTIMATORS)
 def test_fitted_attributes_are_documented(cls):
-    X = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 1.0]})
+    numbers = pd.DataFrame({"a": [0.0, 1.0, 2.0, 3.0], "b": [1.0, 0.0, 1.0, 1.0]})
+    X = SAMPLES.get(cls, numbers)
     model = cls(**ARGUMENTS.get(cls, {})).fit(X, [0, 1, 0, 1])
     fitted = {name for name in dir(model) if name.endswith("_") and not name.startswith("_")}
     documented = {entry.name for entry in docscrape.ClassDoc(cls)["Attributes"]}

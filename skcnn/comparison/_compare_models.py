@@ -28,6 +28,7 @@ from skcnn.augmentation._augmented_array import originals
 from skcnn.comparison._metadata import weighted_scoring
 from skcnn.comparison._model_comparison import ModelComparison, check_baseline, check_ropes
 from skcnn.comparison._runs import ModelFold, Splits, run_models, scores_table
+from skcnn.datasets._leakage import warn_of_copies
 from skcnn.exceptions import LeakageWarning
 from skcnn.model_selection._fit_messages import merged_warnings
 
@@ -123,7 +124,8 @@ def compare_models(
     ComparisonWarning
         If there are too few splits for a test.
     LeakageWarning
-        If the splitter puts a sample or a group on both sides of a split.
+        If the splitter puts a sample or a group on both sides of a split, or images that are
+        near-duplicates: in ImageFiles or arrays of bytes, of 20,000 samples at most.
     UserWarning
         The warnings of the fits, once per model, with their number.
 
@@ -168,6 +170,7 @@ def compare_models(
     if random_state is not None:
         splitter = seeded_splitter(splitter, named_seed(seed, "cv"))
     splits = _check_splits(splitter.split(X, y, groups), groups, num_samples(X))
+    warn_of_copies(X, splits)
     folds = run_models(
         models,
         X,

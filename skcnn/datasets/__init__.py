@@ -1,6 +1,7 @@
 """Images from files and folders, and synthetic data sets for tests, examples and demonstrations."""
 
 from skcnn._data.image_files.image_files import ImageFiles
+from skcnn.datasets._duplicates import find_duplicates
 from skcnn.datasets._idx import load_idx
 from skcnn.datasets._image_folder import load_image_folder
 from skcnn.datasets._image_table import load_image_table
@@ -8,6 +9,7 @@ from skcnn.datasets._noughts_and_crosses import make_noughts_and_crosses
 
 __all__ = [
     "ImageFiles",
+    "find_duplicates",
     "load_idx",
     "load_image_folder",
     "load_image_table",

@@ -22,6 +22,7 @@ from skcnn._utils.random_state import (
     seeded_splitter,
 )
 from skcnn._utils.validation import check_parameters, warn_caller
+from skcnn.datasets._leakage import warn_of_copies
 from skcnn.model_selection._cross_validation import CrossValidation
 from skcnn.model_selection._network_size import (
     COSTS,
@@ -173,6 +174,7 @@ def cross_validation_of(
     splits = list(cv.split(X, y, **routed.splitter.split))
     if not splits:
         raise ValueError("No fits were performed. Was the CV iterator empty?")
+    warn_of_copies(X, splits)
     objectives = search._objectives()
     data = CrossValidation(
         estimator,

@@ -334,6 +334,9 @@ class ConvNetSearchCV(BaseSearchCV):
             If the search was interrupted by Ctrl-C: the best trial so far is refitted. Inside
             a cross-validation it raises KeyboardInterrupt instead.
             Each warning of the fits is shown once, with its number of occurrences.
+        LeakageWarning
+            If images of a test fold have near-duplicates among its training samples: in ImageFiles
+            or arrays of bytes, of 20,000 samples at most.
         """
         from skcnn.model_selection._fingerprint import fingerprint
         from skcnn.model_selection._plan import check_search, cross_validation_of, make_plan

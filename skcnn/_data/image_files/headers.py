@@ -35,12 +35,13 @@ def read_header(source: Any, most_pixels: int) -> Header:
             width, height = image.size
             if orientation_of(image) > 4:
                 width, height = height, width
-            return Header(height, width, _mode_of(image))
+            return Header(height, width, mode_of(image))
     except Exception as error:  # Pillow's plugins raise all kinds for damaged files
         raise ImageFileError(reason_of(error)) from error
 
 
-def _mode_of(image: Any) -> str:
+def mode_of(image: Any) -> str:
+    """Return the mode that holds all of an image, one of `ImageFiles`."""
     if image.mode in GREY_16:
         return "I;16"
     if image.mode in WITH_ALPHA or "transparency" in image.info:

@@ -1,0 +1,72 @@
+"""A warning of images that have copies on the other side of a split."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from skcnn._data.image_files.image_files import ImageFiles
+from skcnn._utils.validation import warn_caller
+from skcnn.augmentation._augmented_array import originals
+from skcnn.datasets._duplicates import near_copies
+from skcnn.exceptions import ImageFileError, LeakageWarning
+
+MOST_SAMPLES = 20_000  # more are not looked at
+# Stricter than find_duplicates: handwritten digits of different people reach 0.997.
+MOST_BITS = 4
+LEAST_CORRELATION = 0.998
+
+
+def warn_of_copies(X: Any, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
+    """Warn if images of a test set have near-duplicates in its training set.
+
+    `X` is looked at if it is ImageFiles or an array of bytes with three or four axes, and has at
+    most 20,000 samples. Copies are the same picture saved or resized again: thumbnails of 16 x 16
+    pixels have a correlation of at least 0.998 in all channels.
+
+    Parameters
+    ----------
+    X : array-like
+        The samples.
+    splits : sequence of (train, test)
+        Indices or masks.
+    """
+    images = originals(X)
+    if not _has_pictures(images) or not 1 < len(images) <= MOST_SAMPLES:
+        return
+    try:
+        _, second, _, group = near_copies(images, MOST_BITS, LEAST_CORRELATION, coloured=True)
+    except ImageFileError:  # which the fits raise, if they read these files
+        return
+    groups = np.arange(len(images))
+    groups[second] = group
+    sides = [(_indices(train, len(X)), _indices(test, len(X))) for train, test in splits]
+    leaks = [test[np.isin(groups[test], groups[train])] for train, test in sides]
+    # a sample that is itself on both sides is no copy
+    leaks = [
+        copies[~np.isin(copies, train)] for copies, (train, _) in zip(leaks, sides, strict=True)
+    ]
+    worst = int(np.argmax([len(copies) for copies in leaks]))
+    if not len(leaks[worst]):
+        return
+    (train, test), copy = sides[worst], leaks[worst][0]
+    original = train[groups[train] == groups[copy]][0]
+    warn_caller(
+        f"In split {worst}, {len(leaks[worst])} of {len(test)} test images are copies of training "
+        f"images, such as X[{copy}] of X[{original}]: scores are too good. "
+        "skcnn.datasets.find_duplicates(X) finds copies: leave them out, or pass groups to a "
+        "splitter that keeps them on one side.",
+        LeakageWarning,
+    )
+
+
+def _has_pictures(images: Any) -> bool:
+    """Return whether samples are surely images: floats of three axes may be signals."""
+    if isinstance(images, ImageFiles):
+        return True
+    return isinstance(images, np.ndarray) and images.dtype == np.uint8 and images.ndim in (3, 4)
+
+
+def _indices(side: Any, n_samples: int) -> np.ndarray:
+    side = np.asarray(side)
+    return np.flatnonzero(side) if side.dtype == bool else side % n_samples
