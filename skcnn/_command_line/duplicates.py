@@ -1,32 +1,33 @@
-"""Files of the same content."""
+"""Files whose images are copies of each other."""
 
-import hashlib
-import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
+
+from skcnn._data.image_files.image_files import ImageFiles
+from skcnn.datasets._duplicates import exact_copies, sure_copies
+from skcnn.datasets._picture_hashes import HASHED_SIDE
 
 
-def duplicates_of(paths: Iterable[str]) -> list[list[str]]:
-    """Return groups of files whose bytes are equal, each in the order of `paths`.
+def groups_of_copies(paths: Sequence[str], exact: bool) -> list[list[str]]:
+    """Return groups of files with the same image, each in the order of `paths`.
 
-    Files that cannot be read are in no group.
+    Parameters
+    ----------
+    paths : sequence of str
+        Files that can be read.
+    exact : bool
+        Whether values are equal after decoding. Otherwise also the same picture that was saved or
+        resized again, by the bounds of `skcnn.exceptions.LeakageWarning`.
     """
-    by_size: dict[int, list[str]] = defaultdict(list)
-    for path in paths:
-        try:
-            by_size[os.stat(path).st_size].append(path)
-        except OSError:
-            continue
-    groups: dict[tuple[int, bytes], list[str]] = defaultdict(list)
-    for size, alike in by_size.items():
-        for path in alike if len(alike) > 1 and size else ():
-            try:
-                groups[size, _digest(path)].append(path)
-            except OSError:
-                continue
-    return [group for group in groups.values() if len(group) > 1]
-
-
-def _digest(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
+    if len(paths) < 2:
+        return []
+    if exact:
+        trees = exact_copies([*paths])
+    else:
+        trees = sure_copies(ImageFiles([*paths], HASHED_SIDE, resize="stretch", cache=None))
+    groups: dict[int, list[str]] = defaultdict(list)
+    for second, group in zip(trees[1].tolist(), trees[3].tolist(), strict=True):
+        if not groups[group]:
+            groups[group].append(paths[group])
+        groups[group].append(paths[second])
+    return list(groups.values())

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from skcnn._command_line.duplicates import duplicates_of
+from skcnn._command_line.duplicates import groups_of_copies
 from skcnn._command_line.folders import Listed, headers_of, list_folder, sizes_text
 from skcnn._command_line.image_model import reading_of
 from skcnn._command_line.output import FOUND, OK, print_table, say
@@ -16,9 +16,8 @@ from skcnn._utils.text import plural
 
 DESCRIPTION = """\
 Count the images of each class in a folder with one folder for each class, and look for files that
-cannot be read, files of the same content, and unbalanced classes. Every file is decoded once.
-The exit status is 1 if files cannot be read or are duplicates, or there are fewer than two
-classes."""
+cannot be read, copies, near-duplicates and unbalanced classes. The exit status is 1 if files cannot
+be read or are exact copies, or there are fewer than two classes."""
 FEW_IMAGES, UNBALANCED = 10, 10
 DECODED_SIZE = (32, 32)
 MOST_GROUPS = 20
@@ -58,9 +57,17 @@ def run(options: argparse.Namespace) -> int:
     findings = [
         *_class_findings(listed, failures),
         *_failure_findings(failures),
-        *_duplicate_findings(listed),
     ]
-    for line in ["", *_balance_notes(listed, failures), *(findings or ["Nothing is wrong."])]:
+    exact = _groups(_readable(listed, failures), exact=True)
+    findings += _copies_lines(exact, "with the image of another file", " = ")
+    near = [
+        group for group in _groups(_readable(listed, failures), exact=False) if group not in exact
+    ]
+    notes = [
+        *_balance_notes(listed, failures),
+        *_copies_lines(near, "with nearly the image of another file", " ~ ", "Note: "),
+    ]
+    for line in ["", *notes, *(findings or ["Nothing is wrong."])]:
         say(line)
     return FOUND if findings else OK
 
@@ -105,17 +112,20 @@ def _failure_findings(failures: dict[str, str]) -> list[str]:
     return [f"{plural(len(failures), 'file')} cannot be read:", *lines]
 
 
-def _duplicate_findings(listed: Sequence[Listed]) -> list[str]:
-    """Return lines on files of the same content, those that harm most first."""
+def _groups(listed: Sequence[Listed], exact: bool) -> list[list[Listed]]:
     by_path = {each.path: each for each in listed}
-    groups = [[by_path[path] for path in group] for group in duplicates_of(by_path)]
+    return [[by_path[path] for path in group] for group in groups_of_copies([*by_path], exact)]
+
+
+def _copies_lines(groups: list[list[Listed]], what: str, sign: str, before: str = "") -> list[str]:
+    """Return lines on groups of copies, those that harm most first."""
     if not groups:
         return []
-    groups.sort(key=lambda group: -_harm(group))
+    groups = sorted(groups, key=lambda group: -_harm(group))
     n_copies = sum(len(group) - 1 for group in groups)
-    lines = [f"{plural(n_copies, 'file')} with the content of another file:"]
+    lines = [f"{before}{plural(n_copies, 'file')} {what}:"]
     for group in groups[:MOST_GROUPS]:
-        lines.append(f"  {' = '.join(each.path for each in group)}{REMARKS[_harm(group)]}")
+        lines.append(f"  {sign.join(each.path for each in group)}{REMARKS[_harm(group)]}")
     if len(groups) > MOST_GROUPS:
         lines.append(f"  and {plural(len(groups) - MOST_GROUPS, 'more group')}")
     return lines

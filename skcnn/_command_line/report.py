@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from skcnn._command_line.duplicates import duplicates_of
+from skcnn._command_line.duplicates import groups_of_copies
 from skcnn._command_line.training import Trained, mean_scores, score_text
 from skcnn._command_line.training_data import TrainingData
 from skcnn._plotting.axes import standard_style
@@ -124,11 +124,11 @@ def _data_section(trained: Trained, data: TrainingData) -> str:
 
 
 def _duplicates_section(data: TrainingData) -> str:
-    groups = duplicates_of(data.paths)
+    groups = groups_of_copies([*map(str, data.paths)], exact=True)
     n = sum(len(group) - 1 for group in groups)
     return notes_section(
         "Duplicates",
-        f"{plural(n, 'file')} with the content of another file. If one of them is trained on and "
+        f"{plural(n, 'file')} with the image of another file. If one of them is trained on and "
         "the other scored, the score is too good.",
         _first([" = ".join(group) for group in groups]),
     )

@@ -8,13 +8,10 @@ import numpy as np
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._utils.validation import warn_caller
 from skcnn.augmentation._augmented_array import originals
-from skcnn.datasets._duplicates import near_copies
+from skcnn.datasets._duplicates import sure_copies
 from skcnn.exceptions import ImageFileError, LeakageWarning
 
 MOST_SAMPLES = 20_000  # more are not looked at
-# Stricter than find_duplicates: handwritten digits of different people reach 0.997.
-MOST_BITS = 4
-LEAST_CORRELATION = 0.998
 
 
 def warn_of_copies(X: Any, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> None:
@@ -35,7 +32,7 @@ def warn_of_copies(X: Any, splits: Sequence[tuple[np.ndarray, np.ndarray]]) -> N
     if not _has_pictures(images) or not 1 < len(images) <= MOST_SAMPLES:
         return
     try:
-        _, second, _, group = near_copies(images, MOST_BITS, LEAST_CORRELATION, coloured=True)
+        _, second, _, group = sure_copies(images)
     except ImageFileError:  # which the fits raise, if they read these files
         return
     groups = np.arange(len(images))

@@ -61,9 +61,10 @@ class ResizeImages(ImageTransformer):
     `transform` keeps the form of `X`: images with a channel axis or without, or flat rows.
 
     Bytes and other integers keep their dtype, rounded and clipped to its range; floats keep
-    theirs, and booleans become float32. Bytes differ from those that Pillow computes by at most a
-    rounding of 1 in each of its two passes, whose order depends on Pillow's version. Any number of
-    channels is resized one by one, an alpha channel like the others.
+    theirs, and booleans become float32. Bytes equal those of a Pillow that resizes the width first.
+    Some of its versions resize the height of some images first: "bilinear" then differs by at most
+    1, and "bicubic", which is clipped after each pass, by more where edges are sharp. Any number
+    of channels is resized one by one, an alpha channel like the others.
 
     A result does not depend on the other images.
 

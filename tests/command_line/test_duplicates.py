@@ -1,28 +1,24 @@
-"""Files of the same content."""
+"""Groups of files that are copies of each other."""
 
-import builtins
+import numpy as np
+from PIL import Image
 
-from skcnn._command_line.duplicates import duplicates_of
+from skcnn._command_line.duplicates import groups_of_copies
 
 
-def test_files_of_the_same_bytes(tmp_path, monkeypatch):
-    contents = {"a": b"one", "b": b"two", "c": b"one", "d": b"longer", "e": b"two", "f": b"one"}
-    for name, content in contents.items():
-        (tmp_path / name).write_bytes(content)
-    (tmp_path / "g").touch()
-    (tmp_path / "h").touch()  # empty files are no copies of each other
-    paths = [str(tmp_path / name) for name in "abcdefgh"]
-    groups = duplicates_of([*paths, str(tmp_path / "gone")])
-    assert [[path[-1] for path in group] for group in groups] == [["a", "c", "f"], ["b", "e"]]
+def test_groups_of_copies(tmp_path):
+    rng = np.random.default_rng(0)
+    one, two = (rng.integers(0, 200, (16, 16), np.uint8) for _ in range(2))
+    pictures = {"a": one, "b": two, "c": one, "d": one + 20, "e": two, "f": one}
+    for name, picture in pictures.items():
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+    Image.fromarray(one).save(tmp_path / "g.bmp")  # other bytes, the same image
+    paths = sorted(map(str, tmp_path.iterdir()))
 
-    def unreadable(path, *args, **kwargs):
-        if str(path).endswith("c"):
-            raise PermissionError(13, "Permission denied")
-        return opened(path, *args, **kwargs)
+    def found(exact):
+        groups = groups_of_copies(paths, exact)
+        return ["".join(path.split("/")[-1][0] for path in group) for group in groups]
 
-    opened = builtins.open
-    monkeypatch.setattr(builtins, "open", unreadable)
-    assert [[path[-1] for path in group] for group in duplicates_of(paths)] == [
-        ["a", "f"],
-        ["b", "e"],
-    ]
+    assert found(True) == ["acfg", "be"]
+    assert found(False) == ["acdfg", "be"]
+    assert groups_of_copies(paths[:1], True) == groups_of_copies([], False) == []

@@ -4,6 +4,7 @@ import shutil
 import sys
 
 import pytest
+from PIL import Image
 
 from skcnn._command_line import inspect
 from skcnn._command_line.main import main
@@ -70,10 +71,20 @@ def test_duplicates(folder, capsys):
     shutil.copy(folder / "red" / "01.png", folder / "blue" / "other.png")
     out = output_of(folder, capsys, 1)
     first, second, third = out.splitlines()[-3:]
-    assert first == "2 files with the content of another file:"
+    assert first == "2 files with the image of another file:"
     blue, red = folder / "blue", folder / "red"
     assert second == f"  {blue / 'other.png'} = {red / '01.png'} (in different classes)"
     assert third == f"  {red / '00.png'} = {red / 'copy.png'}"
+
+
+def test_near_duplicates_are_a_note(folder, capsys):
+    with Image.open(folder / "red" / "00.png") as image:
+        brighter = image.point(lambda value: min(value + 1, 255))
+    brighter.save(folder / "red" / "brighter.png")
+    out = output_of(folder, capsys, 0)
+    assert "Note: 1 file with nearly the image of another file:" in out
+    assert f"  {folder / 'red' / '00.png'} ~ {folder / 'red' / 'brighter.png'}\n" in out
+    assert out.endswith("Nothing is wrong.\n")
 
 
 def test_many_duplicates_are_counted(folder, capsys, monkeypatch):

@@ -79,7 +79,7 @@ def test_report_names_what_is_wrong_with_the_files(tmp_path):
     assert "22 files cannot be read." in page.text
     assert f"{folder / 'blue' / 'broken 00.jpg'}: it is not in an allowed format" in page.text
     assert "and 2 more" in page.texts
-    assert "1 file with the content of another file." in page.text
+    assert "1 file with the image of another file." in page.text
     assert f"{folder / 'red' / '00.png'} = {folder / 'red' / 'copy.png'}" in page.texts
 
 
