@@ -75,5 +75,5 @@ def test_parameters_inside_other_estimators(digits):
     inner = small(ConvNetRegressor)
     model = TransformedTargetRegressor(inner, func=np.log1p, inverse_func=np.expm1).fit(X, y)
     assert n_parameters_of(model) == model.regressor_.n_parameters_
-    augmented = Augmented(small(), [RandomNoise(0.1)]).fit(X, y)
+    augmented = Augmented(small(), [RandomNoise(0.1)], input_shape=(8, 8)).fit(X, y)
     assert n_parameters_of(augmented) == augmented.estimator_.n_parameters_
