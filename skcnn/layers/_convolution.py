@@ -32,8 +32,9 @@ class Conv(LayerSpec):
         Window length, in pixels or samples, for all axes or one for each.
     stride : int or tuple of int, default=1
         Distance between window positions.
-    padding : {"same", "valid"}, int or tuple of int, default="same"
-        Values added on each side. "same" keeps the size at stride 1, "valid" adds none.
+    padding : {"same", "valid"}, int or tuple, default="same"
+        Values added on each side: one number for all axes, one for each, or a pair (before,
+        after) for each. "same" keeps the size at stride 1, "valid" adds none.
     padding_mode : {"zeros", "mirror", "edge", "wrap"}, default="zeros"
         What the added values are: zeros, the reflection about the border value, the
         border value itself, or the opposite side.
@@ -65,7 +66,7 @@ class Conv(LayerSpec):
     filters: int
     kernel_size: int | tuple[int, ...] = field(default=3)
     stride: int | tuple[int, ...] = field(default=1, kw_only=True)
-    padding: str | int | tuple[int, ...] = field(default="same", kw_only=True)
+    padding: str | int | tuple[Any, ...] = field(default="same", kw_only=True)
     padding_mode: str = field(default="zeros", kw_only=True)
     dilation: int | tuple[int, ...] = field(default=1, kw_only=True)
     groups: int = field(default=1, kw_only=True)

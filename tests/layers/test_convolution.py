@@ -17,6 +17,7 @@ CONVOLUTIONS = [
     (Conv(3, 3, padding=2, dilation=2), (2, 6)),
     (Conv(4, 3, groups=2, bias=False), (4, 6)),
     (Conv(2, (2,), stride=(3,), padding=(1,)), (1, 8)),
+    (Conv(2, 3, padding=((0, 2),)), (2, 6)),
     (Conv(2), (1, 1)),
     # images
     (Conv(3), (2, 5, 6)),
@@ -28,6 +29,9 @@ CONVOLUTIONS = [
     (Conv(2, 3, padding=2), (2, 3, 4)),
     (Conv(2, 3, padding=(0, 2)), (2, 4, 3)),
     (Conv(2, 3, padding="valid", dilation=2, stride=2), (1, 7, 8)),
+    (Conv(2, 3, padding=((0, 1), (0, 1)), stride=2), (2, 4, 6)),
+    (Conv(3, 5, padding=((1, 2), (3, 0))), (3, 5, 5)),
+    (Conv(4, 3, padding=((2, 2), (1, 1)), groups=4), (4, 3, 3)),
     (Conv(4, 3, groups=2), (4, 4, 4)),
     (Conv(6, 3, groups=3, bias=False), (3, 4, 4)),
     (Conv(4, 3, groups=4), (4, 5, 4)),
