@@ -160,15 +160,15 @@ class NetworkParameters:
     architecture: Any = parameter(
         None,
         [NameOrPrefixed(NAMED, PREFIXES), list, tuple, callable, None],
-        """str, sequence of layers, callable or None
-        A whole architecture instead of the parameters from `filters` to `conv_dropout`: a
-        name, a sequence of :mod:`skcnn.layers` (the last dense layer is added), or a callable
-        ``(input_shape, n_outputs) -> torch.nn.Module``. The names are "lenet5", "alexnet",
-        "vgg11", "vgg16", "vgg19", "googlenet", "inception_v3", "xception", "mobilenet_v2",
-        "resnet18", "resnet20", "resnet34", "resnet50", "resnet56", "efficientnet_lite0",
-        "efficientnet_lite1", "efficientnet_lite2" and "convnext_atto". "timm:NAME" and
-        "torchvision:NAME" are networks of these packages, which keep their own initial
-        weights. The callable gets
+        """{"alexnet", "convnext_atto", "efficientnet_lite0", "efficientnet_lite1", \
+"efficientnet_lite2", "googlenet", "inception_v3", "lenet5", "mobilenet_v2", "resnet18", \
+"resnet20", "resnet34", "resnet50", "resnet56", "vgg11", "vgg16", "vgg19", "xception"}, \
+str, sequence of layers, callable or None
+        A whole architecture instead of the parameters from `filters` to `conv_dropout`: the
+        name of a published network, a sequence of :mod:`skcnn.layers` (the last dense layer is
+        added), or a callable ``(input_shape, n_outputs) -> torch.nn.Module``. Networks of other
+        packages have the names "timm:NAME" and "torchvision:NAME", where these are installed,
+        and keep their own initial weights. The callable gets
         ``(n_channels, *spatial)`` and returns a module from (n_samples, n_channels,
         *spatial) float32 to (n_samples, n_outputs) logits.
         """,

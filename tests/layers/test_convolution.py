@@ -6,6 +6,7 @@ import torch
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Conv
+from skcnn.layers._convolution import FullPrecisionConv2d
 from skcnn.layers._padding import PADDING_MODES
 from tests.helpers.layer_modules import TOLERANCE, apply, build, naive_conv, weights_of
 
@@ -168,3 +169,41 @@ def convolve(image, kernel, **how):
 @pytest.mark.parametrize("mode", PADDING_MODES)
 def test_every_padding_mode_is_accepted(mode):
     assert Conv(4, padding_mode=mode).output_shape((1, 5)) == (4, 5)
+
+
+# convolution, input, whether elements of its kernel see padding only and bfloat16 is unsound
+UNSOUND = [
+    (Conv(4, 3, stride=2), (3, 1, 1), True),
+    (Conv(4, 3, stride=2), (3, 4, 1), True),
+    (Conv(4, 3, stride=2), (3, 1), True),
+    (Conv(4, 5), (3, 1, 1), True),
+    (Conv(4, 7), (3, 3, 3), True),
+    (Conv(4, 3, dilation=2), (3, 2, 2), True),
+    (Conv(4, 3), (3, 1, 1), False),
+    (Conv(4, 3, stride=2), (3, 2, 2), True),
+    (Conv(4, 3, stride=2), (3, 3, 3), False),
+    (Conv(4, 7), (3, 4, 4), False),
+    (Conv(4, 1, stride=2), (3, 1, 1), False),
+    (Conv(4, 3, stride=2, padding="valid"), (3, 3, 3), False),
+]
+
+
+@pytest.mark.parametrize(("spec", "shape", "unsound"), UNSOUND)
+def test_convolutions_that_are_unsound_in_bfloat16_are_computed_in_float32(spec, shape, unsound):
+    conv = spec.build(shape, is_signal=len(shape) == 2)
+    assert (type(conv) is FullPrecisionConv2d) is unsound
+    with torch.no_grad():
+        for parameter in conv.parameters():
+            parameter.normal_()
+    x = torch.randn(5, *shape)
+    x = x.unsqueeze(2) if len(shape) == 2 else x
+    gradients = []
+    for enabled in (False, True):
+        conv.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = conv(x)
+        assert out.dtype == (torch.bfloat16 if enabled and not unsound else torch.float32)
+        out.float().square().sum().backward()
+        gradients.append(conv.weight.grad.clone())
+    if unsound:
+        assert torch.equal(*gradients)
