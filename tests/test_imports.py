@@ -19,6 +19,7 @@ ORDER = [
     "exceptions",
     "_utils",
     "layers",
+    "_architectures",
     "_data",
     "_network",
     "augmentation",
@@ -40,6 +41,8 @@ IMPORTED_ONCE = {
     "PIL": "skcnn._data.image_files.pillow",
     "matplotlib": "skcnn._plotting.axes",
     "rich": "skcnn._utils.progress",
+    "timm": "skcnn._architectures.packages",
+    "torchvision": "skcnn._architectures.packages",
     "tqdm": "skcnn._utils.progress",
 }
 # The modules that import Optuna; others import these inside functions.

@@ -1,10 +1,10 @@
-"""Layer specifications from the architecture parameters or an architecture's name."""
+"""Layer specifications from the architecture parameters."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from skcnn._convnet.automatic import auto_filters
-from skcnn._utils.validation import did_you_mean, is_integer
+from skcnn._utils.validation import is_integer
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._activation import Activation
 from skcnn.layers._base import LayerSpec, Shape
@@ -136,39 +136,3 @@ def from_knobs(
     for n_units in units:
         add(*normalized(Dense, n_units), *before_dense)
     return tuple(layers)
-
-
-def lenet5(input_shape: Shape) -> tuple[LayerSpec, ...]:
-    """Return LeNet-5's layers: two convolutions, average pools, 120 and 84 neurons.
-
-    The first convolution keeps the size of inputs under 32 pixels, as the original's
-    padded 28x28 digits had it.
-
-    References
-    ----------
-    LeCun, Bottou, Bengio and Haffner, "Gradient-based learning applied to document
-    recognition", Proceedings of the IEEE 86(11), 1998.
-    """
-    first = "same" if max(input_shape[1:]) < 32 else "valid"
-    return (
-        Conv(6, 5, padding=first, activation="tanh"),
-        Pool(2, kind="average"),
-        Conv(16, 5, padding="valid", activation="tanh"),
-        Pool(2, kind="average"),
-        Flatten(),
-        Dense(120, activation="tanh"),
-        Dense(84, activation="tanh"),
-    )
-
-
-NAMED = {"lenet5": lenet5}
-
-
-def named_architecture(name: str, input_shape: Shape) -> tuple[LayerSpec, ...]:
-    """Return the layers of a named architecture, without the last dense layer."""
-    if name not in NAMED:
-        raise ArchitectureError(
-            f"The 'architecture' parameter must be one of {sorted(NAMED)}, a sequence of "
-            f"skcnn.layers or a callable. Got {name!r}.{did_you_mean(name, NAMED)}"
-        )
-    return NAMED[name](input_shape)

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from math import ceil, log2, prod, sqrt
 from typing import Any
 
+from skcnn._architectures.registry import learning_rate_share
+
 # Chosen by results on digits, MNIST, tones, coloured shapes and rotation angles.
 FIRST_FILTERS, MOST_FILTERS = 32, 128
 SMALLEST_MAP = 7
@@ -94,9 +96,11 @@ def resolve_epochs(max_epochs: Any, n_samples: int) -> int:
     return auto_epochs(n_samples) if max_epochs == "auto" else int(max_epochs)
 
 
-def resolve_learning_rate(learning_rate: Any, optimizer: str) -> float:
+def resolve_learning_rate(learning_rate: Any, optimizer: str, architecture: Any = None) -> float:
     """Return the full learning rate for the parameter's value."""
-    return auto_learning_rate(optimizer) if learning_rate == "auto" else float(learning_rate)
+    if learning_rate == "auto":
+        return auto_learning_rate(optimizer) * learning_rate_share(architecture)
+    return float(learning_rate)
 
 
 def resolve_weight_decay(weight_decay: Any, optimizer: str) -> float:

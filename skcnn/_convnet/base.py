@@ -13,6 +13,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from skcnn._architectures.packages import makes_module
 from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_epochs,
@@ -125,7 +126,7 @@ class BaseConvNet(
         given = self._read_validation(X_val, y_val, sample_weight_val)
         train, valid = self._split(samples, given, fresh, split_seed)
         plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
-        own_state = callable(self.architecture)  # the module may use torch's generators
+        own_state = makes_module(self.architecture)  # the module may use torch's generators
         with private_random_state(seeds.dropout, plan.device) if own_state else nullcontext():
             with nullcontext() if fresh else deferred_interrupts():
                 engine = self._build(plan) if fresh else self._resume(plan)
@@ -304,7 +305,7 @@ class BaseConvNet(
             module,
             self._make_loss(),
             optimizer_name=self.optimizer,
-            lr=resolve_learning_rate(self.learning_rate, self.optimizer),
+            lr=resolve_learning_rate(self.learning_rate, self.optimizer, self.architecture),
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
@@ -322,7 +323,9 @@ class BaseConvNet(
         if str(plan.device) != self.net_.device:
             self.net_.move_to(plan.device)
         self.net_.change_training(
-            lr=resolve_learning_rate(self.learning_rate, self.net_.optimizer_name),
+            lr=resolve_learning_rate(
+                self.learning_rate, self.net_.optimizer_name, self.architecture
+            ),
             weight_decay=resolve_weight_decay(self.weight_decay, self.net_.optimizer_name),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,

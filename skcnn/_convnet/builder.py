@@ -1,7 +1,6 @@
 """From an estimator's parameters to its network, and the network as a table."""
 
 from inspect import signature
-from math import prod
 from typing import Any
 
 import pandas as pd
@@ -9,7 +8,9 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from skcnn._convnet.architectures import from_knobs, named_architecture
+from skcnn._architectures.packages import makes_module, module_maker
+from skcnn._architectures.registry import named_architecture
+from skcnn._convnet.architectures import from_knobs
 from skcnn._convnet.automatic import usual_layer_values
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._data.layouts import InputLayout, layout_of_input_shape
@@ -57,18 +58,20 @@ class NetworkBuilder(NetworkParameters):
     def _layer_values(self, layout: InputLayout) -> int:
         """Return how many values all layers return for a sample, an estimate for a callable."""
         shape = layout.network_shape
-        if callable(self.architecture):
+        if makes_module(self.architecture):
             return usual_layer_values(shape)
-        return sum(prod(row.output_shape) for row in self._trace(shape, self.n_outputs_))
+        rows = self._trace(shape, self.n_outputs_)
+        return sum(row.spec.n_output_values(row.input_shape) for row in rows)
 
     def _make_module(
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the module and its traced layers, or None if a callable made it."""
         shape = layout.network_shape
-        if callable(self.architecture):
+        if makes_module(self.architecture):
             standardize = Standardize(*statistics, n_axes=len(layout.spatial))
-            module = wrap_callable(self.architecture, shape, self.n_outputs_, standardize)
+            make = module_maker(self.architecture)
+            module = wrap_callable(make, shape, self.n_outputs_, standardize)
             return module, None
         rows = self._trace(shape, self.n_outputs_)
         net = ConvNet(rows, Standardize(*statistics, n_axes=max(len(layout.spatial), 2)))
@@ -120,10 +123,11 @@ class NetworkBuilder(NetworkParameters):
             if self._rows is not None:
                 return summarize_layers(self._rows)
             return summarize_module(self.net_.module_.module, network_shape)
-        if not callable(self.architecture):
+        if not makes_module(self.architecture):
             return summarize_layers(self._trace(network_shape, n_outputs))
         with private_random_state(0, torch.device("cpu")):
-            module = call_architecture(self.architecture, network_shape, n_outputs)
+            make = module_maker(self.architecture)
+            module = call_architecture(make, network_shape, n_outputs)
         return summarize_module(module, network_shape)
 
     def _summary_layout(self, input_shape: tuple[int, ...] | None) -> InputLayout | None:

@@ -75,6 +75,12 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     >>> model = ConvNetClassifier(n_spatial_dims=1, max_epochs=1, random_state=0)
     >>> model.fit(signals, y_train).input_shape_
     (32, 2)
+
+    A published network by its name, and its number of parameters for 1,000 classes:
+
+    >>> model = ConvNetClassifier(architecture="resnet18")
+    >>> int(model.summary((224, 224, 3), n_outputs=1000)["parameters"].sum())
+    11689512
     """
 
     _parameter_constraints = legal_values(ClassifierParameters)

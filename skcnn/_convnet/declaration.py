@@ -21,6 +21,23 @@ def one_of(names: Iterable[str]) -> StrOptions:
     return StrOptions(set(names))
 
 
+class NameOrPrefixed(StrOptions):
+    """Constraint that a parameter is one of `names`, or has a prefix and a name after it."""
+
+    def __init__(self, names: Iterable[str], prefixes: tuple[str, ...]) -> None:
+        super().__init__(set(names))
+        self.prefixes = prefixes
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        """Return whether `value` is legal."""
+        prefixed = isinstance(value, str) and value.startswith(self.prefixes)
+        return prefixed or super().is_satisfied_by(value)
+
+    def __str__(self) -> str:
+        names = " or ".join(f"'{prefix}NAME'" for prefix in self.prefixes)
+        return f"a str among {sorted(self.options)}, {names}"
+
+
 AUTO = one_of(["auto"])
 COUNT = Interval(Integral, 1, None, closed="left")
 NOT_NEGATIVE = Interval(Real, 0, None, closed="left")

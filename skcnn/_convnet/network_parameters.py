@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
-from skcnn._convnet.architectures import NAMED
-from skcnn._convnet.declaration import AUTO, SHARE, SIZE, one_of, parameter
+from skcnn._architectures.packages import PREFIXES
+from skcnn._architectures.registry import NAMED
+from skcnn._convnet.declaration import AUTO, SHARE, SIZE, NameOrPrefixed, one_of, parameter
 from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
 from skcnn._network.network import WEIGHT_INITS
 from skcnn._utils.compat import Interval
@@ -158,11 +159,16 @@ class NetworkParameters:
     )
     architecture: Any = parameter(
         None,
-        [one_of(NAMED), list, tuple, callable, None],
-        """"lenet5", sequence of layers, callable or None
-        A whole architecture instead of the parameters from `filters` to `conv_dropout`: a
-        name, a sequence of :mod:`skcnn.layers` (the last dense layer is added), or a
-        callable ``(input_shape, n_outputs) -> torch.nn.Module``. The callable gets
+        [NameOrPrefixed(NAMED, PREFIXES), list, tuple, callable, None],
+        """{"alexnet", "convnext_atto", "efficientnet_lite0", "efficientnet_lite1", \
+"efficientnet_lite2", "googlenet", "inception_v3", "lenet5", "mobilenet_v2", "resnet18", \
+"resnet20", "resnet34", "resnet50", "resnet56", "vgg11", "vgg16", "vgg19", "xception"}, \
+str, sequence of layers, callable or None
+        A whole architecture instead of the parameters from `filters` to `conv_dropout`: the
+        name of a published network, a sequence of :mod:`skcnn.layers` (the last dense layer is
+        added), or a callable ``(input_shape, n_outputs) -> torch.nn.Module``. Networks of other
+        packages have the names "timm:NAME" and "torchvision:NAME", where these are installed,
+        and keep their own initial weights. The callable gets
         ``(n_channels, *spatial)`` and returns a module from (n_samples, n_channels,
         *spatial) float32 to (n_samples, n_outputs) logits.
         """,

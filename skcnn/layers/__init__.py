@@ -1,11 +1,13 @@
 """Layer specifications for explicit architectures, Keras-Sequential style."""
 
 from skcnn.layers._activation import Activation
+from skcnn.layers._adaptive_pooling import AdaptivePool
 from skcnn.layers._base import LayerSpec
+from skcnn.layers._channels import LayerScale, PadChannels, SqueezeExcitation
 from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._convolution import Conv
 from skcnn.layers._dense import Dense, Flatten
-from skcnn.layers._dropout import Dropout
+from skcnn.layers._dropout import Dropout, StochasticDepth
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
 from skcnn.layers._residual import Residual
@@ -13,15 +15,20 @@ from skcnn.layers._whiten import Whiten
 
 __all__ = [
     "Activation",
+    "AdaptivePool",
     "Concatenate",
     "Conv",
     "Dense",
     "Dropout",
     "Flatten",
     "GlobalPool",
+    "LayerScale",
     "LayerSpec",
     "Normalize",
+    "PadChannels",
     "Pool",
     "Residual",
+    "SqueezeExcitation",
+    "StochasticDepth",
     "Whiten",
 ]

@@ -1,6 +1,7 @@
 """The base class of layer specifications, and what their torch modules have in common."""
 
 from dataclasses import fields
+from math import prod
 from typing import Any, TypeVar
 
 import torch
@@ -37,6 +38,10 @@ class LayerSpec:
     def n_multiply_accumulates(self, shape: Shape) -> int:
         """Return the multiply-accumulates of one sample for an input of `shape`."""
         return 0
+
+    def n_output_values(self, shape: Shape) -> int:
+        """Return how many values this layer and all layers inside of it return for a sample."""
+        return prod(self.output_shape(shape))
 
     def kernel(self, shape: Shape) -> Shape | None:
         """Return the window's size along each spatial axis, None without a window."""

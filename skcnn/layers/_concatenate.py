@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import torch
@@ -76,6 +77,11 @@ class Concatenate(LayerSpec):
     def n_multiply_accumulates(self, shape: Shape) -> int:
         """Return the multiply-accumulates of all branches."""
         return sum_over_paths("n_multiply_accumulates", self.branches, shape)
+
+    def n_output_values(self, shape: Shape) -> int:
+        """Return the values of the layers of all branches, and of what they are joined to."""
+        inside = sum_over_paths("n_output_values", self.branches, shape)
+        return inside + prod(self.output_shape(shape))
 
     def inner_layers(self) -> tuple[LayerSpec, ...]:
         """Return the layers of all branches."""

@@ -18,6 +18,20 @@ from skcnn.layers._shapes import Window, per_axis, resolve_padding
 from skcnn.layers._steps import Step, StepOf, Updates, joined, joint_step, prediction_step
 
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+LARGEST_SOUND_KERNEL = 3  # with elements that see padding only, at stride 1
+
+
+class FullPrecisionConv2d(nn.Conv2d):
+    """Convolution that autocast leaves alone.
+
+    On the CPU torch 2.13 does not write all values of a kernel's gradient in bfloat16 if some
+    elements of the kernel see padding only: they are what was in memory before.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of `x` in the dtype of the kernels."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,8 +46,9 @@ class Conv(LayerSpec):
         Window length, in pixels or samples, for all axes or one for each.
     stride : int or tuple of int, default=1
         Distance between window positions.
-    padding : {"same", "valid"}, int or tuple of int, default="same"
-        Values added on each side. "same" keeps the size at stride 1, "valid" adds none.
+    padding : {"same", "valid"}, int or tuple, default="same"
+        Values added on each side: one number for all axes, one for each, or a pair (before,
+        after) for each. "same" keeps the size at stride 1, "valid" adds none.
     padding_mode : {"zeros", "mirror", "edge", "wrap"}, default="zeros"
         What the added values are: zeros, the reflection about the border value, the
         border value itself, or the opposite side.
@@ -65,7 +80,7 @@ class Conv(LayerSpec):
     filters: int
     kernel_size: int | tuple[int, ...] = field(default=3)
     stride: int | tuple[int, ...] = field(default=1, kw_only=True)
-    padding: str | int | tuple[int, ...] = field(default="same", kw_only=True)
+    padding: str | int | tuple[Any, ...] = field(default="same", kw_only=True)
     padding_mode: str = field(default="zeros", kw_only=True)
     dilation: int | tuple[int, ...] = field(default=1, kw_only=True)
     groups: int = field(default=1, kw_only=True)
@@ -137,7 +152,8 @@ class Conv(LayerSpec):
 
     def build(self, shape: Shape, is_signal: bool) -> nn.Module:
         """Return the convolution, after a `Pad` where torch's own padding does not do."""
-        return build_convolution(self, shape, is_signal, CONVOLUTIONS)
+        first = FullPrecisionConv2d if _is_unsound_in_bfloat16(self, shape) else nn.Conv2d
+        return build_convolution(self, shape, is_signal, (first, nn.Conv3d))
 
 
 def build_convolution(
@@ -166,6 +182,28 @@ def build_convolution(
     return nn.Sequential(Pad(padding, PADDING_MODES[spec.padding_mode]), conv)
 
 
+def _is_unsound_in_bfloat16(spec: Conv, shape: Shape) -> bool:
+    """Return whether the kernels' gradient in bfloat16 may be wrong, see `FullPrecisionConv2d`."""
+    window, spatial = spec.window(len(shape) - 1), shape[1:]
+    spans = [d * (k - 1) + 1 for k, d in zip(window.size, window.dilation, strict=True)]
+    if max(window.stride) == 1 and max(spans) <= LARGEST_SOUND_KERNEL:
+        return False
+    counts = window.slide(spec, spatial)
+    return any(
+        not any(0 <= place * s - before + element * d < n for place in range(count))
+        for n, count, k, s, (before, _), d in zip(
+            spatial,
+            counts,
+            window.size,
+            window.stride,
+            window.padding,
+            window.dilation,
+            strict=True,
+        )
+        for element in range(k)
+    )
+
+
 def convolves_as_built(conv: nn.Conv2d | nn.Conv3d) -> bool:
     """Return whether a convolution has the settings that `build_convolution` gives."""
     return conv.padding_mode == "zeros" and not isinstance(conv.padding, str)
@@ -179,13 +217,13 @@ def convolve(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor, bias: Tenso
     )
 
 
-@prediction_step(*CONVOLUTIONS, only_if=convolves_as_built)
+@prediction_step(*CONVOLUTIONS, FullPrecisionConv2d, only_if=convolves_as_built)
 def predict_convolution(conv: nn.Conv2d | nn.Conv3d, step_of: StepOf) -> Step:
     """Return the step of a convolution."""
     return lambda x: convolve(conv, x, conv.weight, conv.bias)
 
 
-@joint_step(*CONVOLUTIONS)
+@joint_step(*CONVOLUTIONS, FullPrecisionConv2d)
 def join_convolution(parts: Sequence[Any], updates: Updates) -> Step:
     """Return one grouped convolution with the joined kernels."""
     conv = parts[0]

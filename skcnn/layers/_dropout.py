@@ -1,4 +1,4 @@
-"""Dropout."""
+"""Dropout of values, of feature maps and of whole samples."""
 
 import functools
 import itertools
@@ -14,7 +14,7 @@ from skcnn._utils.validation import is_number
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape
 from skcnn.layers._fields import check_flag
-from skcnn.layers._steps import Step, Updates, joint_step, skip_in_predictions
+from skcnn.layers._steps import Step, Updates, apart, joint_step, skip_in_predictions
 
 
 class ByteDropout(nn.Module):
@@ -49,16 +49,20 @@ class ByteDropout(nn.Module):
         """Return `x` with dropped values in training, else `x` itself."""
         return x * self.mask(x) if self.drops else x
 
+    def mask_shape(self, x: Tensor) -> torch.Size:
+        """Return the shape of the factors for `x`."""
+        return x.shape[:2] + (1,) * (x.dim() - 2) if self.channels else x.shape
+
     def mask(self, x: Tensor) -> Tensor:
         """Return the next factors, for a tensor of the shape, dtype and memory order of `x`."""
-        shape = x.shape[:2] + (1,) * (x.dim() - 2) if self.channels else x.shape
+        shape = self.mask_shape(x)
         n = shape.numel()
         if self.key is not None and torch.compiler.is_compiling():
             kept = torch.ops.skcnn.random_bytes.default(self.key, n, x.device) >= self.threshold
         else:
             kept = self.random_bytes(n, x.device) >= self.threshold
         mask = kept.to(x.dtype).mul_(256 / (256 - self.threshold)).view(shape)
-        if not self.channels and x.dim() == 4:
+        if shape == x.shape and x.dim() == 4:
             # a mask in the memory order of x multiplies faster
             mask = torch.as_strided(mask, x.shape, x.stride()) if _is_dense(x) else mask
         return mask
@@ -68,6 +72,21 @@ class ByteDropout(nn.Module):
         words = torch.empty((n + 7) // 8, dtype=torch.int64, device=device)
         words.random_(-(2**63), None, generator=self.generator)
         return words.view(torch.uint8)[:n]
+
+
+class SampleDropout(ByteDropout):
+    """Dropout of all values of a sample."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__(rate, channels=False)
+
+    def extra_repr(self) -> str:
+        """Return the rate."""
+        return f"rate={self.threshold / 256:.4g}"
+
+    def mask_shape(self, x: Tensor) -> torch.Size:
+        """Return the shape of the factors for `x`, one a sample."""
+        return x.shape[:1] + (1,) * (x.dim() - 1)
 
 
 # The modules of compiled networks, whose graphs cannot hold a generator.
@@ -136,14 +155,52 @@ class Dropout(LayerSpec):
 
     def __post_init__(self) -> None:
         check_flag(self, "channels")
-        if not is_number(self.rate) or not 0 <= self.rate < 1:
-            raise ArchitectureError(
-                f"The 'rate' of Dropout must be a float in [0, 1). Got {self.rate!r}."
-            )
+        check_rate(self)
 
     def build(self, shape: Shape, is_signal: bool) -> nn.Module:
         """Return the dropout module."""
         return ByteDropout(self.rate, self.channels)
+
+
+@dataclass(frozen=True, repr=False)
+class StochasticDepth(LayerSpec):
+    """Randomly zeroed samples, in training only: the last layer in the body of `Residual`.
+
+    A sample whose values are zeroed passes the block by its shortcut alone.
+
+    Parameters
+    ----------
+    rate : float, default=0.1
+        Probability of a sample being zeroed, in [0, 1). The others are divided by
+        ``1 - rate``. Probabilities are multiples of 1/256.
+
+    References
+    ----------
+    Huang et al., "Deep networks with stochastic depth", arXiv:1603.09382.
+
+    Examples
+    --------
+    >>> from skcnn.layers import Conv, Residual, StochasticDepth
+    >>> Residual([Conv(8, activation="relu"), Conv(8), StochasticDepth(0.2)])
+    Residual((Conv(8, 3, activation='relu'), Conv(8, 3), StochasticDepth(0.2)))
+    """
+
+    rate: float = field(default=0.1)
+
+    def __post_init__(self) -> None:
+        check_rate(self)
+
+    def build(self, shape: Shape, is_signal: bool) -> nn.Module:
+        """Return the dropout module."""
+        return SampleDropout(self.rate)
+
+
+def check_rate(owner: Any) -> None:
+    """Check the field `rate` of a layer, a probability below one."""
+    if not is_number(owner.rate) or not 0 <= owner.rate < 1:
+        raise ArchitectureError(
+            f"The 'rate' of {type(owner).__name__} must be a float in [0, 1). Got {owner.rate!r}."
+        )
 
 
 @joint_step(ByteDropout)
@@ -159,4 +216,15 @@ def _join_dropout(parts: Sequence[Any], updates: Updates) -> Step:
     return run
 
 
-skip_in_predictions(ByteDropout)
+@joint_step(SampleDropout)
+def _join_sample_dropout(parts: Sequence[Any], updates: Updates) -> Step:
+    def run(x: Tensor) -> Tensor:
+        if not parts[0].drops:
+            return x
+        masks = torch.stack([part.mask(x) for part in parts], 1)  # (N, k, 1, 1, 1)
+        return (apart(x, len(parts)) * masks).flatten(1, 2)
+
+    return run
+
+
+skip_in_predictions(ByteDropout, SampleDropout)

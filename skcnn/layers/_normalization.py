@@ -1,4 +1,4 @@
-"""Batch and group normalisation."""
+"""Batch, group and layer normalisation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,13 +18,15 @@ from skcnn.layers._steps import (
     Step,
     StepOf,
     Updates,
+    apart,
     joined,
     joint_step,
     own_forward,
     prediction_step,
 )
 
-NORMALIZATIONS = ("batch", "group")
+NORMALIZATIONS = ("batch", "group")  # of the estimators' parameter `normalization`
+KINDS = (*NORMALIZATIONS, "layer")
 MOST_GROUPS = 8
 FEWEST_VALUES_A_GROUP = 8
 
@@ -39,14 +41,14 @@ class BatchNorm(nn.Module):
     running_mean: Tensor
     running_var: Tensor
 
-    def __init__(self, n_channels: int, momentum: float = 0.1) -> None:
+    def __init__(self, n_channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.ones(n_channels))
         self.bias = nn.Parameter(torch.zeros(n_channels))
         self.register_buffer("running_mean", torch.zeros(n_channels))
         self.register_buffer("running_var", torch.ones(n_channels))
         self.momentum = momentum
-        self.eps = 1e-5
+        self.eps = eps
 
     def extra_repr(self) -> str:
         """Return channels and momentum."""
@@ -74,6 +76,25 @@ class GroupNorm(nn.GroupNorm):
         """Return the normalised `x`."""
         x = safe_for_group_norm(x, self.weight, self.bias)
         return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
+
+
+class ChannelNorm(nn.Module):
+    """Layer normalisation over the channels of each position."""
+
+    def __init__(self, n_channels: int, eps: float) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(n_channels))
+        self.bias = nn.Parameter(torch.zeros(n_channels))
+        self.eps = eps
+
+    def extra_repr(self) -> str:
+        """Return channels and epsilon."""
+        return f"{len(self.weight)}, eps={self.eps!r}"
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the normalised `x`."""
+        x = x.movedim(1, -1)  # (n_samples, *spatial, n_channels)
+        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps).movedim(-1, 1)
 
 
 def safe_for_group_norm(x: Tensor, *parameters: Tensor | None) -> Tensor:
@@ -107,13 +128,13 @@ def _safe_inputs(norm: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, .
 
 @dataclass(frozen=True, repr=False)
 class Normalize(LayerSpec):
-    """Batch or group normalisation with a learned scale and offset a channel.
+    """Batch, group or layer normalisation with a learned scale and offset a channel.
 
     Parameters
     ----------
-    kind : {"batch", "group"}, default="batch"
-        Over which values mean and variance are taken: a channel over the batch, or a
-        group of channels within a sample.
+    kind : {"batch", "group", "layer"}, default="batch"
+        Over which values mean and variance are taken: a channel over the batch, a
+        group of channels within a sample, or the channels of one position of a sample.
     groups : int or None, default=None
         Number of groups for ``kind="group"``, must divide the channels; None takes the
         largest divisor up to 8 that leaves a group 8 values or more.
@@ -121,10 +142,13 @@ class Normalize(LayerSpec):
         For ``kind="batch"``: share of the newest batch in the running mean and variance
         that predictions use, in (0, 1]. With 0.1 they lag behind if few steps change the
         weights a lot, such as Muon's.
+    epsilon : float, default=1e-5
+        Added to the variance, above zero.
 
     References
     ----------
-    Ioffe and Szegedy, arXiv:1502.03167; Wu and He, arXiv:1803.08494.
+    Ioffe and Szegedy, arXiv:1502.03167; Wu and He, arXiv:1803.08494; Ba et al.,
+    arXiv:1607.06450.
 
     Examples
     --------
@@ -136,14 +160,19 @@ class Normalize(LayerSpec):
     kind: str = field(default="batch", kw_only=True)
     groups: int | None = field(default=None, kw_only=True)
     momentum: float = field(default=0.1, kw_only=True)
+    epsilon: float = field(default=1e-5, kw_only=True)
 
     def __post_init__(self) -> None:
-        check_choice(self, "kind", NORMALIZATIONS)
+        check_choice(self, "kind", KINDS)
         if self.groups is not None:
             check_count(self, "groups")
         if not is_number(self.momentum) or not 0 < self.momentum <= 1:
             raise ArchitectureError(
                 f"The 'momentum' of Normalize must be a float in (0, 1]. Got {self.momentum!r}."
+            )
+        if not is_number(self.epsilon) or not 0 < self.epsilon < float("inf"):
+            raise ArchitectureError(
+                f"The 'epsilon' of Normalize must be a float above 0. Got {self.epsilon!r}."
             )
 
     def n_groups(self, shape: Shape) -> int:
@@ -175,6 +204,11 @@ class Normalize(LayerSpec):
                     f"{self!r}: a group of an input of {shape} has a single value, which "
                     "normalisation turns into zero. Use fewer groups or kind='batch'."
                 )
+        if self.kind == "layer" and shape[0] == 1:
+            raise ArchitectureError(
+                f"{self!r}: a position of an input of {shape} has a single channel, which "
+                "normalisation turns into zero. Use kind='batch'."
+            )
         return shape
 
     def n_parameters(self, shape: Shape) -> int:
@@ -184,8 +218,10 @@ class Normalize(LayerSpec):
     def build(self, shape: Shape, is_signal: bool) -> nn.Module:
         """Return the normalisation module."""
         if self.kind == "group":
-            return GroupNorm(self.n_groups(shape), shape[0])
-        return BatchNorm(shape[0], self.momentum)
+            return GroupNorm(self.n_groups(shape), shape[0], self.epsilon)
+        if self.kind == "layer":
+            return ChannelNorm(shape[0], self.epsilon)
+        return BatchNorm(shape[0], self.momentum, self.epsilon)
 
 
 @prediction_step(BatchNorm)
@@ -234,4 +270,16 @@ def _join_group_norm(parts: Sequence[Any], updates: Updates) -> Step:
     return run
 
 
-prediction_step(GroupNorm)(own_forward)
+@joint_step(ChannelNorm)
+def _join_channel_norm(parts: Sequence[Any], updates: Updates) -> Step:
+    def run(x: Tensor) -> Tensor:
+        x = apart(x, len(parts)).movedim(2, -1)  # (N, k, *spatial, C)
+        x = F.layer_norm(x, x.shape[-1:], eps=parts[0].eps)
+        axes = (len(parts), *(1,) * (x.dim() - 3), -1)
+        weight, bias = joined(parts, "weight").view(axes), joined(parts, "bias").view(axes)
+        return torch.addcmul(bias, x, weight).movedim(-1, 2).flatten(1, 2)
+
+    return run
+
+
+prediction_step(GroupNorm, ChannelNorm)(own_forward)

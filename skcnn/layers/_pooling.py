@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape, check_spatial, with_height
-from skcnn.layers._fields import check_choice, check_integers
+from skcnn.layers._fields import check_choice, check_flag, check_integers
 from skcnn.layers._padding import Pad, check_padding
 from skcnn.layers._pair_pooling import MaxPoolByPairs, pools_by_pairs
 from skcnn.layers._shapes import Window, per_axis, resolve_padding
@@ -68,11 +68,14 @@ class Pool(LayerSpec):
     size : int or tuple of int, default=2
         Window length, for all axes or one for each.
     kind : {"max", "average"}, default="max"
-        What is taken of each window. Padded values do not count.
+        What is taken of each window.
     stride : int, tuple of int or None, default=None
         Distance between window positions; None means `size`.
-    padding : {"same", "valid"}, int or tuple of int, default="valid"
-        Values added on each side.
+    padding : {"same", "valid"}, int or tuple, default="valid"
+        Values added on each side: one number for all axes, one for each, or a pair (before,
+        after) for each.
+    count_padding : bool, default=False
+        Whether padded values count as zeros in an average. They never count in a maximum.
 
     Examples
     --------
@@ -84,9 +87,11 @@ class Pool(LayerSpec):
     size: int | tuple[int, ...] = field(default=2)
     kind: str = field(default="max", kw_only=True)
     stride: int | tuple[int, ...] | None = field(default=None, kw_only=True)
-    padding: str | int | tuple[int, ...] = field(default="valid", kw_only=True)
+    padding: str | int | tuple[Any, ...] = field(default="valid", kw_only=True)
+    count_padding: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
+        check_flag(self, "count_padding")
         check_integers(self, "size", 1)
         check_choice(self, "kind", POOLINGS)
         if self.stride is not None:
@@ -132,7 +137,10 @@ class Pool(LayerSpec):
             pad = Pad(padding, "constant", float("-inf"))
             return nn.Sequential(pad, pool) if padded else pool
         pool = (nn.AvgPool3d if three else nn.AvgPool2d)(size, stride)
-        return PaddedAveragePool(Pad(padding, "constant"), pool) if padded else pool
+        if not padded:
+            return pool
+        pad = Pad(padding, "constant")
+        return nn.Sequential(pad, pool) if self.count_padding else PaddedAveragePool(pad, pool)
 
 
 @dataclass(frozen=True, repr=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import prod
 from typing import Any
 
 from torch import Tensor, nn
@@ -100,6 +101,12 @@ class Residual(LayerSpec):
         """Return the multiply-accumulates of body and shortcut."""
         paths = (self.layers, self.resolve_shortcut(shape))
         return sum_over_paths("n_multiply_accumulates", paths, shape)
+
+    def n_output_values(self, shape: Shape) -> int:
+        """Return the values of the layers of body and shortcut, and of their sum."""
+        paths = (self.layers, self.resolve_shortcut(shape))
+        inside = sum_over_paths("n_output_values", paths, shape)
+        return inside + prod(self.output_shape(shape))
 
     def inner_layers(self) -> tuple[LayerSpec, ...]:
         """Return the layers of the body."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
+from typing import Any, cast
 
 from skcnn._utils.validation import is_integer
 from skcnn.exceptions import ArchitectureError
@@ -51,19 +52,35 @@ def same_padding(kernel: int, dilation: int = 1) -> tuple[int, int]:
     return total // 2, total - total // 2
 
 
-def resolve_padding(
-    padding: str | int | Sequence[int], kernel: Sequence[int], dilation: Sequence[int]
-) -> Padding:
+def resolve_padding(padding: Any, kernel: Sequence[int], dilation: Sequence[int]) -> Padding:
     """Return the (before, after) padding of each axis.
 
-    `padding` is ``"same"``, ``"valid"``, one integer for all axes, or one for each.
+    `padding` is ``"same"``, ``"valid"``, one integer for all axes, one for each, or a pair for
+    each.
     """
     if padding == "valid":
         return tuple((0, 0) for _ in kernel)
     if padding == "same":
         return tuple(same_padding(k, d) for k, d in zip(kernel, dilation, strict=True))
+    if are_pairs(padding) and len(padding) == len(kernel):
+        return tuple((int(before), int(after)) for before, after in padding)
     each = per_axis(padding, len(kernel), "padding")
     return tuple((p, p) for p in each)
+
+
+def are_pairs(padding: object) -> bool:
+    """Return whether a padding has values of its own for both sides of each axis."""
+    is_sequence = isinstance(padding, list | tuple) and len(padding) > 0
+    return is_sequence and all(isinstance(pair, list | tuple) for pair in cast(Any, padding))
+
+
+def ceil_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
+    """Return the padding (before, after) of TensorFlow's "SAME", whatever the stride.
+
+    The window then has ``ceil(size / stride)`` positions. The odd value is added after.
+    """
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
 
 
 def per_axis(value: object, n_axes: int, name: str) -> tuple[int, ...]:

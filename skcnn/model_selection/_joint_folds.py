@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._architectures.packages import makes_module
 from skcnn._convnet.pipelines import find_convnet
 from skcnn._training.joint_training import advance_together
 from skcnn._utils.worker_threads import WorkerThread
@@ -72,7 +73,7 @@ def run_folds_together(
         only one fit at a time may use.
     """
     nets = [find_convnet(run.make_estimator()) for run in runs]
-    if any(callable(getattr(net, "architecture", None)) for net in nets):
+    if any(makes_module(getattr(net, "architecture", None)) for net in nets):
         raise ValueError(
             "The 'pruner' parameter must be 'auto', 'median', None or another pruner that runs "
             "one fold after the other where a callable is the architecture."

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from joblib import effective_n_jobs
 
+from skcnn._architectures.packages import makes_module
 from skcnn._convnet.pipelines import all_convnets, find_convnet
 from skcnn._training.joint_training import joint_training_pays
 from skcnn._utils.device import resolve_device
@@ -27,7 +28,7 @@ def trains_together(estimator: Any) -> bool:
     if each fit shows its own progress.
     """
     net = find_convnet(estimator)
-    if net is None or callable(net.architecture) or net.verbose:
+    if net is None or makes_module(net.architecture) or net.verbose:
         return False
     return joint_training_pays(device_of(net))
 

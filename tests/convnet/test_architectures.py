@@ -1,4 +1,4 @@
-"""Architecture parameters and names to specifications, the meaning of "auto", bad values."""
+"""Architecture parameters to specifications, the meaning of "auto", bad values."""
 
 from itertools import product
 from math import ceil, sqrt
@@ -11,7 +11,7 @@ from torch import nn
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._convnet import automatic
-from skcnn._convnet.architectures import from_knobs, named_architecture
+from skcnn._convnet.architectures import from_knobs
 from skcnn._convnet.automatic import (
     auto_batch_size,
     auto_epochs,
@@ -376,59 +376,6 @@ def test_auto_epochs_hold_24_roots_of_steps_within_bounds(n_samples):
     assert 10 <= epochs <= 60
     assert epochs * n_batches >= steps or epochs == 60
     assert (epochs - 1) * n_batches < steps or epochs == 10
-
-
-@pytest.mark.parametrize(
-    ("shape", "first"), [((1, 28, 28), "same"), ((1, 31, 31), "same"), ((1, 32, 32), "valid")]
-)
-def test_lenet5_keeps_the_size_of_inputs_under_32_pixels(shape, first):
-    assert named_architecture("lenet5", shape) == (
-        Conv(6, 5, padding=first, activation="tanh"),
-        Pool(2, kind="average"),
-        Conv(16, 5, padding="valid", activation="tanh"),
-        Pool(2, kind="average"),
-        Flatten(),
-        Dense(120, activation="tanh"),
-        Dense(84, activation="tanh"),
-    )
-
-
-@pytest.mark.parametrize("side", [28, 32])
-def test_lenet5_has_the_61_706_parameters_of_the_classic_network(side):
-    rows = trace(with_output(named_architecture("lenet5", (1, side, side)), 10), (1, side, side))
-    parameters = [row.spec.n_parameters(row.input_shape) for row in rows]
-    assert parameters == [156, 0, 2_416, 0, 0, 48_120, 10_164, 850]
-    assert sum(parameters) == 61_706
-    assert [row.output_shape for row in rows[:5]] == [
-        (6, 28, 28),
-        (6, 14, 14),
-        (16, 10, 10),
-        (16, 5, 5),
-        (400,),
-    ]
-
-
-def test_lenet5_says_when_the_input_is_too_small():
-    with pytest.raises(ArchitectureError, match=r"^Layer 'conv_2' \(number 3\): .* at least"):
-        trace(with_output(named_architecture("lenet5", (1, 8, 8)), 10), (1, 8, 8))
-
-
-@pytest.mark.parametrize(
-    ("name", "suggestion"),
-    [
-        ("lenet", r" Did you mean 'lenet5'\?"),
-        ("LeNet5", r" Did you mean 'lenet5'\?"),
-        ("lenet-5", r" Did you mean 'lenet5'\?"),
-        ("transformer", ""),
-    ],
-)
-def test_unknown_architecture_suggests_a_near_name(name, suggestion):
-    message = (
-        r"^The 'architecture' parameter must be one of \['lenet5'\], a sequence of "
-        rf"skcnn\.layers or a callable\. Got '{name}'\.{suggestion}$"
-    )
-    with pytest.raises(ArchitectureError, match=message):
-        named_architecture(name, (1, 28, 28))
 
 
 @pytest.mark.parametrize(

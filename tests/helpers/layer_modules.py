@@ -67,7 +67,8 @@ def pads_of(padding, kernel, dilation):
     if padding == "same":
         totals = [d * (k - 1) for k, d in zip(kernel, dilation, strict=True)]
         return [(t // 2, t - t // 2) for t in totals]
-    return [(p, p) for p in each_axis(padding, len(kernel))]
+    each = each_axis(padding, len(kernel))
+    return [(p, p) if isinstance(p, int) else p for p in each]
 
 
 def windows(padded, kernel, stride, dilation):
@@ -120,10 +121,11 @@ def naive_pool(x, spec):
     stride = size if spec.stride is None else each_axis(spec.stride, n_axes)
     ones = (1,) * n_axes
     reduce = np.nanmax if spec.kind == "max" else np.nanmean  # padding is NaN, which is left out
+    fill = 0.0 if spec.count_padding else np.nan
     outputs = []
     for sample in x:
         pads = [(0, 0), *pads_of(spec.padding, size, ones)]
-        padded = np.pad(sample, pads, constant_values=np.nan)
+        padded = np.pad(sample, pads, constant_values=fill)
         values = {
             position: [reduce(channel) for channel in window]
             for position, window in windows(padded, size, stride, ones)

@@ -11,15 +11,20 @@ from skcnn._network.network import ConvNet, Standardize
 from skcnn._network.pass_sizes import redrawn
 from skcnn.layers import (
     Activation,
+    AdaptivePool,
     Concatenate,
     Conv,
     Dense,
     Dropout,
     Flatten,
     GlobalPool,
+    LayerScale,
     Normalize,
+    PadChannels,
     Pool,
     Residual,
+    SqueezeExcitation,
+    StochasticDepth,
     Whiten,
 )
 from skcnn.layers._activation import ACTIVATIONS
@@ -69,6 +74,30 @@ CASES = {
     "average": ((3, 9, 9), [*block(10), Pool(2, kind="average"), GlobalPool()]),
     "padded average": ((3, 9, 9), [Conv(7), Pool(3, stride=2, padding=1, kind="average"), FLAT]),
     "residual": ((3, 8, 8), [Residual([*block(6), Conv(6)]), GlobalPool(kind="max")]),
+    "layer norm": ((3, 9, 7), [Conv(6), Normalize(kind="layer"), Activation("gelu"), FLAT]),
+    "layer norm of a signal": ((3, 31), [Conv(7, 5), Normalize(kind="layer"), GlobalPool()]),
+    "layer norm of a volume": ((2, 4, 5, 3), [Conv(5), Normalize(kind="layer"), FLAT]),
+    "one side padded": ((3, 9, 9), [*block(5, padding=((0, 1), (2, 0)), stride=2), FLAT]),
+    "counted padding": (
+        (3, 9, 9),
+        [Conv(7), Pool(3, stride=1, padding=1, kind="average", count_padding=True), FLAT],
+    ),
+    "adaptive": ((3, 9, 7), [Conv(6), AdaptivePool(4), AdaptivePool((2, 3), kind="max"), FLAT]),
+    "adaptive signal": ((3, 29), [Conv(6), AdaptivePool(4), FLAT]),
+    "adaptive volume": ((2, 5, 3, 4), [Conv(6), AdaptivePool(2), FLAT]),
+    "squeeze": ((3, 9, 9), [*block(24), SqueezeExcitation(3), Conv(5), GlobalPool()]),
+    "squeeze of a signal": ((3, 21), [Conv(9, 3), SqueezeExcitation(2), GlobalPool()]),
+    "more channels": ((3, 5, 5), [Conv(4), PadChannels(9), GlobalPool()]),
+    "shortcut without parameters": (
+        (4, 9, 9),
+        [
+            Residual(
+                [*block(8, stride=2), Conv(8), LayerScale(0.5), StochasticDepth(0.2)],
+                shortcut=[Pool(1, stride=2), PadChannels(8)],
+            ),
+            FLAT,
+        ],
+    ),
     "branches": ((7, 9, 9), [Concatenate([[Conv(3)], [Conv(7, 1, activation="gelu")]]), FLAT]),
     **{
         kind: ((1, 6, 6), [*block(5, kind), FLAT, Dense(7, activation=kind)])

@@ -6,6 +6,7 @@ import torch
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Conv
+from skcnn.layers._convolution import FullPrecisionConv2d
 from skcnn.layers._padding import PADDING_MODES
 from tests.helpers.layer_modules import TOLERANCE, apply, build, naive_conv, weights_of
 
@@ -17,6 +18,7 @@ CONVOLUTIONS = [
     (Conv(3, 3, padding=2, dilation=2), (2, 6)),
     (Conv(4, 3, groups=2, bias=False), (4, 6)),
     (Conv(2, (2,), stride=(3,), padding=(1,)), (1, 8)),
+    (Conv(2, 3, padding=((0, 2),)), (2, 6)),
     (Conv(2), (1, 1)),
     # images
     (Conv(3), (2, 5, 6)),
@@ -28,6 +30,9 @@ CONVOLUTIONS = [
     (Conv(2, 3, padding=2), (2, 3, 4)),
     (Conv(2, 3, padding=(0, 2)), (2, 4, 3)),
     (Conv(2, 3, padding="valid", dilation=2, stride=2), (1, 7, 8)),
+    (Conv(2, 3, padding=((0, 1), (0, 1)), stride=2), (2, 4, 6)),
+    (Conv(3, 5, padding=((1, 2), (3, 0))), (3, 5, 5)),
+    (Conv(4, 3, padding=((2, 2), (1, 1)), groups=4), (4, 3, 3)),
     (Conv(4, 3, groups=2), (4, 4, 4)),
     (Conv(6, 3, groups=3, bias=False), (3, 4, 4)),
     (Conv(4, 3, groups=4), (4, 5, 4)),
@@ -164,3 +169,41 @@ def convolve(image, kernel, **how):
 @pytest.mark.parametrize("mode", PADDING_MODES)
 def test_every_padding_mode_is_accepted(mode):
     assert Conv(4, padding_mode=mode).output_shape((1, 5)) == (4, 5)
+
+
+# convolution, input, whether elements of its kernel see padding only and bfloat16 is unsound
+UNSOUND = [
+    (Conv(4, 3, stride=2), (3, 1, 1), True),
+    (Conv(4, 3, stride=2), (3, 4, 1), True),
+    (Conv(4, 3, stride=2), (3, 1), True),
+    (Conv(4, 5), (3, 1, 1), True),
+    (Conv(4, 7), (3, 3, 3), True),
+    (Conv(4, 3, dilation=2), (3, 2, 2), True),
+    (Conv(4, 3), (3, 1, 1), False),
+    (Conv(4, 3, stride=2), (3, 2, 2), True),
+    (Conv(4, 3, stride=2), (3, 3, 3), False),
+    (Conv(4, 7), (3, 4, 4), False),
+    (Conv(4, 1, stride=2), (3, 1, 1), False),
+    (Conv(4, 3, stride=2, padding="valid"), (3, 3, 3), False),
+]
+
+
+@pytest.mark.parametrize(("spec", "shape", "unsound"), UNSOUND)
+def test_convolutions_that_are_unsound_in_bfloat16_are_computed_in_float32(spec, shape, unsound):
+    conv = spec.build(shape, is_signal=len(shape) == 2)
+    assert (type(conv) is FullPrecisionConv2d) is unsound
+    with torch.no_grad():
+        for parameter in conv.parameters():
+            parameter.normal_()
+    x = torch.randn(5, *shape)
+    x = x.unsqueeze(2) if len(shape) == 2 else x
+    gradients = []
+    for enabled in (False, True):
+        conv.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            out = conv(x)
+        assert out.dtype == (torch.bfloat16 if enabled and not unsound else torch.float32)
+        out.float().square().sum().backward()
+        gradients.append(conv.weight.grad.clone())
+    if unsound:
+        assert torch.equal(*gradients)

@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from skcnn.layers import Dropout
-from skcnn.layers._dropout import ByteDropout, draw_in_compiled_graphs
+from skcnn.layers import Dropout, StochasticDepth
+from skcnn.layers._dropout import ByteDropout, SampleDropout, draw_in_compiled_graphs
 
 DROPOUT_INPUTS = {
     "vectors": torch.ones(400, 200),
@@ -170,3 +170,34 @@ def test_copies_are_not_found_by_compiled_graphs():
     assert len({*keys}) == 3
     for copied in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
         assert [part.key for part in copied if isinstance(part, ByteDropout)] == [None] * 3
+
+
+@pytest.mark.parametrize("x", DROPOUT_INPUTS.values(), ids=DROPOUT_INPUTS)
+def test_stochastic_depth_zeroes_whole_samples(x):
+    layer = SampleDropout(0.25)
+    layer.generator = torch.Generator().manual_seed(3)
+    out = torch.cat([layer(x) for _ in range(20)])
+    samples = out.flatten(1)
+    kept = samples[:, 0]
+    assert torch.equal(samples, kept[:, None].expand_as(samples))
+    assert set(kept.tolist()) == {0.0, kept.max().item()}
+    np.testing.assert_allclose(kept.max().item(), 1 / 0.75, rtol=1e-6)
+    spread = sqrt(0.25 * 0.75 / len(kept))
+    assert abs((kept == 0).float().mean().item() - 0.25) < 5 * spread
+
+
+def test_stochastic_depth_does_nothing_in_predictions_and_at_rate_zero():
+    x = torch.rand(5, 3, 4, 4)
+    assert SampleDropout(0.5).eval()(x) is x
+    assert SampleDropout(0.0)(x) is x
+
+
+def test_stochastic_depth_is_built_and_drawn_from_the_generator():
+    layer = StochasticDepth(0.5).build((3, 4, 4), is_signal=False)
+    assert type(layer) is SampleDropout
+    assert repr(layer) == "SampleDropout(rate=0.5)"
+    draws = []
+    for _ in range(2):
+        layer.generator = torch.Generator().manual_seed(7)
+        draws.append(layer(torch.ones(64, 3, 4, 4)))
+    assert torch.equal(*draws)

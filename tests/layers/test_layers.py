@@ -13,16 +13,21 @@ from skcnn import ConvNetClassifier, layers
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import (
     Activation,
+    AdaptivePool,
     Concatenate,
     Conv,
     Dense,
     Dropout,
     Flatten,
     GlobalPool,
+    LayerScale,
     LayerSpec,
     Normalize,
+    PadChannels,
     Pool,
     Residual,
+    SqueezeExcitation,
+    StochasticDepth,
     Whiten,
 )
 
@@ -40,6 +45,7 @@ SHAPES_AND_COUNTS = [
     (Conv(6, stride=(1, 3)), (2, 9, 9), (6, 9, 3), 6 * 19, 18 * 6 * 27),
     (Conv(6, padding=2), (2, 5, 5), (6, 7, 7), 6 * 19, 18 * 6 * 49),
     (Conv(6, padding=(0, 1)), (2, 5, 5), (6, 3, 5), 6 * 19, 18 * 6 * 15),
+    (Conv(6, padding=((0, 1), (1, 0)), stride=2), (2, 6, 7), (6, 3, 3), 6 * 19, 18 * 6 * 9),
     (Conv(6, dilation=2, padding="valid"), (2, 9, 9), (6, 5, 5), 6 * 19, 18 * 6 * 25),
     (Conv(6, dilation=(1, 2)), (2, 9, 9), (6, 9, 9), 6 * 19, 18 * 6 * 81),
     (Conv(6, groups=2), (4, 5, 5), (6, 5, 5), 6 * 19, 18 * 6 * 25),
@@ -58,6 +64,12 @@ SHAPES_AND_COUNTS = [
     (Pool(3, stride=2, padding=1), (64, 112, 112), (64, 56, 56), 0, 0),
     (Pool(3, stride=1, padding="same"), (3, 5, 5), (3, 5, 5), 0, 0),
     (Pool(2, padding="same"), (3, 5, 5), (3, 3, 3), 0, 0),
+    (Pool(3, stride=2, padding=((0, 1), (0, 0))), (3, 8, 9), (3, 4, 4), 0, 0),
+    (Pool(3, kind="average", padding=1, count_padding=True), (3, 7, 7), (3, 3, 3), 0, 0),
+    (AdaptivePool(6), (256, 13, 5), (256, 6, 5), 0, 0),
+    (AdaptivePool((2, 3), kind="max"), (4, 9, 9), (4, 2, 3), 0, 0),
+    (AdaptivePool(7), (4, 9), (4, 7), 0, 0),
+    (AdaptivePool(2), (4, 1, 2, 9), (4, 1, 2, 2), 0, 0),
     (Pool(2), (4, 9), (4, 4), 0, 0),
     (Pool(2), (4, 4, 5, 6), (4, 2, 2, 3), 0, 0),
     (GlobalPool(), (64, 7, 7), (64,), 0, 0),
@@ -68,7 +80,16 @@ SHAPES_AND_COUNTS = [
     (Dense(10, bias=False), (512,), (10,), 5_120, 5120),
     (Dropout(), (3, 4, 4), (3, 4, 4), 0, 0),
     (Dropout(0.1, channels=True), (7,), (7,), 0, 0),
+    (StochasticDepth(), (3, 4, 4), (3, 4, 4), 0, 0),
+    (LayerScale(), (40, 8, 8), (40, 8, 8), 40, 0),
+    (LayerScale(1.0), (7,), (7,), 7, 0),
+    (PadChannels(32), (16, 8, 8), (32, 8, 8), 0, 0),
+    (PadChannels(5), (5, 9), (5, 9), 0, 0),
+    (SqueezeExcitation(4), (64, 8, 8), (64, 8, 8), 4 * 65 + 64 * 5, 2 * 4 * 64),
+    (SqueezeExcitation(1), (3, 9), (3, 9), 4 + 6, 6),
     (Normalize(), (32, 28, 28), (32, 28, 28), 64, 0),
+    (Normalize(kind="layer"), (32, 28, 28), (32, 28, 28), 64, 0),
+    (Normalize(kind="layer"), (16,), (16,), 32, 0),
     (Normalize(), (128,), (128,), 256, 0),
     (Normalize(kind="group"), (12, 5), (12, 5), 24, 0),
     (Normalize(kind="group", groups=3), (12, 5), (12, 5), 24, 0),
@@ -81,6 +102,11 @@ KERNELS = [
     (Conv(8, (3, 5)), (1, 9, 9), (3, 5)),
     (Whiten(), (1, 9, 9), (2, 2)),
     (Pool(2), (1, 9, 9, 9), (2, 2, 2)),
+    (AdaptivePool(2), (1, 9), None),
+    (StochasticDepth(), (1, 9), None),
+    (LayerScale(), (1, 9), None),
+    (PadChannels(2), (1, 9), None),
+    (SqueezeExcitation(2), (1, 9), None),
     (GlobalPool(), (1, 9), None),
     (Dense(3), (9,), None),
     (Dropout(), (9,), None),
@@ -111,6 +137,22 @@ REPRS = [
     (Whiten(3, padding=1, activation="relu"), "Whiten(3, padding=1, activation='relu')"),
     (Pool(), "Pool(2)"),
     (Pool(3, kind="average", stride=2, padding=1), "Pool(3, kind='average', stride=2, padding=1)"),
+    (Conv(8, padding=[[0, 1], (1, 0)]), "Conv(8, 3, padding=((0, 1), (1, 0)))"),
+    (
+        Pool(3, kind="average", padding=1, count_padding=True),
+        "Pool(3, kind='average', padding=1, count_padding=True)",
+    ),
+    (AdaptivePool(7), "AdaptivePool(7)"),
+    (AdaptivePool((7, 5), kind="max"), "AdaptivePool((7, 5), kind='max')"),
+    (StochasticDepth(), "StochasticDepth(0.1)"),
+    (LayerScale(), "LayerScale(1e-06)"),
+    (PadChannels(32), "PadChannels(32)"),
+    (SqueezeExcitation(4), "SqueezeExcitation(4)"),
+    (
+        SqueezeExcitation(4, inner_activation="silu"),
+        "SqueezeExcitation(4, inner_activation='silu')",
+    ),
+    (Normalize(kind="layer", epsilon=1e-6), "Normalize(kind='layer', epsilon=1e-06)"),
     (GlobalPool(), "GlobalPool()"),
     (GlobalPool(kind="max"), "GlobalPool(kind='max')"),
     (Dense(10), "Dense(10)"),
@@ -141,6 +183,7 @@ LISTS = [
     (Conv, {"filters": 4, "padding": [0, 1]}, "padding"),
     (Conv, {"filters": 4, "dilation": [1, 2]}, "dilation"),
     (Pool, {"size": [2, 3]}, "size"),
+    (AdaptivePool, {"size": [2, 3]}, "size"),
     (Pool, {"stride": [2, 1]}, "stride"),
     (Pool, {"padding": [0, 1]}, "padding"),
 ]
@@ -171,6 +214,32 @@ BAD_ARGUMENTS = [
     (Conv, {"filters": 4, "padding": -1}, rf"'padding' of Conv .* >= 0 {AN_INTEGER_OR_TUPLE}"),
     (Conv, {"filters": 4, "padding": (1, -1)}, r"'padding' of Conv .* Got \(1, -1\)\."),
     (Conv, {"filters": 4, "padding": None}, r"'padding' of Conv .* Got None\."),
+    (
+        Conv,
+        {"filters": 4, "padding": ((0, 1), (0, -1))},
+        r"'padding' of Conv must be an integer >= 0, a tuple of one for each spatial axis, or of "
+        r"one pair \(before, after\) for each\. Got \(\(0, 1\), \(0, -1\)\)\.$",
+    ),
+    (Conv, {"filters": 4, "padding": ((0, 1, 2),)}, r"'padding' of Conv .* Got \(\(0, 1, 2\),\)"),
+    (Pool, {"padding": ((0, 0.5),)}, r"'padding' of Pool .* Got \(\(0, 0\.5\),\)"),
+    (Conv, {"filters": 4, "padding": ((0, 1), 1)}, r"'padding' of Conv .* Got \(\(0, 1\), 1\)"),
+    (AdaptivePool, {"size": 0}, rf"'size' of AdaptivePool .* >= 1 {AN_INTEGER_OR_TUPLE}"),
+    (AdaptivePool, {"size": 2, "kind": "mean"}, r"'kind' of AdaptivePool must be one of"),
+    (StochasticDepth, {"rate": 1}, r"'rate' of StochasticDepth must be .* in \[0, 1\)\. Got 1\."),
+    (StochasticDepth, {"rate": "0.1"}, r"'rate' of StochasticDepth .* Got '0\.1'\."),
+    (LayerScale, {"initial": "1"}, r"'initial' of LayerScale must be a finite float\. Got '1'\."),
+    (LayerScale, {"initial": float("inf")}, r"'initial' of LayerScale .* Got inf\."),
+    (LayerScale, {"initial": float("nan")}, r"'initial' of LayerScale .* Got nan\."),
+    (PadChannels, {"channels": 0}, r"'channels' of PadChannels must be an integer >= 1\. Got 0"),
+    (SqueezeExcitation, {"units": 0}, r"'units' of SqueezeExcitation must be an integer >= 1"),
+    (
+        SqueezeExcitation,
+        {"units": 1, "inner_activation": "rellu"},
+        r"'inner_activation' of SqueezeExcitation must be .* Did you mean 'relu'\?$",
+    ),
+    (Normalize, {"epsilon": 0}, r"'epsilon' of Normalize must be a float above 0\. Got 0\."),
+    (Normalize, {"epsilon": "1"}, r"'epsilon' of Normalize .* Got '1'\."),
+    (Normalize, {"epsilon": float("inf")}, r"'epsilon' of Normalize .* Got inf\."),
     (
         Conv,
         {"filters": 4, "padding": "sam"},
@@ -227,7 +296,7 @@ BAD_ARGUMENTS = [
     (
         Normalize,
         {"kind": "bath"},
-        r"'kind' of Normalize must be one of \['batch', 'group'\]\. Got 'bath'\. "
+        r"'kind' of Normalize must be one of \['batch', 'group', 'layer'\]\. Got 'bath'\. "
         r"Did you mean 'batch'\?$",
     ),
     (Normalize, {"groups": 0}, r"'groups' of Normalize must be an integer >= 1\. Got 0\."),
@@ -265,6 +334,22 @@ BAD_INPUTS = [
         (8, 4, 4),
         r"^Normalize\(kind='group', groups=3\): groups \(=3\) must divide the channels \(=8\)\.$",
     ),
+    (
+        Normalize(kind="layer"),
+        (1, 4, 4),
+        r"^Normalize\(kind='layer'\): a position of an input of \(1, 4, 4\) has a single channel, "
+        r"which normalisation turns into zero\. Use kind='batch'\.$",
+    ),
+    (
+        PadChannels(4),
+        (6, 8, 8),
+        r"^PadChannels\(4\) adds channels: channels \(=4\) must be at least those of the input "
+        r"\(=6\)\.$",
+    ),
+    (SqueezeExcitation(2), (10,), r"^SqueezeExcitation\(2\) needs an input with spatial axes"),
+    (AdaptivePool(2), (10,), r"^AdaptivePool\(2\) needs an input with spatial axes"),
+    (AdaptivePool((2, 2)), (1, 9), r"^size must be .* the 1 spatial axes"),
+    (Conv(4, padding=((0, 1),)), (1, 9, 9), r"^padding must be .* the 2 spatial axes"),
     (
         Conv(4, 5, padding="valid"),
         (1, 4, 9),
@@ -453,7 +538,8 @@ def test_architecture_error_is_a_value_error():
 
 
 @pytest.mark.parametrize(
-    ("cls", "name", "size"), [(Conv, "bias", 8), (Dense, "bias", 8), (Dropout, "channels", 0.5)]
+    ("cls", "name", "size"),
+    [(Conv, "bias", 8), (Dense, "bias", 8), (Dropout, "channels", 0.5), (Pool, "count_padding", 2)],
 )
 def test_flags_must_be_bools(cls, name, size):
     with pytest.raises(ArchitectureError, match=f"'{name}' of {cls.__name__} must be True or Fal"):

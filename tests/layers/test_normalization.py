@@ -10,7 +10,7 @@ from torch import nn
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Flatten, Normalize
-from skcnn.layers._normalization import NORMALIZATIONS
+from skcnn.layers._normalization import KINDS
 from skcnn.layers._sequence import build_sequence, trace
 from tests.helpers.layer_gradients import fit_networks_of_users, with_gradients_of_layers
 from tests.helpers.layer_modules import NORMALIZED_SHAPES, TOLERANCE, apply, build
@@ -20,7 +20,7 @@ def channel(values, c):
     return values[:, c].ravel()
 
 
-@pytest.mark.parametrize("kind", NORMALIZATIONS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_normalization_is_accepted(kind):
     assert Normalize(kind=kind).output_shape((4, 5)) == (4, 5)
 
@@ -92,6 +92,32 @@ def test_group_normalization_equals_the_naive_loop(shape, groups, training):
             scaled = (x[n, c] - group.mean()) / sqrt(variance + 1e-5)
             expected[n, c] = weight[c] * scaled + bias[c]
     np.testing.assert_allclose(apply(net, x), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("shape", NORMALIZED_SHAPES)
+def test_layer_normalization_is_over_the_channels_of_each_position(shape, training):
+    x = np.random.default_rng(1).normal(loc=2, scale=3, size=(3, *shape))
+    net = build([Normalize(kind="layer", epsilon=1e-6)], shape).train(training)
+    weight, bias = (p.detach().numpy() for p in net.parameters())
+    expected = np.empty_like(x)
+    for n, *place in product(range(3), *map(range, shape[1:])):
+        position = (n, slice(None), *place)
+        values = x[position]
+        variance = ((values - values.mean()) ** 2).mean()
+        expected[position] = weight * (values - values.mean()) / sqrt(variance + 1e-6) + bias
+    np.testing.assert_allclose(apply(net, x), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize("kind", ["batch", "group", "layer"])
+def test_epsilon_is_added_to_the_variance(kind):
+    x = np.array([1.0, -1.0] * 8).reshape(2, 8)  # mean 0 and variance 1 in each sample
+    net = build([Normalize(kind=kind, groups=1 if kind == "group" else None, epsilon=3)], (8,))
+    with torch.no_grad():
+        net[0].weight.fill_(1)
+        net[0].bias.zero_()
+    # batch: the running statistics are mean 0 and variance 1
+    np.testing.assert_allclose(apply(net.eval(), x), x / 2, **TOLERANCE)
 
 
 @pytest.mark.parametrize("n_units", [4, 8, 16])

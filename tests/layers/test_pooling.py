@@ -21,6 +21,8 @@ POOLS = [
     ({"size": 2, "padding": "same"}, (2, 5, 4)),
     ({"size": (3, 2), "stride": (1, 2), "padding": (2, 0)}, (2, 3, 4)),
     ({"size": 3, "padding": "same"}, (2, 1, 1)),
+    ({"size": 3, "stride": 2, "padding": ((0, 1), (2, 0))}, (2, 6, 5)),
+    ({"size": 3, "stride": 2, "padding": ((0, 2),)}, (2, 1)),
     ({"size": 2}, (2, 4, 5, 2)),
     ({"size": 3, "stride": 2, "padding": 1}, (1, 3, 4, 5)),
     ({"size": (1, 2, 2), "padding": "same"}, (1, 2, 3, 3)),
@@ -35,6 +37,23 @@ def test_pool_equals_the_naive_loop(arguments, shape, kind):
     expected = naive_pool(x, spec)
     assert expected.shape[1:] == spec.output_shape(shape)
     np.testing.assert_allclose(apply(build([spec], shape), x), expected, **TOLERANCE)
+
+
+@pytest.mark.parametrize(("arguments", "shape"), POOLS)
+def test_counted_padding_is_averaged_as_zeros(arguments, shape):
+    spec = Pool(kind="average", count_padding=True, **arguments)
+    x = np.random.default_rng(1).normal(size=(2, *shape)) - 3
+    np.testing.assert_allclose(apply(build([spec], shape), x), naive_pool(x, spec), **TOLERANCE)
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_counted_padding_is_torchs_default(size):
+    x = torch.rand(2, 3, size, size, dtype=torch.float64)
+    expected = torch.nn.functional.avg_pool2d(x, 3, 1, 1)
+    ours = build(
+        [Pool(3, kind="average", stride=1, padding=1, count_padding=True)], (3, size, size)
+    )
+    torch.testing.assert_close(ours(x), expected)
 
 
 @pytest.mark.parametrize(("kind", "reduce"), [("average", np.mean), ("max", np.max)])

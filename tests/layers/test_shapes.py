@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from skcnn.exceptions import ArchitectureError
-from skcnn.layers._shapes import per_axis, resolve_padding, same_padding, window_output_size
+from skcnn.layers._shapes import (
+    ceil_padding,
+    per_axis,
+    resolve_padding,
+    same_padding,
+    window_output_size,
+)
 
 
 def count_positions(size, kernel, stride, padding, dilation):
@@ -153,3 +159,36 @@ def test_per_axis_rejects_another_number_of_axes(value, n_axes, message):
 def test_resolve_padding_names_itself_in_the_error():
     with pytest.raises(ArchitectureError, match=r"^padding must be an integer .* Got \(1,\)"):
         resolve_padding((1,), (3, 3), (1, 1))
+
+
+@given(size=st.integers(1, 60), kernel=st.integers(1, 12), stride=st.integers(1, 9))
+def test_ceil_padding_is_the_least_that_gives_the_rounded_up_quotient(size, kernel, stride):
+    before, after = ceil_padding(size, kernel, stride)
+    total = before + after
+    assert 0 <= after - before <= 1
+    assert window_output_size(size, kernel, stride, total) == -(-size // stride)
+    if total:
+        assert window_output_size(size, kernel, stride, total - 1) < -(-size // stride)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding"),
+    # what TensorFlow's tf.nn.convolution documents for padding="SAME"
+    [
+        (13, 6, 5, (1, 2)),
+        (224, 3, 2, (0, 1)),
+        (225, 3, 2, (1, 1)),
+        (28, 5, 2, (1, 2)),
+        (4, 1, 2, (0, 0)),
+    ],
+)
+def test_ceil_padding_is_tensorflows(size, kernel, stride, padding):
+    assert ceil_padding(size, kernel, stride) == padding
+
+
+def test_pairs_are_resolved_as_they_are():
+    pairs = ((0, 1), (2, 0))
+    assert resolve_padding(pairs, (3, 3), (1, 1)) == pairs
+    assert resolve_padding([[0, 1], [2, 0]], (3, 3), (1, 1)) == pairs
+    with pytest.raises(ArchitectureError, match=r"padding must be .* the 3 spatial axes"):
+        resolve_padding(pairs, (3, 3, 3), (1, 1, 1))

@@ -12,15 +12,20 @@ from skcnn._network.joint_network import JointNetwork, joint_structure
 from skcnn._network.network import ConvNet, Standardize, initialize_weights, wrap_callable
 from skcnn.layers import (
     Activation,
+    AdaptivePool,
     Concatenate,
     Conv,
     Dense,
     Dropout,
     Flatten,
     GlobalPool,
+    LayerScale,
     Normalize,
+    PadChannels,
     Pool,
     Residual,
+    SqueezeExcitation,
+    StochasticDepth,
     Whiten,
 )
 from skcnn.layers._activation import ACTIVATIONS
@@ -42,6 +47,13 @@ IMAGES = {
     "average pool": (Conv(4), Pool(2, kind="average"), Flatten()),
     "batch norm": (Conv(4), Normalize(), Activation("relu"), Flatten(), Dense(6), Normalize()),
     "group norm": (Conv(4), Normalize(kind="group"), Flatten(), Dense(6), Normalize(kind="group")),
+    "layer norm": (Conv(4), Normalize(kind="layer"), Flatten(), Dense(6), Normalize(kind="layer")),
+    "adaptive pools": (Conv(4), AdaptivePool(3), AdaptivePool(2, kind="max"), Flatten()),
+    "small adaptive pool": (Conv(4), AdaptivePool(9), Flatten()),
+    "scale": (Conv(4), LayerScale(0.5), Flatten(), LayerScale(2.0)),
+    "pad channels": (Conv(4), PadChannels(7), Conv(3), Flatten(), PadChannels(200)),
+    "squeeze": (Conv(4), SqueezeExcitation(3, inner_activation="silu"), GlobalPool()),
+    "stochastic depth": (Conv(4), Residual([Conv(4), StochasticDepth(0.5)]), Flatten(), StochasticDepth(0.3)),
     "dense": (Flatten(), Dense(7, bias=False), Activation("tanh"), Dense(3)),
     "dropout": (Conv(4), Dropout(0.4), Pool(2), Flatten(), Dropout(0.3)),
     "channel dropout": (Conv(8), Dropout(0.4, channels=True), Flatten()),
@@ -59,6 +71,10 @@ IMAGES = {
        for kind in ACTIVATIONS},
 }  # fmt: skip
 SIGNALS = (
+    "layer norm",
+    "scale",
+    "squeeze",
+    "stochastic depth",
     "conv",
     "depthwise",
     "max pool",
@@ -69,6 +85,11 @@ SIGNALS = (
     "residual",
 )
 VOLUMES = (
+    "layer norm",
+    "adaptive pools",
+    "scale",
+    "squeeze",
+    "stochastic depth",
     "conv",
     "depthwise",
     "max pool",

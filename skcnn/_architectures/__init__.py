@@ -1,0 +1,1 @@
+"""Named architectures: published networks as layer specifications, one module a family."""
