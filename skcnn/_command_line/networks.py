@@ -4,8 +4,8 @@ import argparse
 from typing import Any
 
 from skcnn import ConvNetClassifier
+from skcnn._architectures.registry import NAMED
 from skcnn._command_line.output import UsageError
-from skcnn._convnet.architectures import NAMED
 from skcnn._convnet.recipes import RECIPES, recipe
 from skcnn.augmentation import RandomAffine, RandomFlip
 
