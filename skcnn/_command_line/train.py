@@ -14,6 +14,7 @@ from skcnn._command_line.output import (
     OK,
     UsageError,
     check_output,
+    complain,
     complain_of_files,
     print_table,
     replaced,
@@ -21,6 +22,7 @@ from skcnn._command_line.output import (
 )
 from skcnn._command_line.training import Trained, mean_scores, score_text, train
 from skcnn._command_line.training_data import (
+    Split,
     TrainingData,
     make_splits,
     read_folder,
@@ -28,6 +30,7 @@ from skcnn._command_line.training_data import (
 from skcnn._data.image_files.decoding import CHANNELS, RESIZE
 from skcnn._report.baselines import NETWORK
 from skcnn._utils.text import plural
+from skcnn.datasets._leakage import worst_leak
 
 DESCRIPTION = """\
 Train a classifier on a folder with one folder of images for each class, score it on images that
@@ -155,6 +158,7 @@ def run(options: argparse.Namespace) -> int:
         complain_of_files(data.failures, "left out")
     _print_data(data, options)
     splits, scored = make_splits(data, options.cv, options.search, options.seed)
+    _warn_of_copies(data, splits)
     trained = train(data, splits, scored, network, options)
     _print_scores(trained, data)
     save_model(trained.model, options.model)
@@ -178,6 +182,19 @@ def _print_data(data: TrainingData, options: argparse.Namespace) -> None:
     say(f"Files: {data.sizes} (height x width)")
     how = "" if options.size else ". --size sets another size"
     say(f"Read as {height} x {width} pixels, {reading.mode}, --resize {reading.resize}{how}")
+
+
+def _warn_of_copies(data: TrainingData, splits: list[Split]) -> None:
+    """Print a warning if scored images are copies of training images."""
+    leak = worst_leak(data.images, splits)
+    if leak is None:
+        return
+    where = f" of fold {leak.split + 1}" if len(splits) > 1 else ""
+    complain(
+        f"warning: {leak.n_copies} of {leak.n_tested} scored images{where} are copies of training "
+        f"images, such as {data.paths[leak.copy]!r} of {data.paths[leak.original]!r}: the score "
+        "is too good. skcnn inspect finds copies"
+    )
 
 
 def _print_scores(trained: Trained, data: TrainingData) -> None:

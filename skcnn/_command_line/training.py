@@ -156,5 +156,8 @@ def score_text(trained: Trained) -> str:
         right = f"{evaluation.n_right} of {len(evaluation.truth)} right, "
         return f"{evaluation.accuracy:.3f} ({right}95 % interval {low:.3f} to {high:.3f})"
     row = ModelComparison(own).table.iloc[0]
+    mean = f"{row['mean']:.3f} (mean of {len(own)} folds"
+    if np.isnan(row["ci_low"]):  # if all folds have the same score
+        return f"{mean}, whose equal scores give no interval)"
     low, high = max(row["ci_low"], 0.0), min(row["ci_high"], 1.0)
-    return f"{row['mean']:.3f} (mean of {len(own)} folds, 95 % interval {low:.3f} to {high:.3f})"
+    return f"{mean}, 95 % interval {low:.3f} to {high:.3f})"

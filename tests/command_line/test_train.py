@@ -1,6 +1,7 @@
 """skcnn train: what it prints, the model it writes, and folders that cannot be trained on."""
 
 import os
+import re
 import sys
 
 import joblib
@@ -13,7 +14,7 @@ from skcnn._command_line.main import main
 from skcnn.augmentation import RandomAffine, RandomFlip
 from skcnn.datasets import load_image_folder
 from tests.helpers.folders import coloured, save_colours, train
-from tests.helpers.pictures import save
+from tests.helpers.pictures import save, save_classes, smooth
 
 
 @pytest.fixture
@@ -120,9 +121,16 @@ def test_folds(folder, model, capsys):
     out = capsys.readouterr().out
     assert "Training on all 20 images\n" in out
     assert "Accuracy on all 20 images, in 2 folds: " in out
-    assert "(mean of 2 folds, 95 % interval " in out
+    assert "1.000 (mean of 2 folds, whose equal scores give no interval)\n" in out
     assert "  most frequent class: 0.500\n" in out
     assert joblib.load(model).command.endswith("--quiet --cv 2")
+
+
+def test_interval_of_folds_with_different_scores(tmp_path, model, capsys):
+    pictures = save_classes(tmp_path / "noise", ["a", "b"], n=5)
+    assert train(pictures, model, "--cv", 3) == 0
+    interval = r"\(mean of 3 folds, 95 % interval \d\.\d{3} to \d\.\d{3}\)\n"
+    assert re.search(interval, capsys.readouterr().out)
 
 
 def test_folds_in_several_workers_give_the_same_model(folder, tmp_path, capsys):
@@ -141,6 +149,36 @@ def test_search(folder, model, capsys):
     assert "Searching in 2 trials" in out
     assert "Accuracy on 4 held-out images: " in out
     assert err == ""
+
+
+@pytest.mark.parametrize(
+    ("options", "fold"), [([], ""), (["--cv", "2"], "of fold [12] ")], ids=["held-out", "folds"]
+)
+def test_copies_of_training_images_among_the_scored_ones(options, fold, tmp_path, model, capsys):
+    for label, n in (("a", 0), ("b", 6)):
+        for number in range(12):  # each picture twice
+            save(tmp_path / "all" / label / f"{number:02d}.png", smooth(24, 24, n + number // 2))
+    assert train(tmp_path / "all", model, *options) == 0
+    warning = (
+        rf"skcnn: warning: \d+ of \d+ scored images {fold}are copies of training images, such as "
+        r"'.*/(a|b)/\d+.png' of '.*/(a|b)/\d+.png': the score is too good. skcnn inspect finds"
+    )
+    [line] = capsys.readouterr().err.splitlines()
+    assert re.match(warning, line)
+
+
+def test_copies_of_a_test_folder(tmp_path, model, capsys):
+    for label, n in (("a", 0), ("b", 6)):
+        for number in range(6):
+            picture = smooth(24, 24, n + number)
+            save(tmp_path / "all" / "train" / label / f"{number}.png", picture)
+            other = smooth(24, 24, 50 + n + number)
+            save(tmp_path / "all" / "test" / label / f"{number}.png", other if number else picture)
+    assert train(tmp_path / "all", model) == 0
+    [line] = capsys.readouterr().err.splitlines()
+    copy, original = (tmp_path / "all" / part / "a" / "0.png" for part in ("test", "train"))
+    assert f"warning: 2 of 12 scored images are copies of training images, such as '{copy}'" in line
+    assert f" of '{original}'" in line
 
 
 def test_options_of_the_images(folder, model, capsys):
