@@ -80,12 +80,6 @@ def _weights(axis: Axis, interpolation: str, fixed: bool) -> csr_array:
     With `fixed`, the weights are whole multiples of ``2**-22``, times ``2**22``.
     """
     scale = (axis.stop - axis.start) / axis.n_inner
-    if interpolation == "nearest":
-        steps = np.full(axis.n_inner, scale)
-        steps[0] = axis.start + 0.5 * scale
-        # summed one by one, as Pillow does: it decides which side of a tie is taken
-        columns = np.clip(np.cumsum(steps).astype(np.intp), 0, axis.n - 1)
-        return csr_array((np.ones(len(columns)), (np.arange(axis.n_inner), columns)), _shape(axis))
     centers = axis.start + (np.arange(axis.n_inner) + 0.5) * scale
     function, support = FILTERS[interpolation]
     stretch = max(scale, 1.0)  # a smaller image averages: antialiasing
@@ -98,11 +92,17 @@ def _weights(axis: Axis, interpolation: str, fixed: bool) -> csr_array:
     weights /= np.bincount(rows, weights)[rows]
     if fixed:
         weights = np.trunc(weights * 2**FIXED_BITS + np.copysign(0.5, weights))
-    return csr_array((weights, (rows, columns)), _shape(axis))
+    return csr_array((weights, (rows, columns)), (axis.n_inner, axis.n))
 
 
-def _shape(axis: Axis) -> tuple[int, int]:
-    return axis.n_inner, axis.n
+@lru_cache(maxsize=64)
+def _nearest(axis: Axis) -> np.ndarray:
+    """Return the old pixel of each new one."""
+    scale = (axis.stop - axis.start) / axis.n_inner
+    steps = np.full(axis.n_inner, scale)
+    steps[0] = axis.start + 0.5 * scale
+    # summed one by one, as Pillow does: it decides which side of a tie is taken
+    return np.clip(np.cumsum(steps).astype(np.intp), 0, axis.n - 1)
 
 
 def resized_images(
@@ -146,7 +146,9 @@ def _along(images: np.ndarray, axis: int, how: Axis, interpolation: str) -> np.n
     """Return images with one axis resized, in the dtype of the images if that is an integer."""
     if (how.start, how.stop, how.n_inner) == (0, how.n, how.n):
         return images
-    fixed = images.dtype == np.uint8 and interpolation != "nearest"
+    if interpolation == "nearest":  # no sums: codes beyond 2**53 are no float64
+        return np.take(images, _nearest(how), axis)
+    fixed = images.dtype == np.uint8
     first = np.moveaxis(images, axis, 0)
     columns = first.reshape(len(first), -1).astype(np.float64)
     values = _weights(how, interpolation, fixed) @ columns
@@ -166,4 +168,10 @@ def _in_range(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     if dtype.kind not in "iu" or values.dtype == dtype:
         return values
     limits = np.iinfo(dtype)
-    return values.clip(limits.min, limits.max)
+    if dtype.itemsize < 8:
+        return values.clip(limits.min, limits.max)
+    # the largest integer of 64 bits is no float64, and the next one overflows
+    top = float(limits.max)
+    inside = values.clip(limits.min, np.nextafter(top, 0)).astype(dtype)
+    inside[values >= top] = limits.max
+    return inside

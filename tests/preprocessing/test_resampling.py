@@ -81,6 +81,25 @@ def test_integers_are_rounded_and_clipped(dtype):
     np.testing.assert_array_equal(found, np.rint(exact).clip(low, limits.max).astype(dtype))
 
 
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_the_largest_integers_of_64_bits_do_not_overflow(dtype, interpolation):
+    limits = np.iinfo(dtype)
+    image = np.full((1, 4, 4, 1), limits.max, dtype)
+    found = resized_images(image, (3, 8), "stretch", interpolation)
+    assert found.dtype == dtype
+    assert found.min() >= limits.max - 2**12  # some units of float64's precision there
+    image[:, 1:3] = limits.min
+    low = resized_images(image, (8, 4), "stretch", interpolation)
+    assert (low.min(), low.max()) == (limits.min, limits.max)
+
+
+def test_nearest_keeps_codes_that_are_no_float64():
+    codes = 2**60 + np.arange(12).reshape(1, 3, 4, 1)
+    found = resized_images(codes, (6, 2), "stretch", "nearest")
+    np.testing.assert_array_equal(found, codes[:, [0, 0, 1, 1, 2, 2]][:, :, [1, 3]])
+
+
 def test_sixteen_bits_have_pillows_values():
     image = np.random.default_rng(0).integers(0, 2**16, (12, 9)).astype(np.uint16)
     found = resized_images(image[None, :, :, None], (12, 4), "stretch", "bilinear")[0, :, :, 0]
