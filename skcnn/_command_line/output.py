@@ -78,20 +78,36 @@ def check_output(path: Path, option: str, *, force: bool = True) -> None:
         If there is no such folder, it cannot be written to, or the file exists and must not be
         replaced.
     """
-    folder = path.parent
-    if not folder.is_dir():
-        raise CommandError(f"{option}: the folder {str(folder)!r} does not exist.")
     if path.is_dir():
         raise CommandError(f"{option}: {str(path)!r} is a folder. Name a file.")
-    if not os.access(folder, os.W_OK):
+    special = _is_special(path)
+    folder = (path.resolve() if path.is_symlink() else path).parent
+    if not special and not folder.is_dir():
+        raise CommandError(f"{option}: the folder {str(folder)!r} does not exist.")
+    if special and not os.access(path, os.W_OK):
+        raise CommandError(f"{option}: {str(path)!r} cannot be written to.")
+    if not special and not os.access(folder, os.W_OK):
         raise CommandError(f"{option}: the folder {str(folder)!r} cannot be written to.")
     if path.exists() and not force:
         raise CommandError(f"{option}: {str(path)!r} exists. --force replaces it.")
 
 
+def _is_special(path: Path) -> bool:
+    """Return whether a path leads to a device or a pipe, which cannot be replaced by a file."""
+    return path.exists() and not path.is_file()
+
+
 @contextmanager
 def replaced(path: Path) -> Iterator[Path]:
-    """Yield the path of a new file that takes the place of `path` if the block ends well."""
+    """Yield the path of a new file that takes the place of `path` if the block ends well.
+
+    A link stays, and the file that it leads to is replaced. Devices and pipes, such as
+    /dev/stdout, are yielded themselves.
+    """
+    if _is_special(path):
+        yield path
+        return
+    path = path.resolve()
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     os.close(handle)
     new = Path(name)

@@ -65,3 +65,40 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
     mask = os.umask(0)
     os.umask(mask)
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
+
+
+def test_a_link_stays_and_its_file_is_replaced(tmp_path):
+    (tmp_path / "there").mkdir()
+    target, link = tmp_path / "there" / "file", tmp_path / "link"
+    link.symlink_to(target)  # which does not exist yet
+    for text in ("first", "second"):
+        check_output(link, "--output")
+        with replaced(link) as new:
+            assert new.parent == target.parent
+            new.write_text(text)
+        assert link.is_symlink()
+        assert target.read_text() == text
+
+
+def test_a_link_into_no_folder(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere" / "file")
+    with pytest.raises(CommandError, match=r"--output: the folder '.*nowhere' does not exist"):
+        check_output(tmp_path / "link", "--output")
+
+
+def test_a_pipe_is_written_to_and_stays(tmp_path, monkeypatch):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    check_output(pipe, "--output")
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with replaced(pipe) as new:
+            new.write_text("table")
+        assert os.read(reader, 100) == b"table"
+    finally:
+        os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert [path.name for path in tmp_path.iterdir()] == ["pipe"]
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(CommandError, match=r"--output: '.*pipe' cannot be written to"):
+        check_output(pipe, "--output")
