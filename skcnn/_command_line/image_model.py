@@ -166,7 +166,8 @@ def load_model(path: Path) -> ImageModel:
     except PermissionError as error:
         raise CommandError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
     except Exception as error:  # all kinds, for files of another format
-        raise CommandError(f"{str(path)!r} is not {wanted}: {error}") from error
+        reason = f"{type(error).__name__}: {error}"  # the text alone may be a number
+        raise CommandError(f"{str(path)!r} is not {wanted}: {reason}") from error
     if not isinstance(model, ImageModel):
         raise CommandError(f"{str(path)!r} holds a {type(model).__name__}, not {wanted}.")
     return model
