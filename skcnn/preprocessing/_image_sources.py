@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from skcnn._data.image_files.decoding import CHANNELS, Decoder
-from skcnn._data.image_files.headers import Header, mode_of, read_header
+from skcnn._data.image_files.headers import Header, header_of, read_header
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.image_files.pillow import pillow, reason_of
 from skcnn._data.image_files.pool import ReadingThreads
@@ -133,8 +133,7 @@ def headers_of(sources: Sequence[Any], most_pixels: int) -> list[Header]:
         if _is_encoded(sources[row]):
             headers[row] = read_header(sources[row], most_pixels)
             return
-        image = _as_picture(sources[row])
-        headers[row] = Header(image.height, image.width, mode_of(image))
+        headers[row] = header_of(_as_picture(sources[row]))
 
     in_rows(sources, read)
     return headers

@@ -94,6 +94,18 @@ def test_pil_images_are_not_changed(tmp_path):
         np.testing.assert_array_equal(first, LoadImages(8).fit_transform([image, image]))
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".tif"])
+def test_the_size_learned_from_a_pil_image_is_that_after_turning(suffix, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(tmp_path / f"a{suffix}", smooth(20, 30), exif=exif)
+    with Image.open(path) as image:
+        images = LoadImages().fit_transform([image])
+    of_file = LoadImages().fit_transform([path])
+    assert of_file.shape == (1, 30, 20, 3)
+    np.testing.assert_array_equal(images, of_file)  # not cut off
+
+
 def test_a_pil_image_is_turned_as_its_exif_says(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -31,13 +31,17 @@ def read_header(source: Any, most_pixels: int) -> Header:
     pillow()
     try:
         with stream_of(source) as stream:
-            image = opened(stream, most_pixels)
-            width, height = image.size
-            if orientation_of(image) > 4:
-                width, height = height, width
-            return Header(height, width, mode_of(image))
+            return header_of(opened(stream, most_pixels))
     except Exception as error:  # Pillow's plugins raise all kinds for damaged files
         raise ImageFileError(reason_of(error)) from error
+
+
+def header_of(image: Any) -> Header:
+    """Return the header of a PIL image, with the sides as they are after turning."""
+    width, height = image.size
+    if orientation_of(image) > 4:
+        width, height = height, width
+    return Header(height, width, mode_of(image))
 
 
 def mode_of(image: Any) -> str:
