@@ -17,6 +17,8 @@ THUMBNAIL_SIDE = 16
 GREY_WEIGHTS = np.array([0.299, 0.587, 0.114], np.float32)
 PLAIN = 0.02  # of the range of values; a picture that spans less has no structure
 MOST_VALUES = 2**24  # decoded at a time
+# Values beyond these are brought to the range from 0 to 1 before they become float32.
+SMALLEST, LARGEST, LEAST_SHARE = 1e-30, 1e30, 1e-3
 
 
 class Pictures(NamedTuple):
@@ -48,7 +50,12 @@ def pictures_of(X: Any, coloured: bool) -> Pictures:
         Whether the thumbnails have the channels of `X`, not only their grey.
     """
     low, high = _limits(X)
-    parts = [_pictures(part, coloured, PLAIN * (high - low)) for part in _parts(X)]
+    parts = []
+    for part in _parts(X):
+        least_span = PLAIN * (high - low)
+        if not _fit_float32(low, high):
+            part, least_span = (part.astype(np.float64) - low) / ((high - low) or 1.0), PLAIN
+        parts.append(_pictures(part, coloured, least_span))
     return Pictures(*(np.concatenate(each) for each in zip(*parts, strict=True)))
 
 
@@ -58,6 +65,12 @@ def _limits(X: Any) -> tuple[float, float]:
         return 0.0, 255.0
     values = X.value_range() if isinstance(X, ImageFiles) else (X.min(), X.max())
     return float(values[0]), float(values[1])
+
+
+def _fit_float32(low: float, high: float) -> bool:
+    """Return whether the differences of values in a range are kept as float32."""
+    largest = max(abs(low), abs(high))
+    return largest < LARGEST and high - low > max(SMALLEST, largest * LEAST_SHARE)
 
 
 def _parts(X: Any) -> Iterator[np.ndarray]:

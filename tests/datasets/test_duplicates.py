@@ -190,3 +190,24 @@ def test_bad_parameters_raise():
             ValueError, match="'threshold' parameter must be an integer from 0 to 11"
         ):
             find_duplicates(X, threshold=threshold)
+
+
+@pytest.mark.parametrize(
+    ("factor", "offset"), [(1e300, 0.0), (1e-42, 0.0), (1e-300, 0.0), (1.0, 1e12), (-1e-3, -1e6)]
+)
+def test_values_of_any_scale_and_offset_have_the_same_copies(factor, offset, photos):
+    X = np.concatenate([photos, photos[2:4]])
+    expected = find_duplicates(X)[["first", "second"]]
+    assert expected.to_numpy().tolist() == [[2, 12], [3, 13]]
+    found = find_duplicates(X * factor + offset)
+    pd.testing.assert_frame_equal(found[["first", "second"]], expected)
+
+
+@pytest.mark.parametrize("value", [0.0, 1e300])
+def test_images_of_one_huge_value_are_plain(value):
+    assert len(find_duplicates(np.full((3, 5, 5), value))) == 0
+
+
+def test_integers_with_a_large_offset(photos):
+    X = np.concatenate([photos, photos[2:3]]).astype(np.int64) + 2**40
+    assert find_duplicates(X)[["first", "second"]].to_numpy().tolist() == [[2, 12]]
