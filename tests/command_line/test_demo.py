@@ -109,6 +109,7 @@ def test_search_of_the_demo_counts_trials_that_failed(capsys, monkeypatch):
     assert "Trials pruned: 0, failed: 1" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_comparison_gives_every_peer_the_same_folds():
     net = ConvNetClassifier(input_shape=(8, 8), max_epochs=4, random_state=0)
     comparison = demo.compare_with_peers(net, n_splits=5)

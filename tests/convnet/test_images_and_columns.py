@@ -49,6 +49,7 @@ def models():
     return {"both": both, "image": image, "columns": columns}
 
 
+@pytest.mark.slow
 def test_both_beat_either_alone_by_the_corrected_test(table):
     X, y = table
     cv = StratifiedKFold(5, shuffle=True, random_state=0)

@@ -226,9 +226,8 @@ def test_real_trainings_do_not_fail(spatial):
     X, y = rng.normal(size=(48, *spatial, 1)), np.arange(48) % 3
     for _ in range(50):
         params = decode({**sample(rng), "width": 8, "learning_rate": 0.1}, spatial, len(X))
-        ConvNetClassifier(**params, input_shape=(*spatial, 1), max_epochs=1, random_state=0).fit(
-            X, y
-        )
+        how = {"input_shape": (*spatial, 1), "n_spatial_dims": len(spatial), "max_epochs": 1}
+        ConvNetClassifier(**params, **how, random_state=0).fit(X, y)
 
 
 @pytest.mark.parametrize(
