@@ -102,10 +102,10 @@ _MOBILENET = WeightsPackage(
 _TORCHVISION = ("torchvision", "BSD-3-Clause")
 _TIMM = ("timm", "Apache-2.0")
 PRETRAINED: dict[str, PretrainedBase] = {
-    "alexnet": PretrainedBase(224, 63, *IMAGENET, *_TORCHVISION),
-    "vgg11": PretrainedBase(224, 32, *IMAGENET, *_TORCHVISION),
-    "vgg16": PretrainedBase(224, 32, *IMAGENET, *_TORCHVISION),
-    "vgg19": PretrainedBase(224, 32, *IMAGENET, *_TORCHVISION),
+    "alexnet": PretrainedBase(224, 223, *IMAGENET, *_TORCHVISION),
+    "vgg11": PretrainedBase(224, 224, *IMAGENET, *_TORCHVISION),
+    "vgg16": PretrainedBase(224, 224, *IMAGENET, *_TORCHVISION),
+    "vgg19": PretrainedBase(224, 224, *IMAGENET, *_TORCHVISION),
     "googlenet": PretrainedBase(224, 32, *HALF, *_TORCHVISION),
     "inception_v3": PretrainedBase(299, 75, *HALF, *_TORCHVISION),
     "xception": PretrainedBase(299, 71, *HALF, *_TIMM),

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from skcnn._architectures.weight_names import AUXILIARY, weight_names
+from skcnn._architectures.weight_names import weight_names
 from skcnn._utils.text import plural
 from skcnn.layers._channels import ChannelScale
 from skcnn.layers._convolution import CONVOLUTIONS
+from skcnn.layers._dense import ChannelsLastFlatten
 from skcnn.layers._normalization import BatchNorm, ChannelNorm
 
 RGB, RGBA = 3, 4
@@ -19,7 +20,7 @@ SUFFIXES = ("weight", "bias", "running_mean", "running_var")
 PADDED = re.compile(r"(conv_\d+)\.1(?=\.|$)")  # a convolution behind a padding of its own
 # What files may have beside the weights of layers.
 IGNORED = re.compile(
-    rf"{'|'.join(map(re.escape, AUXILIARY))}|standardize\.|(layers\.)?rescale_\d|.*num_batches_tracked$"
+    r"AuxLogits\.|aux[12]\.|standardize\.|(layers\.)?rescale_\d|.*num_batches_tracked$"
 )
 MOST_LISTED = 5
 Pairs = list[tuple[Tensor, Tensor]]  # a tensor of ours and its new values
@@ -63,7 +64,7 @@ def set_weights(
             there.pop(convention.key(len(needed), modules[-1], suffix), None)
     pairs: Pairs = []
     missing, shapes = [], []
-    maps = _flattened_maps(modules)
+    maps = _flattened_maps(layers, modules)
     first = next(module for module in modules if isinstance(module, CONVOLUTIONS))
     for place, module in enumerate(needed):
         for suffix, own in _tensors(module):
@@ -133,7 +134,7 @@ def for_channels(weight: Tensor, n_channels: int) -> Tensor:
 
 
 def _convention_of(
-    there: Mapping[str, Tensor], architecture: str, own: list[str], modules: list[nn.Module]
+    there: Mapping[str, Tensor], architecture: str, own: list[str], modules: Sequence[nn.Module]
 ) -> Convention:
     """Return the convention that most of the names in a file follow."""
     ours = [PADDED.sub(r"\1", name) for name in own]
@@ -155,8 +156,10 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
             yield suffix, tensor
 
 
-def _flattened_maps(modules: Sequence[nn.Module]) -> dict[nn.Module, int]:
-    """Return the first dense layer, with the number of maps that it takes flattened."""
+def _flattened_maps(layers: nn.Module, modules: Sequence[nn.Module]) -> dict[nn.Module, int]:
+    """Return the dense layer that takes flattened maps, with their number, or nothing."""
+    if not any(isinstance(part, ChannelsLastFlatten) for part in layers.modules()):
+        return {}
     convolutions = [module for module in modules if isinstance(module, CONVOLUTIONS)]
     dense = next(module for module in modules if isinstance(module, nn.Linear))
     return {dense: convolutions[-1].out_channels}

@@ -11,7 +11,6 @@ from skcnn._architectures.mobile import MOBILENET_V2, Stage, lite_stages
 from skcnn._architectures.plain import VGG11, VGG16, VGG19
 
 Names = Iterator[str]
-AUXILIARY = ("AuxLogits.", "aux1.", "aux2.")  # heads that only training needs
 WITH_NORM = ("conv", "bn")
 
 
@@ -43,8 +42,8 @@ def _vgg(n_convolutions: Sequence[int], last: Sequence[str]) -> Names:
 
 
 def _alexnet() -> Names:
-    yield from _each("features", "0 3 6 8 10".split())
-    yield from _each("classifier", "1 4 6".split())
+    yield from _each("features", ["0", "3", "6", "8", "10"])
+    yield from _each("classifier", ["1", "4", "6"])
 
 
 def _inception(modules: Iterable[str]) -> Names:
@@ -55,8 +54,8 @@ def _inception(modules: Iterable[str]) -> Names:
 
 
 def _googlenet() -> Names:
-    branches = "branch1 branch2.0 branch2.1 branch3.0 branch3.1 branch4.1".split()
-    blocks = "3a 3b 4a 4b 4c 4d 4e 5a 5b".split()
+    branches = ["branch1", "branch2.0", "branch2.1", "branch3.0", "branch3.1", "branch4.1"]
+    blocks = ["3a", "3b", "4a", "4b", "4c", "4d", "4e", "5a", "5b"]
     inner = [name for block in blocks for name in _each(f"inception{block}", branches)]
     return _inception(["conv1", "conv2", "conv3", *inner])
 
@@ -81,7 +80,7 @@ def _inception_v3() -> Names:
         for block in blocks.split()
         for branch in branches.split()
     ]
-    first = [f"Conv2d_{name}" for name in "1a_3x3 2a_3x3 2b_3x3 3b_1x1 4a_3x3".split()]
+    first = [f"Conv2d_{name}" for name in ["1a_3x3", "2a_3x3", "2b_3x3", "3b_1x1", "4a_3x3"]]
     return _inception([*first, *inner])
 
 

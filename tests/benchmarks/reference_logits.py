@@ -29,8 +29,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from skcnn._architectures.pretrained import PRETRAINED, load_weights, weights_file
-from skcnn._architectures.pretrained import with_output_layer
+from skcnn._architectures.pretrained import (
+    PRETRAINED,
+    load_weights,
+    weights_file,
+    with_output_layer,
+)
 from skcnn._files.weights import read_weights
 from skcnn.exceptions import MissingDependencyError
 
