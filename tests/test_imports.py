@@ -18,6 +18,7 @@ ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 ORDER = [
     "exceptions",
     "_utils",
+    "_files",
     "layers",
     "_architectures",
     "_data",

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 from torch import Tensor
@@ -143,17 +143,24 @@ def _check_header(file: Path) -> None:
 
 def _read_torch(file: Path) -> dict[str, Tensor]:
     """Return the tensors of a file of `torch.save`."""
-    if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as packed:
-            if any(each.compress_type != zipfile.ZIP_STORED for each in packed.infolist()):
-                raise _damaged(file, "it is compressed, as torch's files never are")
-    try:
-        found = torch.load(file, map_location="cpu", weights_only=True)
-    except OSError:
-        raise
-    except Exception as error:  # the reader raises many kinds for damaged files
-        raise _torch_error(file, error) from error
+    with file.open("rb") as opened:
+        if _is_compressed(opened):
+            raise _damaged(file, "it is compressed, as torch's files never are")
+        opened.seek(0)
+        try:
+            found = torch.load(opened, map_location="cpu", weights_only=True)
+        except Exception as error:  # the reader raises many kinds for damaged files
+            raise _torch_error(file, error) from error
     return _unwrapped(file, found)
+
+
+def _is_compressed(opened: BinaryIO) -> bool:
+    """Return whether a file is an archive whose parts are longer than they look."""
+    try:
+        with zipfile.ZipFile(opened) as packed:
+            return any(each.compress_type != zipfile.ZIP_STORED for each in packed.infolist())
+    except Exception:  # no archive, or a damaged one: torch's own reader says what is wrong
+        return False
 
 
 def _torch_error(file: Path, error: Exception) -> WeightsError:

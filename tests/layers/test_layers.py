@@ -25,9 +25,12 @@ from skcnn.layers import (
     Normalize,
     PadChannels,
     Pool,
+    Rescale,
     Residual,
+    Resize,
     SqueezeExcitation,
     StochasticDepth,
+    ToRGB,
     Whiten,
 )
 
@@ -87,6 +90,13 @@ SHAPES_AND_COUNTS = [
     (PadChannels(5), (5, 9), (5, 9), 0, 0),
     (SqueezeExcitation(4), (64, 8, 8), (64, 8, 8), 4 * 65 + 64 * 5, 2 * 4 * 64),
     (SqueezeExcitation(1), (3, 9), (3, 9), 4 + 6, 6),
+    (ToRGB(), (1, 9, 8), (3, 9, 8), 0, 0),
+    (ToRGB(), (4, 9), (3, 9), 0, 0),
+    (ToRGB(), (3, 2, 3, 4), (3, 2, 3, 4), 0, 0),
+    (Resize(5), (2, 9, 8), (2, 5, 5), 0, 0),
+    (Resize((5, 16)), (2, 9, 8), (2, 5, 16), 0, 0),
+    (Rescale(0.5, 2), (2, 9, 8), (2, 9, 8), 0, 0),
+    (Rescale((0.5, 1), (2, 3)), (2,), (2,), 0, 0),
     (Normalize(), (32, 28, 28), (32, 28, 28), 64, 0),
     (Normalize(kind="layer"), (32, 28, 28), (32, 28, 28), 64, 0),
     (Normalize(kind="layer"), (16,), (16,), 32, 0),
@@ -107,6 +117,9 @@ KERNELS = [
     (LayerScale(), (1, 9), None),
     (PadChannels(2), (1, 9), None),
     (SqueezeExcitation(2), (1, 9), None),
+    (ToRGB(), (1, 9), None),
+    (Resize(4), (1, 9, 9), None),
+    (Rescale(0.5, 2), (1, 9), None),
     (GlobalPool(), (1, 9), None),
     (Dense(3), (9,), None),
     (Dropout(), (9,), None),
@@ -147,6 +160,9 @@ REPRS = [
     (StochasticDepth(), "StochasticDepth(0.1)"),
     (LayerScale(), "LayerScale(1e-06)"),
     (PadChannels(32), "PadChannels(32)"),
+    (ToRGB(), "ToRGB()"),
+    (Resize([5, 6]), "Resize((5, 6))"),
+    (Rescale([0.5, 1], 2), "Rescale((0.5, 1.0), 2.0)"),
     (SqueezeExcitation(4), "SqueezeExcitation(4)"),
     (
         SqueezeExcitation(4, inner_activation="silu"),
@@ -230,6 +246,11 @@ BAD_ARGUMENTS = [
     (LayerScale, {"initial": "1"}, r"'initial' of LayerScale must be a finite float\. Got '1'\."),
     (LayerScale, {"initial": float("inf")}, r"'initial' of LayerScale .* Got inf\."),
     (LayerScale, {"initial": float("nan")}, r"'initial' of LayerScale .* Got nan\."),
+    (Resize, {"size": 0}, r"'size' of Resize must be an integer >= 1"),
+    (Rescale, {"mean": "0", "std": 1}, r"'mean' of Rescale must be a finite float or a .* Got '0'"),
+    (Rescale, {"mean": 0, "std": (1, 0)}, r"'std' of Rescale must be a finite float above 0 or .*"),
+    (Rescale, {"mean": float("nan"), "std": 1}, r"'mean' of Rescale must be a finite float"),
+    (Rescale, {"mean": (), "std": 1}, r"'mean' of Rescale must be .* Got \(\)\."),
     (PadChannels, {"channels": 0}, r"'channels' of PadChannels must be an integer >= 1\. Got 0"),
     (SqueezeExcitation, {"units": 0}, r"'units' of SqueezeExcitation must be an integer >= 1"),
     (
@@ -309,6 +330,12 @@ BAD_ARGUMENTS = [
 ]
 # specification, input shape, message
 BAD_INPUTS = [
+    (ToRGB(), (2, 4, 4), r"ToRGB\(\) takes 1, 3 or 4 channels: .* Got 2\."),
+    (ToRGB(), (3,), r"ToRGB\(\) needs an input with spatial axes"),
+    (Resize(4), (2, 9), r"Resize\(4\) is for images, .* Got \(2, 9\)\."),
+    (Resize((4, 5, 6)), (2, 9, 9), "size"),
+    (Rescale((0, 1), 1), (3, 9), r"mean has 2 numbers, but the input 3 channels"),
+    (Rescale(0, (1, 1)), (3, 9), r"std has 2 numbers, but the input 3 channels"),
     (
         Conv(4),
         (10,),
