@@ -124,7 +124,7 @@ def _owned(
     net: ConvNet, rows: Sequence[TracedLayer]
 ) -> Iterator[tuple[int, tuple[str, nn.Module]]]:
     """Yield each module of `net` with its name and the number of its row."""
-    owners = {}
+    owners: dict[str, int] = {}
     for i, row in enumerate(rows):
         activation = getattr(row.spec, "activation", None)  # has a module of its own
         owners |= {row.name: i, f"{row.name}_{activation}": i}

@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from skcnn._data.feature_cache import FeatureCache
 from skcnn._data.images import Images
-from skcnn._network.network import ConvNet
+from skcnn._data.layouts import InputLayout
+from skcnn._network.module_head import BeforeLinear, last_linear
+from skcnn._network.network import ConvNet, WrappedNet
 from skcnn._network.prediction import Predictor
 from skcnn._network.split import (
     FrozenThenTrained,
@@ -20,7 +22,6 @@ from skcnn._network.split import (
     prefix_network,
     suffix_network,
 )
-from skcnn.exceptions import ArchitectureError
 from skcnn.layers._sequence import TracedLayer
 
 
@@ -82,11 +83,20 @@ class TrainedPart:
     Attributes
     ----------
     frozen : nn.Module or None
-        What is in evaluation mode in training.
+        What is in evaluation mode in training, None if nothing is frozen.
     trained : nn.Module
-        What contains all weights and statistics that change.
-    features : bool
-        Whether batches hold outputs of the frozen layers instead of samples.
+        What contains all weights and statistics that change. It takes features, which are the
+        outputs of the frozen layers.
+    through : nn.Module
+        What takes samples, without gradients of the frozen layers.
+    prefix : nn.Module
+        The frozen layers.
+    layout : InputLayout
+        How a row of features is an input of `trained`.
+    layers_key : str or None
+        A description of the frozen layers, None if two of them cannot be told apart.
+    on_features : bool
+        Whether batches hold features instead of samples.
     frozen_names : set of str
         Parameters that are not trained.
     rate_shares : dict of str to float
@@ -98,6 +108,10 @@ class TrainedPart:
         If a user's module has no last linear layer to train alone.
     """
 
+    prefix: nn.Module
+    layout: InputLayout
+    layers_key: str | None
+
     def __init__(
         self,
         network: nn.Module,
@@ -106,42 +120,39 @@ class TrainedPart:
         rate_decay: float,
         device: torch.device,
     ) -> None:
-        self.network = network
         self.device = device
         self.frozen: nn.Module | None = None
-        self.trained = network
-        self.prefix: ConvNet | None = None
-        self.suffix: ConvNet | None = None
-        self.features = False
+        self.trained = self.through = network
+        self.on_features = False
         self.rate_shares: dict[str, float] = {}
-        names = {id(p): name for name, p in network.named_parameters()}
-        frozen: list[nn.Parameter] = []
-        if isinstance(network, ConvNet) and rows is not None:
-            self._split(network, rows, frozen_prefix_length(rows, trainable))
-            frozen = [] if self.prefix is None else list(self.prefix.parameters())
-            if rate_decay != 1:
-                self.rate_shares = {
-                    names[id(p)]: rate_decay**depth
-                    for part, depth in module_depths(network, rows)
-                    for p in part.parameters()
-                    if depth > 0
-                }
-        elif trainable == "head":
-            self.frozen = network
-            head = last_linear(network)
-            kept = {id(p) for p in head.parameters()}
-            frozen = [p for p in network.parameters() if id(p) not in kept]
-        self.frozen_names = {names[id(p)] for p in frozen}
-
-    def _split(self, network: ConvNet, rows: Sequence[TracedLayer], k: int) -> None:
-        if k == 0:
-            return
-        self.frozen = self.prefix = prefix_network(network, rows, k)
-        self.trained = self.suffix = suffix_network(network, rows, k)
-        self.through = FrozenThenTrained(self.prefix, self.suffix)
-        self.layout = feature_layout(network, rows, k)
-        self.layers_key = repr([(type(r.spec).__module__, r.spec, r.input_shape) for r in rows[:k]])
         self._predictor: Predictor | None = None
+        if isinstance(network, ConvNet) and rows is not None:
+            k = frozen_prefix_length(rows, trainable)
+            if k > 0:
+                self._freeze_layers(network, rows, k)
+            if rate_decay != 1:
+                self.rate_shares = _rate_shares(network, rows, rate_decay)
+        elif isinstance(network, WrappedNet) and trainable == "head":
+            self._freeze_module(network)
+        trained = {id(p) for p in self.trained.parameters()}
+        self.frozen_names = {n for n, p in network.named_parameters() if id(p) not in trained}
+
+    def _freeze_layers(self, network: ConvNet, rows: Sequence[TracedLayer], k: int) -> None:
+        prefix, suffix = prefix_network(network, rows, k), suffix_network(network, rows, k)
+        self.frozen = self.prefix = prefix
+        self.trained = suffix
+        self.through = FrozenThenTrained(prefix, suffix)
+        self.layout = feature_layout(network, rows, k)
+        described = [(type(row.spec).__module__, row.spec, row.input_shape) for row in rows[:k]]
+        self.layers_key = repr(described)
+
+    def _freeze_module(self, network: WrappedNet) -> None:
+        head = last_linear(network)
+        self.frozen = network.module  # a linear layer works alike in both modes
+        self.trained = head
+        self.prefix = BeforeLinear(network, head)
+        self.layout = InputLayout((head.in_features,), "last")
+        self.layers_key = None  # the code of its methods may change
 
     @property
     def is_whole(self) -> bool:
@@ -151,32 +162,23 @@ class TrainedPart:
     @property
     def module(self) -> nn.Module:
         """What is called with a training batch."""
-        if self.suffix is None:
-            return self.network
-        return self.suffix if self.features else self.through
+        return self.trained if self.on_features else self.through
 
     def outputs(self, features: Images) -> np.ndarray:
         """Return the network's outputs for samples whose features are given."""
-        assert self.suffix is not None
         if self._predictor is None:
             shape = features.layout.network_shape
-            self._predictor = Predictor(self.suffix, shape, self.device)
-        outputs: Tensor = self._predictor.outputs(features)
-        return outputs.float().cpu().numpy()
+            self._predictor = Predictor(self.trained, shape, self.device)
+        return self._predictor.outputs(features).float().cpu().numpy()
 
 
-def last_linear(network: nn.Module) -> nn.Linear:
-    """Return the linear layer that is defined last.
-
-    Raises
-    ------
-    ArchitectureError
-        If there is none.
-    """
-    linear = [part for part in network.modules() if isinstance(part, nn.Linear)]
-    if not linear:
-        raise ArchitectureError(
-            "trainable='head' trains the last torch.nn.Linear of the module that 'architecture' "
-            "makes, and it has none: use trainable='all'."
-        )
-    return linear[-1]
+def _rate_shares(
+    network: ConvNet, rows: Sequence[TracedLayer], rate_decay: float
+) -> dict[str, float]:
+    names = {id(p): name for name, p in network.named_parameters()}
+    return {
+        names[id(p)]: rate_decay**depth
+        for part, depth in module_depths(network, rows)
+        for p in part.parameters()
+        if depth > 0
+    }

@@ -71,7 +71,7 @@ class PartTraining:
             torch.device(self._engine.device),
         )
         with deferred_interrupts():
-            if self._engine.part is not None and self._engine.part.features:
+            if self._engine.part is not None and self._engine.part.on_features:
                 self._batches.read_from(self._train)
             self._engine.train_part(part)
             self._evaluator.features = None
@@ -81,16 +81,14 @@ class PartTraining:
     def compute_features(self) -> None:
         """Compute the features of the frozen layers, unless they are known."""
         part: TrainedPart | None = self._engine.part
-        if not self._is_new or part is None or part.prefix is None:
+        if not self._is_new or part is None:
             return
-        frozen = FrozenFeatures(
-            part.prefix, part.layers_key, part.layout, part.device, self._schedule.cache
-        )
+        frozen = FrozenFeatures(part, self._schedule.cache)
         valid = self._evaluator.valid
-        features = None if self._batches.augmenter is not None else frozen.of(self._train)
+        features = frozen.of(self._train) if self._batches.augmenter is None else None
         if features is not None:
             self._batches.read_from(features)
-            part.features = True
+            part.on_features = True
         features = None if valid is None else frozen.of(valid)
         if features is not None:
             self._evaluator.features = features.images
