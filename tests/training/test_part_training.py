@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import shutil
 
 import numpy as np
 import pytest
@@ -442,8 +443,14 @@ def test_prefix_lengths_are_those_of_the_test():
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings(
+    "ignore:.*torch.jit.*:DeprecationWarning",
+    "ignore:The .grad attribute:UserWarning",  # inside torch, hidden unless it is an error
+)
 def test_a_compiled_part_gives_nearly_the_same():
-    how = {"unfreezing": {0: "head", 1: "last_block"}}
+    layers = [Conv(3, activation="relu"), Pool(2), Conv(4, activation="relu"), GlobalPool()]
+    how = {"unfreezing": {0: "head", 1: "last_block"}, "architecture": layers}
     compiled = net(compile=True, **how).fit(X, y)
     assert_same_weights(net(**how).fit(X, y), compiled, rtol=1e-3, atol=1e-4)
     assert pickle.loads(pickle.dumps(compiled)).predict(X).shape == (40,)
