@@ -280,7 +280,8 @@ class ConvNetEngine(NeuralNet):
         self.notify("on_epoch_begin", dataset_train=batches, dataset_valid=None)
         start = own_seconds()
         parts.compute_features()
-        self.run_single_epoch(batches, True, "train", self.train_step)
+        with parts.threads():
+            self.run_single_epoch(batches, True, "train", self.train_step)
         seconds = own_seconds() - start
         train_loss = self.history[-1, "train_loss"]
         check_finite(train_loss, len(self.history), self.lr)
