@@ -184,8 +184,8 @@ str, sequence of layers, callable or None
         a file .safetensors, .pth, .pt or .bin of torchvision, timm or skcnn. Nothing is
         downloaded. "auto" chooses in `fit`, by a race on three folds of the training samples,
         between the network of ``architecture=None`` from scratch and the package's weights with
-        ``trainable="head"``, "last_block" or "all"; see `choice_`. The images are brought to the size, the colours and the scale of the
-        network's own; see `image_size`.
+        ``trainable="head"``, "last_block" or "all"; see `choice_`. The images are brought to
+        the size, the colours and the scale of the network's own; see `image_size`.
         """,
     )
     image_size: Any = parameter(

@@ -87,10 +87,12 @@ def auto_image_side(base: PretrainedBase, longest: int) -> int:
     """Return the side of ``image_size="auto"`` for images whose longest side is given.
 
     Five times that side, as a multiple of 32 that is not smaller, but at least 96 and at most
-    the published side. Small images that are enlarged more lose accuracy, and cost more.
+    the published side. Small images that are enlarged more lose accuracy, and cost more. A base
+    that is made for no smaller side gets the published one.
     """
     enlarged = ceil(MOST_ENLARGED * longest / SIDE_STEP) * SIDE_STEP
-    return min(base.side, max(base.least_side, LEAST_AUTO_SIDE, enlarged))
+    side = max(LEAST_AUTO_SIDE, enlarged)
+    return base.side if side < base.least_side else min(side, base.side)
 
 
 def resolve_image_size(image_size: Any, base: PretrainedBase, spatial: Shape) -> Shape:

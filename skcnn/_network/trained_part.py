@@ -22,6 +22,7 @@ from skcnn._network.split import (
     prefix_network,
     suffix_network,
 )
+from skcnn.exceptions import ArchitectureError
 from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 
 
