@@ -13,6 +13,7 @@ from skcnn._network.network import ConvNet, Standardize, initialize_weights, wra
 from skcnn.layers import (
     Activation,
     AdaptivePool,
+    ChannelsAsRows,
     Concatenate,
     Conv,
     Dense,
@@ -26,6 +27,7 @@ from skcnn.layers import (
     Residual,
     SqueezeExcitation,
     StochasticDepth,
+    TrendFilters,
     Whiten,
 )
 from skcnn.layers._activation import ACTIVATIONS
@@ -70,6 +72,12 @@ IMAGES = {
     **{kind: (Conv(4, activation=kind), Flatten(), Dense(5, activation=kind))
        for kind in ACTIVATIONS},
 }  # fmt: skip
+ONLY_SIGNALS = {
+    "trends": [TrendFilters((2, 4)), GlobalPool()],
+    "rows of channels": [
+        ChannelsAsRows(), Conv(3, (1, 3)), Conv(4, (2, 1), padding="valid"), Flatten()
+    ],
+}  # fmt: skip
 SIGNALS = (
     "layer norm",
     "scale",
@@ -103,6 +111,7 @@ CASES = [
     *(pytest.param(specs, (2, 6, 8), id=name) for name, specs in IMAGES.items()),
     *(pytest.param(IMAGES[name], (1, 6, 8), id=f"grey {name}") for name in ("conv", "dropout")),
     *(pytest.param(IMAGES[name], (2, 12), id=f"signal {name}") for name in SIGNALS),
+    *(pytest.param(specs, (2, 12), id=f"signal {name}") for name, specs in ONLY_SIGNALS.items()),
     *(pytest.param(IMAGES[name], (2, 4, 5, 6), id=f"volume {name}") for name in VOLUMES),
 ]
 
@@ -175,7 +184,8 @@ def test_every_layer_has_a_case():
             yield type(spec)
             yield from kinds(spec.inner_layers())
 
-    tested = {kind.__name__ for specs in IMAGES.values() for kind in kinds(specs)}
+    cases = [*IMAGES.values(), *ONLY_SIGNALS.values()]
+    tested = {kind.__name__ for specs in cases for kind in kinds(specs)}
     assert tested == set(skcnn.layers.__all__) - {"LayerSpec"}
 
 
