@@ -19,6 +19,7 @@ ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 ORDER = [
     "exceptions",
     "_utils",
+    "_files",
     "layers",
     "_architectures",
     "_data",

@@ -30,7 +30,8 @@ class NamedArchitecture:
     Parameters
     ----------
     layers : callable
-        From ``(n_channels, *spatial)`` to the layers, without the last dense layer.
+        From ``(n_channels, *spatial)`` to the layers, without the last dense layer. A second
+        argument False keeps the published first layers for small inputs too.
     least_side : int
         Length that every spatial axis of an input must have.
     n_axes : int or None
@@ -39,13 +40,13 @@ class NamedArchitecture:
         Factor of the automatic learning rate.
     """
 
-    layers: Callable[[Shape], Layers]
+    layers: Callable[..., Layers]
     least_side: int = 1
     n_axes: int | None = None
     rate_share: float = 1.0
 
 
-def _plain(layers: Callable[[Shape], Layers], least_side: int = 1) -> NamedArchitecture:
+def _plain(layers: Callable[..., Layers], least_side: int = 1) -> NamedArchitecture:
     """Return a deep network without normalisation, which large steps destroy."""
     return NamedArchitecture(layers, least_side, rate_share=SHARE_WITHOUT_NORMALIZATION)
 
@@ -81,6 +82,8 @@ NAMED: dict[str, NamedArchitecture] = {
 
 def named_architecture(name: str, input_shape: Shape) -> Layers:
     """Return the layers of a named architecture, without the last dense layer.
+
+    The first layers are adapted to small inputs.
 
     Raises
     ------

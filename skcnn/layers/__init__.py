@@ -9,6 +9,7 @@ from skcnn.layers._convolution import Conv
 from skcnn.layers._dense import Dense, Flatten
 from skcnn.layers._dropout import Dropout, StochasticDepth
 from skcnn.layers._fixed_kernels import TrendFilters, Whiten
+from skcnn.layers._image_input import Rescale, Resize, ToRGB
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
 from skcnn.layers._residual import Residual
@@ -28,9 +29,12 @@ __all__ = [
     "Normalize",
     "PadChannels",
     "Pool",
+    "Rescale",
     "Residual",
+    "Resize",
     "SqueezeExcitation",
     "StochasticDepth",
+    "ToRGB",
     "TrendFilters",
     "Whiten",
 ]

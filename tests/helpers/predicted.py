@@ -23,9 +23,12 @@ from skcnn.layers import (
     Normalize,
     PadChannels,
     Pool,
+    Rescale,
     Residual,
+    Resize,
     SqueezeExcitation,
     StochasticDepth,
+    ToRGB,
     TrendFilters,
     Whiten,
 )
@@ -112,6 +115,9 @@ CASES = {
         ],
     ),
     "branches": ((7, 9, 9), [Concatenate([[Conv(3)], [Conv(7, 1, activation="gelu")]]), FLAT]),
+    "grey as colours": ((1, 9, 7), [ToRGB(), Resize(12), Rescale(0.5, (0.5, 0.4, 0.3)), FLAT]),
+    "opacity": ((4, 9, 7), [ToRGB(), Resize((5, 14)), *block(6), GlobalPool()]),
+    "rescaled signal": ((2, 31), [Rescale((1.0, 2.0), 0.5), Conv(6), FLAT]),
     **{
         kind: ((1, 6, 6), [*block(5, kind), FLAT, Dense(7, activation=kind)])
         for kind in ACTIVATIONS

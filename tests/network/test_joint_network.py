@@ -24,9 +24,12 @@ from skcnn.layers import (
     Normalize,
     PadChannels,
     Pool,
+    Rescale,
     Residual,
+    Resize,
     SqueezeExcitation,
     StochasticDepth,
+    ToRGB,
     TrendFilters,
     Whiten,
 )
@@ -67,6 +70,9 @@ IMAGES = {
     "branches": (*BRANCHED, Flatten()),
     "pooled branches": (*BRANCHED, GlobalPool()),
     "dense residual": (Flatten(), Dense(6), Residual([Dense(6), Activation("relu")]), Dense(4)),
+    "resized": (Resize((9, 5)), Conv(4), Flatten()),
+    "rescaled": (Rescale((0.2, 0.4), (0.5, 2.0)), Conv(4), Flatten(), Rescale(1.0, 3.0)),
+    "of four colours": (PadChannels(4), ToRGB(), Conv(2), Flatten()),
     **{mode: (Conv(4, padding_mode=mode), Conv(3, 2, padding_mode=mode), Flatten())
        for mode in PADDING_MODES},
     **{kind: (Conv(4, activation=kind), Flatten(), Dense(5, activation=kind))
@@ -110,6 +116,8 @@ VOLUMES = (
 CASES = [
     *(pytest.param(specs, (2, 6, 8), id=name) for name, specs in IMAGES.items()),
     *(pytest.param(IMAGES[name], (1, 6, 8), id=f"grey {name}") for name in ("conv", "dropout")),
+    pytest.param((ToRGB(), Resize(5), Conv(4), Flatten()), (1, 6, 8), id="grey as colours"),
+    pytest.param((ToRGB(), Rescale(0.5, 0.5), Flatten()), (4, 12), id="rescaled signal"),
     *(pytest.param(IMAGES[name], (2, 12), id=f"signal {name}") for name in SIGNALS),
     *(pytest.param(specs, (2, 12), id=f"signal {name}") for name, specs in ONLY_SIGNALS.items()),
     *(pytest.param(IMAGES[name], (2, 4, 5, 6), id=f"volume {name}") for name in VOLUMES),
