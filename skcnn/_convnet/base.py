@@ -22,6 +22,7 @@ from skcnn._convnet.automatic import (
 )
 from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.training_parameters import ConvNetParameters
+from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
 from skcnn._data.images import Images
 from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
@@ -30,6 +31,8 @@ from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
 from skcnn._data.weights import check_weights
+from skcnn._network.split import Trainable
+from skcnn._network.trained_part import PartSchedule
 from skcnn._training.callbacks import CallbackHooks
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.fit_plan import FitPlan, FitSeeds
@@ -135,6 +138,7 @@ class BaseConvNet(
     def _check_parameters(self) -> None:
         check_parameters(self)
         check_views(self.test_time_augmentation, type(self).__name__)
+        check_transfer_parameters(self)
 
     def _augmentation_steps(self, X: Any) -> list[Step]:
         """Return the augmentations of the Pipeline, then those of the estimator."""
@@ -292,10 +296,14 @@ class BaseConvNet(
         module, rows = self._make_module(layout, statistics, plan.seeds.weights)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
+        n_frozen = self._part_schedule(plan).fewest_frozen()
         precision_macs = 0 if rows is None else self._macs * min(plan.batch_size, len(train))
         if rows is not None:
             with torch_threads(plan.n_threads, precision_macs):
                 set_whitening_kernels(module, train)
+        if rows is not None and plan.augmenter is None:  # only the others run in training
+            trained_macs = total_multiply_accumulates(rows[n_frozen:])
+            precision_macs = trained_macs * min(plan.batch_size, len(train))
         autocast = resolve_precision(
             self.precision, plan.device, precision_macs, len(layout.spatial)
         )
@@ -316,6 +324,9 @@ class BaseConvNet(
         )
         return engine.initialize()
 
+    def _part_schedule(self, plan: FitPlan) -> PartSchedule:
+        return part_schedule(self, self._rows, plan.n_epochs_before, plan.n_epochs)
+
     def _resume(self, plan: FitPlan) -> ConvNetEngine:
         """Return the trained engine, on the plan's device."""
         if str(plan.device) != self.net_.device:
@@ -335,7 +346,8 @@ class BaseConvNet(
         engine.seed_dropout(plan.seeds.dropout)
         first, last = plan.n_epochs_before + 1, plan.n_epochs_before + plan.n_epochs
         progress = ProgressReport(self.verbose, type(self).__name__, first, last)
-        run = FitRun(engine, plan, self._macs, self._score_outputs, progress)
+        parts = self._part_schedule(plan)
+        run = FitRun(engine, plan, self._macs, self._score_outputs, progress, parts)
         before = None if plan.is_fresh else self.history_
         with run.resources():
             try:
@@ -371,8 +383,19 @@ class BaseConvNet(
             self.best_epoch_ = run.monitor.best_epoch()
             self._weights_epoch = self.best_epoch_ if has_best_weights else self.n_iter_
             self._seen = run.plan.seen
+            self.unfreezing_ = self._trained_parts(run)
         self.device_ = str(engine.device)
-        self.n_parameters_ = sum(p.numel() for p in engine.module_.parameters() if p.requires_grad)
+        parameters = engine.module_.named_parameters()
+        frozen = engine.frozen_names
+        self.n_parameters_ = sum(p.numel() for n, p in parameters if p.requires_grad or n in frozen)
+
+    def _trained_parts(self, run: FitRun) -> dict[int, Trainable]:
+        """Return what was trained, by the number of epochs done when it began, of all calls."""
+        trained = {} if run.plan.is_fresh else dict(self.unfreezing_)
+        for n_epochs, trainable in run.parts.trained.items():
+            if n_epochs < self.n_iter_ and trainable != [None, *trained.values()][-1]:
+                trained[n_epochs] = trainable
+        return trained
 
     def _callback_hooks(
         self, engine: ConvNetEngine, plan: FitPlan, data: dict[str, Any]

@@ -164,7 +164,9 @@ class NetworkBuilder(NetworkParameters):
         DataFrame
             Indexed by layer, with the columns type, output_shape (``(*spatial,
             n_channels)``), output_size (values of a sample), kernel, parameters
-            (trainable ones) and multiply_accumulates (of one sample).
+            (trainable ones, also if `trainable` freezes them), multiply_accumulates (of one
+            sample) and block (its number from the end, as counted by `trainable`: 0 for the
+            output layer, 1 for the last block; missing for modules of callables).
 
         Raises
         ------

@@ -71,6 +71,11 @@ class LayerSpec:
         """Whether kernels slide over the input."""
         return any(layer.convolves for layer in self.inner_layers())
 
+    @property
+    def draws(self) -> bool:
+        """Whether outputs in training depend on random numbers."""
+        return any(layer.draws for layer in self.inner_layers())
+
     def __repr__(self) -> str:
         shown = []
         for f in fields(self):  # type: ignore[arg-type]

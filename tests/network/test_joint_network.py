@@ -113,10 +113,11 @@ VOLUMES = (
     "global average",
     "branches",
 )
+OF_THE_INPUT = (ToRGB(), Resize(5), Rescale(0.5, 0.25), Conv(4), Flatten())
 CASES = [
     *(pytest.param(specs, (2, 6, 8), id=name) for name, specs in IMAGES.items()),
     *(pytest.param(IMAGES[name], (1, 6, 8), id=f"grey {name}") for name in ("conv", "dropout")),
-    pytest.param((ToRGB(), Resize(5), Conv(4), Flatten()), (1, 6, 8), id="grey as colours"),
+    pytest.param(OF_THE_INPUT, (1, 6, 8), id="grey as colours"),
     pytest.param((ToRGB(), Rescale(0.5, 0.5), Flatten()), (4, 12), id="rescaled signal"),
     *(pytest.param(IMAGES[name], (2, 12), id=f"signal {name}") for name in SIGNALS),
     *(pytest.param(specs, (2, 12), id=f"signal {name}") for name, specs in ONLY_SIGNALS.items()),
@@ -192,7 +193,7 @@ def test_every_layer_has_a_case():
             yield type(spec)
             yield from kinds(spec.inner_layers())
 
-    cases = [*IMAGES.values(), *ONLY_SIGNALS.values()]
+    cases = [*IMAGES.values(), *ONLY_SIGNALS.values(), OF_THE_INPUT]
     tested = {kind.__name__ for specs in cases for kind in kinds(specs)}
     assert tested == set(skcnn.layers.__all__) - {"LayerSpec"}
 
