@@ -22,7 +22,7 @@ from skcnn._network.split import (
     prefix_network,
     suffix_network,
 )
-from skcnn.layers._sequence import TracedLayer
+from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ class TrainedPart:
         How a row of features is an input of `trained`.
     layers_key : str or None
         A description of the frozen layers, None if two of them cannot be told apart.
+    macs : int
+        Multiply-accumulates of `trained` for a sample.
     on_features : bool
         Whether batches hold features instead of samples.
     frozen_names : set of str
@@ -111,6 +113,7 @@ class TrainedPart:
     prefix: nn.Module
     layout: InputLayout
     layers_key: str | None
+    macs: int
 
     def __init__(
         self,
@@ -145,6 +148,7 @@ class TrainedPart:
         self.layout = feature_layout(network, rows, k)
         described = [(type(row.spec).__module__, row.spec, row.input_shape) for row in rows[:k]]
         self.layers_key = repr(described)
+        self.macs = total_multiply_accumulates(rows[k:])
 
     def _freeze_module(self, network: WrappedNet) -> None:
         head = last_linear(network)
@@ -152,6 +156,7 @@ class TrainedPart:
         self.trained = head
         self.prefix = BeforeLinear(network, head)
         self.layout = InputLayout((head.in_features,), "last")
+        self.macs = head.weight.numel()
         self.layers_key = None  # the code of its methods may change
 
     @property
