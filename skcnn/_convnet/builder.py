@@ -13,6 +13,7 @@ from skcnn._architectures.pretrained import load_weights, pretrained_base, publi
 from skcnn._architectures.registry import named_architecture
 from skcnn._convnet.architectures import from_knobs
 from skcnn._convnet.automatic import usual_layer_values
+from skcnn._convnet.choice import chosen_parameters
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import (
     check_opacity,
@@ -41,6 +42,7 @@ from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._normalization import fix_statistics
 from skcnn.layers._sequence import TracedLayer, follow, trace, with_output
 
 KNOBS = [*signature(from_knobs).parameters][1:]  # the parameters that describe a network
@@ -123,8 +125,8 @@ class NetworkBuilder(NetworkParameters):
         """Return the shape of the images that a module of timm or torchvision gets."""
         if not is_pretrained(self.pretrained):
             return shape
-        side = package_base(self.architecture).side
-        return (shape[0], *resolve_image_size(self.image_size, side, shape[1:]))
+        base = package_base(self.architecture)
+        return (shape[0], *resolve_image_size(self.image_size, base, shape[1:]))
 
     def _make_module(
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
@@ -141,6 +143,7 @@ class NetworkBuilder(NetworkParameters):
         initialize_weights(net, self.weight_init, generator)
         if is_pretrained(self.pretrained):
             load_weights(net.layers, self.architecture, source_of(self.pretrained))
+            fix_statistics(net.layers)
         return net, rows
 
     @in_standard_torch_state
@@ -190,7 +193,8 @@ class NetworkBuilder(NetworkParameters):
                 return summarize_layers(self._rows)
             return summarize_module(self.net_.module_.module, network_shape)
         if not makes_module(self.architecture):
-            return summarize_layers(self._trace(network_shape, n_outputs))
+            with chosen_parameters(self):
+                return summarize_layers(self._trace(network_shape, n_outputs))
         with private_random_state(0, torch.device("cpu")):
             module = call_architecture(self._module_maker(), network_shape, n_outputs)
         return summarize_module(module, network_shape)

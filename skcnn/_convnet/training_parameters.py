@@ -38,7 +38,8 @@ class ConvNetParameters(TransferParameters):
         [AUTO, POSITIVE],
         """"auto" or float
         Full learning rate, before `lr_schedule`. "auto" is 0.005 for adam and adamw, 0.05
-        for sgd, 0.2 for muon, 0.001 for rmsprop and 0.01 for adagrad.
+        for sgd, 0.2 for muon, 0.001 for rmsprop and 0.01 for adagrad, and a fifth of that
+        with `pretrained` weights.
         """,
     )
     momentum: float = parameter(
@@ -101,7 +102,8 @@ class ConvNetParameters(TransferParameters):
         [AUTO, COUNT],
         """"auto" or int
         Passes over the training samples. "auto" makes about 24 * sqrt(n_samples) batches
-        of the automatic batch size, within 10 and 60 epochs.
+        of the automatic batch size, within 10 and 60 epochs, or at most 20 if `pretrained`
+        layers before the output layer are trained.
         """,
     )
     class_weight: Any = field(init=False)
