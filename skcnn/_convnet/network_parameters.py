@@ -121,7 +121,7 @@ class NetworkParameters:
         "relu",
         [one_of(ACTIVATIONS)],
         """{"relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", \
-"identity"}
+"square", "log", "identity"}
         Nonlinearity after every convolution and hidden dense layer.
         """,
     )
@@ -161,9 +161,10 @@ class NetworkParameters:
     architecture: Any = parameter(
         None,
         [NameOrPrefixed(NAMED, PREFIXES), list, tuple, callable, None],
-        """{"alexnet", "convnext_atto", "efficientnet_lite0", "efficientnet_lite1", \
-"efficientnet_lite2", "googlenet", "inception_v3", "lenet5", "mobilenet_v2", "resnet18", \
-"resnet20", "resnet34", "resnet50", "resnet56", "vgg11", "vgg16", "vgg19", "xception"}, \
+        """{"alexnet", "convnext_atto", "deep_convnet", "eegnet", "efficientnet_lite0", \
+"efficientnet_lite1", "efficientnet_lite2", "fcn", "googlenet", "inception_time", \
+"inception_v3", "lenet5", "lite_time", "mobilenet_v2", "resnet18", "resnet1d", "resnet20", \
+"resnet34", "resnet50", "resnet56", "shallow_convnet", "vgg11", "vgg16", "vgg19", "xception"}, \
 str, sequence of layers, callable or None
         A whole architecture instead of the parameters from `filters` to `conv_dropout`: the
         name of a published network, a sequence of :mod:`skcnn.layers` (the last dense layer is

@@ -142,7 +142,8 @@ class ConvNetParameters(TransferParameters):
         ["boolean"],
         """bool
         Whether each channel is shifted and scaled to mean 0 and standard deviation 1 of
-        the training samples (of the first batch in `partial_fit`).
+        the training samples (of the first batch in `partial_fit`). With `pretrained`, True
+        brings values to the scale of the network's own images, and False expects them so.
         """,
     )
     gradient_clip: float | None = parameter(

@@ -10,6 +10,7 @@ from torch import nn
 from skcnn.exceptions import ArchitectureError
 
 Shape = tuple[int, ...]
+SIGNAL_DIMS = 2  # of the shape of a signal's maps, (n_channels, length)
 Module = TypeVar("Module", bound=nn.Module)
 
 

@@ -12,6 +12,7 @@ from skcnn._network.pass_sizes import redrawn
 from skcnn.layers import (
     Activation,
     AdaptivePool,
+    ChannelsAsRows,
     Concatenate,
     Conv,
     Dense,
@@ -28,6 +29,7 @@ from skcnn.layers import (
     SqueezeExcitation,
     StochasticDepth,
     ToRGB,
+    TrendFilters,
     Whiten,
 )
 from skcnn.layers._activation import ACTIVATIONS
@@ -99,6 +101,17 @@ CASES = {
                 shortcut=[Pool(1, stride=2), PadChannels(8)],
             ),
             FLAT,
+        ],
+    ),
+    "trends": ((2, 30), [Concatenate([[TrendFilters()], [Conv(5, 7)]]), Normalize(), FLAT]),
+    "rows of channels": (
+        (5, 41),
+        [
+            ChannelsAsRows(),
+            Conv(3, (1, 8), bias=False),
+            Normalize(),
+            Conv(6, (5, 1), padding="valid", groups=3, bias=False),
+            *(Normalize(), Activation("elu"), Pool((1, 4), kind="average"), FLAT),
         ],
     ),
     "branches": ((7, 9, 9), [Concatenate([[Conv(3)], [Conv(7, 1, activation="gelu")]]), FLAT]),

@@ -14,6 +14,7 @@ from skcnn.exceptions import ArchitectureError
 from skcnn.layers import (
     Activation,
     AdaptivePool,
+    ChannelsAsRows,
     Concatenate,
     Conv,
     Dense,
@@ -31,6 +32,7 @@ from skcnn.layers import (
     SqueezeExcitation,
     StochasticDepth,
     ToRGB,
+    TrendFilters,
     Whiten,
 )
 
@@ -59,6 +61,8 @@ SHAPES_AND_COUNTS = [
     (Conv(3, padding_mode="mirror"), (1, 2, 2), (3, 2, 2), 30, 9 * 3 * 4),
     (Whiten(), (3, 32, 32), (24, 31, 31), 24, 12 * 24 * 961),
     (Whiten(3, padding="same"), (1, 8), (6, 8), 6, 3 * 6 * 8),
+    (TrendFilters((2, 4)), (3, 9), (5, 9), 0, 3 * 6 * 5 * 9),
+    (ChannelsAsRows(), (5, 9), (1, 5, 9), 0, 0),
     (Pool(2), (32, 15, 15), (32, 7, 7), 0, 0),
     (Pool(2, kind="average"), (3, 4, 6), (3, 2, 3), 0, 0),
     (Pool(3, stride=2), (3, 8, 9), (3, 3, 4), 0, 0),
@@ -111,6 +115,8 @@ KERNELS = [
     (Conv(8), (1, 9), (3,)),
     (Conv(8, (3, 5)), (1, 9, 9), (3, 5)),
     (Whiten(), (1, 9, 9), (2, 2)),
+    (TrendFilters(), (1, 9), (96,)),
+    (ChannelsAsRows(), (1, 9), None),
     (Pool(2), (1, 9, 9, 9), (2, 2, 2)),
     (AdaptivePool(2), (1, 9), None),
     (StochasticDepth(), (1, 9), None),
@@ -147,6 +153,8 @@ REPRS = [
         "groups=4, bias=False)",
     ),
     (Whiten(), "Whiten(2)"),
+    (TrendFilters([2, 4]), "TrendFilters((2, 4))"),
+    (ChannelsAsRows(), "ChannelsAsRows()"),
     (Whiten(3, padding=1, activation="relu"), "Whiten(3, padding=1, activation='relu')"),
     (Pool(), "Pool(2)"),
     (Pool(3, kind="average", stride=2, padding=1), "Pool(3, kind='average', stride=2, padding=1)"),
