@@ -48,7 +48,10 @@ class InputLayoutWarning(UserWarning):
 
 
 class InputScaleWarning(UserWarning):
-    """``X`` or ``y_val`` is on another scale than at fit, or on one that float32 cannot hold."""
+    """``X`` or ``y_val`` has another scale than at fit, or one that is not as it must be.
+
+    Float32 cannot hold it, or a pretrained network is for bytes and values in [0, 1].
+    """
 
 
 class RareClassWarning(UserWarning):

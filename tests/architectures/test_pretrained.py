@@ -27,8 +27,12 @@ from skcnn._architectures.weight_matching import (
     set_weights,
 )
 from skcnn._architectures.weight_names import weight_names
+from skcnn._data.images import Images
+from skcnn._data.layouts import InputLayout
+from skcnn._network.network import ConvNet, Standardize
+from skcnn._network.prediction import Predictor
 from skcnn.exceptions import ArchitectureError, MissingDependencyError, WeightsError
-from skcnn.layers import Conv, Dense, Flatten
+from skcnn.layers import Conv, Dense, Flatten, Rescale
 from skcnn.layers._sequence import build_sequence, follow, trace, with_output
 from tests.helpers.reference_networks import AlexNet, MobileNetV2, ResNet18, randomized
 
@@ -66,11 +70,25 @@ def saved(folder, net, name="weights.pth"):
     return folder / name
 
 
-def test_lite0_has_the_logits_of_the_reference():
+def forward_pass():
     with torch.inference_mode():
-        logits = loaded("efficientnet_lite0", True, 224)(
-            normalized("efficientnet_lite0", picture())
-        )
+        return loaded("efficientnet_lite0", True, 224)(normalized("efficientnet_lite0", picture()))
+
+
+def prediction():
+    """Return the logits of bytes by the layers in front and the steps of predictions."""
+    base, shape = PRETRAINED["efficientnet_lite0"], (3, 224, 224)
+    layers = (Rescale(base.mean, base.std), *published_architecture("efficientnet_lite0", shape))
+    bytes_to_units = Standardize(torch.zeros(3), torch.full((3,), 255.0), 2)
+    net = ConvNet(trace(with_output(layers, 1000), shape), bytes_to_units).eval()
+    load_weights(net.layers, "efficientnet_lite0", True, with_output=True)
+    images = Images(picture().flatten(1), InputLayout(shape, "first"))
+    return Predictor(net, shape, torch.device("cpu")).outputs(images)
+
+
+@pytest.mark.parametrize("compute", [forward_pass, prediction])
+def test_lite0_has_the_logits_of_the_reference(compute):
+    logits = compute()
     np.testing.assert_allclose(logits[0, ::111], LITE0_LOGITS, atol=1e-4)
     assert int(logits.argmax()) == LITE0_BEST[0]
     assert float(logits.max()) == pytest.approx(LITE0_BEST[1], abs=1e-4)
