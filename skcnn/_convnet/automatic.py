@@ -5,6 +5,7 @@ from math import ceil, log2, prod, sqrt
 from typing import Any
 
 from skcnn._architectures.registry import learning_rate_share
+from skcnn._convnet.fitted_base import root_architecture
 
 # Chosen by results on digits, MNIST, tones, coloured shapes and rotation angles.
 FIRST_FILTERS, MOST_FILTERS = 32, 128
@@ -99,7 +100,7 @@ def resolve_epochs(max_epochs: Any, n_samples: int) -> int:
 def resolve_learning_rate(learning_rate: Any, optimizer: str, architecture: Any = None) -> float:
     """Return the full learning rate for the parameter's value."""
     if learning_rate == "auto":
-        return auto_learning_rate(optimizer) * learning_rate_share(architecture)
+        return auto_learning_rate(optimizer) * learning_rate_share(root_architecture(architecture))
     return float(learning_rate)
 
 

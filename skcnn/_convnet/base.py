@@ -13,7 +13,6 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skcnn._architectures.packages import makes_module
 from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_epochs,
@@ -21,6 +20,12 @@ from skcnn._convnet.automatic import (
     resolve_weight_decay,
 )
 from skcnn._convnet.builder import NetworkBuilder
+from skcnn._convnet.fitted_base import (
+    KeepsFittedBase,
+    fitted_base,
+    makes_module,
+    warn_of_other_scale,
+)
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
@@ -60,7 +65,12 @@ UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large
 
 
 class BaseConvNet(
-    CallbackSupportMixin, NetworkBuilder, ConvNetParameters, BaseEstimator, metaclass=ABCMeta
+    KeepsFittedBase,
+    CallbackSupportMixin,
+    NetworkBuilder,
+    ConvNetParameters,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base of the ConvNet estimators."""
 
@@ -136,6 +146,7 @@ class BaseConvNet(
 
     def _check_parameters(self) -> None:
         check_parameters(self)
+        fitted_base(self.architecture)  # raises if it is not fitted
         check_views(self.test_time_augmentation, type(self).__name__)
 
     def _augmentation_steps(self, X: Any) -> list[Step]:
@@ -162,6 +173,7 @@ class BaseConvNet(
         targets = self._read_targets(y, given, len(images), classes, fresh)
         index, weights = canonical_order(images, targets, given, merge=not steps)
         if fresh:
+            warn_of_other_scale(self.architecture, images)
             self._value_range = ValueRange.of(images, given)
             check_range(self._value_range.low, self._value_range.high)
         check_steps(steps, self._layout, X, name)
@@ -290,12 +302,13 @@ class BaseConvNet(
         """Create network, loss and engine for the training samples."""
         train = plan.train
         layout = train.images.layout
-        statistics = channel_statistics(train, self.standardize)
+        has_base = fitted_base(self.architecture) is not None  # which has a standardisation
+        statistics = channel_statistics(train, self.standardize and not has_base)
         module, rows = self._make_module(layout, statistics, plan.seeds.weights)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
         precision_macs = 0 if rows is None else self._macs * min(plan.batch_size, len(train))
-        if rows is not None:
+        if rows is not None and not has_base:
             with torch_threads(plan.n_threads, precision_macs):
                 set_whitening_kernels(module, train)
         autocast = resolve_precision(

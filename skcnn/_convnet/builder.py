@@ -3,15 +3,22 @@
 from inspect import signature
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from skcnn._architectures.packages import makes_module, module_maker
 from skcnn._architectures.registry import named_architecture
 from skcnn._convnet.architectures import from_knobs
 from skcnn._convnet.automatic import usual_layer_values
+from skcnn._convnet.fitted_base import (
+    base_layers,
+    copy_base,
+    fitted_base,
+    makes_module,
+    module_maker,
+)
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._data.layouts import InputLayout, layout_of_input_shape
 from skcnn._network.network import (
@@ -35,6 +42,7 @@ class NetworkBuilder(NetworkParameters):
 
     n_outputs_: int
     net_: Any
+    offset_: np.ndarray | None
     _layout: InputLayout
     _rows: list[TracedLayer] | None
 
@@ -48,6 +56,9 @@ class NetworkBuilder(NetworkParameters):
         """Return the specifications of the layers, without the last dense layer."""
         if isinstance(self.architecture, str):
             return named_architecture(self.architecture, input_shape)
+        base = fitted_base(self.architecture)
+        if base is not None:
+            return base_layers(base, input_shape)
         if self.architecture is not None:
             return tuple(self.architecture)
         return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
@@ -67,6 +78,16 @@ class NetworkBuilder(NetworkParameters):
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the module and its traced layers, or None if a callable made it."""
+        module, rows = self._new_module(layout, statistics, seed)
+        base = fitted_base(self.architecture)
+        if base is not None:
+            copy_base(module, base, self.offset_)
+        return module, rows
+
+    def _new_module(
+        self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
+    ) -> tuple[nn.Module, list[TracedLayer] | None]:
+        """Return the module with initial weights."""
         shape = layout.network_shape
         if makes_module(self.architecture):
             standardize = Standardize(*statistics, n_axes=len(layout.spatial))

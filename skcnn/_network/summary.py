@@ -70,7 +70,7 @@ def summarize_module(module: nn.Module, input_shape: Shape) -> pd.DataFrame:
         table[names[leaf]] = [names[leaf], kind, last, prod(shape), kernel, n_parameters, macs]
 
     names = {leaf: name for name, leaf in module.named_modules() if not list(leaf.children())}
-    _run_once(module, input_shape, dict.fromkeys(names, record))
+    run_once(module, input_shape, dict.fromkeys(names, record))
     for name, part in module.named_modules():
         n_parameters = n_new_parameters(part)
         if n_parameters:
@@ -90,15 +90,15 @@ def _window_and_macs(leaf: nn.Module, shape: Shape) -> tuple[Shape | None, int]:
     return kernel, weight.numel() * positions
 
 
-def _run_once(module: nn.Module, input_shape: Shape, hooks: dict[nn.Module, Any]) -> None:
-    """Pass one sample through `module` in evaluation mode with forward hooks."""
+def run_once(module: nn.Module, input_shape: Shape, hooks: dict[nn.Module, Any]) -> Any:
+    """Return the outputs of `module` for one sample, in evaluation mode with forward hooks."""
     handles = [leaf.register_forward_hook(hook) for leaf, hook in hooks.items()]
     training = module.training
     module.eval()
     try:
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
         with torch.no_grad():
-            module(torch.zeros((1, *input_shape), device=device))
+            return module(torch.zeros((1, *input_shape), device=device))
     finally:
         module.train(training)
         for handle in handles:

@@ -19,7 +19,7 @@ from skcnn._data.layouts import InputLayout
 from skcnn._utils.device import predict_chunk
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.threads import torch_threads
-from skcnn.inspection._named_layers import (
+from skcnn._network.named_layers import (
     NamedLayer,
     layers_of_module,
     layers_of_specs,

@@ -15,7 +15,7 @@ from skcnn._utils.compat import num_samples, safe_indexing
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._augmented_array import originals
 from skcnn.inspection._hooked_network import HookedNetwork, prediction_settings
-from skcnn.inspection._named_layers import check_spatial_axes, feature_map_layers
+from skcnn._network.named_layers import check_spatial_axes, feature_map_layers
 
 MOST_LAYERS = 6  # chosen by default, to keep the picture readable
 NUMBER_GAP = 0.24  # above a map, in its width
