@@ -144,6 +144,10 @@ class NetworkBuilder(NetworkParameters):
             if self._rows is not None:
                 return summarize_layers(self._rows)
             return summarize_module(self.net_.module_.module, network_shape)
+        return self._table(network_shape, n_outputs)
+
+    def _table(self, network_shape: Shape, n_outputs: int) -> pd.DataFrame:
+        """Return a new network as a table."""
         if not makes_module(self.architecture):
             return summarize_layers(self._trace(network_shape, n_outputs))
         with private_random_state(0, torch.device("cpu")):

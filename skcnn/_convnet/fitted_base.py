@@ -170,7 +170,7 @@ def last_linear(module: nn.Module, input_shape: Shape) -> str | None:
     if not ran:
         return None
     leaf, output = ran[0]
-    return names[leaf] if isinstance(leaf, nn.Linear) and output is outputs else None
+    return names[leaf] if type(leaf) is nn.Linear and output is outputs else None
 
 
 def _with_other_outputs(base: Any, input_shape: Shape, n_outputs: int) -> nn.Module:
@@ -189,11 +189,9 @@ def _with_other_outputs(base: Any, input_shape: Shape, n_outputs: int) -> nn.Mod
             "The module of the network given as 'architecture' must end with a torch.nn.Linear, "
             "which is replaced for the new outputs, or it cannot be a base for others."
         )
-    old = module.get_submodule(name)
-    new = nn.Linear(old.in_features, n_outputs, bias=old.bias is not None)  # type: ignore[arg-type]
-    if not name:
-        return new
+    old: Any = module.get_submodule(name)
     owner, _, attribute = name.rpartition(".")
+    new = nn.Linear(old.in_features, n_outputs, bias=old.bias is not None)
     setattr(module.get_submodule(owner), attribute, new)
     return module
 
