@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skcnn.layers._base import Shape
 from skcnn.layers._sequence import TracedLayer
@@ -60,6 +60,8 @@ def summarize_module(module: nn.Module, input_shape: Shape) -> pd.DataFrame:
 
     def record(leaf: nn.Module, inputs: tuple, output: Any) -> None:
         out = output[0] if isinstance(output, tuple) else output
+        if not isinstance(out, Tensor) or out.dim() == 0:  # a row below for its parameters
+            return
         shape = tuple(out.shape[1:])
         kernel, macs = _window_and_macs(leaf, shape)
         if names[leaf] in table:
