@@ -22,6 +22,9 @@ from skcnn.layers._pooling import GlobalPool
 from skcnn.layers._sequence import TracedLayer
 
 POOLINGS = ("average", "max", "both")
+# Of the largest activation of a pass. Deep networks have few that are so large, and as many
+# calls of kernels in a small pass as in a large one.
+MOST_BYTES = 2**24
 
 
 class FeatureNetwork:
@@ -53,7 +56,7 @@ class FeatureNetwork:
         """Return the features of all `images`, batch-independent bit for bit, as float32."""
         predictor = self._predictor
         if predictor is None or not predictor.fits(self.module, self.device):
-            predictor = Predictor(self.module, self.sample_shape, self.device)
+            predictor = Predictor(self.module, self.sample_shape, self.device, MOST_BYTES)
             self._predictor = predictor
         return predictor.outputs(images).float().cpu().numpy()
 

@@ -80,6 +80,8 @@ class SizesThatRoundAlike(OneSize):
         One sample, ``(n_channels, *spatial)``.
     parts : sequence of nn.Module
         All modules of the network.
+    most_bytes : int, default=MOST_BYTES
+        Size of the largest activation of a pass.
 
     Attributes
     ----------
@@ -90,10 +92,14 @@ class SizesThatRoundAlike(OneSize):
     """
 
     def __init__(
-        self, module: ConvNet, sample_shape: tuple[int, ...], parts: Sequence[nn.Module]
+        self,
+        module: ConvNet,
+        sample_shape: tuple[int, ...],
+        parts: Sequence[nn.Module],
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         largest, self.macs = _measure(module, sample_shape)
-        super().__init__(_power_of_two(MOST_BYTES // (4 * largest)))
+        super().__init__(_power_of_two(most_bytes // (4 * largest)))
         self.module = module
         self.sample_shape = sample_shape
         acting = (part for part in parts if not isinstance(part, ByteDropout))

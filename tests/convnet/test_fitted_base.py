@@ -163,12 +163,12 @@ def test_parameters_of_the_base_are_not_those_of_the_estimator():
     child = net(architecture=base())
     assert child.get_params()["architecture"] is base()
     assert not [name for name in child.get_params(deep=True) if "__" in name]
-    with pytest.raises(ValueError, match="'architecture__filters': .* fitted and never changed"):
+    with pytest.raises(ValueError, match=r"'architecture__filters': .* fitted and never changed"):
         child.set_params(architecture__filters=3)
     assert child.set_params(architecture=None, filters=3).architecture is None
     frozen = net(architecture=FrozenEstimator(base()))
     assert frozen.get_params()["architecture__estimator"] is base()
-    with pytest.raises(ValueError, match="Invalid parameter 'architecture'|cannot set parameters"):
+    with pytest.raises(ValueError, match=r"Invalid parameter 'architecture'|cannot set parameters"):
         frozen.set_params(architecture__filters=3)
 
 
@@ -257,13 +257,13 @@ def test_an_unfitted_network_raises(wrap):
     "value", [RandomForestClassifier(), FrozenEstimator(RandomForestClassifier()), 3]
 )
 def test_other_estimators_raise(value):
-    with pytest.raises(ValueError, match="'architecture' .* a fitted ConvNetClassifier or"):
+    with pytest.raises(ValueError, match=r"'architecture' .* a fitted ConvNetClassifier or"):
         net(architecture=value).fit(X, Y)
 
 
 @SAME_SIZE
 def test_other_channels_or_axes_raise(make):
-    with pytest.raises(ArchitectureError, match="2 spatial axes and 1 channel. Got .* 3 channels"):
+    with pytest.raises(ArchitectureError, match=r"2 spatial axes and 1 channel. Got .* 3 channels"):
         net(architecture=make()).fit(np.stack([X] * 3, axis=-1), Y)
     with pytest.raises(ArchitectureError, match="Got samples with 1 spatial axis and 1 channel"):
         net(architecture=make()).fit(X.reshape(len(X), 64), Y)
