@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from skcnn._convnet.fitted_base import last_linear
 from skcnn._data.images import Images
+from skcnn._network.first_layers import first_layers
 from skcnn._network.named_layers import layers_of_module, pick_layer
 from skcnn._network.network import ConvNet, WrappedNet
 from skcnn._network.prediction import Predictor
-from skcnn._network.split import prefix_network
 from skcnn.layers._base import LayerSpec, Shape
 from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._dense import Flatten
@@ -101,7 +101,7 @@ def feature_network(
     if name == names[-1]:
         raise _no_features(layer, names[:-1])
     k = names.index(name) + 1
-    part = prefix_network(cast(ConvNet, net), rows, k)
+    part = first_layers(cast(ConvNet, net), rows, k)
     shape = rows[k - 1].output_shape
     if len(shape) > 1:
         part.layers.add_module("features", _pool(pooling).build(shape, part.is_signal))

@@ -1,13 +1,13 @@
 """One's own network as a base: trained on five classes of CIFAR-10, used for the other five.
 
     python tests/benchmarks/transfer_own_base.py --cifar FOLDER_OR_ARCHIVE [--draws 3]
-        [--images 20 50 200] [--base-images 2500] [--tune-rate 0.1 ...]
+        [--images 20 50 200] [--base-images 1000] [--keep FILE] [--tune-rate 0.1 ...]
 
 The data are images in train/CLASS and test/CLASS, in a folder or a tar archive. The base is
 trained on the first five classes. For the others there are few images a class: a network from
 scratch, logistic regression on the base's features, and the base trained on. All of them have the
-recipe "small-images"; the base is trained on with a share of its learning rate. The figures are
-accuracies on the test images of the five classes, means over draws of the training images.
+recipe "small-images"; the base is trained on with a share of its learning rate. FILE keeps the
+trained base for another call. The figures are accuracies on the test images of the five classes, means over draws of the training images.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import time
 import warnings
 from pathlib import Path
 
+import joblib
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -71,12 +72,23 @@ def contenders(base, seed, rates, last):
     return models
 
 
+def trained_base(X, y, file):
+    """Return the base, from a file that this command has written, if there is one."""
+    if file is not None and Path(file).exists():
+        return joblib.load(file)
+    base = network(random_state=0).fit(X, y)
+    if file is not None:
+        joblib.dump(base, file)
+    return base
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--cifar", required=True)
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--images", type=int, nargs="+", default=[20, 50, 200])
-    parser.add_argument("--base-images", type=int, default=5000, help="a class")
+    parser.add_argument("--base-images", type=int, default=1000, help="a class")
+    parser.add_argument("--keep", help="file for the base")
     parser.add_argument("--tune-rate", type=float, nargs="+", default=[0.1, 0.3, 1.0])
     parser.add_argument("--layer", default="activation_5")
     options = parser.parse_args()
@@ -86,7 +98,7 @@ def main():
     rows = draw(np.where(np.isin(y, old), y, ""), options.base_images, 0)
     rows = rows[np.isin(y[rows], old)]
     start = time.perf_counter()
-    base = network(random_state=0).fit(X[rows], y[rows])
+    base = trained_base(X[rows], y[rows], options.keep)
     known = np.isin(y_test, old)
     print(
         f"base: {len(rows)} images of {', '.join(old)}; {time.perf_counter() - start:.0f} s; "

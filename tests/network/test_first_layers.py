@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from skcnn._network.split import prefix_network
+from skcnn._network.first_layers import first_layers
 from skcnn.layers import Activation, Conv, Dense, Flatten, GlobalPool, Normalize, Pool, Residual
 from tests.helpers.bases import net
 
@@ -38,13 +38,13 @@ def test_a_prefix_returns_what_the_layer_returns_in_the_network(model, k):
             right = parts[row.name](right)
             if getattr(row.spec, "activation", "identity") not in ("identity", None):
                 right = torch.relu(right)
-        got = prefix_network(model.net_.module_, model._rows, k)(x)
+        got = first_layers(model.net_.module_, model._rows, k)(x)
     assert got.shape == (3, *model._rows[k - 1].output_shape)
     torch.testing.assert_close(got, right)
 
 
 def test_a_prefix_has_weights_of_its_own(model):
-    part = prefix_network(model.net_.module_, model._rows, 3)
+    part = first_layers(model.net_.module_, model._rows, 3)
     assert not part.training
     ours = {p.data_ptr() for p in part.state_dict().values()}
     assert not ours & {p.data_ptr() for p in model.net_.module_.state_dict().values()}
@@ -53,5 +53,5 @@ def test_a_prefix_has_weights_of_its_own(model):
 def test_a_prefix_of_a_network_of_signals(model):
     X, y = np.random.default_rng(0).normal(size=(24, 20)), np.arange(24) % 2
     signals = net(architecture=(Conv(3), Flatten())).fit(X, y)
-    part = prefix_network(signals.net_.module_, signals._rows, 1)
+    part = first_layers(signals.net_.module_, signals._rows, 1)
     assert part(torch.zeros(2, 1, 20)).shape == (2, 3, 1, 20)

@@ -1,4 +1,4 @@
-"""Parts of a network that was built from layer specifications."""
+"""The first layers of a network as a network with weights of its own."""
 
 from collections.abc import Sequence
 
@@ -8,7 +8,7 @@ from skcnn._network.network import ConvNet, Standardize
 from skcnn.layers._sequence import TracedLayer
 
 
-def prefix_network(convnet: ConvNet, rows: Sequence[TracedLayer], k: int) -> ConvNet:
+def first_layers(convnet: ConvNet, rows: Sequence[TracedLayer], k: int) -> ConvNet:
     """Return a network of the first `k` layers, with copies of their weights.
 
     Parameters
