@@ -220,7 +220,7 @@ class KeepsFittedBase:
             Values by name.
         """
         params = super().get_params(deep)  # type: ignore[misc]
-        if not isinstance(params["architecture"], NetworkParameters):
+        if not isinstance(params.get("architecture"), NetworkParameters):
             return params
         return {k: v for k, v in params.items() if not k.startswith("architecture__")}
 
