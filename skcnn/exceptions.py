@@ -35,6 +35,10 @@ class TrainingDivergedError(SkcnnError, ValueError):
     """The training loss became infinite or NaN."""
 
 
+class WeightsError(SkcnnError, ValueError):
+    """A file of weights cannot be read, is not trusted or does not fit the network."""
+
+
 class MissingDependencyError(SkcnnError, ImportError):
     """An optional dependency is needed and not installed."""
 
@@ -89,4 +93,5 @@ __all__ = [
     "SkcnnError",
     "SkippedFilesWarning",
     "TrainingDivergedError",
+    "WeightsError",
 ]

@@ -4,6 +4,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -18,6 +19,7 @@ ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 ORDER = [
     "exceptions",
     "_utils",
+    "_files",
     "layers",
     "_architectures",
     "_data",
@@ -62,13 +64,13 @@ def name_of(path):
 
 
 FILES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-MODULES = pytest.mark.parametrize("module", FILES)
 
 
 def package_of(module):
     return [*module.split("."), "__init__"][1]
 
 
+@cache
 def parse(module):
     return ast.parse(FILES[module].read_text(encoding="utf-8"))
 
@@ -86,6 +88,7 @@ def statements(node, inside_functions):
             yield from statements(child, inside_functions)
 
 
+@cache
 def imports_of(module, inside_functions=True):
     """Return the dotted names that a module imports, as precisely as the files tell."""
     found = set()
@@ -107,12 +110,13 @@ def test_every_package_has_its_place():
     assert {package_of(module) for module in FILES} == {*ORDER}
 
 
-@MODULES
-def test_imports_follow_the_order_of_packages(module):
-    own = package_of(module)
-    allowed = {*ORDER[: ORDER.index(own) + 1]}
-    imported = {package_of(name) for name in imports_of(module) if name in FILES}
-    assert imported <= allowed
+def test_imports_follow_the_order_of_packages():
+    wrong = {}
+    for module in FILES:
+        allowed = {*ORDER[: ORDER.index(package_of(module)) + 1]}
+        imported = {package_of(name) for name in imports_of(module) if name in FILES}
+        wrong[module] = imported - allowed
+    assert {module: names for module, names in wrong.items() if names} == {}
 
 
 def test_no_module_imports_itself_by_way_of_others():
@@ -120,11 +124,13 @@ def test_no_module_imports_itself_by_way_of_others():
     assert [*TopologicalSorter(graph).static_order()]  # raises CycleError
 
 
-@MODULES
-def test_a_package_does_not_import_its_own_public_names(module):
-    folder = FILES[module].parent
-    if folder != PACKAGE and FILES[module].name != "__init__.py":
-        assert name_of(folder) not in imports_of(module)
+def test_a_package_does_not_import_its_own_public_names():
+    inside = {
+        module: name_of(path.parent)
+        for module, path in FILES.items()
+        if path.parent != PACKAGE and path.name != "__init__.py"
+    }
+    assert [module for module, own in inside.items() if own in imports_of(module)] == []
 
 
 def test_the_documented_order_is_the_enforced_one():
@@ -146,11 +152,13 @@ def test_optional_libraries_are_imported_in_one_module(library):
     assert importing == [IMPORTED_ONCE[library]]
 
 
-@MODULES
-def test_optional_libraries_are_imported_inside_functions(module):
-    at_import = top_level(imports_of(module, inside_functions=False))
-    allowed = {"optuna"} if module.startswith((*WITH_OPTUNA,)) else set()
-    assert at_import & {*IMPORTED_ONCE, *NEVER_AT_IMPORT} <= allowed
+def test_optional_libraries_are_imported_inside_functions():
+    wrong = {}
+    for module in FILES:
+        at_import = top_level(imports_of(module, inside_functions=False))
+        allowed = {"optuna"} if module.startswith((*WITH_OPTUNA,)) else set()
+        wrong[module] = at_import & {*IMPORTED_ONCE, *NEVER_AT_IMPORT} - allowed
+    assert {module: names for module, names in wrong.items() if names} == {}
 
 
 def modules_after(code):

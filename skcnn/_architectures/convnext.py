@@ -14,7 +14,7 @@ PATCH, SMALL_PATCH = 4, 2  # side of the first windows, in pixels
 WIDENING = 4
 
 
-def convnext_atto(input_shape: Shape) -> Layers:
+def convnext_atto(input_shape: Shape, adapt: bool = True) -> Layers:
     """Return the layers of ConvNeXt in timm's size "atto".
 
     Images with a side under 64 pixels are divided into patches of 2x2 pixels, others of 4x4.
@@ -24,7 +24,7 @@ def convnext_atto(input_shape: Shape) -> Layers:
     Liu et al., "A ConvNet for the 2020s", arXiv:2201.03545.
     """
     norm = Normalize(kind="layer", epsilon=1e-6)
-    patch = SMALL_PATCH if is_small(input_shape) else PATCH
+    patch = SMALL_PATCH if is_small(input_shape, adapt) else PATCH
     layers: list[LayerSpec] = [_patches(FILTERS[0], patch), norm]
     for stage, (filters, n) in enumerate(zip(FILTERS, N_BLOCKS, strict=True)):
         if stage > 0:

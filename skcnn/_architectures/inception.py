@@ -28,7 +28,7 @@ GOOGLENET: tuple[tuple[int, ...] | None, ...] = (
 )
 
 
-def googlenet(input_shape: Shape) -> Layers:
+def googlenet(input_shape: Shape, adapt: bool = True) -> Layers:
     """Return GoogLeNet's layers in torchvision's variant, with batch normalisation.
 
     As there, the branch of the paper's 5x5 convolutions has 3x3 ones. Images with a side
@@ -39,7 +39,7 @@ def googlenet(input_shape: Shape) -> Layers:
     Szegedy et al., "Going deeper with convolutions", arXiv:1409.4842.
     """
     stack = Stack(input_shape)
-    if is_small(input_shape):
+    if is_small(input_shape, adapt):
         stack.add(*_conv(64, 3))
     else:
         stack.add(*_conv(64, 7, stride=2))
@@ -73,7 +73,7 @@ def _ceil_pool(spatial: Sequence[int], window: int) -> Pool:
     return Pool(window, stride=2, padding=tuple((0, each) for each in after))
 
 
-def inception_v3(input_shape: Shape) -> Layers:
+def inception_v3(input_shape: Shape, adapt: bool = True) -> Layers:
     """Return the layers of Inception v3.
 
     Images with a side under 96 pixels get first convolutions of stride 1 that keep the size,
@@ -85,7 +85,7 @@ def inception_v3(input_shape: Shape) -> Layers:
     arXiv:1512.00567.
     """
     reduce: Any = {"stride": 2, "padding": "valid"}
-    if is_small(input_shape, SMALL_SIDE_V3):
+    if is_small(input_shape, adapt, SMALL_SIDE_V3):
         first = (*_conv(32, 3), *_conv(32, 3), *_conv(64, 3), *_conv(80, 1), *_conv(192, 3))
     else:
         valid: Any = {"padding": "valid"}

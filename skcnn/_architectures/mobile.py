@@ -69,12 +69,13 @@ def _network(
     input_shape: Shape,
     stages: tuple[Stage, ...],
     *,
+    adapt: bool,
     epsilon: float,
     ceils: bool,
     dropped_blocks: float,
 ) -> Layers:
     """Return all layers; with `ceils` they are padded as TensorFlow's "SAME" pads."""
-    kept = SMALL_STRIDES if is_small(input_shape) else 0  # strides that become one
+    kept = SMALL_STRIDES if is_small(input_shape, adapt) else 0  # strides that become one
     stack = Stack(input_shape)
     stride = 1 if kept > 0 else 2
     padding = ceil_paddings(input_shape[1:], 3, stride) if ceils else "same"
@@ -94,7 +95,7 @@ def _network(
     return (*stack.layers, GlobalPool(), Dropout(0.2))
 
 
-def mobilenet_v2(input_shape: Shape) -> Layers:
+def mobilenet_v2(input_shape: Shape, adapt: bool = True) -> Layers:
     """Return MobileNetV2's layers.
 
     Images with a side under 64 pixels keep their size in the first two convolutions of
@@ -105,10 +106,11 @@ def mobilenet_v2(input_shape: Shape) -> Layers:
     Sandler et al., "MobileNetV2: inverted residuals and linear bottlenecks",
     arXiv:1801.04381.
     """
-    return _network(input_shape, MOBILENET_V2, epsilon=1e-5, ceils=False, dropped_blocks=0.0)
+    how: dict[str, Any] = {"epsilon": 1e-5, "ceils": False, "dropped_blocks": 0.0}
+    return _network(input_shape, MOBILENET_V2, adapt=adapt, **how)
 
 
-def efficientnet_lite(width: float, depth: float) -> Callable[[Shape], Layers]:
+def efficientnet_lite(width: float, depth: float) -> Callable[..., Layers]:
     """Return the function that makes the layers of an EfficientNet-Lite.
 
     It has no squeeze-and-excitation, and the first and last convolutions are not widened.
@@ -121,25 +123,31 @@ def efficientnet_lite(width: float, depth: float) -> Callable[[Shape], Layers]:
     arXiv:1905.11946; Liu, "Higher accuracy on vision models with EfficientNet-Lite",
     TensorFlow's blog, 2020.
     """
-    ends = (0, len(EFFICIENTNET_LITE0) - 1)
-    stages = tuple(
-        stage._replace(
-            filters=_whole_channels(width * stage.filters),
-            n_blocks=stage.n_blocks if i in ends else ceil(depth * stage.n_blocks),
-        )
-        for i, stage in enumerate(EFFICIENTNET_LITE0)
-    )
+    stages = lite_stages(width, depth)
 
-    def layers(input_shape: Shape) -> Layers:
+    def layers(input_shape: Shape, adapt: bool = True) -> Layers:
         return _network(
             input_shape,
             stages,
+            adapt=adapt,
             epsilon=TENSORFLOW_EPSILON,
             ceils=True,
             dropped_blocks=DROPPED_BLOCKS,
         )
 
     return layers
+
+
+def lite_stages(width: float, depth: float) -> tuple[Stage, ...]:
+    """Return the stages of an EfficientNet-Lite; the first and last ones are not deepened."""
+    ends = (0, len(EFFICIENTNET_LITE0) - 1)
+    return tuple(
+        stage._replace(
+            filters=_whole_channels(width * stage.filters),
+            n_blocks=stage.n_blocks if i in ends else ceil(depth * stage.n_blocks),
+        )
+        for i, stage in enumerate(EFFICIENTNET_LITE0)
+    )
 
 
 def _whole_channels(n: float) -> int:

@@ -34,23 +34,50 @@ def module_maker(architecture: Any) -> MakeModule:
     return named_module
 
 
-def _timm_module(name: str, input_shape: Shape, n_outputs: int) -> nn.Module:
-    """Return timm's model for any number of channels."""
+def published_input(architecture: str) -> tuple[int, tuple[float, ...], tuple[float, ...]]:
+    """Return side, mean and standard deviation of the images that a network is published for."""
+    package, _, name = architecture.partition(":")
+    if package == "timm":
+        timm = _timm(name)
+        found = timm.get_pretrained_cfg(name)
+        return found.input_size[-1], tuple(found.mean), tuple(found.std)
+    models = _models(name)
+    prepared = models.get_model_weights(name).DEFAULT.transforms()
+    if name in WITH_AUXILIARY_HEADS:  # trained on values in [-1, 1], which they make themselves
+        return prepared.crop_size[0], (0.5,) * RGB, (0.5,) * RGB
+    return prepared.crop_size[0], tuple(prepared.mean), tuple(prepared.std)
+
+
+def _timm(name: str) -> Any:
+    """Return the package timm, which has a classifier `name`."""
     try:
         import timm
     except (ImportError, RuntimeError) as error:  # torchvision raises RuntimeError
         raise _missing("timm", name, error) from None
     _check_name("timm", name, timm.list_models())
-    return timm.create_model(name, pretrained=False, num_classes=n_outputs, in_chans=input_shape[0])
+    return timm
 
 
-def _torchvision_module(name: str, input_shape: Shape, n_outputs: int) -> nn.Module:
-    """Return torchvision's model, for three channels."""
+def _models(name: str) -> Any:
+    """Return the package of torchvision's models, which has a classifier `name`."""
     try:
         from torchvision import models
     except (ImportError, RuntimeError) as error:
         raise _missing("torchvision", name, error) from None
     _check_name("torchvision", name, models.list_models(module=models))
+    return models
+
+
+def _timm_module(name: str, input_shape: Shape, n_outputs: int) -> nn.Module:
+    """Return timm's model for any number of channels."""
+    return _timm(name).create_model(
+        name, pretrained=False, num_classes=n_outputs, in_chans=input_shape[0]
+    )
+
+
+def _torchvision_module(name: str, input_shape: Shape, n_outputs: int) -> nn.Module:
+    """Return torchvision's model, for three channels."""
+    models = _models(name)
     if input_shape[0] != RGB:
         raise ArchitectureError(
             f"architecture='torchvision:{name}' takes images of {RGB} channels. Got an input "

@@ -14,9 +14,12 @@ Layers = tuple[LayerSpec, ...]
 SMALL_SIDE = 64  # images below it keep their size in the first layers
 
 
-def is_small(input_shape: Shape, side: int = SMALL_SIDE) -> bool:
-    """Return whether the shortest side of an input is below `side`."""
-    return min(input_shape[1:]) < side
+def is_small(input_shape: Shape, adapt: bool, side: int = SMALL_SIDE) -> bool:
+    """Return whether the first layers are those for an input with a side below `side`.
+
+    Without `adapt` they are the published ones for any input.
+    """
+    return adapt and min(input_shape[1:]) < side
 
 
 def conv_block(

@@ -41,7 +41,7 @@ def lenet5(input_shape: Shape) -> Layers:
     )
 
 
-def alexnet(input_shape: Shape) -> Layers:
+def alexnet(input_shape: Shape, adapt: bool = True) -> Layers:
     """Return AlexNet's layers in torchvision's variant, of one column.
 
     Images with a side under 64 pixels get a first convolution of 5x5 at stride 1.
@@ -52,7 +52,7 @@ def alexnet(input_shape: Shape) -> Layers:
     arXiv:1404.5997.
     """
     first: LayerSpec = Conv(64, 11, stride=4, padding=2, activation="relu")
-    if is_small(input_shape):
+    if is_small(input_shape, adapt):
         first = Conv(64, 5, activation="relu")
     pool = Pool(3, stride=2)
     return (
@@ -71,7 +71,7 @@ def alexnet(input_shape: Shape) -> Layers:
     )
 
 
-def vgg(n_convolutions: Sequence[int]) -> Callable[[Shape], Layers]:
+def vgg(n_convolutions: Sequence[int]) -> Callable[..., Layers]:
     """Return the function that makes the layers of a VGG network, without normalisation.
 
     Sides of one pixel are not pooled, so that images under 32 pixels fit.
@@ -82,7 +82,7 @@ def vgg(n_convolutions: Sequence[int]) -> Callable[[Shape], Layers]:
     recognition", arXiv:1409.1556.
     """
 
-    def layers(input_shape: Shape) -> Layers:
+    def layers(input_shape: Shape, adapt: bool = True) -> Layers:
         stack = Stack(input_shape)
         for filters, n in zip(VGG_FILTERS, n_convolutions, strict=True):
             stack.add(*(Conv(filters, 3, activation="relu") for _ in range(n)))

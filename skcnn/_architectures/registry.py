@@ -4,17 +4,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from skcnn._architectures.convnext import convnext_atto
+from skcnn._architectures.eeg import deep_convnet, eegnet, shallow_convnet
 from skcnn._architectures.inception import googlenet, inception_v3
 from skcnn._architectures.mobile import efficientnet_lite, mobilenet_v2
 from skcnn._architectures.parts import Layers
 from skcnn._architectures.plain import VGG11, VGG16, VGG19, alexnet, lenet5, vgg
 from skcnn._architectures.residual import resnet, small_resnet
+from skcnn._architectures.series import fcn, inception_time, lite_time, resnet1d
 from skcnn._architectures.xception import xception
 from skcnn._utils.validation import did_you_mean
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import Shape
 
-IMAGE_AXES = 2
+KINDS = {
+    1: "signals, with one spatial axis",
+    2: "images, with two spatial axes",
+}
 SHARE_WITHOUT_NORMALIZATION = 0.1
 
 
@@ -25,22 +30,23 @@ class NamedArchitecture:
     Parameters
     ----------
     layers : callable
-        From ``(n_channels, *spatial)`` to the layers, without the last dense layer.
+        From ``(n_channels, *spatial)`` to the layers, without the last dense layer. A second
+        argument False keeps the published first layers for small inputs too.
     least_side : int
         Length that every spatial axis of an input must have.
-    only_images : bool
-        Whether kernels have a side of their own for each of two axes.
+    n_axes : int or None
+        Number of spatial axes that an input must have, None for any.
     rate_share : float
         Factor of the automatic learning rate.
     """
 
-    layers: Callable[[Shape], Layers]
+    layers: Callable[..., Layers]
     least_side: int = 1
-    only_images: bool = False
+    n_axes: int | None = None
     rate_share: float = 1.0
 
 
-def _plain(layers: Callable[[Shape], Layers], least_side: int = 1) -> NamedArchitecture:
+def _plain(layers: Callable[..., Layers], least_side: int = 1) -> NamedArchitecture:
     """Return a deep network without normalisation, which large steps destroy."""
     return NamedArchitecture(layers, least_side, rate_share=SHARE_WITHOUT_NORMALIZATION)
 
@@ -52,7 +58,7 @@ NAMED: dict[str, NamedArchitecture] = {
     "vgg16": _plain(vgg(VGG16)),
     "vgg19": _plain(vgg(VGG19)),
     "googlenet": NamedArchitecture(googlenet),
-    "inception_v3": NamedArchitecture(inception_v3, 15, only_images=True),
+    "inception_v3": NamedArchitecture(inception_v3, 15, n_axes=2),
     "xception": NamedArchitecture(xception),
     "mobilenet_v2": NamedArchitecture(mobilenet_v2),
     "resnet18": NamedArchitecture(resnet((2, 2, 2, 2))),
@@ -64,11 +70,20 @@ NAMED: dict[str, NamedArchitecture] = {
     "efficientnet_lite1": NamedArchitecture(efficientnet_lite(1.0, 1.1)),
     "efficientnet_lite2": NamedArchitecture(efficientnet_lite(1.1, 1.2)),
     "convnext_atto": NamedArchitecture(convnext_atto, 16),
+    "fcn": NamedArchitecture(fcn, n_axes=1),
+    "resnet1d": NamedArchitecture(resnet1d, n_axes=1),
+    "inception_time": NamedArchitecture(inception_time, n_axes=1),
+    "lite_time": NamedArchitecture(lite_time, n_axes=1),
+    "eegnet": NamedArchitecture(eegnet, 32, n_axes=1),
+    "shallow_convnet": NamedArchitecture(shallow_convnet, 47, n_axes=1),
+    "deep_convnet": NamedArchitecture(deep_convnet, 76, n_axes=1),
 }
 
 
 def named_architecture(name: str, input_shape: Shape) -> Layers:
     """Return the layers of a named architecture, without the last dense layer.
+
+    The first layers are adapted to small inputs.
 
     Raises
     ------
@@ -83,10 +98,12 @@ def named_architecture(name: str, input_shape: Shape) -> Layers:
         )
     named = NAMED[name]
     spatial = input_shape[1:]
-    if named.only_images and len(spatial) != IMAGE_AXES:
+    if named.n_axes not in (None, len(spatial)):
+        assert named.n_axes is not None
         raise ArchitectureError(
-            f"architecture={name!r} is for images, with two spatial axes. Got {len(spatial)} "
-            f"of sizes {spatial}: use another one, such as 'resnet20'."
+            f"architecture={name!r} is for {KINDS[named.n_axes]}. Got {len(spatial)} of sizes "
+            f"{spatial}: use another one, such as 'resnet20', or say with n_spatial_dims="
+            f"{named.n_axes} that the samples have {named.n_axes}."
         )
     if min(spatial) < named.least_side:
         raise ArchitectureError(

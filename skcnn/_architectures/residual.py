@@ -32,7 +32,7 @@ def _bottleneck(filters: int, stride: int) -> Layers:
     )
 
 
-def resnet(n_blocks: Sequence[int], *, bottleneck: bool = False) -> Callable[[Shape], Layers]:
+def resnet(n_blocks: Sequence[int], *, bottleneck: bool = False) -> Callable[..., Layers]:
     """Return the function that makes the layers of a residual network for ImageNet.
 
     Images with a side under 64 pixels get a first convolution of 3x3 at stride 1, without
@@ -44,9 +44,9 @@ def resnet(n_blocks: Sequence[int], *, bottleneck: bool = False) -> Callable[[Sh
     """
     make, widening = (_bottleneck, BOTTLENECK) if bottleneck else (_basic, 1)
 
-    def layers(input_shape: Shape) -> Layers:
+    def layers(input_shape: Shape, adapt: bool = True) -> Layers:
         stack = Stack(input_shape)
-        if is_small(input_shape):
+        if is_small(input_shape, adapt):
             stack.add(*conv_block(64, 3))
         else:
             stack.add(*conv_block(64, 7, stride=2), Pool(3, stride=2, padding=1))

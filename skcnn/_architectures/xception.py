@@ -12,7 +12,7 @@ SMALL_SIDE = 96
 N_MIDDLE_BLOCKS = 8
 
 
-def xception(input_shape: Shape) -> Layers:
+def xception(input_shape: Shape, adapt: bool = True) -> Layers:
     """Return Xception's layers.
 
     Images with a side under 96 pixels keep their size in the first two convolutions.
@@ -23,7 +23,7 @@ def xception(input_shape: Shape) -> Layers:
     arXiv:1610.02357.
     """
     stack = Stack(input_shape)
-    if is_small(input_shape, SMALL_SIDE):
+    if is_small(input_shape, adapt, SMALL_SIDE):
         stack.add(*conv_block(32, 3), *conv_block(64, 3))
     else:
         stack.add(

@@ -27,7 +27,7 @@ from skcnn._convnet.fitted_base import (
     warn_of_other_scale,
 )
 from skcnn._convnet.training_parameters import ConvNetParameters
-from skcnn._data.channel_statistics import channel_statistics
+from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
 from skcnn._data.images import Images
 from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
@@ -36,6 +36,8 @@ from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
 from skcnn._data.weights import check_weights
+from skcnn._network.split import Trainable
+from skcnn._network.trained_part import PartSchedule
 from skcnn._training.callbacks import CallbackHooks
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.fit_plan import FitPlan, FitSeeds
@@ -79,7 +81,6 @@ class BaseConvNet(
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
     history_: pd.DataFrame
-    _value_range: ValueRange  # of X in fit
     _seen: SeenSamples | None  # of all calls
     _weights_epoch: int  # of which the network has the weights
 
@@ -148,6 +149,7 @@ class BaseConvNet(
         check_parameters(self)
         fitted_base(self.architecture)  # raises if it is not fitted
         check_views(self.test_time_augmentation, type(self).__name__)
+        check_transfer_parameters(self)
 
     def _augmentation_steps(self, X: Any) -> list[Step]:
         """Return the augmentations of the Pipeline, then those of the estimator."""
@@ -302,15 +304,19 @@ class BaseConvNet(
         """Create network, loss and engine for the training samples."""
         train = plan.train
         layout = train.images.layout
-        has_base = fitted_base(self.architecture) is not None  # which has a standardisation
-        statistics = channel_statistics(train, self.standardize and not has_base)
+        has_base = fitted_base(self.architecture) is not None
+        statistics = self._input_statistics(train)
         module, rows = self._make_module(layout, statistics, plan.seeds.weights)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
+        n_frozen = self._part_schedule(plan).fewest_frozen()
         precision_macs = 0 if rows is None else self._macs * min(plan.batch_size, len(train))
         if rows is not None and not has_base:
             with torch_threads(plan.n_threads, precision_macs):
                 set_whitening_kernels(module, train)
+        if rows is not None and plan.augmenter is None:  # only the others run in training
+            trained_macs = total_multiply_accumulates(rows[n_frozen:])
+            precision_macs = trained_macs * min(plan.batch_size, len(train))
         autocast = resolve_precision(
             self.precision, plan.device, precision_macs, len(layout.spatial)
         )
@@ -331,6 +337,9 @@ class BaseConvNet(
         )
         return engine.initialize()
 
+    def _part_schedule(self, plan: FitPlan) -> PartSchedule:
+        return part_schedule(self, self._rows, plan.n_epochs_before, plan.n_epochs)
+
     def _resume(self, plan: FitPlan) -> ConvNetEngine:
         """Return the trained engine, on the plan's device."""
         if str(plan.device) != self.net_.device:
@@ -350,7 +359,8 @@ class BaseConvNet(
         engine.seed_dropout(plan.seeds.dropout)
         first, last = plan.n_epochs_before + 1, plan.n_epochs_before + plan.n_epochs
         progress = ProgressReport(self.verbose, type(self).__name__, first, last)
-        run = FitRun(engine, plan, self._macs, self._score_outputs, progress)
+        parts = self._part_schedule(plan)
+        run = FitRun(engine, plan, self._macs, self._score_outputs, progress, parts)
         before = None if plan.is_fresh else self.history_
         with run.resources():
             try:
@@ -386,8 +396,19 @@ class BaseConvNet(
             self.best_epoch_ = run.monitor.best_epoch()
             self._weights_epoch = self.best_epoch_ if has_best_weights else self.n_iter_
             self._seen = run.plan.seen
+            self.unfreezing_ = self._trained_parts(run)
         self.device_ = str(engine.device)
-        self.n_parameters_ = sum(p.numel() for p in engine.module_.parameters() if p.requires_grad)
+        parameters = engine.module_.named_parameters()
+        frozen = engine.frozen_names
+        self.n_parameters_ = sum(p.numel() for n, p in parameters if p.requires_grad or n in frozen)
+
+    def _trained_parts(self, run: FitRun) -> dict[int, Trainable]:
+        """Return what was trained, by the number of epochs done when it began, of all calls."""
+        trained = {} if run.plan.is_fresh else dict(self.unfreezing_)
+        for n_epochs, trainable in run.parts.trained.items():
+            if n_epochs < self.n_iter_ and trainable != [None, *trained.values()][-1]:
+                trained[n_epochs] = trainable
+        return trained
 
     def _callback_hooks(
         self, engine: ConvNetEngine, plan: FitPlan, data: dict[str, Any]
@@ -420,6 +441,7 @@ class BaseConvNet(
         self._check_fitted()
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
+        self._check_opacity(images)
         name, span = type(self).__name__, self._value_range.span
         how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
         views = make_views(*how)

@@ -9,6 +9,8 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
+from skcnn._architectures.packages import MakeModule
+from skcnn._architectures.pretrained import load_weights, pretrained_base, published_architecture
 from skcnn._architectures.registry import named_architecture
 from skcnn._convnet.architectures import from_knobs
 from skcnn._convnet.automatic import usual_layer_values
@@ -20,7 +22,22 @@ from skcnn._convnet.fitted_base import (
     module_maker,
 )
 from skcnn._convnet.network_parameters import NetworkParameters
+from skcnn._convnet.pretrained_input import (
+    check_opacity,
+    check_prepared,
+    input_layers,
+    is_pretrained,
+    resolve_image_size,
+    source_of,
+    unit_limits,
+    unit_statistics,
+)
+from skcnn._convnet.pretrained_module import package_base, pretrained_module_maker
+from skcnn._data.channel_statistics import channel_statistics
+from skcnn._data.images import Images
 from skcnn._data.layouts import InputLayout, layout_of_input_shape
+from skcnn._data.samples import SampleSet
+from skcnn._data.value_range import ValueRange
 from skcnn._network.network import (
     ConvNet,
     Standardize,
@@ -32,7 +49,7 @@ from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.layers._base import LayerSpec, Shape
-from skcnn.layers._sequence import TracedLayer, trace, with_output
+from skcnn.layers._sequence import TracedLayer, follow, trace, with_output
 
 KNOBS = [*signature(from_knobs).parameters][1:]  # the parameters that describe a network
 
@@ -43,6 +60,9 @@ class NetworkBuilder(NetworkParameters):
     n_outputs_: int
     net_: Any
     offset_: np.ndarray | None
+    standardize: bool
+    _value_range: ValueRange  # of X in fit
+    _limits: tuple[float, float] | None  # of X for a pretrained base, which become 0 and 1
     _layout: InputLayout
     _rows: list[TracedLayer] | None
 
@@ -54,6 +74,8 @@ class NetworkBuilder(NetworkParameters):
 
     def _layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
         """Return the specifications of the layers, without the last dense layer."""
+        if is_pretrained(self.pretrained):
+            return self._pretrained_layers(input_shape)
         if isinstance(self.architecture, str):
             return named_architecture(self.architecture, input_shape)
         base = fitted_base(self.architecture)
@@ -63,6 +85,47 @@ class NetworkBuilder(NetworkParameters):
             return tuple(self.architecture)
         return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
 
+    def _pretrained_layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
+        """Return the layers that prepare images for a pretrained base, and those of the base."""
+        name = self.architecture
+        base = pretrained_base(name)
+        owner = f"architecture={name!r}"
+        first = input_layers(owner, base, input_shape, self.image_size, self.standardize)
+        return (*first, *published_architecture(name, follow(first, input_shape)))
+
+    def _input_statistics(self, train: SampleSet) -> tuple[Tensor, Tensor]:
+        """Return what is subtracted from the values of each channel, and what divides them.
+
+        A pretrained base gets values in [0, 1], which layers of its own scale further. The
+        standardisation of a fitted base is copied later.
+        """
+        self._limits = None
+        fitted = fitted_base(self.architecture)
+        if fitted is not None:
+            self._limits = fitted._limits
+            self._check_opacity(train.images)
+            return channel_statistics(train, standardize=False)
+        if is_pretrained(self.pretrained) and self.standardize:
+            self._limits = unit_limits(self._value_range, train.images)
+            self._check_opacity(train.images)
+            return unit_statistics(self._limits, train.images.layout.n_channels)
+        if is_pretrained(self.pretrained):
+            check_prepared(train.images)
+        return channel_statistics(train, self.standardize)
+
+    def _check_opacity(self, images: Images) -> None:
+        """Check the opacity of images for a pretrained base."""
+        if self._limits is not None:
+            check_opacity(images, self._limits)
+
+    def _module_maker(self) -> MakeModule:
+        """Return the callable that makes a module, with pretrained weights if asked for."""
+        if not is_pretrained(self.pretrained):
+            return module_maker(self.architecture)
+        source = source_of(self.pretrained)
+        how = (self.image_size, self.standardize)
+        return pretrained_module_maker(self.architecture, source, *how)
+
     def _trace(self, input_shape: Shape, n_outputs: int) -> list[TracedLayer]:
         return trace(with_output(self._layers(input_shape), n_outputs), input_shape)
 
@@ -70,9 +133,16 @@ class NetworkBuilder(NetworkParameters):
         """Return how many values all layers return for a sample, an estimate for a callable."""
         shape = layout.network_shape
         if makes_module(self.architecture):
-            return usual_layer_values(shape)
+            return usual_layer_values(self._module_shape(shape))
         rows = self._trace(shape, self.n_outputs_)
         return sum(row.spec.n_output_values(row.input_shape) for row in rows)
+
+    def _module_shape(self, shape: Shape) -> Shape:
+        """Return the shape of the images that a module of timm or torchvision gets."""
+        if not is_pretrained(self.pretrained):
+            return shape
+        side = package_base(self.architecture).side
+        return (shape[0], *resolve_image_size(self.image_size, side, shape[1:]))
 
     def _make_module(
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
@@ -91,13 +161,14 @@ class NetworkBuilder(NetworkParameters):
         shape = layout.network_shape
         if makes_module(self.architecture):
             standardize = Standardize(*statistics, n_axes=len(layout.spatial))
-            make = module_maker(self.architecture)
-            module = wrap_callable(make, shape, self.n_outputs_, standardize)
+            module = wrap_callable(self._module_maker(), shape, self.n_outputs_, standardize)
             return module, None
         rows = self._trace(shape, self.n_outputs_)
         net = ConvNet(rows, Standardize(*statistics, n_axes=max(len(layout.spatial), 2)))
         generator = torch.Generator().manual_seed(seed)
         initialize_weights(net, self.weight_init, generator)
+        if is_pretrained(self.pretrained):
+            load_weights(net.layers, self.architecture, source_of(self.pretrained))
         return net, rows
 
     @in_standard_torch_state
@@ -121,7 +192,9 @@ class NetworkBuilder(NetworkParameters):
         DataFrame
             Indexed by layer, with the columns type, output_shape (``(*spatial,
             n_channels)``), output_size (values of a sample), kernel, parameters
-            (trainable ones) and multiply_accumulates (of one sample).
+            (trainable ones, also if `trainable` freezes them), multiply_accumulates (of one
+            sample) and block (its number from the end, as counted by `trainable`: 0 for the
+            output layer, 1 for the last block; missing for modules of callables).
 
         Raises
         ------
@@ -151,8 +224,7 @@ class NetworkBuilder(NetworkParameters):
         if not makes_module(self.architecture):
             return summarize_layers(self._trace(network_shape, n_outputs))
         with private_random_state(0, torch.device("cpu")):
-            make = module_maker(self.architecture)
-            module = call_architecture(make, network_shape, n_outputs)
+            module = call_architecture(self._module_maker(), network_shape, n_outputs)
         return summarize_module(module, network_shape)
 
     def _summary_layout(self, input_shape: tuple[int, ...] | None) -> InputLayout | None:

@@ -69,7 +69,9 @@ best_epoch_ : int
     Epoch of the last call with the best validation score. Without a validation set, the
     last epoch. With early stopping it is an epoch of an earlier call if none was better.
 n_parameters_ : int
-    Number of trainable parameters.
+    Number of trainable parameters, with those that `trainable` freezes.
+unfreezing_ : dict of int to str or int
+    What was trained, as values of `trainable`, by the number of epochs done when it began.
 device_ : str
     Device on which the network was trained.
 """.strip("\n")

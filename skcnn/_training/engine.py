@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from skcnn._data.images import Images
 from skcnn._network.joint_network import joint_structure
 from skcnn._network.prediction import Predictor
+from skcnn._network.trained_part import TrainedPart
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import check_skorch_callbacks, has_batch_hook
 from skcnn._training.divergence import check_finite
@@ -26,7 +27,8 @@ from skcnn._training.eager_optimizers import repeated_step
 from skcnn._training.engine_state import state_on_cpu, training_only, without_inference_tensors
 from skcnn._training.epoch_state import EpochState
 from skcnn._training.monitor import TrainingMonitor
-from skcnn._training.optimizers import make_optimizer
+from skcnn._training.optimizers import keep_state, make_optimizer
+from skcnn._training.part_training import PartTraining
 from skcnn._training.schedules import Schedule
 from skcnn._utils.compat import context_of_creation, set_training
 from skcnn._utils.interrupts import deferred_interrupts, noticed_interrupts
@@ -115,6 +117,7 @@ class ConvNetEngine(NeuralNet):
             self.momentum,
             self.nesterov,
             self.weight_decay,
+            vars(self).get("_rate_shares"),
         )
         trained = {name for name, p in self.module_.named_parameters() if p.requires_grad}
         self.__dict__["_optimized"] = trained
@@ -164,6 +167,8 @@ class ConvNetEngine(NeuralNet):
         if iterator is None:
             return
         set_training(self, training)
+        if training and self.part is not None and self.part.frozen is not None:
+            self.part.frozen.eval()
         if not training or any(has_batch_hook(each) for _, each in self.callbacks_):
             super().run_single_epoch(iterator, training, prefix, step_fn, **fit_params)
             batches = self.history[-1]["batches"]
@@ -177,7 +182,8 @@ class ConvNetEngine(NeuralNet):
     def _train_pass(self, iterator: BatchIterator) -> float:
         """Train over `iterator` once, together with the networks of other worker threads."""
         thread = current_worker_thread()
-        if thread is None or not thread.trains_jointly or self.compile_module:
+        alone = self.compile_module or self.part is not None
+        if thread is None or not thread.trains_jointly or alone:
             return self._run_fast(iterator)
         structure = joint_structure(self.module_)
         if structure is None:
@@ -225,6 +231,7 @@ class ConvNetEngine(NeuralNet):
         n_epochs: int,
         monitor: TrainingMonitor,
         state: EpochState,
+        parts: PartTraining,
     ) -> None:
         """Train for `n_epochs`, or until `monitor` or a callback asks to stop.
 
@@ -240,6 +247,8 @@ class ConvNetEngine(NeuralNet):
             Evaluates and records every epoch.
         state : EpochState
             Keeps the state after the last finished epoch.
+        parts : PartTraining
+            Chooses the part of the network that is trained in each epoch.
 
         Raises
         ------
@@ -250,7 +259,7 @@ class ConvNetEngine(NeuralNet):
         try:
             self.notify("on_train_begin", X=None, y=None)
             for _ in range(n_epochs):
-                if self._train_epoch(batches, monitor, state):
+                if self._train_epoch(batches, monitor, state, parts):
                     break
         except StopTraining:
             pass
@@ -259,13 +268,20 @@ class ConvNetEngine(NeuralNet):
         self.notify("on_train_end", X=None, y=None)
 
     def _train_epoch(
-        self, batches: BatchIterator, monitor: TrainingMonitor, state: EpochState
+        self,
+        batches: BatchIterator,
+        monitor: TrainingMonitor,
+        state: EpochState,
+        parts: PartTraining,
     ) -> bool:
         monitor.epoch_begin()
+        parts.epoch_begin()
         state.epoch_begin()
         self.notify("on_epoch_begin", dataset_train=batches, dataset_valid=None)
         start = own_seconds()
-        self.run_single_epoch(batches, True, "train", self.train_step)
+        parts.compute_features()
+        with parts.threads():
+            self.run_single_epoch(batches, True, "train", self.train_step)
         seconds = own_seconds() - start
         train_loss = self.history[-1, "train_loss"]
         check_finite(train_loss, len(self.history), self.lr)
@@ -288,20 +304,21 @@ class ConvNetEngine(NeuralNet):
         with deferred_interrupts():
             stop = monitor.record(figures)
             state.epoch_done()
+            parts.epoch_done()
         stop = monitor.epoch_end() or stop
         self.notify("on_epoch_end", dataset_train=batches, dataset_valid=None)
         return stop
 
     def _check_weights(self) -> None:
         """Check the weights after the last step of an epoch, for which there is no loss yet."""
-        total = sum(p.detach().sum() for p in self.module_.parameters())
+        total = sum(p.detach().sum() for p in self.trained_module.parameters())
         check_finite(float(total), len(self.history), self.lr, "sum of weights")
 
     def advance_schedule(self) -> None:
         """Set the learning rate of the next step."""
         self._rate = self._schedule.next_rate()
         for group in self.optimizer_.param_groups:
-            group["lr"] = self._rate
+            group["lr"] = self._rate * group.get("rate_share", 1.0)
 
     def autocast_context(self) -> Any:
         """Return the context of the forward pass in training."""
@@ -310,12 +327,52 @@ class ConvNetEngine(NeuralNet):
         return low_precision(torch.device(self.device), self.autocast)
 
     def _training_module(self) -> Callable[..., Tensor]:
+        module = self.module_ if self.part is None else self.part.module
         if not self.compile_module:
-            return self.module_
-        if "_compiled" not in vars(self):
-            draw_in_compiled_graphs(self.module_)
-            self.__dict__["_compiled"] = torch.compile(self.module_)
-        return self._compiled
+            return module
+        of, compiled = vars(self).get("_compiled", (None, None))
+        if of is not module:
+            draw_in_compiled_graphs(module)
+            compiled = torch.compile(module)
+            self.__dict__["_compiled"] = module, compiled
+        return compiled
+
+    # A part of the network
+
+    @property
+    def part(self) -> TrainedPart | None:
+        """The part that is trained, None for the whole network."""
+        return vars(self).get("_part")
+
+    @property
+    def trained_module(self) -> nn.Module:
+        """What contains all weights and statistics that training changes."""
+        return self.module_ if self.part is None else self.part.trained
+
+    @property
+    def frozen_names(self) -> frozenset[str]:
+        """The parameters that are frozen because another part is trained."""
+        return vars(self).get("_frozen_names", frozenset())
+
+    def train_part(self, part: TrainedPart) -> None:
+        """Train only this part from now on. Its parameters keep the optimizer's state."""
+        before, now = self.frozen_names, set()
+        for name, parameter in self.module_.named_parameters():
+            if name in part.frozen_names and (parameter.requires_grad or name in before):
+                now.add(name)
+                parameter.requires_grad_(False)
+                parameter.grad = None
+            elif name in before:
+                parameter.requires_grad_(True)
+        shares = vars(self).get("_rate_shares", {})
+        self.__dict__["_part"] = None if part.is_whole else part
+        self.__dict__["_frozen_names"] = frozenset(now)
+        self.__dict__["_rate_shares"] = part.rate_shares
+        if now != before or shares != part.rate_shares:
+            optimizer = self.optimizer_
+            with context_of_creation(self, "optimizer"):
+                self.initialize_optimizer()
+            keep_state(self.optimizer_, optimizer)
 
     # Application
 
@@ -364,7 +421,8 @@ class ConvNetEngine(NeuralNet):
         """Return an engine for prediction that further training does not change."""
         still = object.__new__(type(self))
         still.__dict__.update(vars(self))
-        still.__dict__.pop("_predictor", None)
+        for name in ("_predictor", "_part"):  # which hold the modules of this engine
+            still.__dict__.pop(name, None)
         still.__dict__["module_"] = copy.deepcopy(self.module_).eval()
         return still
 

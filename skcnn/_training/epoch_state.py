@@ -4,7 +4,6 @@ import copy
 from typing import Any
 
 import torch
-from skorch import NeuralNet
 from torch import Tensor
 
 from skcnn._utils.compat import copy_to_each
@@ -17,14 +16,14 @@ class EpochState:
 
     Parameters
     ----------
-    engine : NeuralNet
+    engine : ConvNetEngine
         The network in training, with its optimizer.
     is_fresh : bool
         Whether the network is not trained yet. There is nothing to go back to in the first
         epoch then.
     """
 
-    def __init__(self, engine: NeuralNet, is_fresh: bool) -> None:
+    def __init__(self, engine: Any, is_fresh: bool) -> None:
         self._engine = engine
         self._n_epochs = len(engine.history)
         self._is_trained = not is_fresh
@@ -62,7 +61,7 @@ class EpochState:
             }
             for parameter, state in self._optimizer.state.items()
         }
-        module = self._engine.module_
+        module = self._engine.trained_module
         tensors = [*module.parameters(), *module.buffers()]
         for state in self._optimizer_state.values():
             tensors += [value for value in state.values() if isinstance(value, Tensor)]

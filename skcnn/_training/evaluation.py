@@ -24,6 +24,11 @@ class Evaluator:
         The validation samples. Without them loss and score are NaN.
     score : callable
         Takes outputs and samples, returns the score.
+
+    Attributes
+    ----------
+    features : Images or None
+        The outputs of the engine's frozen layers for the validation samples, if they are known.
     """
 
     def __init__(
@@ -35,6 +40,7 @@ class Evaluator:
         self.engine = engine
         self.valid = valid
         self.score = score
+        self.features: Images | None = None
         if valid is not None:
             self.index = torch.from_numpy(valid.index)
             weights = None if valid.weights is None else torch.from_numpy(valid.weights)
@@ -44,7 +50,11 @@ class Evaluator:
         """Return ``valid_loss`` and ``valid_score``."""
         if self.valid is None:
             return NO_VALIDATION
-        outputs = self._outputs(self.valid.images)
+        part = self.engine.part
+        if self.features is not None and part is not None:
+            outputs = part.outputs(self.features)
+        else:
+            outputs = self._outputs(self.valid.images)
         epoch, rate = len(self.engine.history), self.engine.lr
         check_finite(float(np.abs(outputs).max()), epoch, rate, "largest validation output")
         with torch.no_grad():

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from skcnn._data.samples import SampleSet
+from skcnn._network.trained_part import PartSchedule
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import CallbackHooks, check_monitors
 from skcnn._training.early_stopping import EarlyStopping
@@ -15,6 +16,7 @@ from skcnn._training.epoch_state import EpochState
 from skcnn._training.evaluation import Evaluator
 from skcnn._training.fit_plan import FitPlan
 from skcnn._training.monitor import TrainingMonitor
+from skcnn._training.part_training import PartTraining
 from skcnn._training.schedules import Schedule
 from skcnn._utils.memory import kept_memory
 from skcnn._utils.precision import exact_kernels
@@ -37,9 +39,13 @@ class FitRun:
         Takes the outputs for the validation samples and these samples, returns the score.
     progress : ProgressReport
         Shown during the run.
+    parts : PartSchedule
+        Which part of the network is trained when.
 
     Attributes
     ----------
+    parts : PartTraining
+        What was trained so far.
     monitor : TrainingMonitor
         The figures of the finished epochs.
     """
@@ -51,6 +57,7 @@ class FitRun:
         macs: int,
         score: Callable[[np.ndarray, SampleSet], float],
         progress: ProgressReport,
+        parts: PartSchedule,
     ) -> None:
         self.engine = engine
         self.plan = plan
@@ -70,9 +77,11 @@ class FitRun:
             if plan.n_iter_no_change is None
             else EarlyStopping(plan.n_iter_no_change, plan.tol)
         )
+        evaluator = Evaluator(engine, plan.valid, score)
+        self.parts = PartTraining(engine, parts, self._batches, evaluator, plan)
         self.monitor = TrainingMonitor(
             first_epoch=plan.n_epochs_before + 1,
-            evaluate=Evaluator(engine, plan.valid, score),
+            evaluate=evaluator,
             early_stopping=self._early_stopping,
             weights=engine.weights_copy,
             progress=progress,
@@ -108,7 +117,9 @@ class FitRun:
         n_epochs = self.plan.n_epochs
         if not self.plan.is_fresh:
             self.monitor.begin(self.plan.weights_epoch)
-        self.engine.train(self._batches, self._schedule, n_epochs, self.monitor, self._state)
+        self.engine.train(
+            self._batches, self._schedule, n_epochs, self.monitor, self._state, self.parts
+        )
 
     def go_back(self) -> None:
         """Return to the state after the last finished epoch, also one of an earlier call."""
@@ -116,6 +127,7 @@ class FitRun:
 
     def finish_network(self) -> bool:
         """Leave the training mode, and return whether the best weights were restored."""
+        self.parts.end()
         stopping = self._early_stopping
         best = None if stopping is None else stopping.best_weights
         if best is not None:

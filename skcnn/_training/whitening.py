@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
 from skcnn._data.samples import SampleSet
-from skcnn.layers._whiten import WhiteningConv2d, WhiteningConv3d
+from skcnn.layers._fixed_kernels import WhiteningConv2d, WhiteningConv3d
 
 MOST_SAMPLES = 5000
 MOST_PATCH_VALUES = 2**23  # in memory at a time

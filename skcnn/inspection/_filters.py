@@ -12,6 +12,7 @@ from skcnn._network.named_layers import CONVOLUTIONS, pick_layer
 from skcnn._network.network import ConvNet
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.inspection._hooked_network import with_channels
+from skcnn.layers._base import SIGNAL_DIMS
 from skcnn.layers._padding import Pad
 
 
@@ -36,7 +37,9 @@ def filters_of(net: BaseConvNet, layer: str | int | None) -> tuple[str, np.ndarr
     name = pick_layer(0 if layer is None else layer, list(found))
     weight = found[name].weight.detach().float().cpu()
     if isinstance(module, ConvNet) and module.is_signal:
-        weight = weight.squeeze(2)  # signals run as images of height one
+        (row,) = (row for row in net._rows or () if row.name == name.partition(".")[0])
+        if len(row.input_shape) == SIGNAL_DIMS:
+            weight = weight.squeeze(2)  # signals run as images of height one
     return name, weight.numpy().copy()
 
 

@@ -26,6 +26,7 @@ from skcnn._network.named_layers import (
 from skcnn._utils.device import predict_chunk
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.threads import torch_threads
+from skcnn.layers._base import SIGNAL_DIMS
 from skcnn.layers._sequence import TracedLayer
 
 # Takes the output of a layer and returns what the next layer is given.
@@ -156,7 +157,8 @@ class HookedNetwork:
             activation = own_activation(row.spec)
             x = x if activation is None else parts[f"{row.name}_{activation}"](x)
             if row.name in hooks:
-                lifted = module.is_signal and x.dim() == 4  # (n, n_maps, 1, length)
+                # maps (n, n_maps, 1, length)
+                lifted = module.is_signal and len(row.output_shape) == SIGNAL_DIMS
                 x = hooks[row.name](x.squeeze(2) if lifted else x)
                 x = x.unsqueeze(2) if lifted else x
         return x

@@ -3,19 +3,21 @@
 from skcnn.layers._activation import Activation
 from skcnn.layers._adaptive_pooling import AdaptivePool
 from skcnn.layers._base import LayerSpec
-from skcnn.layers._channels import LayerScale, PadChannels, SqueezeExcitation
+from skcnn.layers._channels import ChannelsAsRows, LayerScale, PadChannels, SqueezeExcitation
 from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._convolution import Conv
 from skcnn.layers._dense import Dense, Flatten
 from skcnn.layers._dropout import Dropout, StochasticDepth
+from skcnn.layers._fixed_kernels import TrendFilters, Whiten
+from skcnn.layers._image_input import Rescale, Resize, ToRGB
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
 from skcnn.layers._residual import Residual
-from skcnn.layers._whiten import Whiten
 
 __all__ = [
     "Activation",
     "AdaptivePool",
+    "ChannelsAsRows",
     "Concatenate",
     "Conv",
     "Dense",
@@ -27,8 +29,12 @@ __all__ = [
     "Normalize",
     "PadChannels",
     "Pool",
+    "Rescale",
     "Residual",
+    "Resize",
     "SqueezeExcitation",
     "StochasticDepth",
+    "ToRGB",
+    "TrendFilters",
     "Whiten",
 ]

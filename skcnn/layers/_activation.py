@@ -19,6 +19,25 @@ from skcnn.layers._steps import (
     skip_in_predictions,
 )
 
+LEAST_LOGARITHM = 1e-6  # smaller values have its logarithm
+
+
+class Square(nn.Module):
+    """The square of every value."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the squares."""
+        return x.square()
+
+
+class Log(nn.Module):
+    """The natural logarithm of every value, of 1e-6 at least."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the logarithms."""
+        return x.clamp(min=LEAST_LOGARITHM).log()
+
+
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "relu6": nn.ReLU6,
@@ -28,9 +47,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "silu": nn.SiLU,
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
+    "square": Square,
+    "log": Log,
     "identity": nn.Identity,
 }
-MONOTONE = frozenset({"relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid", "identity"})
+MONOTONE = frozenset({"relu", "relu6", "leaky_relu", "elu", "tanh", "sigmoid", "log", "identity"})
 # torch computes exp and tanh by vectors, and values that fill no whole vector by other code,
 # which differs in the last bit. Such values are at the end of a tensor and, if it has more than
 # UNSPLIT_VALUES, at the end of every thread's part.
@@ -44,8 +65,9 @@ class Activation(LayerSpec):
     Parameters
     ----------
     kind : {"relu", "relu6", "leaky_relu", "elu", "gelu", "silu", "tanh", "sigmoid", \
-"identity"}, default="relu"
-        The function. ``relu6`` is at most 6, ``leaky_relu`` has slope 0.01 below zero.
+"square", "log", "identity"}, default="relu"
+        The function. ``relu6`` is at most 6, ``leaky_relu`` has slope 0.01 below zero, and
+        ``log`` is the natural logarithm of 1e-6 at least.
 
     Examples
     --------
@@ -70,7 +92,7 @@ def check_activation(owner: object) -> None:
         check_choice(owner, "activation", ACTIVATIONS)
 
 
-@prediction_step(nn.ELU, nn.SiLU, nn.Tanh, nn.Sigmoid)
+@prediction_step(nn.ELU, nn.SiLU, nn.Tanh, nn.Sigmoid, Log)
 def _predict_by_vectors(module: nn.Module, step_of: StepOf) -> Step:
     return partial(_by_vectors, module.forward)
 
@@ -97,6 +119,6 @@ def _gelu(x: Tensor) -> Tensor:
     return (x * 0.5**0.5).erf_().add_(1).mul_(x).mul_(0.5)
 
 
-prediction_step(nn.ReLU, nn.ReLU6, nn.LeakyReLU)(own_forward)
+prediction_step(nn.ReLU, nn.ReLU6, nn.LeakyReLU, Square)(own_forward)
 skip_in_predictions(nn.Identity)
 joint_step(*ACTIVATIONS.values())(channel_by_channel)

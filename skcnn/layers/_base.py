@@ -10,6 +10,7 @@ from torch import nn
 from skcnn.exceptions import ArchitectureError
 
 Shape = tuple[int, ...]
+SIGNAL_DIMS = 2  # of the shape of a signal's maps, (n_channels, length)
 Module = TypeVar("Module", bound=nn.Module)
 
 
@@ -69,6 +70,11 @@ class LayerSpec:
     def convolves(self) -> bool:
         """Whether kernels slide over the input."""
         return any(layer.convolves for layer in self.inner_layers())
+
+    @property
+    def draws(self) -> bool:
+        """Whether outputs in training depend on random numbers."""
+        return any(layer.draws for layer in self.inner_layers())
 
     def __repr__(self) -> str:
         shown = []

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from skcnn._utils.validation import is_number
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._activation import ACTIVATIONS, Activation
-from skcnn.layers._base import LayerSpec, Shape, check_spatial, undrawn
+from skcnn.layers._base import SIGNAL_DIMS, LayerSpec, Shape, check_spatial, undrawn
 from skcnn.layers._fields import check_choice, check_count
 from skcnn.layers._pooling import GlobalPooling
 from skcnn.layers._steps import (
@@ -70,6 +70,14 @@ class ChannelGate(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the gated `x`."""
         return x * per_channel(self.gate(x), x)
+
+
+class RowsOfChannels(nn.Module):
+    """Channels of signals as the rows of images of one channel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (n_samples, 1, n_channels, length) of (n_samples, n_channels, 1, length)."""
+        return x.transpose(1, 2).contiguous()
 
 
 def per_channel(values: Tensor, x: Tensor) -> Tensor:
@@ -220,6 +228,44 @@ class SqueezeExcitation(LayerSpec):
         )
 
 
+@dataclass(frozen=True, repr=False)
+class ChannelsAsRows(LayerSpec):
+    """The channels of a signal as the rows of an image of one channel.
+
+    Kernels after it have two sides: ``(1, 64)`` filters every channel over time by itself,
+    ``(n_channels, 1)`` without padding mixes the channels at each time. Networks for
+    electroencephalograms begin with both.
+
+    References
+    ----------
+    Schirrmeister et al., "Deep learning with convolutional neural networks for EEG decoding
+    and visualization", arXiv:1703.05051.
+
+    Examples
+    --------
+    >>> from skcnn.layers import ChannelsAsRows
+    >>> ChannelsAsRows().output_shape((22, 1000))
+    (1, 22, 1000)
+    """
+
+    def output_shape(self, shape: Shape) -> Shape:
+        """Return ``(1, n_channels, length)``."""
+        if len(shape) != SIGNAL_DIMS:
+            raise ArchitectureError(
+                f"{self!r} needs an input (n_channels, length), a signal. Got {shape}."
+            )
+        return (1, *shape)
+
+    def build(self, shape: Shape, is_signal: bool) -> nn.Module:
+        """Return the module that exchanges the axes."""
+        return RowsOfChannels()
+
+
+@joint_step(RowsOfChannels)
+def _join_rows(parts: Sequence[Any], updates: Updates) -> Step:
+    return lambda x: apart(x, len(parts)).squeeze(3).contiguous()
+
+
 @prediction_step(ChannelGate)
 def _predict_gate(block: ChannelGate, step_of: StepOf) -> Step:
     gate = step_of(block.gate)
@@ -247,4 +293,4 @@ def _join_pad(parts: Sequence[Any], updates: Updates) -> Step:
     return run
 
 
-prediction_step(ChannelScale, ChannelPad)(own_forward)
+prediction_step(ChannelScale, ChannelPad, RowsOfChannels)(own_forward)

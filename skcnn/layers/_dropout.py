@@ -152,6 +152,7 @@ class Dropout(LayerSpec):
 
     rate: float = field(default=0.5)
     channels: bool = field(default=False, kw_only=True)
+    draws = True
 
     def __post_init__(self) -> None:
         check_flag(self, "channels")
@@ -186,6 +187,7 @@ class StochasticDepth(LayerSpec):
     """
 
     rate: float = field(default=0.1)
+    draws = True
 
     def __post_init__(self) -> None:
         check_rate(self)

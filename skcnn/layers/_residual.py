@@ -112,6 +112,12 @@ class Residual(LayerSpec):
         """Return the layers of the body."""
         return self.layers
 
+    @property
+    def draws(self) -> bool:
+        """Whether a layer of the body or of the shortcut draws random numbers."""
+        shortcut = () if isinstance(self.shortcut, str) else self.shortcut
+        return any(layer.draws for layer in (*self.layers, *shortcut))
+
     def build(self, shape: Shape, is_signal: bool) -> nn.Module:
         """Return the block of body and shortcut."""
         shortcut = self.resolve_shortcut(shape)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._activation import MONOTONE, Activation
-from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._base import SIGNAL_DIMS, LayerSpec, Shape
 from skcnn.layers._dense import Dense, Flatten
 from skcnn.layers._pair_pooling import MaxPoolByPairs
 from skcnn.layers._pooling import Pool
@@ -111,12 +111,12 @@ def build_sequence(rows: Sequence[TracedLayer], is_signal: bool) -> nn.Sequentia
     named: list[tuple[str, nn.Module, object]] = []
     for row in rows:
         activation = getattr(row.spec, "activation", None)
-        named.append((row.name, row.spec.build(row.input_shape, is_signal), row.spec))
+        # a layer may turn a signal with several channels into an image
+        lifted = is_signal and len(row.input_shape) == SIGNAL_DIMS
+        named.append((row.name, row.spec.build(row.input_shape, lifted), row.spec))
         if activation not in (None, "identity"):
             spec = Activation(activation)
-            named.append(
-                (f"{row.name}_{activation}", spec.build(row.output_shape, is_signal), spec)
-            )
+            named.append((f"{row.name}_{activation}", spec.build(row.output_shape, lifted), spec))
     for i in range(len(named) - 1):
         if _commute(named[i][2], named[i + 1][2]):
             named[i], named[i + 1] = named[i + 1], named[i]

@@ -35,6 +35,20 @@ PUBLISHED = [
     ("efficientnet_lite2", 260, 1000, 6_092_072),
     ("convnext_atto", 224, 1000, 3_695_520),
 ]
+# name, channels and length of the published input, outputs, trainable parameters: of
+# Ismail-Fawaz et al. 2023, table 1, for the networks of time series, who leave out the output
+# layer, and of Lawhern et al. 2018, table 3, for those of electroencephalograms.
+PUBLISHED_SIGNALS = [
+    ("fcn", (1, 140), 2, 264_704 + 2 * 129),
+    ("resnet1d", (1, 140), 2, 504_000 + 2 * 129),
+    ("inception_time", (1, 140), 2, 420_192 + 2 * 129),
+    ("lite_time", (1, 140), 2, 9_814 + 2 * 33),
+    ("eegnet", (64, 128), 2, 2_258),
+    ("shallow_convnet", (64, 128), 2, 104_002),
+    ("deep_convnet", (64, 128), 2, 174_127),
+]
+IMAGES = [name for name, *_ in PUBLISHED]
+SIGNALS = [name for name, *_ in PUBLISHED_SIGNALS]
 # name, side, billions of multiply-accumulates as published, of convolutions and dense layers
 PUBLISHED_MACS = [
     ("alexnet", 224, 0.71),
@@ -70,6 +84,13 @@ def test_parameters_are_the_published_ones(name, side, n_outputs, n_parameters):
     assert total("n_parameters", traced(name, image(name, side), n_outputs)) == n_parameters
 
 
+@pytest.mark.parametrize(("name", "shape", "n_outputs", "n_parameters"), PUBLISHED_SIGNALS)
+def test_parameters_of_networks_for_signals_are_the_published_ones(
+    name, shape, n_outputs, n_parameters
+):
+    assert total("n_parameters", traced(name, shape, n_outputs)) == n_parameters
+
+
 @pytest.mark.parametrize(("name", "side", "billions"), PUBLISHED_MACS)
 def test_multiply_accumulates_are_the_published_ones(name, side, billions):
     macs = total("n_multiply_accumulates", traced(name, image(name, side))) / 1e9
@@ -78,7 +99,7 @@ def test_multiply_accumulates_are_the_published_ones(name, side, billions):
 
 
 def test_every_name_has_published_numbers():
-    assert [name for name, *_ in PUBLISHED] == [*NAMED]
+    assert [*IMAGES, *SIGNALS] == [*NAMED]
 
 
 # name, input, sides of the maps after each layer that changes them
@@ -116,7 +137,7 @@ def test_maps_get_smaller_as_published_and_later_for_small_images(name, side, si
     assert found[1:] == sides
 
 
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", IMAGES)
 def test_least_input_fits_and_smaller_ones_raise(name):
     least = NAMED[name].least_side
     for side in (*range(least, least + 20), 63, 64, 95, 96, 97):
@@ -130,10 +151,37 @@ def test_least_input_fits_and_smaller_ones_raise(name):
             follow(NAMED[name].layers((1, least - 1, least - 1)), (1, least - 1, least - 1))
 
 
+@pytest.mark.parametrize("name", SIGNALS)
+def test_least_signal_fits_and_smaller_ones_raise(name):
+    least = NAMED[name].least_side
+    for length in (*range(least, least + 9), 500):
+        for n_channels in (1, 3):
+            assert traced(name, (n_channels, length), 4)[-1].output_shape == (4,)
+    if least > 1:
+        message = (
+            rf"^architecture='{name}' needs at least {least} values along each .* \({least - 1},\)"
+        )
+        with pytest.raises(ArchitectureError, match=message):
+            named_architecture(name, (1, least - 1))
+        with pytest.raises(ArchitectureError, match="does not fit"):
+            follow(NAMED[name].layers((1, least - 1)), (1, least - 1))
+
+
+@pytest.mark.parametrize("shape", [(1, 20, 20), (2, 30, 30, 30)])
+@pytest.mark.parametrize("name", SIGNALS)
+def test_networks_for_signals_take_no_images(name, shape):
+    message = (
+        rf"^architecture='{name}' is for signals, with one spatial axis\. Got {len(shape) - 1} of"
+        r" sizes .*n_spatial_dims=1 "
+    )
+    with pytest.raises(ArchitectureError, match=message):
+        named_architecture(name, shape)
+
+
 @pytest.mark.parametrize("shape", [(2, 70), (1, 20), (3, 20, 20, 16), (40, 100, 32)])
-@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("name", IMAGES)
 def test_networks_take_signals_volumes_and_any_number_of_channels(name, shape):
-    if NAMED[name].only_images and len(shape) != 3:
+    if NAMED[name].n_axes == 2 and len(shape) != 3:
         message = (
             rf"^architecture='{name}' is for images, with two .* Got {len(shape) - 1} of sizes"
         )
@@ -145,7 +193,7 @@ def test_networks_take_signals_volumes_and_any_number_of_channels(name, shape):
 
 @pytest.mark.parametrize("name", NAMED)
 def test_layers_are_immutable_values(name):
-    shape = (3, 32, 32)
+    shape = (3, 32, 32) if name in IMAGES else (3, 90)
     layers = named_architecture(name, shape)
     assert all(isinstance(layer, LayerSpec) for layer in layers)
     assert hash(layers) == hash(named_architecture(name, shape))
@@ -180,7 +228,8 @@ def test_only_deep_networks_without_normalization_have_a_smaller_learning_rate()
         )
 
     for name in {*NAMED} - {"lenet5"}:
-        plain = not normalizes(named_architecture(name, (3, 32, 32)))
+        shape = (3, 32, 32) if name in IMAGES else (3, 90)
+        plain = not normalizes(named_architecture(name, shape))
         assert learning_rate_share(name) == (0.1 if plain else 1.0)
     assert [learning_rate_share(each) for each in ("lenet5", None, [Conv(1)], "timm:x")] == [
         1.0

@@ -16,12 +16,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
-from skcnn import ConvNetRegressor, ConvNetSearchCV, compare_models
+from skcnn import ConvNetFeatures, ConvNetRegressor, ConvNetSearchCV, compare_models
 from skcnn._convnet.automatic import resolve_learning_rate
 from skcnn._convnet.fitted_base import makes_module
 from skcnn._convnet.pipelines import all_convnets
 from skcnn.augmentation import Augmented, RandomTranslation
-from skcnn.exceptions import ArchitectureError, InputScaleWarning
+from skcnn.exceptions import ArchitectureError, InputScaleWarning, WeightsError
 from skcnn.inspection import feature_maps, saliency
 from skcnn.layers import Conv, GlobalPool, Whiten
 from skcnn.model_selection._hashing import hash_of
@@ -341,6 +341,48 @@ def test_inspection_takes_networks_with_a_base():
             assert np.isfinite(saliency(child, X[:2], method=method)).all()
     child = net(architecture=base(), **STILL).fit(X, Y)
     np.testing.assert_array_equal(feature_maps(child, X[:5]), feature_maps(base(), X[:5]))
+
+
+@SAME_SIZE
+def test_the_layers_of_a_base_stay_frozen(make):
+    child = net(architecture=make(), trainable="head").fit(X, Y)
+    assert_same(without_output(state(child)), without_output(state(make())))
+    again = net(architecture=child, trainable="head").fit(X, Y)
+    np.testing.assert_array_equal(
+        ConvNetFeatures(again).fit_transform(X), ConvNetFeatures(make()).fit_transform(X)
+    )
+
+
+def pretrained(n_channels):
+    """Return a fitted network with weights of ImageNet, and its images."""
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, n_channels), dtype=np.uint8)
+    images[0], images[1] = 0, 255
+    params = {"architecture": "efficientnet_lite0", "image_size": 32, "trainable": "head"}
+    model = net(pretrained=True, batch_size=4, max_epochs=1, **params)
+    return model.fit(images, np.arange(8) % 2), images
+
+
+def test_a_pretrained_network_is_a_base_with_its_input_layers():
+    parent, images = pretrained(1)
+    child = net(architecture=parent, trainable="head", batch_size=4, max_epochs=1)
+    child.fit(images, np.arange(8) % 4)
+    assert list(child.summary().index[:3]) == list(parent.summary().index[:3])
+    assert_same(without_output(state(child)), without_output(state(parent)))
+    right = ConvNetFeatures("efficientnet_lite0", image_size=32).fit_transform(images)
+    for each in (parent, child):
+        np.testing.assert_array_equal(ConvNetFeatures(each).fit_transform(images), right)
+    with pytest.raises(WeightsError, match="'pretrained' parameter needs an 'architecture'"):
+        clone(child).set_params(pretrained=True).fit(images, np.arange(8) % 4)
+
+
+def test_opacity_is_checked_as_the_base_checks_it():
+    parent, images = pretrained(4)
+    wrong = images * np.array([1, 1, 1, -1.0])
+    with pytest.raises(ValueError, match="fourth channel of X is the opacity"):
+        net(architecture=parent).fit(wrong, np.arange(8) % 4)
+    for features in (ConvNetFeatures(parent), ConvNetFeatures(image_size=32)):
+        with pytest.raises(ValueError, match="fourth channel of X is the opacity"):
+            features.fit(images).transform(wrong)
 
 
 def test_a_callable_still_makes_a_module():

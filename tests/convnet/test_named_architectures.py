@@ -15,6 +15,7 @@ from skcnn._architectures.registry import NAMED, NamedArchitecture
 from skcnn._convnet.automatic import bounded_batch_size, resolve_learning_rate
 from skcnn._data.layouts import layout_of_input_shape
 from skcnn.exceptions import ArchitectureError
+from skcnn.inspection import feature_maps, filters, saliency
 from skcnn.layers import Concatenate, Conv, GlobalPool, Residual
 
 LIGHT = (
@@ -24,7 +25,9 @@ LIGHT = (
     "efficientnet_lite0",
     "convnext_atto",
 )
-EACH_NAME = [pytest.param(name, marks=[] if name in LIGHT else pytest.mark.slow) for name in NAMED]
+SIGNALS = [name for name in NAMED if NAMED[name].n_axes == 1]
+IMAGES = [name for name in NAMED if name not in SIGNALS]
+EACH_NAME = [pytest.param(name, marks=[] if name in LIGHT else pytest.mark.slow) for name in IMAGES]
 SMALL = pytest.mark.parametrize("name", ["lenet5", "resnet20"])
 N_CHECKS = {ConvNetClassifier: 67, ConvNetRegressor: 60}
 
@@ -57,6 +60,31 @@ def test_each_network_trains_and_predicts_samples_independently(name):
         np.testing.assert_array_equal(model.predict_proba(X[rows]), probabilities[rows])
     for parameter in model.net_.module_.parameters():
         assert parameter.isfinite().all()
+
+
+@pytest.mark.parametrize("name", SIGNALS)
+def test_each_network_for_signals_trains_and_predicts_samples_independently(name):
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(8, 80, 3)).astype(np.float32), np.arange(8) % 2
+    model = net(name, n_spatial_dims=1).fit(X, y)
+    probabilities = model.predict_proba(X)
+    assert model.n_parameters_ == int(model.summary()["parameters"].sum())
+    for rows in (slice(0, 1), slice(1, 4), slice(5, None, -1)):
+        np.testing.assert_array_equal(model.predict_proba(X[rows]), probabilities[rows])
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), probabilities)
+
+
+def test_feature_maps_of_a_network_that_makes_rows_of_channels():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(6, 80, 3)).astype(np.float32), np.arange(6) % 2
+    model = net("eegnet", n_spatial_dims=1).fit(X, y)
+    assert feature_maps(model, X, layer="channelsasrows_1").shape == (6, 3, 80, 1)
+    assert feature_maps(model, X, layer="conv_1").shape == (6, 3, 80, 8)
+    assert feature_maps(model, X, layer="conv_2").shape == (6, 1, 80, 16)
+    assert filters(model, layer="conv_1").shape == (8, 1, 64, 1)
+    assert filters(model, layer="conv_2").shape == (16, 3, 1, 1)
+    assert saliency(model, X).shape == X.shape
 
 
 @pytest.mark.parametrize("name", LIGHT)

@@ -49,7 +49,10 @@ def test_recipe_trains_on_the_sizes_it_names(name, shape):
     assert np.isfinite(model.history_["train_loss"]).all()
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(r, marks=pytest.mark.slow if r == "cifar-fast" else ()) for r in RECIPES],
+)
 def test_recipe_learns(name):
     X, y = load_digits(return_X_y=True)
     X, y = X[y < 3], y[y < 3]  # distinct also when mirrored

@@ -1,7 +1,7 @@
 """Torch modules of layers, and naive float64 loops that they must equal."""
 
 from itertools import product
-from math import erf, exp, expm1, sqrt, tanh
+from math import erf, exp, expm1, log, sqrt, tanh
 
 import numpy as np
 import torch
@@ -16,6 +16,8 @@ NUMPY_PAD_MODES = {"zeros": "constant", "mirror": "reflect", "edge": "edge", "wr
 SCALAR_ACTIVATIONS = {
     "relu": lambda v: max(v, 0.0),
     "relu6": lambda v: min(max(v, 0.0), 6.0),
+    "square": lambda v: v * v,
+    "log": lambda v: log(max(v, 1e-6)),
     "leaky_relu": lambda v: v if v > 0 else 0.01 * v,
     "elu": lambda v: v if v > 0 else expm1(v),
     "gelu": lambda v: v * (1 + erf(v / sqrt(2))) / 2,

@@ -6,13 +6,20 @@ import pytest
 
 
 def pairs_of(*factors):
-    """Return rows of the product of `factors` in which every pair of two factors' values occurs."""
-    rows, covered = [], set()
-    for numbers in product(*(range(len(factor)) for factor in factors)):
-        pairs = {*combinations(enumerate(numbers), 2)}
-        if pairs - covered:
-            covered |= pairs
-            rows.append(numbers)
+    """Return rows of the product of `factors` in which every pair of two factors' values occurs.
+
+    Each next row is the first of those with most pairs that did not occur yet.
+    """
+    new = {
+        numbers: {*combinations(enumerate(numbers), 2)}
+        for numbers in product(*(range(len(factor)) for factor in factors))
+    }
+    rows = []
+    while any(new.values()):
+        row = max(new, key=lambda numbers: len(new[numbers]))
+        rows.append(row)
+        done = new[row]
+        new = {numbers: pairs - done for numbers, pairs in new.items() if pairs - done}
     return [tuple(factor[i] for factor, i in zip(factors, row, strict=True)) for row in rows]
 
 

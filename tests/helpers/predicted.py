@@ -12,6 +12,7 @@ from skcnn._network.pass_sizes import redrawn
 from skcnn.layers import (
     Activation,
     AdaptivePool,
+    ChannelsAsRows,
     Concatenate,
     Conv,
     Dense,
@@ -22,9 +23,13 @@ from skcnn.layers import (
     Normalize,
     PadChannels,
     Pool,
+    Rescale,
     Residual,
+    Resize,
     SqueezeExcitation,
     StochasticDepth,
+    ToRGB,
+    TrendFilters,
     Whiten,
 )
 from skcnn.layers._activation import ACTIVATIONS
@@ -98,7 +103,21 @@ CASES = {
             FLAT,
         ],
     ),
+    "trends": ((2, 30), [Concatenate([[TrendFilters()], [Conv(5, 7)]]), Normalize(), FLAT]),
+    "rows of channels": (
+        (5, 41),
+        [
+            ChannelsAsRows(),
+            Conv(3, (1, 8), bias=False),
+            Normalize(),
+            Conv(6, (5, 1), padding="valid", groups=3, bias=False),
+            *(Normalize(), Activation("elu"), Pool((1, 4), kind="average"), FLAT),
+        ],
+    ),
     "branches": ((7, 9, 9), [Concatenate([[Conv(3)], [Conv(7, 1, activation="gelu")]]), FLAT]),
+    "grey as colours": ((1, 9, 7), [ToRGB(), Resize(12), Rescale(0.5, (0.5, 0.4, 0.3)), FLAT]),
+    "opacity": ((4, 9, 7), [ToRGB(), Resize((5, 14)), *block(6), GlobalPool()]),
+    "rescaled signal": ((2, 31), [Rescale((1.0, 2.0), 0.5), Conv(6), FLAT]),
     **{
         kind: ((1, 6, 6), [*block(5, kind), FLAT, Dense(7, activation=kind)])
         for kind in ACTIVATIONS

@@ -6,7 +6,16 @@ import torch
 from torch import nn
 
 from skcnn._network.network import initialize_weights
-from skcnn.layers import Conv, LayerScale, PadChannels, Pool, Residual, SqueezeExcitation
+from skcnn.exceptions import ArchitectureError
+from skcnn.layers import (
+    ChannelsAsRows,
+    Conv,
+    LayerScale,
+    PadChannels,
+    Pool,
+    Residual,
+    SqueezeExcitation,
+)
 from skcnn.layers._channels import ChannelScale
 from tests.helpers.layer_modules import (
     NORMALIZED_SHAPES,
@@ -94,3 +103,32 @@ def test_weights_of_squeeze_and_excitation_are_drawn():
     for part in (gate[1], gate[3]):
         assert part.weight.std() > 0
         assert not part.bias.any()
+
+
+def test_channels_become_rows_of_one_image():
+    net = build([ChannelsAsRows()], (4, 7))
+    x = samples((4, 7))
+    out = net(torch.from_numpy(x).unsqueeze(2)).numpy()
+    np.testing.assert_array_equal(out, x[:, None])
+
+
+def test_kernels_after_the_rows_have_two_sides():
+    """A kernel of one row filters every channel, one of all rows mixes them."""
+    net = build([ChannelsAsRows(), Conv(1, (1, 3), padding="valid", bias=False)], (4, 7))
+    x = samples((4, 7))
+    kernel = net[1].weight.detach().numpy()[0, 0, 0]
+    expected = [[np.correlate(row, kernel, "valid") for row in sample] for sample in x]
+    out = net(torch.from_numpy(x).unsqueeze(2)).detach().numpy()
+    np.testing.assert_allclose(out[:, 0], expected, **TOLERANCE)
+    mixed = build([ChannelsAsRows(), Conv(1, (4, 1), padding="valid", bias=False)], (4, 7))
+    weights = mixed[1].weight.detach().numpy()[0, 0, :, 0]
+    out = mixed(torch.from_numpy(x).unsqueeze(2)).detach().numpy()
+    np.testing.assert_allclose(out[:, 0, 0], np.einsum("c,ncl->nl", weights, x), **TOLERANCE)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 5, 5)])
+def test_only_signals_have_channels_as_rows(shape):
+    with pytest.raises(
+        ArchitectureError, match=r"^ChannelsAsRows\(\) needs an input \(n_channels, l"
+    ):
+        ChannelsAsRows().output_shape(shape)

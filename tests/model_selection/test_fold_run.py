@@ -2,7 +2,6 @@
 
 import gc
 
-import pytest
 import torch
 from numpy.testing import assert_array_equal
 from sklearn.model_selection import GridSearchCV
@@ -12,6 +11,7 @@ from torch import nn
 
 from skcnn._training.engine import ConvNetEngine
 from skcnn.model_selection._fold_run import FoldRun
+from tests.helpers.pairs import parametrize_pairs
 from tests.helpers.pruned_searches import search_of, small
 from tests.helpers.steps import Double, RepeatFirstClass, sampling_pipeline
 
@@ -74,16 +74,14 @@ def test_networks_go_with_their_fold(digits, monkeypatch):
     assert max(alive) <= alive[0] + 1
 
 
-@pytest.mark.parametrize("pruner", ["auto", "median", "asha", None])
-@pytest.mark.parametrize("scoring", [None, score_with_draws], ids=["named", "own"])
-@pytest.mark.parametrize(
-    "make_model",
-    [
-        lambda: make_pipeline(StandardScaler(copy=False), small()),
-        lambda: make_pipeline(Double(), small()),
-        lambda: sampling_pipeline(StandardScaler(), RepeatFirstClass(), small()),
-    ],
-    ids=["in place", "stateless", "sampler"],
+@parametrize_pairs(
+    make_model={
+        "in place": lambda: make_pipeline(StandardScaler(copy=False), small()),
+        "stateless": lambda: make_pipeline(Double(), small()),
+        "sampler": lambda: sampling_pipeline(StandardScaler(), RepeatFirstClass(), small()),
+    },
+    pruner=["auto", "median", "asha", None],
+    scoring={"named": None, "own": score_with_draws},
 )
 def test_scores_are_those_of_a_plain_cross_validation(digits, make_model, scoring, pruner):
     X, y = digits

@@ -111,9 +111,23 @@ def test_searched_epochs_report_at_the_same_share(digits):
 # Which trials are pruned
 
 
-@pytest.mark.parametrize("pruner", ["auto", "median", "asha", PercentilePruner(50.0)],
-                         ids=["auto", "median", "asha", "own"])  # fmt: skip
-@pytest.mark.parametrize("inside", [False, True], ids=["net", "pipeline"])
+PRUNERS = {"auto": "auto", "median": "median", "asha": "asha", "own": PercentilePruner(50.0)}
+IN_A_PIPELINE = {"auto", "asha"}
+
+
+@pytest.mark.parametrize(
+    ("pruner", "inside"),
+    [
+        pytest.param(
+            pruner,
+            inside,
+            id=f"{name}-{'pipeline' if inside else 'net'}",
+            marks=() if inside == (name in IN_A_PIPELINE) else pytest.mark.slow,
+        )
+        for name, pruner in PRUNERS.items()
+        for inside in (False, True)
+    ],
+)
 def test_trials_that_fall_behind_are_pruned(digits, pruner, inside):
     net = small(max_epochs=6)
     model = make_pipeline(StandardScaler(), net) if inside else net
@@ -133,7 +147,15 @@ def test_trials_that_fall_behind_are_pruned(digits, pruner, inside):
     assert search.best_index_ != len(RATES) - 1
 
 
-@pytest.mark.parametrize("pruner", ["auto", "median", "hyperband", "asha"])
+@pytest.mark.parametrize(
+    "pruner",
+    [
+        "auto",
+        "asha",
+        pytest.param("median", marks=pytest.mark.slow),
+        pytest.param("hyperband", marks=pytest.mark.slow),
+    ],
+)
 def test_trials_that_are_not_pruned_are_as_without_a_pruner(digits, pruner):
     kwargs = race(cv=3, return_train_score=True)
     free = search_of(pruner=None, **kwargs).fit(*digits).cv_results_

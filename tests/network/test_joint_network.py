@@ -13,6 +13,7 @@ from skcnn._network.network import ConvNet, Standardize, initialize_weights, wra
 from skcnn.layers import (
     Activation,
     AdaptivePool,
+    ChannelsAsRows,
     Concatenate,
     Conv,
     Dense,
@@ -23,9 +24,13 @@ from skcnn.layers import (
     Normalize,
     PadChannels,
     Pool,
+    Rescale,
     Residual,
+    Resize,
     SqueezeExcitation,
     StochasticDepth,
+    ToRGB,
+    TrendFilters,
     Whiten,
 )
 from skcnn.layers._activation import ACTIVATIONS
@@ -65,10 +70,19 @@ IMAGES = {
     "branches": (*BRANCHED, Flatten()),
     "pooled branches": (*BRANCHED, GlobalPool()),
     "dense residual": (Flatten(), Dense(6), Residual([Dense(6), Activation("relu")]), Dense(4)),
+    "resized": (Resize((9, 5)), Conv(4), Flatten()),
+    "rescaled": (Rescale((0.2, 0.4), (0.5, 2.0)), Conv(4), Flatten(), Rescale(1.0, 3.0)),
+    "of four colours": (PadChannels(4), ToRGB(), Conv(2), Flatten()),
     **{mode: (Conv(4, padding_mode=mode), Conv(3, 2, padding_mode=mode), Flatten())
        for mode in PADDING_MODES},
     **{kind: (Conv(4, activation=kind), Flatten(), Dense(5, activation=kind))
        for kind in ACTIVATIONS},
+}  # fmt: skip
+ONLY_SIGNALS = {
+    "trends": [TrendFilters((2, 4)), GlobalPool()],
+    "rows of channels": [
+        ChannelsAsRows(), Conv(3, (1, 3)), Conv(4, (2, 1), padding="valid"), Flatten()
+    ],
 }  # fmt: skip
 SIGNALS = (
     "layer norm",
@@ -99,10 +113,14 @@ VOLUMES = (
     "global average",
     "branches",
 )
+OF_THE_INPUT = (ToRGB(), Resize(5), Rescale(0.5, 0.25), Conv(4), Flatten())
 CASES = [
     *(pytest.param(specs, (2, 6, 8), id=name) for name, specs in IMAGES.items()),
     *(pytest.param(IMAGES[name], (1, 6, 8), id=f"grey {name}") for name in ("conv", "dropout")),
+    pytest.param(OF_THE_INPUT, (1, 6, 8), id="grey as colours"),
+    pytest.param((ToRGB(), Rescale(0.5, 0.5), Flatten()), (4, 12), id="rescaled signal"),
     *(pytest.param(IMAGES[name], (2, 12), id=f"signal {name}") for name in SIGNALS),
+    *(pytest.param(specs, (2, 12), id=f"signal {name}") for name, specs in ONLY_SIGNALS.items()),
     *(pytest.param(IMAGES[name], (2, 4, 5, 6), id=f"volume {name}") for name in VOLUMES),
 ]
 
@@ -175,7 +193,8 @@ def test_every_layer_has_a_case():
             yield type(spec)
             yield from kinds(spec.inner_layers())
 
-    tested = {kind.__name__ for specs in IMAGES.values() for kind in kinds(specs)}
+    cases = [*IMAGES.values(), *ONLY_SIGNALS.values(), OF_THE_INPUT]
+    tested = {kind.__name__ for specs in cases for kind in kinds(specs)}
     assert tested == set(skcnn.layers.__all__) - {"LayerSpec"}
 
 

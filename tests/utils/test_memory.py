@@ -104,10 +104,10 @@ def test_thresholds_of_the_environment_are_left_alone(monkeypatch, name):
     ("own", "is_left_alone"),
     [
         ("", False),
-        ("libc.mallopt(M_MMAP_MAX, 0)", True),
+        pytest.param("libc.mallopt(M_MMAP_MAX, 0)", True, marks=pytest.mark.slow),
         ("libc.mallopt(M_MMAP_THRESHOLD, 2**16)", True),
-        ("libc.mallopt(M_MMAP_THRESHOLD, 2**30)", True),
-        ("libc.mallopt(M_TRIM_THRESHOLD, 2**20)", True),
+        pytest.param("libc.mallopt(M_MMAP_THRESHOLD, 2**30)", True, marks=pytest.mark.slow),
+        pytest.param("libc.mallopt(M_TRIM_THRESHOLD, 2**20)", True, marks=pytest.mark.slow),
     ],
 )
 def test_thresholds_of_the_program_are_left_alone(own, is_left_alone):

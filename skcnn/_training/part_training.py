@@ -1,0 +1,111 @@
+"""PartTraining: chooses the part of a network that is trained in each epoch, and its samples."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+
+from skcnn._network.frozen_features import FrozenFeatures
+from skcnn._network.trained_part import PartSchedule, Trainable, TrainedPart
+from skcnn._training.batches import BatchIterator
+from skcnn._training.fit_plan import FitPlan
+from skcnn._utils.interrupts import deferred_interrupts
+from skcnn._utils.threads import torch_threads
+
+
+class PartTraining:
+    """Chooses the part of a network that is trained in each epoch of a training.
+
+    Where layers are frozen, their outputs for all samples are computed in the first epoch and
+    take the place of the samples. Training samples that are augmented go through the whole
+    network instead, and so do samples that have too many features to be kept.
+
+    Parameters
+    ----------
+    engine : ConvNetEngine
+        The network.
+    schedule : PartSchedule
+        What is trained when.
+    batches : BatchIterator
+        The training batches.
+    evaluator : Evaluator
+        Evaluates the validation samples.
+    plan : FitPlan
+        What the fit trains on.
+
+    Attributes
+    ----------
+    trained : dict of int to "all", "head", "last_block" or int
+        What was trained, by the number of epochs done when it began.
+    """
+
+    def __init__(
+        self,
+        engine: Any,
+        schedule: PartSchedule,
+        batches: BatchIterator,
+        evaluator: Any,
+        plan: FitPlan,
+    ) -> None:
+        self.trained: dict[int, Trainable] = {}
+        self._engine = engine
+        self._schedule = schedule
+        self._batches = batches
+        self._evaluator = evaluator
+        self._train = plan.train
+        self._n_threads = plan.n_threads
+        self._n_done = plan.n_epochs_before
+        self._current: Trainable | None = None
+        self._is_new = False
+
+    def epoch_begin(self) -> None:
+        """Freeze what is not trained in the next epoch."""
+        trainable = self._schedule.at(self._n_done)
+        if trainable == self._current:
+            return
+        part = TrainedPart(
+            self._engine.module_,
+            self._schedule.rows,
+            trainable,
+            self._schedule.rate_decay,
+            torch.device(self._engine.device),
+        )
+        with deferred_interrupts():
+            if self._engine.part is not None and self._engine.part.on_features:
+                self._batches.read_from(self._train)
+            self._engine.train_part(part)
+            self._evaluator.features = None
+            self._current, self._is_new = trainable, True
+            self.trained[self._n_done] = trainable
+
+    def compute_features(self) -> None:
+        """Compute the features of the frozen layers, unless they are known."""
+        part: TrainedPart | None = self._engine.part
+        if not self._is_new or part is None:
+            return
+        frozen = FrozenFeatures(part, self._schedule.cache)
+        valid = self._evaluator.valid
+        features = frozen.of(self._train) if self._batches.augmenter is None else None
+        if features is not None:
+            self._batches.read_from(features)
+            part.on_features = True
+        features = None if valid is None else frozen.of(valid)
+        if features is not None:
+            self._evaluator.features = features.images
+        self._is_new = False
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return the context of the training steps: one thread if few layers are trained."""
+        part: TrainedPart | None = self._engine.part
+        if part is None or not part.on_features:
+            return nullcontext()
+        return torch_threads(self._n_threads, part.macs * self._batches.largest_batch)
+
+    def epoch_done(self) -> None:
+        """Count a finished epoch."""
+        self._n_done += 1
+
+    def end(self) -> None:
+        """Let go of the features."""
+        self._engine.__dict__.pop("_part", None)
+        self._evaluator.features = None
