@@ -240,7 +240,8 @@ class _Hasher:
 def _state_of_a_network(state: dict[str, Any]) -> dict[str, Any]:
     """Return what a fitted network computes with, without times and its training's state."""
     module = state["net_"].module_
-    kept = {k: v for k, v in state.items() if k not in ("net_", "history_", "device_")}
+    left_out = ("net_", "history_", "device_", "_seen")
+    kept = {k: v for k, v in state.items() if k not in left_out}
     return {**kept, "module": repr(module), "weights": dict(module.state_dict())}
 
 

@@ -107,26 +107,25 @@ def main():
     )
     X, y = X[~np.isin(y, old)], y[~np.isin(y, old)]
     X_test, y_test = X_test[~known], y_test[~known]
-    scores, seconds = {}, {}
-    for n in options.images:
-        for seed in range(options.draws):
-            few = draw(y, n, seed)
-            for name, model in contenders(base, seed, options.tune_rate, options.layer).items():
-                start = time.perf_counter()
-                model.fit(X[few], y[few])
-                seconds.setdefault((name, n), []).append(time.perf_counter() - start)
-                scores.setdefault((name, n), []).append(model.score(X_test, y_test))
-    names = dict.fromkeys(name for name, _ in scores)
+    how = {"base": base, "rates": options.tune_rate, "last": options.layer}
+    names = list(contenders(seed=0, **how))
     print(
         f"{len(y_test)} test images, {options.draws} draws; accuracy (standard deviation), seconds"
     )
     print("| images a class | " + " | ".join(names) + " |")
     print("|---|" + "---|" * len(names))
     for n in options.images:
+        results = {name: [] for name in names}
+        for seed in range(options.draws):
+            few = draw(y, n, seed)
+            for name, model in contenders(seed=seed, **how).items():
+                start = time.perf_counter()
+                model.fit(X[few], y[few])
+                seconds = time.perf_counter() - start
+                results[name].append((model.score(X_test, y_test), seconds))
         cells = [
-            f"{np.mean(scores[name, n]):.3f} ({np.std(scores[name, n]):.3f}), "
-            f"{np.mean(seconds[name, n]):.1f} s"
-            for name in names
+            f"{np.mean(scores):.3f} ({np.std(scores):.3f}), {np.mean(seconds):.1f} s"
+            for scores, seconds in (zip(*each, strict=True) for each in results.values())
         ]
         print(f"| {n} | " + " | ".join(cells) + " |", flush=True)
 
