@@ -20,12 +20,14 @@ from skcnn._convnet.automatic import (
     resolve_weight_decay,
 )
 from skcnn._convnet.builder import NetworkBuilder
+from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
     KeepsFittedBase,
     fitted_base,
     makes_module,
     warn_of_other_scale,
 )
+from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
 from skcnn._data.images import Images
@@ -129,6 +131,10 @@ class BaseConvNet(
     ) -> Self:
         """Fit, or with `is_partial` train for one more epoch on this part of the data."""
         self._check_parameters()
+        if chooses(self):
+            validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+            how = {"classes": classes, **validation}
+            return train_chosen(self, X, y, sample_weight, is_partial, **how)
         seed = draw_seed(self.random_state)
         fresh = not (hasattr(self, "net_") and (is_partial or self.warm_start))
         steps, samples = self._read(X, y, sample_weight, classes, fresh)
@@ -268,7 +274,7 @@ class BaseConvNet(
             is_partial=is_partial,
             n_epochs_before=0 if fresh else self.n_iter_,
             weights_epoch=0 if fresh else self._weights_epoch,
-            n_epochs=1 if is_partial else resolve_epochs(self.max_epochs, len(train)),
+            n_epochs=1 if is_partial else self._n_epochs(len(train)),
             batch_size=resolve_batch_size(
                 self.batch_size, len(train), lambda: self._layer_values(train.images.layout)
             ),
@@ -324,7 +330,7 @@ class BaseConvNet(
             module,
             self._make_loss(),
             optimizer_name=self.optimizer,
-            lr=resolve_learning_rate(self.learning_rate, self.optimizer, self.architecture),
+            lr=self._learning_rate(self.optimizer),
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
@@ -340,14 +346,20 @@ class BaseConvNet(
     def _part_schedule(self, plan: FitPlan) -> PartSchedule:
         return part_schedule(self, self._rows, plan.n_epochs_before, plan.n_epochs)
 
+    def _n_epochs(self, n_samples: int) -> int:
+        fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"
+        return resolve_epochs(self.max_epochs, n_samples, fine_tunes)
+
+    def _learning_rate(self, optimizer: str) -> float:
+        has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None
+        return resolve_learning_rate(self.learning_rate, optimizer, self.architecture, has_weights)
+
     def _resume(self, plan: FitPlan) -> ConvNetEngine:
         """Return the trained engine, on the plan's device."""
         if str(plan.device) != self.net_.device:
             self.net_.move_to(plan.device)
         self.net_.change_training(
-            lr=resolve_learning_rate(
-                self.learning_rate, self.net_.optimizer_name, self.architecture
-            ),
+            lr=self._learning_rate(self.net_.optimizer_name),
             weight_decay=resolve_weight_decay(self.weight_decay, self.net_.optimizer_name),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,

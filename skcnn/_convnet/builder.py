@@ -14,6 +14,7 @@ from skcnn._architectures.pretrained import load_weights, pretrained_base, publi
 from skcnn._architectures.registry import named_architecture
 from skcnn._convnet.architectures import from_knobs
 from skcnn._convnet.automatic import usual_layer_values
+from skcnn._convnet.choice import chosen_parameters
 from skcnn._convnet.fitted_base import (
     base_layers,
     copy_base,
@@ -49,6 +50,7 @@ from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._normalization import fix_statistics
 from skcnn.layers._sequence import TracedLayer, follow, trace, with_output
 
 KNOBS = [*signature(from_knobs).parameters][1:]  # the parameters that describe a network
@@ -141,8 +143,8 @@ class NetworkBuilder(NetworkParameters):
         """Return the shape of the images that a module of timm or torchvision gets."""
         if not is_pretrained(self.pretrained):
             return shape
-        side = package_base(self.architecture).side
-        return (shape[0], *resolve_image_size(self.image_size, side, shape[1:]))
+        base = package_base(self.architecture)
+        return (shape[0], *resolve_image_size(self.image_size, base, shape[1:]))
 
     def _make_module(
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
@@ -169,6 +171,7 @@ class NetworkBuilder(NetworkParameters):
         initialize_weights(net, self.weight_init, generator)
         if is_pretrained(self.pretrained):
             load_weights(net.layers, self.architecture, source_of(self.pretrained))
+            fix_statistics(net.layers)
         return net, rows
 
     @in_standard_torch_state
@@ -222,7 +225,8 @@ class NetworkBuilder(NetworkParameters):
     def _table(self, network_shape: Shape, n_outputs: int) -> pd.DataFrame:
         """Return a new network as a table."""
         if not makes_module(self.architecture):
-            return summarize_layers(self._trace(network_shape, n_outputs))
+            with chosen_parameters(self):
+                return summarize_layers(self._trace(network_shape, n_outputs))
         with private_random_state(0, torch.device("cpu")):
             module = call_architecture(self._module_maker(), network_shape, n_outputs)
         return summarize_module(module, network_shape)

@@ -53,6 +53,7 @@ from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import originals
 from skcnn.layers._sequence import TracedLayer
 
+CHOICE = "auto"
 NAMES = ", ".join(f'"{name}"' for name in sorted(NAMED))
 
 
@@ -244,6 +245,12 @@ class ConvNetFeatures(
     def _check_parameters(self) -> None:
         check_parameters(self)
         fitted_base(self.architecture)  # raises if it is not fitted
+        if isinstance(self.pretrained, str) and self.pretrained == CHOICE:
+            raise ValueError(
+                "The 'pretrained' parameter of ConvNetFeatures must be True, False or a path. Got "
+                "'auto', which is for ConvNetClassifier and ConvNetRegressor: it compares ways to "
+                "train, and features are not trained."
+            )
 
     def _forget(self) -> None:
         """Drop all fitted attributes."""

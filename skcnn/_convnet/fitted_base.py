@@ -58,13 +58,6 @@ def module_maker(architecture: Any) -> packages.MakeModule:
     return with_other_outputs
 
 
-def root_architecture(architecture: Any) -> Any:
-    """Return the parameter `architecture` from which the first of the bases was made."""
-    while isinstance(base := inside_frozen(architecture), NetworkParameters):
-        architecture = base.architecture
-    return architecture
-
-
 # Layers and weights
 
 

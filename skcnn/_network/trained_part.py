@@ -22,6 +22,7 @@ from skcnn._network.split import (
     prefix_network,
     suffix_network,
 )
+from skcnn.exceptions import ArchitectureError
 from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 
 
@@ -37,6 +38,8 @@ class PartSchedule:
         The part that is trained once so many epochs are done; 0 is among the keys.
     rate_decay : float
         Factor of the learning rate from a block to the one before it.
+    blocks_share : float
+        Factor of the learning rate of all layers before the output layer.
     cache : FeatureCache or None
         Keeps features between fits.
     """
@@ -44,6 +47,7 @@ class PartSchedule:
     rows: Sequence[TracedLayer] | None = None
     trainable: Mapping[int, Trainable] = field(default_factory=lambda: {0: "all"})
     rate_decay: float = 1.0
+    blocks_share: float = 1.0
     cache: FeatureCache | None = None
 
     def at(self, n_epochs_done: int) -> Trainable:
@@ -77,6 +81,8 @@ class TrainedPart:
         The part.
     rate_decay : float
         Factor of the learning rate from a block to the one before it.
+    blocks_share : float
+        Factor of the learning rate of all layers before the output layer.
     device : torch.device
         Where the network is.
 
@@ -121,6 +127,7 @@ class TrainedPart:
         rows: Sequence[TracedLayer] | None,
         trainable: Trainable,
         rate_decay: float,
+        blocks_share: float,
         device: torch.device,
     ) -> None:
         self.device = device
@@ -133,10 +140,12 @@ class TrainedPart:
             k = frozen_prefix_length(rows, trainable)
             if k > 0:
                 self._freeze_layers(network, rows, k)
-            if rate_decay != 1:
-                self.rate_shares = _rate_shares(network, rows, rate_decay)
+            if rate_decay != 1 or blocks_share != 1:
+                self.rate_shares = _rate_shares(network, rows, rate_decay, blocks_share)
         elif isinstance(network, WrappedNet) and trainable == "head":
             self._freeze_module(network)
+        elif isinstance(network, WrappedNet) and blocks_share != 1:
+            self.rate_shares = _module_rate_shares(network, blocks_share)
         trained = {id(p) for p in self.trained.parameters()}
         self.frozen_names = {n for n, p in network.named_parameters() if id(p) not in trained}
 
@@ -178,12 +187,20 @@ class TrainedPart:
 
 
 def _rate_shares(
-    network: ConvNet, rows: Sequence[TracedLayer], rate_decay: float
+    network: ConvNet, rows: Sequence[TracedLayer], rate_decay: float, blocks_share: float
 ) -> dict[str, float]:
     names = {id(p): name for name, p in network.named_parameters()}
     return {
-        names[id(p)]: rate_decay**depth
+        names[id(p)]: blocks_share * rate_decay**depth
         for part, depth in module_depths(network, rows)
         for p in part.parameters()
         if depth > 0
     }
+
+
+def _module_rate_shares(network: WrappedNet, blocks_share: float) -> dict[str, float]:
+    try:
+        head = {id(p) for p in last_linear(network).parameters()}
+    except ArchitectureError:  # its output layer is not known
+        return {}
+    return {n: blocks_share for n, p in network.named_parameters() if id(p) not in head}

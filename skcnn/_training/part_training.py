@@ -68,6 +68,7 @@ class PartTraining:
             self._schedule.rows,
             trainable,
             self._schedule.rate_decay,
+            self._schedule.blocks_share,
             torch.device(self._engine.device),
         )
         with deferred_interrupts():

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 
-from skcnn._architectures import pretrained
+from skcnn._architectures import pretrained, weight_matching
 from skcnn._architectures.pretrained import (
     PRETRAINED,
     load_base,
@@ -20,9 +20,15 @@ from skcnn._architectures.pretrained import (
     with_output_layer,
 )
 from skcnn._architectures.registry import NAMED, named_architecture
-from skcnn._architectures.weight_matching import WITH_WEIGHTS, for_channels, set_module_weights
+from skcnn._architectures.weight_matching import (
+    WITH_WEIGHTS,
+    for_channels,
+    set_module_weights,
+    set_weights,
+)
 from skcnn._architectures.weight_names import weight_names
 from skcnn.exceptions import ArchitectureError, MissingDependencyError, WeightsError
+from skcnn.layers import Conv, Dense, Flatten
 from skcnn.layers._sequence import build_sequence, follow, trace, with_output
 from tests.helpers.reference_networks import AlexNet, MobileNetV2, ResNet18, randomized
 
@@ -183,6 +189,48 @@ def test_our_own_names_are_read_for_images_of_other_sizes(tmp_path, prefix):
         load_weights(theirs, "efficientnet_lite0", True)
         for a, b in zip(ours[:-1].parameters(), theirs[:-1].parameters(), strict=True):
             assert torch.equal(a, b)
+
+
+class Flattening(nn.Module):
+    """Maps that are flattened with the channels varying slowest, as torch flattens them."""
+
+    def __init__(self, n_outputs=4, convolutions=False):
+        super().__init__()
+        self.features = nn.Conv2d(3, 5, 3, padding=1)
+        self.fc1 = nn.Conv2d(5, 6, 4) if convolutions else nn.Linear(5 * 16, 6)
+        self.fc2 = nn.Conv2d(6, 7, 1) if convolutions else nn.Linear(6, 7)
+        self.head = nn.Linear(7, n_outputs)
+        self.convolutions = convolutions
+
+    def forward(self, x):
+        x = torch.relu(self.features(x))
+        x = torch.relu(self.fc1(x if self.convolutions else x.flatten(1)))
+        return self.head(torch.relu(self.fc2(x)).flatten(1))
+
+
+@pytest.mark.parametrize("convolutions", [False, True])
+def test_flattened_maps_are_reordered(monkeypatch, convolutions):
+    names = ["features", "fc1", "fc2", "head"]
+    monkeypatch.setattr(weight_matching, "weight_names", lambda architecture: [names])
+    net = randomized(Flattening(convolutions=convolutions))
+    shape = (3, 4, 4)
+    specs = [
+        Conv(5, activation="relu"),
+        Flatten(),
+        Dense(6, activation="relu"),
+        Dense(7, activation="relu"),
+    ]
+    layers = build_sequence(trace(with_output(specs, 4), shape), is_signal=False)
+    assert set_weights(layers, "any", net.state_dict(), with_output=True) == []
+    x = torch.randn((2, *shape), generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(layers(x), net(x))
+    found = {**net.state_dict(), "fc1.weight": torch.ones(6, 81)}
+    (problem,) = set_weights(layers, "any", found, with_output=True)
+    assert problem == "1 tensor not as they must be, fc1.weight (6, 81), not (6, 80)"
+    own = {key: each.clone() for key, each in layers.state_dict().items()}
+    assert set_weights(layers, "any", own, with_output=True) == []
+    assert all(map(torch.equal, layers.state_dict().values(), own.values()))
 
 
 @pytest.mark.slow  # 61 million weights

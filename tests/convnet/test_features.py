@@ -332,6 +332,11 @@ def test_the_first_of_several_outputs_of_a_part_is_taken():
     assert ConvNetFeatures(odd, layer="gru", pooling=None).fit_transform(X).shape == (len(X), 32)
 
 
+def test_features_choose_nothing():
+    with pytest.raises(ValueError, match="'pretrained' parameter of ConvNetFeatures must be True"):
+        ConvNetFeatures(pretrained="auto").fit(X)
+
+
 def test_an_unfitted_network_raises():
     for value in (net(), FrozenEstimator(net())):
         for call in (lambda m: m.fit(X), lambda m: m.summary((8, 8, 1))):

@@ -17,7 +17,6 @@ from sklearn.preprocessing import FunctionTransformer
 from torch import nn
 
 from skcnn import ConvNetFeatures, ConvNetRegressor, ConvNetSearchCV, compare_models
-from skcnn._convnet.automatic import resolve_learning_rate
 from skcnn._convnet.fitted_base import makes_module
 from skcnn._convnet.pipelines import all_convnets
 from skcnn.augmentation import Augmented, RandomTranslation
@@ -130,11 +129,10 @@ def test_whitening_kernels_are_those_of_the_base():
     assert_same(without_output(state(child)), without_output(state(parent)))
 
 
-def test_the_automatic_learning_rate_is_that_of_the_first_architecture():
-    parent = net(architecture="alexnet", batch_size=2, max_epochs=1, input_shape=(15, 15))
-    parent._rows, parent.net_ = [], None  # as if fitted
-    child = net(architecture=FrozenEstimator(net(architecture=parent)))
-    assert resolve_learning_rate("auto", "sgd", child.architecture) == pytest.approx(0.005)
+@SAME_SIZE
+def test_the_automatic_learning_rate_is_a_fifth_of_the_usual_one(make):
+    rates = [net(architecture=a, max_epochs=1).fit(X, Y).net_.lr for a in (None, make())]
+    np.testing.assert_allclose(rates, [0.005, 0.001])
 
 
 # What keeps it fitted

@@ -25,11 +25,13 @@ from skcnn.exceptions import (
     WeightsError,
 )
 from skcnn.layers import Activation, Conv, GlobalPool, Normalize, Rescale, Resize, ToRGB
+from skcnn.layers._normalization import BatchNorm
 from skcnn.layers._sequence import build_sequence, trace, with_output
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (8, 12, 10, 3), dtype=np.uint8)
 Y = np.arange(8) % 2
+X_SMALL = np.ascontiguousarray(BYTES[:, :, :, :1])
 LITE0 = "efficientnet_lite0"
 SIDE, MEAN, STD = 16, (0.5, 0.25, 0.5), (0.5, 1.0, 2.0)
 COLOUR_FREE = (sum(MEAN) / 3, sum(STD) / 3)
@@ -247,11 +249,68 @@ def test_sizes_of_images(image_size, shape):
     assert table.loc["conv_1", "output_shape"] == (*(-(-n // 2) for n in shape), 32)
 
 
+@pytest.mark.parametrize(
+    ("shape", "side"),
+    [((8, 8), 96), ((19, 5), 96), ((20, 20), 128), ((28, 28), 160), ((32, 32), 160), ((33, 9), 192),
+     ((45, 3), 224), ((500, 8), 224)],
+)  # fmt: skip
+def test_small_images_are_enlarged_five_times_or_a_little_more(shape, side):
+    table = net(image_size="auto").summary((*shape, 1), n_outputs=2)
+    assert table.loc["rescale_1", "output_shape"] == (side, side, 3)
+    for name in ("alexnet", "vgg11"):  # made for no other size
+        table = net(architecture=name, image_size="auto").summary((*shape, 1), n_outputs=2)
+        assert table.loc["rescale_1", "output_shape"] == (224, 224, 3)
+
+
+def statistics(model):
+    """Return the running statistics of a fitted network."""
+    state = model.net_.module_.state_dict()
+    return {name: value for name, value in state.items() if "running" in name}
+
+
+@pytest.mark.parametrize("trainable", ["all", "last_block"])
+def test_statistics_of_a_base_are_fixed_and_its_weights_are_not(small_base, weights, trainable):
+    model = small(weights, trainable=trainable, learning_rate=0.1, max_epochs=2).fit(X_SMALL, Y)
+    untouched = small(weights).fit(X_SMALL, Y)
+    for name, value in statistics(untouched).items():
+        assert torch.equal(statistics(model)[name], value)
+    norm = next(part for part in model.net_.module_.modules() if isinstance(part, BatchNorm))
+    assert not torch.equal(norm.weight, torch.ones(4))
+    fresh = net(architecture="lenet5", pretrained=False, learning_rate=0.1).fit(X_SMALL, Y)
+    assert (statistics(fresh)["layers.normalize_1.running_mean"] != 0).any()
+
+
+@pytest.mark.parametrize(("how", "rates"), [
+    ({}, (0.001, 0.0001)),
+    ({"optimizer": "sgd"}, (0.01, 0.001)),
+    ({"learning_rate": 0.5}, (0.5, 0.05)),
+    ({"learning_rate_decay": 1.0}, (0.001, 0.001)),
+    ({"learning_rate_decay": 0.5}, (0.001, 0.0005)),
+])  # fmt: skip
+def test_blocks_of_a_base_learn_at_a_tenth_of_the_heads_rate(small_base, weights, how, rates):
+    how = {"learning_rate": "auto", "lr_schedule": "constant", **how}
+    model = small(weights, **how).fit(X_SMALL, Y)
+    groups = {id(p): g["lr"] for g in model.net_.optimizer_.param_groups for p in g["params"]}
+    for name, parameter in model.net_.module_.named_parameters():
+        assert groups[id(parameter)] == pytest.approx(rates["output" not in name])
+
+
+@pytest.mark.parametrize(
+    ("trainable", "n_head", "n_epochs"), [("all", 10, 20), ("last_block", 10, 20), ("head", 0, 31)]
+)
+def test_automatic_epochs_train_the_head_first(small_base, weights, trainable, n_head, n_epochs):
+    X, y = RNG.integers(0, 256, (40, 8, 8, 1), dtype=np.uint8), np.arange(40) % 2
+    how = {"max_epochs": "auto", "batch_size": "auto"}
+    model = small(weights, trainable=trainable, unfreezing="auto", **how).fit(X, y)
+    assert model.n_iter_ == n_epochs  # 24 * sqrt(40) / 5, at most 20 where blocks are trained
+    assert model.unfreezing_ == ({0: "head", n_head: trainable} if n_head else {0: "head"})
+
+
 def test_layers_in_front_are_shown():
     model = net(image_size="auto")
     assert model._layers((1, 28, 28))[:3] == (
         ToRGB(),
-        Resize((224, 224)),
+        Resize((160, 160)),
         Rescale((0.5,) * 3, (0.5,) * 3),
     )
     index = [*model.summary((28, 28, 1), n_outputs=2).index[:4]]
@@ -358,6 +417,21 @@ def test_networks_of_packages_take_weights_of_a_file(packages, tmp_path, name, s
     pixels = np.repeat(X, 3 // X.shape[-1], -1) / 255
     np.testing.assert_allclose(base_inputs(model, X), prepared(pixels, side, numbers), atol=2e-5)
     assert np.isfinite(model.predict_proba(X)).all()
+
+
+def test_statistics_of_such_networks_are_fixed(packages, tmp_path):
+    theirs = Tiny(3, 2)
+    torch.save(theirs.state_dict(), tmp_path / "tiny.pth")
+    how = {"pretrained": tmp_path / "tiny.pth", "learning_rate": 0.1, "max_epochs": 2}
+    model = net(architecture="timm:tiny", **how).fit(BYTES, Y)
+    for name, part in model.net_.module_.named_modules():
+        if isinstance(part, nn.BatchNorm2d):
+            own = dict(theirs.named_modules())[name.rpartition("module.")[2].rpartition(".")[2]]
+            torch.testing.assert_close(part.running_mean, own.running_mean, rtol=0, atol=0)
+    names = [n for n, p in model.net_.module_.named_parameters()]
+    shares = model.net_.__dict__["_rate_shares"]
+    assert 0 < len(shares) < len(names)
+    assert set(shares.values()) == {0.1}
 
 
 def test_networks_of_timm_take_many_channels(packages, tmp_path):

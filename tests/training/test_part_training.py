@@ -321,20 +321,48 @@ def test_after_an_interrupt_the_finished_epochs_are_kept():
     assert model.unfreezing_ == {0: "head", 2: "all"}
 
 
-def test_callbacks_see_the_whole_network():
-    from sklearn.callback import ScoringMonitor
+class Copies:
+    """A scikit-learn callback that predicts with the network of each epoch."""
 
-    monitor = ScoringMonitor(scoring="accuracy")
-    model = net(trainable="head").set_callbacks(monitor).fit(X, y)
-    assert model.score(X, y) == pytest.approx(model.net_ and model.score(X, y))
+    def __init__(self):
+        self.probabilities = []
 
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context, *, X=None, fitted_estimator=None):
+        if context.task_name == "epoch":
+            assert fitted_estimator.net_.part is None
+            self.probabilities.append(fitted_estimator.predict_proba(X))
+
+
+def test_callbacks_predict_with_the_whole_network():
+    copies = Copies()
+    model = net(trainable="head", max_epochs=3, lr_schedule="constant").set_callbacks(copies)
+    model.fit(X, y)
+    np.testing.assert_array_equal(copies.probabilities[2], model.predict_proba(X))
+    earlier = net(trainable="head", max_epochs=2, lr_schedule="constant").fit(X, y)
+    np.testing.assert_array_equal(copies.probabilities[1], earlier.predict_proba(X))
+
+
+def test_predictions_within_an_epoch_change_no_mode():
     class Predict(Callback):
         def on_batch_end(self, net, **kwargs):
-            self.outputs = net.outputs(check_images(model, X))
+            net.outputs(check_images(plain, X))
 
-    watch = Predict()
-    again = net(trainable="head", callbacks=[watch]).fit(X, y)
-    assert_same_weights(model, again)
+    plain = net(architecture=module).fit(X, y)
+    how = {"architecture": module, "trainable": "head", "augmentation": [RandomFlip()]}
+    start = Start()
+    watched = net(**how, callbacks=[Predict(), start]).fit(X, y)
+    assert_same_weights(watched, net(**how).fit(X, y))
+    before, after = start.weights, weights_of(watched)
+    assert torch.equal(before["module.1.running_mean"], after["module.1.running_mean"])
 
 
 def test_regressor_and_test_time_augmentation():
