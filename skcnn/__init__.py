@@ -11,6 +11,7 @@ from skcnn import (
     preprocessing,
 )
 from skcnn._convnet.classifier import ConvNetClassifier
+from skcnn._convnet.features import ConvNetFeatures
 from skcnn._convnet.recipes import recipe
 from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn.comparison._compare_models import compare_models
@@ -20,6 +21,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ConvNetClassifier",
+    "ConvNetFeatures",
     "ConvNetRegressor",
     "ConvNetSearchCV",
     "augmentation",

@@ -13,7 +13,6 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skcnn._architectures.packages import makes_module
 from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_epochs,
@@ -22,6 +21,12 @@ from skcnn._convnet.automatic import (
 )
 from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.choice import chooses, train_chosen
+from skcnn._convnet.fitted_base import (
+    KeepsFittedBase,
+    fitted_base,
+    makes_module,
+    warn_of_other_scale,
+)
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
@@ -64,7 +69,12 @@ UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large
 
 
 class BaseConvNet(
-    CallbackSupportMixin, NetworkBuilder, ConvNetParameters, BaseEstimator, metaclass=ABCMeta
+    KeepsFittedBase,
+    CallbackSupportMixin,
+    NetworkBuilder,
+    ConvNetParameters,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base of the ConvNet estimators."""
 
@@ -143,6 +153,7 @@ class BaseConvNet(
 
     def _check_parameters(self) -> None:
         check_parameters(self)
+        fitted_base(self.architecture)  # raises if it is not fitted
         check_views(self.test_time_augmentation, type(self).__name__)
         check_transfer_parameters(self)
 
@@ -170,6 +181,7 @@ class BaseConvNet(
         targets = self._read_targets(y, given, len(images), classes, fresh)
         index, weights = canonical_order(images, targets, given, merge=not steps)
         if fresh:
+            warn_of_other_scale(self.architecture, images)
             self._value_range = ValueRange.of(images, given)
             check_range(self._value_range.low, self._value_range.high)
         check_steps(steps, self._layout, X, name)
@@ -298,13 +310,14 @@ class BaseConvNet(
         """Create network, loss and engine for the training samples."""
         train = plan.train
         layout = train.images.layout
+        has_base = fitted_base(self.architecture) is not None
         statistics = self._input_statistics(train)
         module, rows = self._make_module(layout, statistics, plan.seeds.weights)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
         n_frozen = self._part_schedule(plan).fewest_frozen()
         precision_macs = 0 if rows is None else self._macs * min(plan.batch_size, len(train))
-        if rows is not None:
+        if rows is not None and not has_base:
             with torch_threads(plan.n_threads, precision_macs):
                 set_whitening_kernels(module, train)
         if rows is not None and plan.augmenter is None:  # only the others run in training
@@ -338,7 +351,7 @@ class BaseConvNet(
         return resolve_epochs(self.max_epochs, n_samples, fine_tunes)
 
     def _learning_rate(self, optimizer: str) -> float:
-        has_weights = is_pretrained(self.pretrained)
+        has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None
         return resolve_learning_rate(self.learning_rate, optimizer, self.architecture, has_weights)
 
     def _resume(self, plan: FitPlan) -> ConvNetEngine:
