@@ -18,6 +18,7 @@ ARCHITECTURE = PACKAGE.parent / "docs" / "architecture.md"
 ORDER = [
     "exceptions",
     "_utils",
+    "_files",
     "layers",
     "_architectures",
     "_data",
@@ -31,6 +32,7 @@ ORDER = [
     "model_selection",
     "comparison",
     "inspection",
+    "persistence",
     "_report",
     "__init__",
     "_command_line",

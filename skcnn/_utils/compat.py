@@ -47,6 +47,7 @@ __all__ = [
     "TerminatedWorkerError",
     "add_to_each",
     "are_plain_float32",
+    "calibration_parts",
     "callback_context",
     "callbacks_of",
     "check_declared_parameters",
@@ -58,6 +59,7 @@ __all__ = [
     "choose_best_index",
     "context_of_creation",
     "copy_to_each",
+    "declares_parameters",
     "fused_kernel",
     "has_global_forward_hooks",
     "has_hooks",
@@ -95,6 +97,19 @@ OVERRIDDEN: dict[type, tuple[str, ...]] = {
 def check_declared_parameters(estimator: Any) -> None:
     """Check the parameters against the estimator's table `_parameter_constraints`."""
     estimator._validate_params()
+
+
+def calibration_parts() -> list[type]:
+    """Return the classes that CalibratedClassifierCV is made of when it is fitted."""
+    from sklearn import calibration
+
+    names = ("_CalibratedClassifier", "_SigmoidCalibration", "_TemperatureScaling")
+    return [getattr(calibration, name) for name in names if hasattr(calibration, name)]
+
+
+def declares_parameters(estimator: Any) -> bool:
+    """Return whether an estimator has a table of the legal values of its parameters."""
+    return hasattr(estimator, "_parameter_constraints")
 
 
 def callback_context(estimator: Any, max_subtasks: int | None) -> Any:

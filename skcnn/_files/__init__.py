@@ -1,0 +1,1 @@
+"""Files that hold models: the safe container, its manifest, and atomic writes."""
