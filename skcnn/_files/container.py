@@ -45,12 +45,14 @@ DTYPES = {
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
-def write_container(path: Path, manifest: Any, tensors: Mapping[str, np.ndarray]) -> None:
+def write_container(
+    path: str | os.PathLike[str], manifest: Any, tensors: Mapping[str, np.ndarray]
+) -> None:
     """Write a manifest and tensors to a file, which is replaced as a whole.
 
     Parameters
     ----------
-    path : Path
+    path : str or path-like
         The file.
     manifest : object
         Values that JSON has.
@@ -83,7 +85,7 @@ def write_container(path: Path, manifest: Any, tensors: Mapping[str, np.ndarray]
         raise ModelFileError(f"a model of {offset} bytes is larger than a file may be")
     start = len(text).to_bytes(PREFIX, "little") + text
     digest = hashlib.sha256(start)
-    with replaced(path) as new, open(new, "r+b" if new != path else "wb") as file:
+    with replaced(Path(path)) as new, open(new, "wb") as file:
         for _, array in ordered:
             digest.update(_bytes_of(array))
         place = PREFIX + len(START)

@@ -26,6 +26,7 @@ ARRAYS = {  # kinds of NumPy's dtypes
     "labels": "biufUSO",
 }
 MOST_AXES = 4  # of a sample
+STEPS = ("drop", "passthrough", None)
 OUTPUTS = ("default", "pandas", "polars")  # of set_output
 # Common to all estimators
 COMMON = {
@@ -99,6 +100,24 @@ def _is_shape(value: Any) -> bool:
     )
 
 
+def is_step(value: Any, words: tuple[Any, ...] = STEPS) -> bool:
+    """Return whether a value is an estimator, or a word that stands for none."""
+    if isinstance(value, str) or value is None:
+        return value in words
+    return hasattr(value, "fit") and not isinstance(value, type)
+
+
+def _are_steps(value: Any, length: int) -> bool:
+    """Return whether a value is a list of tuples of a name, an estimator and other entries."""
+    return type(value) in (list, tuple) and all(
+        type(step) is tuple
+        and len(step) == length
+        and isinstance(step[0], str)
+        and is_step(step[1])
+        for step in value
+    )
+
+
 PLAIN = {
     "any": lambda value: True,
     "none": lambda value: value is None,
@@ -117,8 +136,15 @@ PLAIN = {
     "dtype": lambda value: isinstance(value, np.dtype),
     "estimator": lambda value: hasattr(value, "get_params"),
     "estimators": lambda value: (
-        type(value) is list and all(hasattr(each, "fit") or each == "drop" for each in value)
+        type(value) in (list, tuple) and all(is_step(each, ("drop",)) for each in value)
     ),
+    "predictors": lambda value: (
+        type(value) is list
+        and bool(value)
+        and all(hasattr(each, "predict_proba") for each in value)
+    ),
+    "steps": lambda value: _are_steps(value, 2),
+    "columns": lambda value: _are_steps(value, 3),
 }
 
 

@@ -15,7 +15,7 @@ from skcnn._utils.compat import (
 )
 from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
 from skcnn.layers._base import LayerSpec
-from skcnn.persistence._checks import MOST_AXES, check_attributes, check_workers
+from skcnn.persistence._checks import MOST_AXES, check_attributes, check_workers, is_as_declared
 from skcnn.persistence._registry import BY_CLASS, TRUSTED, Trusted
 from skcnn.persistence._values import ValueDecoder, ValueEncoder, described
 
@@ -24,6 +24,7 @@ LAYERS: dict[str, type] = {
     for name in layers.__all__
     if issubclass(cls := getattr(layers, name), LayerSpec) and cls is not LayerSpec
 }
+MOST_ESTIMATORS = 10_000
 SUPPORTED = (
     "Supported are the estimators, transformers and augmentations of skcnn, and the estimators of "
     "scikit-learn that its page 'Model files' lists"
@@ -101,6 +102,8 @@ class ModelDecoder(ValueDecoder):
         self.architecture = architecture
         self.uses_architecture = False
         self._estimators: list[Any] = []
+        self._sizes: list[int] = []  # how many estimators each has inside, itself included
+        self._size = 0
         self.kinds |= {
             "same": self._same,
             "layout": self._layout,
@@ -113,6 +116,7 @@ class ModelDecoder(ValueDecoder):
     def _same(self, node: dict[str, Any], place: str, level: int) -> Any:
         number = node["same"]
         self._check(type(number) is int and 0 <= number < len(self._estimators), place)
+        self._add_estimators(self._sizes[number])
         return self._estimators[number]
 
     def _layout(self, node: dict[str, Any], place: str, level: int) -> InputLayout:
@@ -156,7 +160,8 @@ class ModelDecoder(ValueDecoder):
             raise UnsupportedModelError(
                 f"{place} names the class {name[:80]!r}, which model files do not hold. {SUPPORTED}"
             )
-        entry = TRUSTED[name]
+        entry, before = TRUSTED[name], self._size
+        self._add_estimators(1)
         params = self._parts(node["params"], place, level)
         fitted = self._parts(node["fitted"], place, level)
         estimator = self._with_parameters(entry, params)
@@ -166,7 +171,14 @@ class ModelDecoder(ValueDecoder):
         if entry.restore is not None:
             entry.restore(estimator, fitted, self.architecture)
         self._estimators.append(estimator)
+        self._sizes.append(self._size - before)
         return estimator
+
+    def _add_estimators(self, n: int) -> None:
+        """Count estimators, repeated ones again, which bounds the time of a prediction."""
+        self._size += n
+        if self._size > MOST_ESTIMATORS:
+            raise ModelFileError(f"it has more than {MOST_ESTIMATORS} estimators inside others")
 
     def _with_parameters(self, entry: Trusted, params: dict[str, Any]) -> Any:
         """Return an estimator that is not fitted, with checked parameters."""
@@ -202,6 +214,9 @@ def is_given_again(name: str, value: Any) -> bool:
 def check_parameters(entry: Trusted, params: dict[str, Any]) -> None:
     """Raise an error for parameters that are not saved."""
     check_workers(params, entry.cls.__name__)
+    for name, kind in entry.checked.items():
+        if not is_as_declared(params.get(name), kind, {}):
+            raise ModelFileError(f"the parameter {name!r} of {entry.cls.__name__} must be {kind}")
     for name, legal in entry.fixed.items():
         value = params.get(name, legal[0])
         if not any(value is each or (type(value) is str and value == each) for each in legal):

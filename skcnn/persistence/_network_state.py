@@ -158,9 +158,10 @@ def restored_module(
         _check_weights(module, weights)
     else:
         n_axes = max(n_axes, 2)
+        standardize = _plain_standardize(layout, n_axes)  # arithmetic loads torch's compiler there
         with torch.device("meta"):
             try:
-                _check_weights(ConvNet(rows, _plain_standardize(layout, n_axes)), weights)
+                _check_weights(ConvNet(rows, standardize), weights)
             except (RuntimeError, OverflowError, TypeError) as error:
                 raise ModelFileError(f"its layers cannot be built: {error}") from error
         module = ConvNet(rows, _plain_standardize(layout, n_axes))

@@ -10,7 +10,7 @@ from skcnn.exceptions import ModelFileError
 from skcnn.persistence._registry import trust
 
 MOST_VALUES = 2**28  # of an image
-SAMPLES = "input_shape_=shape _layout=layout"
+SAMPLES = "n_features_in_=count input_shape_=shape _layout=layout"
 IN_MEMORY = {"cache": ("auto", "memory", None), "folder": (None,)}
 
 

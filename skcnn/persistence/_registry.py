@@ -22,6 +22,8 @@ class Trusted:
         The class.
     fitted : mapping of str to str
         What its fitted attributes are, see `_checks`.
+    checked : mapping of str to str
+        What parameters are, beside the checks of the class itself.
     fixed : mapping of str to tuple
         Parameters of which only some values are saved.
     derived : set of str
@@ -36,6 +38,7 @@ class Trusted:
     name: str
     cls: type
     fitted: Mapping[str, str]
+    checked: Mapping[str, str]
     fixed: Mapping[str, tuple[Any, ...]]
     derived: frozenset[str]
     keep: Callable[[Any], dict[str, Any]] | None
@@ -60,6 +63,7 @@ def trust(
     cls: type,
     fitted: str = "",
     *,
+    checked: str = "",
     fixed: Mapping[str, tuple[Any, ...]] | None = None,
     derived: str = "",
     keep: Callable[[Any], dict[str, Any]] | None = None,
@@ -68,6 +72,13 @@ def trust(
     """Let model files hold a type. See `Trusted` for the parameters."""
     name = f"{cls.__module__.partition('.')[0]}.{cls.__name__}"
     entry = Trusted(
-        name, cls, declared(fitted), fixed or {}, frozenset(derived.split()), keep, restore
+        name,
+        cls,
+        declared(fitted),
+        declared(checked),
+        fixed or {},
+        frozenset(derived.split()),
+        keep,
+        restore,
     )
     TRUSTED[name] = BY_CLASS[cls] = entry

@@ -15,6 +15,7 @@ from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.persistence._estimators import ModelDecoder, ModelEncoder
 
 FORMAT_VERSION = 1
+DAMAGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 PACKAGES = ("skcnn", "numpy", "scikit-learn", "torch")
 
 
@@ -171,6 +172,10 @@ def read_model(
             raise ModelFileError(f"its tensor {min(decoder.tensors)[:80]!r} belongs to nothing")
     except ModelFileError as error:
         raise type(error)(f"{os.fspath(path)!r} cannot be loaded: {error}.") from error
+    except DAMAGED as error:  # by a part that has no check of its own
+        raise ModelFileError(
+            f"{os.fspath(path)!r} cannot be loaded: its parts do not fit together: {error!r}."
+        ) from error
     if architecture is not None and not decoder.uses_architecture:
         raise ValueError(
             "The 'architecture' parameter was given, but the model needs none: it is for "

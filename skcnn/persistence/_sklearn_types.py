@@ -35,6 +35,7 @@ from skcnn.persistence._registry import trust
 
 NO_FOLDER = {"memory": (None,)}
 NO_FUNCTION = {"func": (None,), "inverse_func": (None,)}
+PARTS = "estimators=steps"
 FITTED_PARTS = "estimators_=estimators named_estimators_=dict"
 
 
@@ -45,6 +46,24 @@ def _check_linear(estimator: Any, fitted: dict[str, Any], architecture: Any) -> 
         n_rows = len(coefficients) if coefficients.ndim == 2 else 1
         if n_rows != (1 if n_classes == 2 else n_classes):
             raise ModelFileError(f"{type(estimator).__name__} has {n_rows} rows of coefficients")
+
+
+def _check_steps(estimator: Any, fitted: dict[str, Any], architecture: Any) -> None:
+    if not estimator.steps:
+        raise ModelFileError("a Pipeline has no steps")
+
+
+def _check_fitted(estimator: Any, fitted: dict[str, Any], architecture: Any) -> None:
+    if not fitted:
+        raise ModelFileError(f"{type(estimator).__name__} is not fitted")
+
+
+def _check_whole(estimator: Any, fitted: dict[str, Any], architecture: Any) -> None:
+    """Check that there is a calibrator for each class, or one for all."""
+    _check_fitted(estimator, fitted, architecture)
+    n_classes, n = len(fitted["classes"]), len(fitted["calibrators"])
+    if n != (1 if n_classes == 2 or fitted["method"] == "temperature" else n_classes):
+        raise ModelFileError(f"a calibrated classifier has {n} calibrators for {n_classes} classes")
 
 
 def _restore_isotonic(estimator: Any, fitted: dict[str, Any], architecture: Any) -> None:
@@ -191,33 +210,38 @@ trust(
 )
 
 # Made of others
-trust(pipeline.Pipeline, fixed=NO_FOLDER)
-trust(pipeline.FeatureUnion)
+trust(pipeline.Pipeline, checked="steps=steps", fixed=NO_FOLDER, restore=_check_steps)
+trust(pipeline.FeatureUnion, checked="transformer_list=steps")
 trust(
     compose.ColumnTransformer,
     "_columns=list _transformer_to_input_indices=dict _remainder=tuple sparse_output_=bool "
-    "transformers_=list output_indices_=dict",
+    "transformers_=columns output_indices_=dict",
+    checked="transformers=columns",
 )
 trust(
     compose.TransformedTargetRegressor,
     "_training_dim=count transformer_=estimator regressor_=estimator",
     fixed=NO_FUNCTION,
 )
-trust(calibration.CalibratedClassifierCV, "calibrated_classifiers_=list classes_=labels(C)")
+trust(calibration.CalibratedClassifierCV, "calibrated_classifiers_=predictors classes_=labels(C)")
 CALIBRATED = {
-    "_CalibratedClassifier": "estimator=estimator calibrators=list classes=labels(C) method=text",
+    "_CalibratedClassifier": "estimator=estimator calibrators=estimators classes=labels(C) "
+    "method=text",
     "_SigmoidCalibration": "a_=real b_=real",
     "_TemperatureScaling": "beta_=real",
 }
 for cls in calibration_parts():
-    trust(cls, CALIBRATED[cls.__name__])
-trust(ensemble.VotingClassifier, f"le_=estimator classes_=labels(C) {FITTED_PARTS}")
-trust(ensemble.VotingRegressor, FITTED_PARTS)
+    is_whole = cls.__name__ == "_CalibratedClassifier"
+    trust(cls, CALIBRATED[cls.__name__], restore=_check_whole if is_whole else _check_fitted)
+trust(ensemble.VotingClassifier, f"le_=estimator classes_=labels(C) {FITTED_PARTS}", checked=PARTS)
+trust(ensemble.VotingRegressor, FITTED_PARTS, checked=PARTS)
 STACKED = f"final_estimator_=estimator stack_method_=list _n_feature_outs=list {FITTED_PARTS}"
 trust(
-    ensemble.StackingClassifier, f"_label_encoder=estimator|list classes_=labels(C)|list {STACKED}"
+    ensemble.StackingClassifier,
+    f"_label_encoder=estimator|list classes_=labels(C)|list {STACKED}",
+    checked=PARTS,
 )
-trust(ensemble.StackingRegressor, f"stack_method?=text {STACKED}")
+trust(ensemble.StackingRegressor, f"stack_method?=text {STACKED}", checked=PARTS)
 BAGGED = (
     "estimator_params=tuple _n_samples=count estimator_=estimator _max_samples=count "
     "_max_features=count _sample_weight=none|numeric(N) estimators_=estimators "
@@ -232,7 +256,10 @@ trust(
     multiclass.OneVsRestClassifier,
     "label_binarizer_=estimator classes_=labels(C) estimators_=estimators",
 )
-trust(multiclass.OneVsOneClassifier, "classes_=labels(C) estimators_=tuple pairwise_indices_=none")
+trust(
+    multiclass.OneVsOneClassifier,
+    "classes_=labels(C) estimators_=estimators pairwise_indices_=none",
+)
 trust(multioutput.MultiOutputClassifier, "estimators_=estimators classes_=list")
 trust(multioutput.MultiOutputRegressor, "estimators_=estimators")
 trust(model_selection.FixedThresholdClassifier, "estimator_=estimator")
