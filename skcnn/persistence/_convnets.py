@@ -14,6 +14,7 @@ from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
 from skcnn._training.monitor import COLUMNS
+from skcnn._utils.compat import callbacks_of
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.layers._sequence import total_multiply_accumulates
 from skcnn.persistence._checks import check_attributes, declared
@@ -29,6 +30,7 @@ from skcnn.persistence._registry import trust
 from skcnn.persistence._values import check_names
 
 COMMON = {
+    "_skl_callbacks",
     "_layout",
     "_macs",
     "_rows",
@@ -72,6 +74,10 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         return {}
     own = OWN[type(model)]
     unknown = vars(model).keys() - {*type(model)._get_param_names(), *COMMON, *own}
+    if callbacks_of(model):
+        raise UnsupportedModelError(
+            "scikit-learn's callbacks cannot be saved: set_callbacks() first"
+        )
     if unknown:
         raise UnsupportedModelError(
             f"the attribute {min(unknown)!r} of {type(model).__name__} cannot be saved"
@@ -250,5 +256,5 @@ def _check(condition: bool, owner: str, what: str) -> None:
         raise ModelFileError(f"the {what} of {owner} must fit its other parts")
 
 
-trust(ConvNetClassifier, keep=keep_convnet, restore=restore_convnet)
-trust(ConvNetRegressor, keep=keep_convnet, restore=restore_convnet)
+for cls in (ConvNetClassifier, ConvNetRegressor):
+    trust(cls, fixed={"callbacks": (None,)}, keep=keep_convnet, restore=restore_convnet)

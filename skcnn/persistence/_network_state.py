@@ -46,18 +46,13 @@ KEPT_STATES = {
 
 
 def network_state(engine: ConvNetEngine) -> dict[str, Any]:
-    """Return what is saved of an engine, as plain values and arrays.
+    """Return what is saved of an engine, as plain values and arrays. Its callbacks are not.
 
     Raises
     ------
     UnsupportedModelError
-        If callbacks are set, or the module has a state that is no array of finite numbers.
+        If the module has a state that is no array of finite numbers.
     """
-    if engine.callbacks:
-        raise UnsupportedModelError(
-            "the parameter 'callbacks' cannot be saved: set_params(callbacks=None) and "
-            "net_.callbacks = None leave them out"
-        )
     optimizer = engine.optimizer_.state_dict()
     names = [name for name, p in engine.module_.named_parameters() if not p.requires_grad]
     return {
