@@ -33,7 +33,6 @@ COMMON = {
     "n_features_in_?": "count",
     "feature_names_in_?": "strings(F)",
     "_sklearn_output_config?": "output",
-    "_skl_callbacks?": "empty",
 }
 # Numbers in a file that would make a prediction start too many processes or threads.
 MOST_WORKERS = 1024
@@ -133,7 +132,6 @@ PLAIN = {
     "dict": lambda value: isinstance(value, dict),
     "shape": _is_shape,
     "layout": lambda value: isinstance(value, InputLayout),
-    "empty": lambda value: value == [],
     "output": lambda value: value in ({}, *({"transform": kind} for kind in OUTPUTS)),
     "dtype": lambda value: isinstance(value, np.dtype),
     "estimator": lambda value: hasattr(value, "get_params"),

@@ -14,7 +14,6 @@ from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
 from skcnn._training.monitor import COLUMNS
-from skcnn._utils.compat import callbacks_of
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.layers._sequence import total_multiply_accumulates
 from skcnn.persistence._checks import check_attributes, declared
@@ -30,7 +29,6 @@ from skcnn.persistence._registry import trust
 from skcnn.persistence._values import check_names
 
 COMMON = {
-    "_skl_callbacks",
     "_layout",
     "_macs",
     "_rows",
@@ -74,10 +72,6 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         return {}
     own = OWN[type(model)]
     unknown = vars(model).keys() - {*type(model)._get_param_names(), *COMMON, *own}
-    if callbacks_of(model):
-        raise UnsupportedModelError(
-            "scikit-learn's callbacks cannot be saved: set_callbacks() first"
-        )
     if unknown:
         raise UnsupportedModelError(
             f"the attribute {min(unknown)!r} of {type(model).__name__} cannot be saved"

@@ -10,6 +10,7 @@ from skcnn import layers
 from skcnn._data.layouts import InputLayout
 from skcnn._utils.compat import (
     InvalidParameterError,
+    callbacks_of,
     check_declared_parameters,
     declares_parameters,
 )
@@ -61,6 +62,11 @@ class ModelEncoder(ValueEncoder):
         return node
 
     def _estimator(self, entry: Trusted, value: Any, place: str, level: int) -> Any:
+        if callbacks_of(value):
+            raise UnsupportedModelError(
+                f"{place} has callbacks of scikit-learn, which model files do not hold: "
+                "set_callbacks() takes them away"
+            )
         names = entry.parameters
         params = {name: getattr(value, name) for name in names}
         check_parameters(entry, params)

@@ -120,7 +120,10 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
     register_types()
     encoder = ModelEncoder()
     try:
-        model = encoder.encode(_inner_estimator(estimator), "model")
+        inner = _inner_estimator(estimator)
+        if isinstance(inner, list | tuple | dict | str):
+            raise UnsupportedModelError("it is no estimator")
+        model = encoder.encode(inner, "model")
         manifest = {
             "format_version": FORMAT_VERSION,
             "packages": {name: version(name).partition("+")[0] for name in PACKAGES},

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pandas as pd
@@ -68,7 +69,8 @@ def saved_and_loaded(model, tmp_path, **options):
 
 def assert_same_state(model, again):
     """The same parameters, fitted attributes and weights."""
-    assert repr(again) == repr(model)
+    addresses = re.compile(r" at 0x\w+")
+    assert addresses.sub("", repr(again)) == addresses.sub("", repr(model))
     assert vars(again).keys() == vars(model).keys()
     for name in ("classes_", "feature_names_in_", "offset_", "_target_mean", "_target_scale"):
         if hasattr(model, name):
@@ -299,7 +301,10 @@ REFUSED = {
     ),
     "class": (lambda: classifier(class_weight=pd.Series), "the class pandas.*Series"),
     "callbacks": (with_callbacks, r"'callbacks' .* as None only. .*set_params\(callbacks=None\)"),
-    "callbacks of scikit-learn": (with_callbacks_of_sklearn, "callbacks cannot be saved: set_ca"),
+    "callbacks of scikit-learn": (
+        with_callbacks_of_sklearn,
+        r"model has callbacks of scikit-learn.*: set_callbacks\(\)",
+    ),
     "architecture": (of_a_callable_that_is_gone, "'architecture' no longer names"),
     "layer": (lambda: classifier(architecture=[Plain()]), "type .*test_convnets.Plain, which"),
     "weights": (with_nan, "values 'layers.conv_1.weight' are not all finite"),
