@@ -42,6 +42,8 @@ DTYPES = {
     "I64": "int64",
     "F64": "float64",
 }
+# The first bytes of archives, and of the compressed pickles that joblib writes.
+COMPRESSED = (b"PK", b"\x1f\x8b", b"BZ", b"\xfd7", b"]\x00", b"x\x01", b"x^", b"x\x9c", b"x\xda")
 NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
@@ -156,7 +158,7 @@ def _check_kind(start: bytes) -> None:
     """Check that a file begins as those of `write_container` do."""
     if start[PREFIX : PREFIX + len(START)] == START and len(start[PREFIX:]) == len(START) + DIGITS:
         return
-    if start[:1] in (b"\x80", b"x") or start[:2] in (b"PK", b"\x1f\x8b", b"BZ"):
+    if start[:1] == b"\x80" or start[:2] in COMPRESSED:
         raise ModelFileError(
             "it seems to be a pickle, a joblib file or an archive, as earlier versions of skcnn "
             "train wrote. Such files can run code and are not opened. Load it with the version and "

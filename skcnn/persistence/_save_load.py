@@ -174,7 +174,8 @@ def read_model(
         if decoder.tensors:
             raise ModelFileError(f"its tensor {min(decoder.tensors)[:80]!r} belongs to nothing")
     except ModelFileError as error:
-        raise type(error)(f"{os.fspath(path)!r} cannot be loaded: {error}.") from error
+        text = str(error).rstrip(".")
+        raise type(error)(f"{os.fspath(path)!r} cannot be loaded: {text}.") from error
     except DAMAGED as error:  # by a part that has no check of its own
         raise ModelFileError(
             f"{os.fspath(path)!r} cannot be loaded: its parts do not fit together: {error!r}."
