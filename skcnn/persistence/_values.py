@@ -99,9 +99,11 @@ class ValueEncoder:
         if isinstance(value, type) and value in TYPE_NAMES:
             return {"type": TYPE_NAMES[value]}
         if type(value) is np.random.RandomState:
-            kind, *state = value.get_state()
-            if kind == "MT19937":
-                return {"random_state": self._each(state, place, level)}
+            state: Any = value.get_state(legacy=False)
+            if state["bit_generator"] == "MT19937":
+                inside = state["state"]
+                parts = [inside["key"], inside["pos"], state["has_gauss"], state["gauss"]]
+                return {"random_state": self._each(parts, place, level)}
         return self._object(value, place, level)
 
     def _object(self, value: Any, place: str, level: int) -> Any:
@@ -115,8 +117,8 @@ class ValueEncoder:
         node: dict[str, Any] = {}
         if array.dtype.kind == "O":
             if not all(type(each) is str for each in array.flat):
-                kept = all(type(each) in (bool, int, float, type(None)) for each in array.flat)
-                if not kept:
+                plain = (bool, int, float, str, type(None))
+                if not all(type(each) in plain for each in array.flat):
                     raise UnsupportedModelError(
                         f"{place} is an array of objects; arrays of str, int, float and bool "
                         "objects can be saved"
