@@ -32,6 +32,11 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     path : str or path-like
         The file. If it exists it is replaced, as a whole or not at all.
 
+    Returns
+    -------
+    None
+        The file is written.
+
     Raises
     ------
     UnsupportedModelError
