@@ -34,15 +34,14 @@ def replaced(path: Path) -> Iterator[Path]:
         new.chmod(0o666 & ~umask)  # as of any new file
         _flush(new)
         new.replace(path)
-        _flush(path.parent)
+        if hasattr(os, "O_DIRECTORY"):  # not on Windows, which opens no folders
+            _flush(path.parent)
     finally:
         new.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
     """Wait until a file, or the entries of a folder, are on the disk."""
-    if os.name == "nt" and path.is_dir():  # Windows opens no folders
-        return
     handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(handle)

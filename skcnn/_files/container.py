@@ -5,6 +5,7 @@ tensors one after another. The header begins with the SHA-256 of the whole file,
 digits of the SHA-256 itself count as zeros.
 """
 
+import errno
 import hashlib
 import os
 import stat
@@ -145,11 +146,12 @@ def read_container(path: str | os.PathLike[str]) -> tuple[Any, dict[str, np.ndar
 def _opened(path: str | os.PathLike[str]) -> Iterator[FileIO]:
     """Open a regular file; opening a pipe would wait for a writer without O_NONBLOCK."""
     flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    with FileIO(os.open(path, flags)) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(21, "Is a directory", os.fspath(path))
-        if not stat.S_ISREG(mode):
+    handle = os.open(path, flags)
+    if stat.S_ISDIR(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
+    with FileIO(handle) as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ModelFileError("it is a device or a pipe, and not a file")
         yield file
 

@@ -1,7 +1,6 @@
 """What is saved of a trained network: layers, weights, training settings and optimizer."""
 
 from collections.abc import Mapping
-from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from skcnn._utils.random_state import private_random_state
 from skcnn._utils.validation import is_number
 from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
 from skcnn.layers._base import LayerSpec
-from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates, trace
+from skcnn.layers._sequence import TracedLayer, trace
 from skcnn.persistence._values import check_names
 
 # For one sample; what a file claims must not make a prediction take all memory.
@@ -62,7 +61,6 @@ def network_state(engine: ConvNetEngine) -> dict[str, Any]:
             **{name: getattr(engine, name) for name in SETTINGS},
             "autocast": _dtype_name(engine.autocast),
             "compile": engine.compile_module,
-            "rate": vars(engine).get("_rate"),
         },
         "weights": {
             name: _as_array(name, tensor) for name, tensor in engine.module_.state_dict().items()
@@ -197,12 +195,11 @@ def _check_weights(module: nn.Module, weights: Any) -> None:
 def restored_engine(module: nn.Module, loss: nn.Module, state: dict[str, Any]) -> ConvNetEngine:
     """Return an engine on the CPU that can predict and train on."""
     settings = state["settings"]
-    names = {"optimizer", *SETTINGS, "autocast", "compile", "rate"}
+    names = {"optimizer", *SETTINGS, "autocast", "compile"}
     _check(type(settings) is dict, "settings")
     check_names(settings, names, "the training settings")
     numbers = [settings[name] for name in ("lr", "momentum", "weight_decay", "l1_penalty")]
-    optional = [settings["gradient_clip"], settings["rate"]]
-    numbers += [value for value in optional if value is not None]
+    numbers += [settings["gradient_clip"] or 0.0]
     _check(all(is_number(value) and value >= 0 for value in numbers), "settings")
     _check(type(settings["nesterov"]) is bool and type(settings["compile"]) is bool, "settings")
     _check(settings["optimizer"] in OPTIMIZERS, "settings")
@@ -225,8 +222,6 @@ def restored_engine(module: nn.Module, loss: nn.Module, state: dict[str, Any]) -
         _restore_optimizer(engine.optimizer_, state, settings["optimizer"])
     for name, parameter in parameters.items():
         parameter.requires_grad_(name not in state["frozen"])
-    if settings["rate"] is not None:
-        engine.__dict__["_rate"] = settings["rate"]
     module.eval()
     return engine
 
@@ -248,7 +243,7 @@ def _restore_optimizer(optimizer: Any, state: dict[str, Any], name: str) -> None
         _check(type(number) is int and 0 <= number < len(parameters), "optimizer")
         _check(type(kept) is dict and kept.keys() in KEPT_STATES[name], "optimizer")
         restored[number] = {
-            key: _restored_state(value, parameters[number]) for key, value in kept.items()
+            key: _restored_state(key, value, parameters[number]) for key, value in kept.items()
         }
     optimizer.load_state_dict({"state": restored, "param_groups": groups})
 
@@ -263,22 +258,22 @@ def _is_like(value: Any, like: Any) -> bool:
     return is_number(value)
 
 
-def _restored_state(value: Any, parameter: Tensor) -> Any:
-    if isinstance(value, np.ndarray):
-        _check(value.shape in ((), tuple(parameter.shape)), "optimizer")
-        _check(value.dtype == np.float32 and bool(np.isfinite(value).all()), "optimizer")
-        tensor = torch.from_numpy(value)
-        if value.shape == ():
-            return tensor
-        # in the layout of the parameter, which the fused steps read both by
-        return torch.empty_like(parameter.detach()).copy_(tensor)
-    _check(value is None or (type(value) in (int, float) and isfinite(value)), "optimizer")
-    return value
+def _restored_state(name: str, value: Any, parameter: Tensor) -> Any:
+    """Return one state of a parameter: the number of steps, or values in the parameter's shape.
 
-
-def multiply_accumulates(rows: list[TracedLayer]) -> int:
-    """Return the multiply-accumulates of one sample."""
-    return total_multiply_accumulates(rows)
+    Compiled steps read the states without a check.
+    """
+    if name == "step" and not isinstance(value, np.ndarray):
+        _check(is_number(value) and value >= 0, "optimizer")
+        return value
+    shape = () if name == "step" else tuple(parameter.shape)
+    legal = isinstance(value, np.ndarray) and value.shape == shape and value.dtype == np.float32
+    _check(legal and bool(np.isfinite(value).all()), "optimizer")
+    tensor = torch.from_numpy(value)
+    if name == "step":
+        return tensor
+    # in the layout of the parameter, which the fused steps read both by
+    return torch.empty_like(parameter.detach()).copy_(tensor)
 
 
 def _check(condition: bool, what: str) -> None:

@@ -46,6 +46,10 @@ def test_the_file_and_its_folder_are_on_the_disk_before_the_end(tmp_path, monkey
     with replaced(tmp_path / "file") as new:
         new.write_text("new")
     assert flushed == [str(new), str(tmp_path)]
+    monkeypatch.delattr(os, "O_DIRECTORY")
+    with replaced(tmp_path / "file") as new:
+        new.write_text("new")
+    assert flushed[2:] == [str(new)]
 
 
 def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):

@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
 import skcnn
 from skcnn import ConvNetClassifier, ConvNetRegressor
@@ -38,6 +38,8 @@ def files(tmp_path_factory):
         "kernel": KernelFilter(input_shape=(4, 4)).fit(X),
         "load": LoadImages(4).fit([np.zeros((5, 5), np.uint8)]),
         "resize": ResizeImages(3).fit(X.reshape(-1, 4, 4)),
+        "offset": ConvNetClassifier(**SMALL, input_shape=(4, 4)).fit(X + 1e9, LABELS),
+        "words": OneHotEncoder().fit(LABELS[:, None]),
         "objects": ConvNetClassifier(class_weight={"a": 1.0}, callbacks=None),
     }
     for name, model in models.items():
@@ -89,6 +91,16 @@ def group(key, value):
     def change(manifest, tensors):
         groups = entry_of(at(manifest, NETWORK), "groups")[1]
         entry_of(groups[0]["dict"], key)[1] = value
+
+    return change
+
+
+def state(key, value):
+    """Change a state of the first parameter; its tensor is left over."""
+
+    def change(manifest, tensors):
+        states = entry_of(at(manifest, NETWORK), "states")[1]
+        entry_of(states["dict"][0][1]["dict"], key)[1] = value
 
     return change
 
@@ -200,6 +212,21 @@ CASES = {
     "number of classes": (
         "classifier", lambda m, t: put(m, (*FITTED, "classes", "text"), "U10"), "is damaged"
     ),
+    "names": (
+        "classifier",
+        fitted("feature_names_in_", {"objects": [1] * 16, "shape": [16]}),
+        r"'feature_names_in_' of ConvNetClassifier must be strings\(F\)",
+    ),
+    "number of names": (
+        "classifier", fitted("feature_names_in_", {"objects": ["a"], "shape": [1]}), "'feature_names"
+    ),
+    "endless offset": ("offset", tensor("offset", lambda a: a * np.nan), "'offset' of ConvNet"),
+    "categories": ("words", fitted("categories_", []), "'categories_' of OneHotEncoder must be arr"),
+    "no calibrators": (
+        "calibrated",
+        lambda m, t: put(m["model"]["fitted"]["calibrated_classifiers_"][0], ("fitted",), {}),
+        "_CalibratedClassifier is not fitted",
+    ),
     "objects": (
         "classifier", fitted("classes", {"objects": ["a", 1, "c"], "shape": [3]}), "classes of Conv"
     ),
@@ -229,6 +256,11 @@ CASES = {
     "huge layer": ("classifier", first_layer(filters=10**9), "layers return .* for a sample, too"),
     "huge kernel": (
         "classifier", first_layer(filters=2, kernel_size=10**6 + 1, bias=False), "conv_1.weight' must have the"
+    ),
+    "endless kernel": (
+        "classifier",
+        first_layer(filters=2, kernel_size=10**12 + 1, bias=False),
+        "cannot be built|must have the shape",
     ),
     "endless layer": ("classifier", first_layer(filters=2**100), "layers return|cannot be built"),
     "layer that does not fit": (
@@ -270,6 +302,10 @@ CASES = {
         "classifier", network("states", {"dict": [[0, {"dict": []}]]}), "optimizer are damaged"
     ),
     "state's shape": ("classifier", tensor("0.exp_avg", lambda a: a[:1]), "optimizer are damaged"),
+    "state that is missing": ("classifier", state("exp_avg", None), "optimizer are damaged"),
+    "state that is a number": ("classifier", state("exp_avg", 0.5), "optimizer are damaged"),
+    "number of steps": ("classifier", state("step", {"float": "nan"}), "optimizer are damaged"),
+    "steps": ("classifier", tensor("0.step", lambda a: a[None]), "optimizer are damaged"),
     "state's values": ("classifier", tensor("0.exp_avg", lambda a: a / 0), "optimizer are damaged"),
     # other estimators
     "scaler": ("pipeline", tensor("mean_", lambda a: a[:3]), r"'mean_' of StandardScaler must be"),

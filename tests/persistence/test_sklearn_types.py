@@ -248,6 +248,17 @@ def test_labels_come_back(cls, tmp_path):
     )
 
 
+@pytest.mark.parametrize(
+    "estimator",
+    [KernelFilter(), LoadImages(), ResizeImages(), RandomFlip(), isotonic.IsotonicRegression()],
+)
+def test_an_estimator_that_is_not_fitted(estimator, tmp_path):
+    skcnn.save(estimator, tmp_path / "m")
+    again = skcnn.load(tmp_path / "m")
+    assert repr(again) == repr(estimator)
+    assert vars(again) == vars(estimator)
+
+
 def test_shared_estimators_are_saved_once(tmp_path):
     model = ensemble.VotingClassifier([("net", net())]).fit(X, TWO)
     skcnn.save(model, tmp_path / "m")

@@ -93,6 +93,11 @@ def test_an_array_comes_back(array):
     assert found.flags.writeable
 
 
+def test_arrays_at_equal_places_have_tensors_of_their_own():
+    found = read_again({"a": {"b": np.array([1])}, "a.b": np.array([2])})
+    assert (found["a"]["b"][0], found["a.b"][0]) == (1, 2)
+
+
 def test_arrays_in_other_containers_and_byte_orders(tmp_path):
     mapped = np.memmap(tmp_path / "m", np.float64, "w+", shape=(3,))
     mapped[:] = [1, 2, 3]
