@@ -69,6 +69,7 @@ __all__ = [
     "is_made_scorer",
     "multiplies_bfloat16",
     "num_samples",
+    "parameter_names",
     "routed_fit_params",
     "routing_enabled",
     "safe_indexing",
@@ -104,7 +105,12 @@ def calibration_parts() -> list[type]:
     from sklearn import calibration
 
     names = ("_CalibratedClassifier", "_SigmoidCalibration", "_TemperatureScaling")
-    return [getattr(calibration, name) for name in names if hasattr(calibration, name)]
+    return [getattr(calibration, name) for name in names]
+
+
+def parameter_names(cls: type) -> list[str]:
+    """Return the names of the parameters of an estimator's class."""
+    return cls._get_param_names()  # type: ignore[attr-defined]
 
 
 def declares_parameters(estimator: Any) -> bool:

@@ -14,6 +14,7 @@ from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
 from skcnn._training.monitor import COLUMNS
+from skcnn._utils.compat import parameter_names
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.layers._sequence import total_multiply_accumulates
 from skcnn.persistence._checks import check_attributes, declared
@@ -71,7 +72,7 @@ def keep_convnet(model: Any) -> dict[str, Any]:
     if not hasattr(model, "net_"):
         return {}
     own = OWN[type(model)]
-    unknown = vars(model).keys() - {*type(model)._get_param_names(), *COMMON, *own}
+    unknown = vars(model).keys() - {*parameter_names(type(model)), *COMMON, *own}
     if unknown:
         raise UnsupportedModelError(
             f"the attribute {min(unknown)!r} of {type(model).__name__} cannot be saved"

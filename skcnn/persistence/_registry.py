@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from skcnn._utils.compat import parameter_names
 from skcnn.persistence._checks import declared
 
 
@@ -52,7 +53,7 @@ class Trusted:
     @property
     def parameters(self) -> list[str]:
         """The names of its parameters."""
-        return self.cls._get_param_names() if self.has_parameters else []  # type: ignore[attr-defined]
+        return parameter_names(self.cls) if self.has_parameters else []
 
 
 TRUSTED: dict[str, Trusted] = {}
