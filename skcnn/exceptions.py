@@ -31,6 +31,14 @@ class ImageFileError(SkcnnError, ValueError):
     """Image files cannot be read; the message names them."""
 
 
+class ModelFileError(SkcnnError, ValueError):
+    """A model file is damaged or not one of skcnn's, or cannot hold an object."""
+
+
+class UnsupportedModelError(ModelFileError):
+    """An object is none of those that model files hold; the message names it."""
+
+
 class TrainingDivergedError(SkcnnError, ValueError):
     """The training loss became infinite or NaN."""
 
@@ -92,9 +100,11 @@ __all__ = [
     "InputShapeError",
     "LeakageWarning",
     "MissingDependencyError",
+    "ModelFileError",
     "RareClassWarning",
     "SkcnnError",
     "SkippedFilesWarning",
     "TrainingDivergedError",
+    "UnsupportedModelError",
     "WeightsError",
 ]

@@ -476,6 +476,22 @@ class BaseConvNet(
             "a smaller learning_rate."
         )
 
+    # Pickling
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._go_to_device()
+
+    @in_standard_torch_state
+    def _go_to_device(self) -> None:
+        """Move a network that was read to the device of the parameter, if this machine has it."""
+        try:
+            device = resolve_device(self.device)
+        except ValueError:
+            return
+        if self.__sklearn_is_fitted__() and str(device) != self.net_.device:
+            self.net_.move_to(device)
+
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether a network was trained."""
         return hasattr(self, "net_")
