@@ -31,6 +31,10 @@ class ImageFileError(SkcnnError, ValueError):
     """Image files cannot be read; the message names them."""
 
 
+class SoundFileError(SkcnnError, ValueError):
+    """Sound files cannot be read or do not fit together; the message names them."""
+
+
 class TrainingDivergedError(SkcnnError, ValueError):
     """The training loss became infinite or NaN."""
 
@@ -92,6 +96,7 @@ __all__ = [
     "RareClassWarning",
     "SkcnnError",
     "SkippedFilesWarning",
+    "SoundFileError",
     "TrainingDivergedError",
     "WeightsError",
 ]

@@ -173,7 +173,7 @@ class PadSignals(LengthTransformer):
         widths = ((0, 0), (before, missing - before), (0, 0))
         mode = MODES[self.padding_mode]
         if mode != "constant":
-            return np.pad(part, widths, mode=mode)  # type: ignore[call-overload,no-any-return]
+            return np.pad(part, widths, mode=mode)  # type: ignore[call-overload]
         return np.pad(part, widths, constant_values=self._value(part.dtype))
 
     def _value(self, dtype: np.dtype[Any]) -> Any:
