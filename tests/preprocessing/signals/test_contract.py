@@ -10,10 +10,11 @@ import sklearn
 from sklearn.base import clone
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
-from skcnn import ConvNetClassifier
+from skcnn import ConvNetClassifier, ConvNetSearchCV, compare_models
 from skcnn.augmentation import RandomFrequencyMask, RandomNoise, RandomTimeMask
 from skcnn.preprocessing import (
     CropSignals,
@@ -85,6 +86,22 @@ def test_in_front_of_networks_and_in_searches(tones):
     ).fit(X, y)
     again = pickle.loads(pickle.dumps(search))
     np.testing.assert_array_equal(again.predict(X), search.predict(X))
+
+
+# both models may find all samples
+@pytest.mark.filterwarnings("ignore::skcnn.exceptions.ComparisonWarning")
+@pytest.mark.parametrize("make", [list, lambda items: pd.Series(items).to_numpy()])
+def test_unequal_lengths_in_convnet_searches_and_comparisons(tones, make):
+    items, y = tones
+    X, y = make(items[:20]), y[:20]
+    model = make_pipeline(PadSignals(90), ConvNetClassifier(**SMALL))
+    space = {"convnetclassifier__kernel_size": [3, 5]}
+    search = ConvNetSearchCV(model, param_space=space, n_trials=1, cv=2, random_state=0)
+    assert search.fit(X, y).predict(X[:3]).shape == (3,)
+    models = {"padded": model, "stretched": make_pipeline(ResampleSignals(20), GaussianNB())}
+    comparison = compare_models(models, X, y, cv=5, random_state=0)
+    assert comparison.models == ["padded", "stretched"]
+    assert comparison.table.iloc[1, 0] == 1.0  # the tones are told apart
 
 
 def test_sound_in_front_of_networks(tones):
