@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import wavfile
 
 from skcnn.exceptions import MissingDependencyError, SoundFileError
 
@@ -48,6 +47,8 @@ def read_sound(path: str) -> tuple[np.ndarray, int]:
 
 
 def _read_wave(path: str) -> tuple[np.ndarray, int]:
+    from scipy.io import wavfile  # importing it takes long
+
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -42,7 +42,7 @@ class LengthTransformer(SeriesTransformer):
             The names.
         """
         self._check_flat()
-        return self._names((self._length_of(self._layout.spatial[0]),), "time", input_features)
+        return self._names(self._length_of(self._layout.spatial[0]), input_features)
 
     def _length_of(self, length: int) -> int:
         """Return the length of the results for signals of a length."""

@@ -5,7 +5,6 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from skcnn._utils.compat import Interval, InvalidParameterError
 from skcnn.preprocessing._signals.series import Signals
@@ -52,6 +51,8 @@ def resampled(signals: np.ndarray, ratio: Fraction) -> np.ndarray:
     -------
     ndarray of shape (n_signals, ceil(length * ratio), n_channels), dtype float64
     """
+    from scipy.signal import resample_poly  # importing it takes long
+
     values = signals.astype(np.float64)
     if ratio == 1:
         return values
@@ -176,7 +177,7 @@ class ResampleSignals(SeriesTransformer):
         self._check_flat()
         length = self._layout.spatial[0]
         new = -(-length * self._ratio(length) // 1)
-        return self._names((int(new),), "time", input_features)
+        return self._names(int(new), input_features)
 
     def _check(self) -> None:
         by_rate = (self.rate is not None, self.original_rate is not None)

@@ -9,7 +9,7 @@ import pandas as pd
 from torch import Tensor
 
 from skcnn._data.containers import as_array, without_tensors
-from skcnn._data.layouts import InputLayout
+from skcnn._data.layouts import InputLayout, warn_of_doubtful_axes
 from skcnn._data.validation import check_sample_array, read_samples
 from skcnn.exceptions import InputShapeError
 
@@ -139,6 +139,9 @@ def _of_items(items: list[Any], channels: str) -> Signals:
             f"{n_channels}, with channels={channels!r}."
         )
     form = "plain" if n_axes == [1] else "channels"
+    if form == "channels":
+        length, n = arrays[0].shape
+        warn_of_doubtful_axes((length, n) if channels == "last" else (n, length), channels, 1)
     dtype = np.result_type(*{array.dtype for array in arrays})
     signals = [
         (array[:, None] if form == "plain" else array).astype(dtype, copy=False) for array in arrays

@@ -5,7 +5,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 from scipy.fft import rfft
-from scipy.signal.windows import hann
+from scipy.sparse import csr_array, eye_array
 
 from skcnn._utils.compat import Interval, InvalidParameterError, StrOptions
 from skcnn.exceptions import InputShapeError
@@ -31,13 +31,13 @@ class Bands(NamedTuple):
         Factors of the values of a frame.
     step : int
         From one frame to the next, in samples.
-    filters : ndarray of shape (n_bands, n_frequencies)
+    filters : sparse array of shape (n_bands, n_frequencies)
         Factors of the powers of a spectrum.
     """
 
     window: np.ndarray
     step: int
-    filters: np.ndarray
+    filters: csr_array
 
     def n_frames(self, length: int) -> int:
         """Return the number of frames of a signal."""
@@ -48,7 +48,7 @@ class Bands(NamedTuple):
         n_fft, n_frames = len(self.window), self.n_frames(len(signal))
         padded = np.pad(signal.astype(np.float64), n_fft // 2)
         frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[:: self.step]
-        powers = np.empty((len(self.filters), n_frames))
+        powers = np.empty((self.filters.shape[0], n_frames))
         at_once = max(MOST_VALUES // n_fft, 1)
         for start in range(0, n_frames, at_once):
             spectra = rfft(frames[start : start + at_once] * self.window, axis=1)
@@ -222,7 +222,9 @@ class Spectrogram(SignalTransformer):
                 f"({self.window_seconds!r} seconds). Got {self.n_fft!r} instead."
             )
         before = (n_fft - n) // 2
-        return np.pad(hann(n, sym=False), (before, n_fft - n - before))
+        # of Hann, periodic; a single value would be zero
+        window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(n) / n) if n > 1 else np.ones(1)
+        return np.pad(window, (before, n_fft - n - before))
 
     def _limits(self) -> tuple[float, float]:
         most = self.sample_rate / 2
@@ -245,19 +247,22 @@ class Spectrogram(SignalTransformer):
         frequencies = np.fft.rfftfreq(len(window), 1 / self.sample_rate)
         if self.scale in ("log", "power"):
             inside = (frequencies >= low) & (frequencies <= high)
-            filters, centres = np.eye(len(frequencies))[inside], frequencies[inside]
+            filters = eye_array(len(frequencies)).tocsr()[inside]
+            centres = frequencies[inside]
         else:
-            filters, centres = mel_filters(
+            triangles, centres = mel_filters(
                 frequencies, int(self.n_bands), low, high, self.mel_scale
             )
-        self._check_filters(filters, frequencies[1])
+            filters = csr_array(triangles)
+        self._check_filters(filters, self.sample_rate / len(window))
         return Bands(window, step, filters), centres
 
-    def _check_filters(self, filters: np.ndarray, distance: float) -> None:
+    def _check_filters(self, filters: csr_array, distance: float) -> None:
         """Check that every band has a frequency of the transform."""
-        n_empty = int((~filters.any(axis=1)).sum())
-        if n_empty or not len(filters):
-            what = f"{n_empty} of the {len(filters)} bands have" if n_empty else "The range has"
+        n_bands = filters.shape[0]
+        n_empty = int((np.diff(filters.indptr) == 0).sum())
+        if n_empty or not n_bands:
+            what = f"{n_empty} of the {n_bands} bands have" if n_empty else "The range has"
             raise InvalidParameterError(
                 f"{what} no frequency of the Fourier transform, which are {distance:g} Hz apart. "
                 f"Set a longer 'window_seconds' (now {self.window_seconds!r}) or 'n_fft', or "

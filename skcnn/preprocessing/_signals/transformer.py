@@ -132,28 +132,19 @@ class SignalTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=N
             )
         return signals
 
-    def _names(self, axes: tuple[int, ...], kind: str, input_features: Any) -> np.ndarray:
+    def _names(self, length: int, input_features: Any) -> np.ndarray:
         """Return names such as "time_3", with the number of the channel if there are several.
 
-        Parameters
-        ----------
-        axes : tuple of int
-            Lengths of the axes that are numbered.
-        kind : str
-            The beginning of each name.
-        input_features : array-like of str or None
-            Only checked.
+        `length` is that of the results; `input_features` are only checked.
         """
         self._check_flat()
         check_feature_names_in(self, input_features)
-        one = self.n_channels_ == 1
-        shape = (*axes, self.n_channels_) if self.channels == "last" else (self.n_channels_, *axes)
-        names = np.empty(shape, dtype=object)
-        for place in np.ndindex(*shape):
-            channel = place[-1] if self.channels == "last" else place[0]
-            numbers = place[:-1] if self.channels == "last" else place[1:]
-            names[place] = "_".join(map(str, (kind, *numbers, *(() if one else (channel,)))))
-        return names.reshape(-1)
+        times = [f"time_{number}" for number in range(length)]
+        several = self.n_channels_ > 1
+        ends = [f"_{channel}" if several else "" for channel in range(self.n_channels_)]
+        by_time = [[time + end for end in ends] for time in times]
+        names = np.array(by_time, dtype=object)  # (length, n_channels)
+        return (names if self.channels == "last" else names.T).reshape(-1)
 
     def _check_flat(self) -> None:
         check_is_fitted(self, "n_channels_")

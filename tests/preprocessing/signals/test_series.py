@@ -172,6 +172,10 @@ def test_other_channels_than_at_fit_raise():
 def test_swapped_channels_warn():
     with pytest.warns(InputLayoutWarning, match="channels='first'"):
         StandardizeSignals().fit(signals(2, 3, 50))
+    with pytest.warns(InputLayoutWarning, match="channels='first'"):
+        StandardizeSignals().fit([signals(3, 50), signals(4, 50)])
+    with pytest.warns(InputLayoutWarning, match="channels='last'"):
+        StandardizeSignals(channels="first").fit([signals(50, 3), signals(50, 4)])
 
 
 def test_names_are_those_of_flat_rows():

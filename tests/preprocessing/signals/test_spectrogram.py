@@ -100,6 +100,11 @@ def test_powers_are_those_of_a_plain_loop():
             assert image[band, frame] == pytest.approx(abs(sum(terms)) ** 2, abs=1e-12)
 
 
+def test_a_window_of_one_value_is_the_signal_itself():
+    model = Spectrogram(10, window_seconds=0.1, step_seconds=0.1, scale="power")
+    np.testing.assert_allclose(model.fit_transform([[1.0, 2, 3]]), [[[1, 4, 9]]])
+
+
 def test_low_and_high_choose_frequencies():
     model = Spectrogram(RATE, scale="power", low=1000, high=2000).fit(SIGNAL[None])
     assert (model.frequencies_.min(), model.frequencies_.max()) == (1000, 2000)
