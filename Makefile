@@ -43,7 +43,7 @@ test-slow: $(READY)
 
 # The lower bounds of the dependencies, and the tests that use most of them.
 OLDEST := .venv-oldest
-OLDEST_TESTS := tests/test_oldest.py tests/utils tests/data tests/plotting \
+OLDEST_TESTS := tests/test_oldest.py tests/utils tests/files tests/data tests/plotting \
 	tests/convnet/test_sklearn_tools.py tests/convnet/test_training.py \
 	tests/convnet/test_fitted_state.py tests/training/test_engine.py \
 	tests/training/test_callbacks.py tests/training/test_eager_optimizers.py \
@@ -77,6 +77,7 @@ bench-studies: $(READY)
 	$(BIN)/python tests/benchmarks/search_pruning.py
 	$(BIN)/python tests/benchmarks/search_efficiency.py
 	$(BIN)/python tests/benchmarks/architectures.py
+	$(BIN)/python tests/benchmarks/transfer_speed.py
 	$(BIN)/python tests/benchmarks/costs.py
 	$(BIN)/python tests/benchmarks/comparison_error_rates.py
 	$(BIN)/python tests/benchmarks/model_comparison.py

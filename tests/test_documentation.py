@@ -36,6 +36,7 @@ FEW = {"filters": 2, "hidden_units": (), "max_epochs": 1}
 ARGUMENTS = {
     skcnn.ConvNetClassifier: FEW,
     skcnn.ConvNetRegressor: FEW,
+    skcnn.ConvNetFeatures: {"architecture": [layers.Conv(2)], "pretrained": False},
     skcnn.augmentation.Augmented: {
         "estimator": GaussianNB(),
         "augmentation": skcnn.augmentation.RandomFlip(),

@@ -33,6 +33,7 @@ ORDER = [
     "model_selection",
     "comparison",
     "inspection",
+    "persistence",
     "_report",
     "__init__",
     "_command_line",

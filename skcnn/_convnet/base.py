@@ -13,7 +13,6 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from skcnn._architectures.packages import makes_module
 from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_epochs,
@@ -21,6 +20,14 @@ from skcnn._convnet.automatic import (
     resolve_weight_decay,
 )
 from skcnn._convnet.builder import NetworkBuilder
+from skcnn._convnet.choice import chooses, train_chosen
+from skcnn._convnet.fitted_base import (
+    KeepsFittedBase,
+    fitted_base,
+    makes_module,
+    warn_of_other_scale,
+)
+from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
 from skcnn._data.images import Images
@@ -62,7 +69,12 @@ UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large
 
 
 class BaseConvNet(
-    CallbackSupportMixin, NetworkBuilder, ConvNetParameters, BaseEstimator, metaclass=ABCMeta
+    KeepsFittedBase,
+    CallbackSupportMixin,
+    NetworkBuilder,
+    ConvNetParameters,
+    BaseEstimator,
+    metaclass=ABCMeta,
 ):
     """Base of the ConvNet estimators."""
 
@@ -119,6 +131,10 @@ class BaseConvNet(
     ) -> Self:
         """Fit, or with `is_partial` train for one more epoch on this part of the data."""
         self._check_parameters()
+        if chooses(self):
+            validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+            how = {"classes": classes, **validation}
+            return train_chosen(self, X, y, sample_weight, is_partial, **how)
         seed = draw_seed(self.random_state)
         fresh = not (hasattr(self, "net_") and (is_partial or self.warm_start))
         steps, samples = self._read(X, y, sample_weight, classes, fresh)
@@ -137,6 +153,7 @@ class BaseConvNet(
 
     def _check_parameters(self) -> None:
         check_parameters(self)
+        fitted_base(self.architecture)  # raises if it is not fitted
         check_views(self.test_time_augmentation, type(self).__name__)
         check_transfer_parameters(self)
 
@@ -164,6 +181,7 @@ class BaseConvNet(
         targets = self._read_targets(y, given, len(images), classes, fresh)
         index, weights = canonical_order(images, targets, given, merge=not steps)
         if fresh:
+            warn_of_other_scale(self.architecture, images)
             self._value_range = ValueRange.of(images, given)
             check_range(self._value_range.low, self._value_range.high)
         check_steps(steps, self._layout, X, name)
@@ -256,7 +274,7 @@ class BaseConvNet(
             is_partial=is_partial,
             n_epochs_before=0 if fresh else self.n_iter_,
             weights_epoch=0 if fresh else self._weights_epoch,
-            n_epochs=1 if is_partial else resolve_epochs(self.max_epochs, len(train)),
+            n_epochs=1 if is_partial else self._n_epochs(len(train)),
             batch_size=resolve_batch_size(
                 self.batch_size, len(train), lambda: self._layer_values(train.images.layout)
             ),
@@ -292,13 +310,14 @@ class BaseConvNet(
         """Create network, loss and engine for the training samples."""
         train = plan.train
         layout = train.images.layout
+        has_base = fitted_base(self.architecture) is not None
         statistics = self._input_statistics(train)
         module, rows = self._make_module(layout, statistics, plan.seeds.weights)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
         n_frozen = self._part_schedule(plan).fewest_frozen()
         precision_macs = 0 if rows is None else self._macs * min(plan.batch_size, len(train))
-        if rows is not None:
+        if rows is not None and not has_base:
             with torch_threads(plan.n_threads, precision_macs):
                 set_whitening_kernels(module, train)
         if rows is not None and plan.augmenter is None:  # only the others run in training
@@ -311,7 +330,7 @@ class BaseConvNet(
             module,
             self._make_loss(),
             optimizer_name=self.optimizer,
-            lr=resolve_learning_rate(self.learning_rate, self.optimizer, self.architecture),
+            lr=self._learning_rate(self.optimizer),
             momentum=self.momentum,
             nesterov=self.nesterov,
             weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
@@ -327,14 +346,20 @@ class BaseConvNet(
     def _part_schedule(self, plan: FitPlan) -> PartSchedule:
         return part_schedule(self, self._rows, plan.n_epochs_before, plan.n_epochs)
 
+    def _n_epochs(self, n_samples: int) -> int:
+        fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"
+        return resolve_epochs(self.max_epochs, n_samples, fine_tunes)
+
+    def _learning_rate(self, optimizer: str) -> float:
+        has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None
+        return resolve_learning_rate(self.learning_rate, optimizer, self.architecture, has_weights)
+
     def _resume(self, plan: FitPlan) -> ConvNetEngine:
         """Return the trained engine, on the plan's device."""
         if str(plan.device) != self.net_.device:
             self.net_.move_to(plan.device)
         self.net_.change_training(
-            lr=resolve_learning_rate(
-                self.learning_rate, self.net_.optimizer_name, self.architecture
-            ),
+            lr=self._learning_rate(self.net_.optimizer_name),
             weight_decay=resolve_weight_decay(self.weight_decay, self.net_.optimizer_name),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
@@ -450,6 +475,22 @@ class BaseConvNet(
             "those of the training samples, or the weights diverged and training needs "
             "a smaller learning_rate."
         )
+
+    # Pickling
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._go_to_device()
+
+    @in_standard_torch_state
+    def _go_to_device(self) -> None:
+        """Move a network that was read to the device of the parameter, if this machine has it."""
+        try:
+            device = resolve_device(self.device)
+        except ValueError:
+            return
+        if self.__sklearn_is_fitted__() and str(device) != self.net_.device:
+            self.net_.move_to(device)
 
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether a network was trained."""

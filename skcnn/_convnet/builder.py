@@ -3,16 +3,25 @@
 from inspect import signature
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from skcnn._architectures.packages import MakeModule, makes_module, module_maker
+from skcnn._architectures.packages import MakeModule
 from skcnn._architectures.pretrained import load_weights, pretrained_base, published_architecture
 from skcnn._architectures.registry import named_architecture
 from skcnn._convnet.architectures import from_knobs
 from skcnn._convnet.automatic import usual_layer_values
+from skcnn._convnet.choice import chosen_parameters
+from skcnn._convnet.fitted_base import (
+    base_layers,
+    copy_base,
+    fitted_base,
+    makes_module,
+    module_maker,
+)
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import (
     check_opacity,
@@ -41,6 +50,7 @@ from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._normalization import fix_statistics
 from skcnn.layers._sequence import TracedLayer, follow, trace, with_output
 
 KNOBS = [*signature(from_knobs).parameters][1:]  # the parameters that describe a network
@@ -51,9 +61,10 @@ class NetworkBuilder(NetworkParameters):
 
     n_outputs_: int
     net_: Any
+    offset_: np.ndarray | None
     standardize: bool
     _value_range: ValueRange  # of X in fit
-    _limits: tuple[float, float] | None  # of X for a pretrained base, which become 0 and 1
+    _limits: tuple[float, float] | None = None  # of X, which a pretrained base gets as 0 and 1
     _layout: InputLayout
     _rows: list[TracedLayer] | None
 
@@ -69,6 +80,9 @@ class NetworkBuilder(NetworkParameters):
             return self._pretrained_layers(input_shape)
         if isinstance(self.architecture, str):
             return named_architecture(self.architecture, input_shape)
+        base = fitted_base(self.architecture)
+        if base is not None:
+            return base_layers(base, input_shape)
         if self.architecture is not None:
             return tuple(self.architecture)
         return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
@@ -84,9 +98,15 @@ class NetworkBuilder(NetworkParameters):
     def _input_statistics(self, train: SampleSet) -> tuple[Tensor, Tensor]:
         """Return what is subtracted from the values of each channel, and what divides them.
 
-        A pretrained base gets values in [0, 1], which layers of its own scale further.
+        A pretrained base gets values in [0, 1], which layers of its own scale further. The
+        standardisation of a fitted base is copied later.
         """
         self._limits = None
+        fitted = fitted_base(self.architecture)
+        if fitted is not None:
+            self._limits = fitted._limits
+            self._check_opacity(train.images)
+            return channel_statistics(train, standardize=False)
         if is_pretrained(self.pretrained) and self.standardize:
             self._limits = unit_limits(self._value_range, train.images)
             self._check_opacity(train.images)
@@ -123,13 +143,23 @@ class NetworkBuilder(NetworkParameters):
         """Return the shape of the images that a module of timm or torchvision gets."""
         if not is_pretrained(self.pretrained):
             return shape
-        side = package_base(self.architecture).side
-        return (shape[0], *resolve_image_size(self.image_size, side, shape[1:]))
+        base = package_base(self.architecture)
+        return (shape[0], *resolve_image_size(self.image_size, base, shape[1:]))
 
     def _make_module(
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the module and its traced layers, or None if a callable made it."""
+        module, rows = self._new_module(layout, statistics, seed)
+        base = fitted_base(self.architecture)
+        if base is not None:
+            copy_base(module, base, self.offset_)
+        return module, rows
+
+    def _new_module(
+        self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
+    ) -> tuple[nn.Module, list[TracedLayer] | None]:
+        """Return the module with initial weights."""
         shape = layout.network_shape
         if makes_module(self.architecture):
             standardize = Standardize(*statistics, n_axes=len(layout.spatial))
@@ -141,6 +171,7 @@ class NetworkBuilder(NetworkParameters):
         initialize_weights(net, self.weight_init, generator)
         if is_pretrained(self.pretrained):
             load_weights(net.layers, self.architecture, source_of(self.pretrained))
+            fix_statistics(net.layers)
         return net, rows
 
     @in_standard_torch_state
@@ -189,8 +220,13 @@ class NetworkBuilder(NetworkParameters):
             if self._rows is not None:
                 return summarize_layers(self._rows)
             return summarize_module(self.net_.module_.module, network_shape)
+        return self._table(network_shape, n_outputs)
+
+    def _table(self, network_shape: Shape, n_outputs: int) -> pd.DataFrame:
+        """Return a new network as a table."""
         if not makes_module(self.architecture):
-            return summarize_layers(self._trace(network_shape, n_outputs))
+            with chosen_parameters(self):
+                return summarize_layers(self._trace(network_shape, n_outputs))
         with private_random_state(0, torch.device("cpu")):
             module = call_architecture(self._module_maker(), network_shape, n_outputs)
         return summarize_module(module, network_shape)

@@ -12,6 +12,7 @@ from skcnn._convnet.pretrained_input import input_layers
 from skcnn._files.weights import read_weights
 from skcnn.exceptions import WeightsError
 from skcnn.layers._base import Shape
+from skcnn.layers._normalization import fix_statistics
 from skcnn.layers._sequence import build_path, follow
 
 
@@ -26,7 +27,7 @@ def package_base(architecture: Any) -> PretrainedBase:
     if not isinstance(architecture, str):
         return pretrained_base(architecture)  # raises
     side, mean, std = published_input(architecture)
-    return PretrainedBase(side, 1, mean, std, architecture.partition(":")[0], "")
+    return PretrainedBase(side, side, mean, std, architecture.partition(":")[0], "")
 
 
 def pretrained_module_maker(
@@ -50,6 +51,7 @@ def pretrained_module_maker(
             raise WeightsError(
                 f"The weights {str(source)!r} do not fit {owner}: {'; '.join(problems)}."
             )
+        fix_statistics(module)
         return nn.Sequential(build_path(first, input_shape, is_signal=False), module)
 
     return make

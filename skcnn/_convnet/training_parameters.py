@@ -38,7 +38,8 @@ class ConvNetParameters(TransferParameters):
         [AUTO, POSITIVE],
         """"auto" or float
         Full learning rate, before `lr_schedule`. "auto" is 0.005 for adam and adamw, 0.05
-        for sgd, 0.2 for muon, 0.001 for rmsprop and 0.01 for adagrad.
+        for sgd, 0.2 for muon, 0.001 for rmsprop and 0.01 for adagrad, and a fifth of that
+        with `pretrained` weights or a fitted network as `architecture`.
         """,
     )
     momentum: float = parameter(
@@ -101,7 +102,8 @@ class ConvNetParameters(TransferParameters):
         [AUTO, COUNT],
         """"auto" or int
         Passes over the training samples. "auto" makes about 24 * sqrt(n_samples) batches
-        of the automatic batch size, within 10 and 60 epochs.
+        of the automatic batch size, within 10 and 60 epochs, or at most 20 if `pretrained`
+        layers before the output layer are trained.
         """,
     )
     class_weight: Any = field(init=False)
@@ -140,7 +142,8 @@ class ConvNetParameters(TransferParameters):
         ["boolean"],
         """bool
         Whether each channel is shifted and scaled to mean 0 and standard deviation 1 of
-        the training samples (of the first batch in `partial_fit`).
+        the training samples (of the first batch in `partial_fit`). With `pretrained`, True
+        brings values to the scale of the network's own images, and False expects them so.
         """,
     )
     gradient_clip: float | None = parameter(

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
 
-from skcnn._convnet.declaration import one_of, parameter
+from skcnn._convnet.automatic import PRETRAINED_BLOCKS_SHARE
+from skcnn._convnet.declaration import AUTO, one_of, parameter
 from skcnn._convnet.network_parameters import NetworkParameters
+from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._data.feature_cache import resolve_feature_cache
 from skcnn._network.split import EXTENTS, Trainable
 from skcnn._network.trained_part import PartSchedule
@@ -17,7 +19,9 @@ from skcnn._utils.validation import did_you_mean, is_integer
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._sequence import TracedLayer
 
-AUTO_HEAD_SHARE = 0.2  # of the epochs, in which unfreezing="auto" trains the head alone
+# Of the epochs, in which unfreezing="auto" trains the head alone.
+AUTO_HEAD_SHARE = 0.2
+PRETRAINED_HEAD_SHARE = 0.5
 
 
 class NumberOfBlocks(Interval):
@@ -47,13 +51,14 @@ class TransferParameters(NetworkParameters):
         last ``torch.nn.Linear``.
         """,
     )
-    learning_rate_decay: float = parameter(
-        1.0,
-        [Interval(Real, 0, 1, closed="right")],
-        """float
+    learning_rate_decay: str | float = parameter(
+        "auto",
+        [AUTO, Interval(Real, 0, 1, closed="right")],
+        """"auto" or float
         Factor of the learning rate from each block to the one before it, in (0, 1]: the output
         layer learns at the full rate, the last block at this share of it, the block before at
-        the square of the share.
+        the square of the share. "auto" is 1, but with `pretrained` weights all layers before
+        the output layer learn at a tenth of its rate.
         """,
     )
     unfreezing: Any = parameter(
@@ -64,7 +69,8 @@ class TransferParameters(NetworkParameters):
         to a value as of `trainable`, which holds from then on, such as ``{0: "head", 3:
         "last_block", 6: "all"}``. Before the first number, `trainable` holds. The epochs of
         earlier calls of `fit` count. "auto" trains the output layer alone in the first fifth of
-        the epochs of a new network, then what `trainable` says.
+        the epochs of a new network, with `pretrained` weights in the first half, then what
+        `trainable` says.
         """,
     )
     feature_cache: Any = parameter(
@@ -136,7 +142,8 @@ def part_schedule(
     """
     trainable: dict[int, Trainable] = {0: params.trainable}
     if params.unfreezing == "auto":
-        n_head = round(AUTO_HEAD_SHARE * n_epochs)
+        share = PRETRAINED_HEAD_SHARE if is_pretrained(params.pretrained) else AUTO_HEAD_SHARE
+        n_head = round(share * n_epochs)
         if n_epochs_before == 0 and n_head > 0:
             trainable = {0: "head", n_head: params.trainable}
     elif params.unfreezing is not None:
@@ -146,11 +153,18 @@ def part_schedule(
     schedule = PartSchedule(
         rows,
         trainable,
-        float(params.learning_rate_decay),
+        1.0 if params.learning_rate_decay == "auto" else float(params.learning_rate_decay),
+        _blocks_share(params),
         resolve_feature_cache(params.feature_cache),
     )
     schedule.fewest_frozen()  # checks that there are so many blocks
     return schedule
+
+
+def _blocks_share(params: TransferParameters) -> float:
+    """Return the factor of the learning rate of all layers before the output layer."""
+    is_auto = params.learning_rate_decay == "auto"
+    return PRETRAINED_BLOCKS_SHARE if is_auto and is_pretrained(params.pretrained) else 1.0
 
 
 def _check_module(trainable: dict[int, Trainable], params: TransferParameters) -> None:
@@ -162,7 +176,7 @@ def _check_module(trainable: dict[int, Trainable], params: TransferParameters) -
                 "name, a sequence of layers, or the parameters from 'filters' on. For a callable "
                 "and networks of other packages use 'all' or 'head'."
             )
-    if params.learning_rate_decay != 1:
+    if params.learning_rate_decay not in ("auto", 1):
         raise ArchitectureError(
             f"learning_rate_decay={params.learning_rate_decay!r} needs a network of skcnn.layers, "
             "whose blocks are known. For a callable and networks of other packages use 1.0."

@@ -76,11 +76,10 @@ class MemoryFeatures:
         self._kept: OrderedDict[tuple[str, bytes], np.ndarray] = OrderedDict()
         self._n_bytes = 0
         self._lock = threading.Lock()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self._renew_lock)
 
-    def _renew_lock(self) -> None:
-        self._lock = threading.Lock()  # another thread may have held it during the fork
+    def renew_lock(self) -> None:
+        """Forget who holds the lock: in a forked process nobody does."""
+        self._lock = threading.Lock()
 
     def get(self, network: str, samples: Sequence[bytes], rows: np.ndarray) -> np.ndarray:
         """Copy what is kept to `rows`, and return the places of the others."""
@@ -115,6 +114,8 @@ class MemoryFeatures:
 
 
 MEMORY = MemoryFeatures(MEMORY_BYTES)
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=MEMORY.renew_lock)
 
 
 class FolderFeatures:

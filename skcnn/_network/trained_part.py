@@ -22,7 +22,8 @@ from skcnn._network.split import (
     prefix_network,
     suffix_network,
 )
-from skcnn.layers._sequence import TracedLayer
+from skcnn.exceptions import ArchitectureError
+from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class PartSchedule:
         The part that is trained once so many epochs are done; 0 is among the keys.
     rate_decay : float
         Factor of the learning rate from a block to the one before it.
+    blocks_share : float
+        Factor of the learning rate of all layers before the output layer.
     cache : FeatureCache or None
         Keeps features between fits.
     """
@@ -44,6 +47,7 @@ class PartSchedule:
     rows: Sequence[TracedLayer] | None = None
     trainable: Mapping[int, Trainable] = field(default_factory=lambda: {0: "all"})
     rate_decay: float = 1.0
+    blocks_share: float = 1.0
     cache: FeatureCache | None = None
 
     def at(self, n_epochs_done: int) -> Trainable:
@@ -77,6 +81,8 @@ class TrainedPart:
         The part.
     rate_decay : float
         Factor of the learning rate from a block to the one before it.
+    blocks_share : float
+        Factor of the learning rate of all layers before the output layer.
     device : torch.device
         Where the network is.
 
@@ -95,6 +101,8 @@ class TrainedPart:
         How a row of features is an input of `trained`.
     layers_key : str or None
         A description of the frozen layers, None if two of them cannot be told apart.
+    macs : int
+        Multiply-accumulates of `trained` for a sample.
     on_features : bool
         Whether batches hold features instead of samples.
     frozen_names : set of str
@@ -111,6 +119,7 @@ class TrainedPart:
     prefix: nn.Module
     layout: InputLayout
     layers_key: str | None
+    macs: int
 
     def __init__(
         self,
@@ -118,6 +127,7 @@ class TrainedPart:
         rows: Sequence[TracedLayer] | None,
         trainable: Trainable,
         rate_decay: float,
+        blocks_share: float,
         device: torch.device,
     ) -> None:
         self.device = device
@@ -130,10 +140,12 @@ class TrainedPart:
             k = frozen_prefix_length(rows, trainable)
             if k > 0:
                 self._freeze_layers(network, rows, k)
-            if rate_decay != 1:
-                self.rate_shares = _rate_shares(network, rows, rate_decay)
+            if rate_decay != 1 or blocks_share != 1:
+                self.rate_shares = _rate_shares(network, rows, rate_decay, blocks_share)
         elif isinstance(network, WrappedNet) and trainable == "head":
             self._freeze_module(network)
+        elif isinstance(network, WrappedNet) and blocks_share != 1:
+            self.rate_shares = _module_rate_shares(network, blocks_share)
         trained = {id(p) for p in self.trained.parameters()}
         self.frozen_names = {n for n, p in network.named_parameters() if id(p) not in trained}
 
@@ -145,6 +157,7 @@ class TrainedPart:
         self.layout = feature_layout(network, rows, k)
         described = [(type(row.spec).__module__, row.spec, row.input_shape) for row in rows[:k]]
         self.layers_key = repr(described)
+        self.macs = total_multiply_accumulates(rows[k:])
 
     def _freeze_module(self, network: WrappedNet) -> None:
         head = last_linear(network)
@@ -152,6 +165,7 @@ class TrainedPart:
         self.trained = head
         self.prefix = BeforeLinear(network, head)
         self.layout = InputLayout((head.in_features,), "last")
+        self.macs = head.weight.numel()
         self.layers_key = None  # the code of its methods may change
 
     @property
@@ -173,12 +187,20 @@ class TrainedPart:
 
 
 def _rate_shares(
-    network: ConvNet, rows: Sequence[TracedLayer], rate_decay: float
+    network: ConvNet, rows: Sequence[TracedLayer], rate_decay: float, blocks_share: float
 ) -> dict[str, float]:
     names = {id(p): name for name, p in network.named_parameters()}
     return {
-        names[id(p)]: rate_decay**depth
+        names[id(p)]: blocks_share * rate_decay**depth
         for part, depth in module_depths(network, rows)
         for p in part.parameters()
         if depth > 0
     }
+
+
+def _module_rate_shares(network: WrappedNet, blocks_share: float) -> dict[str, float]:
+    try:
+        head = {id(p) for p in last_linear(network).parameters()}
+    except ArchitectureError:  # its output layer is not known
+        return {}
+    return {n: blocks_share for n, p in network.named_parameters() if id(p) not in head}

@@ -27,7 +27,7 @@ from skcnn._training.eager_optimizers import repeated_step
 from skcnn._training.engine_state import state_on_cpu, training_only, without_inference_tensors
 from skcnn._training.epoch_state import EpochState
 from skcnn._training.monitor import TrainingMonitor
-from skcnn._training.optimizers import make_optimizer
+from skcnn._training.optimizers import keep_state, make_optimizer
 from skcnn._training.part_training import PartTraining
 from skcnn._training.schedules import Schedule
 from skcnn._utils.compat import context_of_creation, set_training
@@ -280,7 +280,8 @@ class ConvNetEngine(NeuralNet):
         self.notify("on_epoch_begin", dataset_train=batches, dataset_valid=None)
         start = own_seconds()
         parts.compute_features()
-        self.run_single_epoch(batches, True, "train", self.train_step)
+        with parts.threads():
+            self.run_single_epoch(batches, True, "train", self.train_step)
         seconds = own_seconds() - start
         train_loss = self.history[-1, "train_loss"]
         check_finite(train_loss, len(self.history), self.lr)
@@ -368,13 +369,10 @@ class ConvNetEngine(NeuralNet):
         self.__dict__["_frozen_names"] = frozenset(now)
         self.__dict__["_rate_shares"] = part.rate_shares
         if now != before or shares != part.rate_shares:
-            states = self.optimizer_.state
+            optimizer = self.optimizer_
             with context_of_creation(self, "optimizer"):
                 self.initialize_optimizer()
-            for group in self.optimizer_.param_groups:
-                for parameter in group["params"]:
-                    if parameter in states:
-                        self.optimizer_.state[parameter] = states[parameter]
+            keep_state(self.optimizer_, optimizer)
 
     # Application
 

@@ -78,9 +78,7 @@ class FitRun:
             else EarlyStopping(plan.n_iter_no_change, plan.tol)
         )
         evaluator = Evaluator(engine, plan.valid, score)
-        self.parts = PartTraining(
-            engine, parts, self._batches, evaluator, plan.train, plan.n_epochs_before
-        )
+        self.parts = PartTraining(engine, parts, self._batches, evaluator, plan)
         self.monitor = TrainingMonitor(
             first_epoch=plan.n_epochs_before + 1,
             evaluate=evaluator,

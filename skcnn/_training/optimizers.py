@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import nn
+from torch.optim import Optimizer
 
 from skcnn._training.eager_optimizers import SGD, Adagrad, Adam, AdamW, EagerOptimizer, RMSprop
 from skcnn._training.muon import Muon, hidden_kernels
@@ -62,3 +64,15 @@ def make_optimizer(
         return Adagrad(groups, **common)
     cls = AdamW if name == "adamw" else Adam
     return cls(groups, fused=True, **common)
+
+
+def keep_state(optimizer: Optimizer, before: Optimizer) -> None:
+    """Give an optimizer the state of the parameters that another of its kind has trained, too."""
+    trained = [p for group in optimizer.param_groups for p in group["params"]]
+    known = [p for p in trained if p in before.state]
+    for parameter in known:
+        optimizer.state[parameter] = before.state[parameter]
+    if known and isinstance(optimizer, SGD) and optimizer.defaults["momentum"] > 0:
+        # torch's fused step takes momenta of all parameters or of none; zeros are as good as none
+        for parameter in trained:
+            optimizer.state[parameter].setdefault("momentum_buffer", torch.zeros_like(parameter))

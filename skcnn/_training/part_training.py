@@ -1,14 +1,16 @@
 """PartTraining: chooses the part of a network that is trained in each epoch, and its samples."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 
-from skcnn._data.samples import SampleSet
 from skcnn._network.frozen_features import FrozenFeatures
 from skcnn._network.trained_part import PartSchedule, Trainable, TrainedPart
 from skcnn._training.batches import BatchIterator
+from skcnn._training.fit_plan import FitPlan
 from skcnn._utils.interrupts import deferred_interrupts
+from skcnn._utils.threads import torch_threads
 
 
 class PartTraining:
@@ -28,10 +30,8 @@ class PartTraining:
         The training batches.
     evaluator : Evaluator
         Evaluates the validation samples.
-    train : SampleSet
-        The training samples.
-    n_epochs_done : int
-        Number of epochs that the network was trained before.
+    plan : FitPlan
+        What the fit trains on.
 
     Attributes
     ----------
@@ -45,16 +45,16 @@ class PartTraining:
         schedule: PartSchedule,
         batches: BatchIterator,
         evaluator: Any,
-        train: SampleSet,
-        n_epochs_done: int,
+        plan: FitPlan,
     ) -> None:
         self.trained: dict[int, Trainable] = {}
         self._engine = engine
         self._schedule = schedule
         self._batches = batches
         self._evaluator = evaluator
-        self._train = train
-        self._n_done = n_epochs_done
+        self._train = plan.train
+        self._n_threads = plan.n_threads
+        self._n_done = plan.n_epochs_before
         self._current: Trainable | None = None
         self._is_new = False
 
@@ -68,6 +68,7 @@ class PartTraining:
             self._schedule.rows,
             trainable,
             self._schedule.rate_decay,
+            self._schedule.blocks_share,
             torch.device(self._engine.device),
         )
         with deferred_interrupts():
@@ -93,6 +94,13 @@ class PartTraining:
         if features is not None:
             self._evaluator.features = features.images
         self._is_new = False
+
+    def threads(self) -> AbstractContextManager[None]:
+        """Return the context of the training steps: one thread if few layers are trained."""
+        part: TrainedPart | None = self._engine.part
+        if part is None or not part.on_features:
+            return nullcontext()
+        return torch_threads(self._n_threads, part.macs * self._batches.largest_batch)
 
     def epoch_done(self) -> None:
         """Count a finished epoch."""

@@ -28,6 +28,7 @@ TEST_PARAMETERS = {
     "early_stopping": False,
     "warm_start": False,
     "compile": False,
+    "unfreezing": None,  # the rates are for what `trainable` names
     "verbose": 0,
 }
 

@@ -36,10 +36,16 @@ class BatchNorm(nn.Module):
 
     The variance of a training batch with one value a channel is undefined. torch raises an
     error, and a last batch of one sample on 1x1 maps would end a training.
+
+    Attributes
+    ----------
+    is_fixed : bool
+        Whether it uses its running statistics in training too, which then do not change.
     """
 
     running_mean: Tensor
     running_var: Tensor
+    is_fixed = False  # set for pretrained networks
 
     def __init__(self, n_channels: int, momentum: float = 0.1, eps: float = 1e-5) -> None:
         super().__init__()
@@ -52,7 +58,13 @@ class BatchNorm(nn.Module):
 
     def extra_repr(self) -> str:
         """Return channels and momentum."""
-        return f"{len(self.weight)}, momentum={self.momentum!r}"
+        fixed = ", fixed" if self.is_fixed else ""
+        return f"{len(self.weight)}, momentum={self.momentum!r}{fixed}"
+
+    @property
+    def uses_batch(self) -> bool:
+        """Whether it uses the statistics of the batch, unless that has one value a channel."""
+        return self.training and not self.is_fixed
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised `x`."""
@@ -63,7 +75,7 @@ class BatchNorm(nn.Module):
             self.running_var,
             self.weight,
             self.bias,
-            self.training and not one_value,
+            self.uses_batch and not one_value,
             self.momentum,
             self.eps,
         )
@@ -95,6 +107,22 @@ class ChannelNorm(nn.Module):
         """Return the normalised `x`."""
         x = x.movedim(1, -1)  # (n_samples, *spatial, n_channels)
         return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps).movedim(-1, 1)
+
+
+def fix_statistics(module: nn.Module) -> None:
+    """Let batch normalisations keep their running statistics in training.
+
+    Those of a user's module are in evaluation mode whenever they run.
+    """
+    for part in module.modules():
+        if isinstance(part, BatchNorm):
+            part.is_fixed = True
+        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            part.register_forward_pre_hook(_evaluate)
+
+
+def _evaluate(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    norm.training = False
 
 
 def safe_for_group_norm(x: Tensor, *parameters: Tensor | None) -> Tensor:
@@ -245,7 +273,7 @@ def _join_batch_norm(parts: Sequence[Any], updates: Updates) -> Step:
         statistics = [(part.running_mean, part.running_var) for part in parts]
         mean, var = (torch.cat(each) for each in zip(*statistics, strict=True))
         weight, bias = joined(parts, "weight"), joined(parts, "bias")
-        of_batch = norm.training and x.numel() != x.shape[1]  # else one value a channel
+        of_batch = norm.uses_batch and x.numel() != x.shape[1]  # else one value a channel
         x = F.batch_norm(x, mean, var, weight, bias, of_batch, norm.momentum, norm.eps)
         if of_batch:  # the call above wrote the new statistics into `mean` and `var`
             for part, *new in zip(

@@ -39,6 +39,7 @@ from skcnn._files.weights import read_weights
 from skcnn.exceptions import MissingDependencyError
 
 TOLERANCE = 1e-4
+SHARE_OF_SIDE = 0.875
 # Our name, the package, its name.
 REFERENCES = [
     ("alexnet", "torchvision", "alexnet"),
@@ -131,16 +132,19 @@ def compare_random_weights() -> bool:
 
 
 def picture(name: str, side: int) -> torch.Tensor:
-    """Return a picture of scikit-image as (1, 3, side, side) float32 in [0, 1]."""
+    """Return a picture of scikit-image as (1, 3, side, side) float32 in [0, 1].
+
+    As published for these weights: the short side becomes side / 0.875, and the centre is kept.
+    """
+    from PIL import Image
     from skimage import data
 
-    pixels = np.atleast_3d(getattr(data, name)())
-    x = torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
-    x = x.expand(-1, 3, -1, -1)
-    short = min(x.shape[2:])
-    top, left = ((n - short) // 2 for n in x.shape[2:])
-    x = x[:, :, top : top + short, left : left + short]
-    return nn.functional.interpolate(x, (side, side), mode="bilinear", antialias=True)
+    image = Image.fromarray(getattr(data, name)()).convert("RGB")
+    factor = side / SHARE_OF_SIDE / min(image.size)
+    image = image.resize([round(n * factor) for n in image.size], Image.Resampling.BICUBIC)
+    left, top = ((n - side) // 2 for n in image.size)
+    pixels = np.array(image.crop((left, top, left + side, top + side)))
+    return torch.from_numpy(pixels).permute(2, 0, 1)[None].float() / 255
 
 
 def published(name: str, theirs: nn.Module) -> nn.Module:

@@ -260,3 +260,10 @@ def test_steps_are_fitted_as_in_a_fit(steps):
             samples = clone(step).fit_transform(samples.copy())
     alone = range_test(make(), samples, targets, **RATES)
     assert_array_equal(seen.losses, alone.losses)
+
+
+def test_rates_are_for_the_part_that_trainable_names():
+    head = range_test(make(trainable="head"), X, y, **RATES)
+    scheduled = range_test(make(trainable="head", unfreezing={0: "all"}), X, y, **RATES)
+    assert_array_equal(scheduled.losses, head.losses)
+    assert not np.array_equal(range_test(make(), X, y, **RATES).losses, head.losses)

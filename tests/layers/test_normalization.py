@@ -10,10 +10,23 @@ from torch import nn
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Flatten, Normalize
-from skcnn.layers._normalization import KINDS
+from skcnn.layers._normalization import KINDS, BatchNorm, fix_statistics
 from skcnn.layers._sequence import build_sequence, trace
 from tests.helpers.layer_gradients import fit_networks_of_users, with_gradients_of_layers
 from tests.helpers.layer_modules import NORMALIZED_SHAPES, TOLERANCE, apply, build
+
+
+@pytest.mark.parametrize("module", [BatchNorm(3), nn.BatchNorm2d(3)], ids=["own", "torch"])
+def test_fixed_statistics_are_used_in_training_and_do_not_change(module):
+    network = nn.Sequential(module).train()
+    x = torch.from_numpy(np.random.default_rng(0).normal(3, 2, (5, 3, 4, 4))).float()
+    module.running_mean.copy_(torch.tensor([1.0, 2.0, 3.0]))
+    module.running_var.fill_(4.0)
+    fix_statistics(network)
+    expected = (x - torch.tensor([1.0, 2.0, 3.0]).view(1, 3, 1, 1)) / sqrt(4 + 1e-5)
+    torch.testing.assert_close(network(x), expected)
+    torch.testing.assert_close(module.running_mean, torch.tensor([1.0, 2.0, 3.0]))
+    torch.testing.assert_close(module.running_var, torch.full((3,), 4.0))
 
 
 def channel(values, c):

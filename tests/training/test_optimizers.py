@@ -8,7 +8,12 @@ from torch import nn
 
 from skcnn._training import eager_optimizers as eager
 from skcnn._training.muon import ADAM_SHARE, Muon
-from skcnn._training.optimizers import OPTIMIZERS, make_optimizer, parameter_groups
+from skcnn._training.optimizers import (
+    OPTIMIZERS,
+    keep_state,
+    make_optimizer,
+    parameter_groups,
+)
 
 
 def small_net():
@@ -168,3 +173,53 @@ def test_momentum_acts(name):
 )
 def test_optimizer_is_the_one_named(name, cls):
     assert type(make(name, small_net())) is cls
+
+
+def test_parameters_with_another_rate_make_groups_of_their_own():
+    net = small_net()
+    groups = parameter_groups(net, 0.1, {"0.weight": 0.5, "1.weight": 0.25, "1.bias": 0.25})
+    listed = [
+        (g.get("rate_share", 1.0), g.get("weight_decay"), [id(p) for p in g["params"]])
+        for g in groups
+    ]
+    conv, norm, dense = net[0], net[1], net[3]
+    assert listed == [
+        (1.0, 0.1, [id(dense.weight)]),
+        (1.0, None, [id(conv.bias), id(dense.bias)]),
+        (0.5, 0.1, [id(conv.weight)]),
+        (0.25, None, [id(norm.weight), id(norm.bias)]),
+    ]
+    frozen = net[0].requires_grad_(False).weight
+    assert all(p is not frozen for g in parameter_groups(net, 0.1, {}) for p in g["params"])
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_parameters_that_stay_keep_their_state(name):
+    """More parameters from the second step on: the others go on as if they were alone."""
+    one, two = (nn.Parameter(torch.tensor([[1.0, 2.0]])) for _ in range(2))
+    alone = nn.Parameter(one.detach().clone())
+
+    def optimizer(**parameters):
+        module = nn.Module()
+        for name_of, parameter in parameters.items():
+            module.register_parameter(name_of, parameter)
+        return make(name, module)
+
+    def step(optimizer, *parameters):
+        for parameter in parameters:
+            parameter.grad = 2 * parameter.detach()
+        optimizer.step()
+
+    first, reference = optimizer(one=one), optimizer(alone=alone)
+    step(first, one)
+    step(reference, alone)
+    second = optimizer(one=one, two=two)
+    keep_state(second, first)
+    fresh = nn.Parameter(two.detach().clone())
+    third = optimizer(fresh=fresh)
+    for _ in range(2):
+        step(second, one, two)
+        step(reference, alone)
+        step(third, fresh)
+    assert torch.equal(one, alone)
+    assert torch.equal(two, fresh)
