@@ -118,7 +118,8 @@ class ResampleSignals(SeriesTransformer):
 
     A signal of length n gets ``ceil(n * rate / original_rate)`` time steps, the first at the
     time of the first before. Rates whose ratio has more than five digits are approximated, by
-    less than 1e-5 of the ratio.
+    less than 1e-5 of the ratio. A `length` is always exact: for very long signals whose length has
+    no divisor in common with it, the filter is long and takes seconds.
 
     Results are float32 for float32, float16, uint8 and bool, and float64 for other types.
 

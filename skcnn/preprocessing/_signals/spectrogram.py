@@ -271,9 +271,14 @@ class Spectrogram(SignalTransformer):
 
     def _learn(self, signals: Signals) -> None:
         self._check_one_length(signals)
+        self._set_bands(signals.lengths[0])
+
+    def _set_bands(self, length: int) -> None:
+        """Set the attributes for signals of a length."""
+        self._length = length  # from which a model file makes the others
         self._bands, self.frequencies_ = self._plan()
-        n_frames = self._bands.n_frames(signals.lengths[0])
-        self.times_ = np.arange(n_frames) * (self._bands.step / self.sample_rate)
+        times = np.arange(self._bands.n_frames(length))
+        self.times_ = times * (self._bands.step / self.sample_rate)
 
     def _check_one_length(self, signals: Signals) -> None:
         if len({*signals.lengths}) > 1:
