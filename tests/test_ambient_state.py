@@ -11,7 +11,13 @@ import torch
 from sklearn.naive_bayes import GaussianNB
 from torch import nn
 
-from skcnn import ConvNetClassifier, ConvNetRegressor, ConvNetSearchCV, compare_models
+from skcnn import (
+    ConvNetClassifier,
+    ConvNetFeatures,
+    ConvNetRegressor,
+    ConvNetSearchCV,
+    compare_models,
+)
 from skcnn.augmentation import Augmented, RandomElastic, RandomNoise, RandomTranslation
 from skcnn.inspection import (
     ArchitectureDisplay,
@@ -71,12 +77,22 @@ def compared():
     return [compare_models(models, X, Y, cv=2, random_state=0).fold_scores["score"].to_numpy()]
 
 
+def features():
+    own = ConvNetFeatures(fitted(), layer="conv_1", pooling="both").fit(X)
+    copied = pickle.loads(pickle.dumps(own))
+    drawn = ConvNetFeatures("resnet20", pretrained=False, random_state=0).fit(X)
+    of_module = ConvNetFeatures(module, random_state=0).fit(X)
+    return [each.transform(X) for each in (own, copied, drawn, of_module)]
+
+
 WORK = {
     "fit": lambda: arrays(net(dropout=0.2).fit(X, Y)),
     "fit in bfloat16": lambda: arrays(net(precision="bfloat16").fit(X, Y)),
     "fit of a regressor": lambda: arrays(net(ConvNetRegressor, early_stopping=True).fit(X, Y)),
     "fit of a module": lambda: arrays(net(architecture=module).fit(X, Y)),
     "fit on a tensor": lambda: arrays(net(max_epochs=1).fit(torch.from_numpy(X) * 2, Y)),
+    "fit of a base": lambda: arrays(net(architecture=fitted()).fit(X, Y)),
+    "features": features,
     "partial_fit": lambda: continued(fitted()),
     "partial_fit of a copy": lambda: continued(copy.deepcopy(fitted())),
     "predict": lambda: [fitted().predict(X)],

@@ -36,11 +36,14 @@ FEW = {"filters": 2, "hidden_units": (), "max_epochs": 1}
 ARGUMENTS = {
     skcnn.ConvNetClassifier: FEW,
     skcnn.ConvNetRegressor: FEW,
+    skcnn.ConvNetFeatures: {"architecture": [layers.Conv(2)], "pretrained": False},
     skcnn.augmentation.Augmented: {
         "estimator": GaussianNB(),
         "augmentation": skcnn.augmentation.RandomFlip(),
     },
     skcnn.augmentation.RandomChoice: {"augmentations": [skcnn.augmentation.RandomFlip()]},
+    skcnn.preprocessing.ResampleSignals: {"length": 3},
+    skcnn.preprocessing.Spectrogram: {"sample_rate": 8000},
     skcnn.model_selection.ConvNetSearchCV: {
         "estimator": skcnn.ConvNetClassifier(**FEW),
         "n_trials": 1,

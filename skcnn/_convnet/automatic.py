@@ -112,7 +112,7 @@ def resolve_learning_rate(
 ) -> float:
     """Return the full learning rate for the parameter's value.
 
-    `has_weights` says whether the network begins with pretrained weights.
+    `has_weights` says whether the network begins with weights that were trained before.
     """
     if learning_rate == "auto" and has_weights:
         return auto_learning_rate(optimizer) * PRETRAINED_RATE_SHARE

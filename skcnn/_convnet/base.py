@@ -1,29 +1,29 @@
-"""The base of ConvNetClassifier and ConvNetRegressor: validation, training and outputs."""
+"""The base of ConvNetClassifier and ConvNetRegressor: validation and training."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
-from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
-from skcnn._architectures.packages import makes_module
 from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_epochs,
     resolve_learning_rate,
     resolve_weight_decay,
 )
-from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.choice import chooses, train_chosen
+from skcnn._convnet.fitted_base import (
+    KeepsFittedBase,
+    fitted_base,
+    makes_module,
+    warn_of_other_scale,
+)
+from skcnn._convnet.fitted_network import UNKNOWN_MACS, FittedNetwork
 from skcnn._convnet.pretrained_input import is_pretrained
-from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
 from skcnn._data.images import Images
 from skcnn._data.offsets import check_range
@@ -43,7 +43,7 @@ from skcnn._training.whitening import set_whitening_kernels
 from skcnn._utils.compat import callback_context
 from skcnn._utils.device import resolve_device
 from skcnn._utils.interrupts import deferred_interrupts
-from skcnn._utils.precision import exact_kernels, resolve_precision
+from skcnn._utils.precision import resolve_precision
 from skcnn._utils.progress import ProgressReport
 from skcnn._utils.random_state import draw_seed, private_random_state
 from skcnn._utils.threads import torch_threads
@@ -60,12 +60,8 @@ from skcnn.augmentation._estimator_parameters import (
 from skcnn.augmentation._operations import Operation
 from skcnn.layers._sequence import total_multiply_accumulates
 
-UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
 
-
-class BaseConvNet(
-    CallbackSupportMixin, NetworkBuilder, ConvNetParameters, BaseEstimator, metaclass=ABCMeta
-):
+class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclass=ABCMeta):
     """Base of the ConvNet estimators."""
 
     _parameter_constraints: dict[str, Any]
@@ -144,6 +140,7 @@ class BaseConvNet(
 
     def _check_parameters(self) -> None:
         check_parameters(self)
+        fitted_base(self.architecture)  # raises if it is not fitted
         check_views(self.test_time_augmentation, type(self).__name__)
         check_transfer_parameters(self)
 
@@ -171,6 +168,7 @@ class BaseConvNet(
         targets = self._read_targets(y, given, len(images), classes, fresh)
         index, weights = canonical_order(images, targets, given, merge=not steps)
         if fresh:
+            warn_of_other_scale(self.architecture, images)
             self._value_range = ValueRange.of(images, given)
             check_range(self._value_range.low, self._value_range.high)
         check_steps(steps, self._layout, X, name)
@@ -299,13 +297,14 @@ class BaseConvNet(
         """Create network, loss and engine for the training samples."""
         train = plan.train
         layout = train.images.layout
+        has_base = fitted_base(self.architecture) is not None
         statistics = self._input_statistics(train)
         module, rows = self._make_module(layout, statistics, plan.seeds.weights)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
         n_frozen = self._part_schedule(plan).fewest_frozen()
         precision_macs = 0 if rows is None else self._macs * min(plan.batch_size, len(train))
-        if rows is not None:
+        if rows is not None and not has_base:
             with torch_threads(plan.n_threads, precision_macs):
                 set_whitening_kernels(module, train)
         if rows is not None and plan.augmenter is None:  # only the others run in training
@@ -339,7 +338,7 @@ class BaseConvNet(
         return resolve_epochs(self.max_epochs, n_samples, fine_tunes)
 
     def _learning_rate(self, optimizer: str) -> float:
-        has_weights = is_pretrained(self.pretrained)
+        has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None
         return resolve_learning_rate(self.learning_rate, optimizer, self.architecture, has_weights)
 
     def _resume(self, plan: FitPlan) -> ConvNetEngine:
@@ -422,52 +421,6 @@ class BaseConvNet(
             data,
             lambda: {"net_": engine.snapshot()},
         )
-
-    # Prediction
-
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Return the network's outputs for validated `X`, float64."""
-        outputs = self._predicted(X).astype(np.float64)
-        finite = np.isfinite(outputs)
-        if not finite.all():
-            self._raise_for(~finite.all(axis=1))
-        return outputs
-
-    @in_standard_torch_state
-    def _predicted(self, X: Any, finish: Callable[[Tensor], Tensor] | None = None) -> np.ndarray:
-        """Return the network's outputs for validated `X`, float32, or what `finish` makes of them.
-
-        `finish` is called with the outputs of some samples at a time.
-        """
-        self._check_fitted()
-        images = check_images(self, originals(X))
-        self._value_range.warn_if_rescaled(images)
-        self._check_opacity(images)
-        name, span = type(self).__name__, self._value_range.span
-        how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
-        views = make_views(*how)
-        device = torch.device(self.net_.device)
-        with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
-            return self.net_.outputs(images, views, finish)
-
-    def _check_fitted(self) -> None:
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # raises, but is slow, as it reads all tags
-
-    @staticmethod
-    def _raise_for(is_lost: np.ndarray) -> NoReturn:
-        """Raise ValueError for samples whose outputs are infinite or NaN."""
-        lost = np.flatnonzero(is_lost)
-        raise ValueError(
-            f"The network's outputs for {len(lost)} of {len(is_lost)} samples, the first "
-            f"at index {lost[0]}, are infinite or NaN: their values are far beyond "
-            "those of the training samples, or the weights diverged and training needs "
-            "a smaller learning_rate."
-        )
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return whether a network was trained."""
-        return hasattr(self, "net_")
 
     def __sklearn_tags__(self) -> Any:
         """Return the estimator's tags."""

@@ -3,17 +3,25 @@
 from inspect import signature
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from sklearn.exceptions import NotFittedError
 from torch import Tensor, nn
 
-from skcnn._architectures.packages import MakeModule, makes_module, module_maker
+from skcnn._architectures.packages import MakeModule
 from skcnn._architectures.pretrained import load_weights, pretrained_base, published_architecture
 from skcnn._architectures.registry import named_architecture
 from skcnn._convnet.architectures import from_knobs
 from skcnn._convnet.automatic import usual_layer_values
 from skcnn._convnet.choice import chosen_parameters
+from skcnn._convnet.fitted_base import (
+    base_layers,
+    copy_base,
+    fitted_base,
+    makes_module,
+    module_maker,
+)
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import (
     check_opacity,
@@ -53,9 +61,10 @@ class NetworkBuilder(NetworkParameters):
 
     n_outputs_: int
     net_: Any
+    offset_: np.ndarray | None
     standardize: bool
     _value_range: ValueRange  # of X in fit
-    _limits: tuple[float, float] | None  # of X for a pretrained base, which become 0 and 1
+    _limits: tuple[float, float] | None = None  # of X, which a pretrained base gets as 0 and 1
     _layout: InputLayout
     _rows: list[TracedLayer] | None
 
@@ -71,6 +80,9 @@ class NetworkBuilder(NetworkParameters):
             return self._pretrained_layers(input_shape)
         if isinstance(self.architecture, str):
             return named_architecture(self.architecture, input_shape)
+        base = fitted_base(self.architecture)
+        if base is not None:
+            return base_layers(base, input_shape)
         if self.architecture is not None:
             return tuple(self.architecture)
         return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
@@ -86,9 +98,15 @@ class NetworkBuilder(NetworkParameters):
     def _input_statistics(self, train: SampleSet) -> tuple[Tensor, Tensor]:
         """Return what is subtracted from the values of each channel, and what divides them.
 
-        A pretrained base gets values in [0, 1], which layers of its own scale further.
+        A pretrained base gets values in [0, 1], which layers of its own scale further. The
+        standardisation of a fitted base is copied later.
         """
         self._limits = None
+        fitted = fitted_base(self.architecture)
+        if fitted is not None:
+            self._limits = fitted._limits
+            self._check_opacity(train.images)
+            return channel_statistics(train, standardize=False)
         if is_pretrained(self.pretrained) and self.standardize:
             self._limits = unit_limits(self._value_range, train.images)
             self._check_opacity(train.images)
@@ -132,6 +150,16 @@ class NetworkBuilder(NetworkParameters):
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the module and its traced layers, or None if a callable made it."""
+        module, rows = self._new_module(layout, statistics, seed)
+        base = fitted_base(self.architecture)
+        if base is not None:
+            copy_base(module, base, self.offset_)
+        return module, rows
+
+    def _new_module(
+        self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
+    ) -> tuple[nn.Module, list[TracedLayer] | None]:
+        """Return the module with initial weights."""
         shape = layout.network_shape
         if makes_module(self.architecture):
             standardize = Standardize(*statistics, n_axes=len(layout.spatial))
@@ -192,6 +220,10 @@ class NetworkBuilder(NetworkParameters):
             if self._rows is not None:
                 return summarize_layers(self._rows)
             return summarize_module(self.net_.module_.module, network_shape)
+        return self._table(network_shape, n_outputs)
+
+    def _table(self, network_shape: Shape, n_outputs: int) -> pd.DataFrame:
+        """Return a new network as a table."""
         if not makes_module(self.architecture):
             with chosen_parameters(self):
                 return summarize_layers(self._trace(network_shape, n_outputs))

@@ -6,16 +6,40 @@ from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
 
+from sklearn.frozen import FrozenEstimator
+
 from skcnn._architectures.packages import PREFIXES
 from skcnn._architectures.registry import NAMED
 from skcnn._convnet.declaration import AUTO, COUNT, SHARE, SIZE, NameOrPrefixed, one_of, parameter
 from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
 from skcnn._network.network import WEIGHT_INITS
-from skcnn._utils.compat import Interval
+from skcnn._utils.compat import HasMethods, Interval
 from skcnn.layers._activation import ACTIVATIONS
 from skcnn.layers._normalization import NORMALIZATIONS
 from skcnn.layers._padding import PADDING_MODES, PADDINGS
 from skcnn.layers._pooling import POOLINGS
+
+
+def inside_frozen(value: Any) -> Any:
+    """Return the estimator inside of a FrozenEstimator, or `value` itself."""
+    return value.estimator if isinstance(value, FrozenEstimator) else value
+
+
+class AnyNetwork(HasMethods):
+    """Constraint that a parameter is a ConvNet, also in a FrozenEstimator.
+
+    Whether it is fitted is checked elsewhere, so that an error can tell what unfitted it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(["fit", "predict"])
+
+    def is_satisfied_by(self, value: Any) -> bool:
+        """Return whether `value` is legal."""
+        return isinstance(inside_frozen(value), NetworkParameters)
+
+    def __str__(self) -> str:
+        return "a fitted ConvNetClassifier or ConvNetRegressor"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -160,19 +184,22 @@ class NetworkParameters:
     )
     architecture: Any = parameter(
         None,
-        [NameOrPrefixed(NAMED, PREFIXES), list, tuple, callable, None],
+        [NameOrPrefixed(NAMED, PREFIXES), list, tuple, AnyNetwork(), callable, None],
         """{"alexnet", "convnext_atto", "deep_convnet", "eegnet", "efficientnet_lite0", \
 "efficientnet_lite1", "efficientnet_lite2", "fcn", "googlenet", "inception_time", \
 "inception_v3", "lenet5", "lite_time", "mobilenet_v2", "resnet18", "resnet1d", "resnet20", \
 "resnet34", "resnet50", "resnet56", "shallow_convnet", "vgg11", "vgg16", "vgg19", "xception"}, \
-str, sequence of layers, callable or None
+str, sequence of layers, callable, fitted network or None
         A whole architecture instead of the parameters from `filters` to `conv_dropout`: the
         name of a published network, a sequence of :mod:`skcnn.layers` (the last dense layer is
         added), or a callable ``(input_shape, n_outputs) -> torch.nn.Module``. Networks of other
         packages have the names "timm:NAME" and "torchvision:NAME", where these are installed,
         and keep their own initial weights. The callable gets
         ``(n_channels, *spatial)`` and returns a module from (n_samples, n_channels,
-        *spatial) float32 to (n_samples, n_outputs) logits.
+        *spatial) float32 to (n_samples, n_outputs) logits. A fitted ConvNetClassifier or
+        ConvNetRegressor gives its layers, its weights and its standardisation, but not its
+        output layer. It is never changed. :class:`sklearn.frozen.FrozenEstimator` around it
+        keeps it fitted in the grids of searches.
         """,
     )
     pretrained: bool | str | os.PathLike[str] = parameter(

@@ -90,9 +90,10 @@ def check_convnet(estimator: Any, *, fitted: bool = True) -> BaseConvNet:
 
 
 def all_convnets(estimator: Any) -> list[BaseConvNet]:
-    """Return the ConvNets among `estimator` and its parameters."""
+    """Return the ConvNets among `estimator` and its parameters, but not those that are bases."""
     params = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}
-    return [each for each in (estimator, *params.values()) if isinstance(each, BaseConvNet)]
+    inner = [value for name, value in params.items() if "architecture" not in name.split("__")]
+    return [each for each in (estimator, *inner) if isinstance(each, BaseConvNet)]
 
 
 def replace_final(estimator: Any, final: Any) -> Any:

@@ -39,7 +39,7 @@ class ConvNetParameters(TransferParameters):
         """"auto" or float
         Full learning rate, before `lr_schedule`. "auto" is 0.005 for adam and adamw, 0.05
         for sgd, 0.2 for muon, 0.001 for rmsprop and 0.01 for adagrad, and a fifth of that
-        with `pretrained` weights.
+        with `pretrained` weights or a fitted network as `architecture`.
         """,
     )
     momentum: float = parameter(

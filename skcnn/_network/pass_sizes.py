@@ -5,7 +5,8 @@ after a trial has given the bits of a full pass.
 """
 
 import copy
-from collections.abc import Hashable, Sequence
+import operator
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from math import prod
 
@@ -80,6 +81,8 @@ class SizesThatRoundAlike(OneSize):
         One sample, ``(n_channels, *spatial)``.
     parts : sequence of nn.Module
         All modules of the network.
+    most_bytes : int, default=MOST_BYTES
+        Size of the largest activation of a pass.
 
     Attributes
     ----------
@@ -90,10 +93,14 @@ class SizesThatRoundAlike(OneSize):
     """
 
     def __init__(
-        self, module: ConvNet, sample_shape: tuple[int, ...], parts: Sequence[nn.Module]
+        self,
+        module: ConvNet,
+        sample_shape: tuple[int, ...],
+        parts: Sequence[nn.Module],
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         largest, self.macs = _measure(module, sample_shape)
-        super().__init__(_power_of_two(MOST_BYTES // (4 * largest)))
+        super().__init__(_power_of_two(most_bytes // (4 * largest)))
         self.module = module
         self.sample_shape = sample_shape
         acting = (part for part in parts if not isinstance(part, ByteDropout))
@@ -179,25 +186,35 @@ def _same_bits(
     random numbers, in thousands of sums, do not agree by chance. The network's own weights
     might, where they are zeros, so random ones are drawn.
     """
-    seen: list[Tensor] = []
     generator = torch.Generator().manual_seed(0)
-    network = prediction_network(redrawn(module, generator), [], lambda _, out: seen.append(out))
+    full: list[Tensor] = []
+    watch: list[Callable[[Tensor], object]] = []  # what the output of each layer is given to
 
-    def layers(batch: Tensor) -> list[Tensor]:
-        seen.clear()
+    def give(_: nn.Module, out: Tensor) -> None:
+        watch[0](out)
+
+    network = prediction_network(redrawn(module, generator), [], give)
+
+    def alike(batch: Tensor, expected: Callable[[Tensor], Tensor]) -> bool:
+        same, layers = True, iter(full)
+
+        def compare(out: Tensor) -> None:
+            nonlocal same
+            same = same and torch.equal(out, expected(next(layers)))
+
+        watch[:] = [compare]  # one layer after another, to keep the outputs of one pass only
         network(batch)
-        return list(seen)
+        return same
 
     batch = torch.randn((chunk, *sample_shape), generator=generator)
     with torch_threads(1, 0):
-        full = layers(batch)
-        backwards = [out.flip(0) for out in layers(batch.flip(0))]
-    alike = all(map(torch.equal, backwards, full))
+        watch[:] = [lambda out: full.append(out.clone())]  # a copy: steps may work in place
+        network(batch)
+        same = alike(batch.flip(0), lambda out: out.flip(0))
     with torch_threads(threads, 0):
         for end in (slice(0, rows), slice(chunk - rows, chunk)):
-            parts = [out[end] for out in full]
-            alike = alike and all(map(torch.equal, layers(batch[end]), parts))
-    return alike
+            same = same and alike(batch[end], operator.itemgetter(end))
+    return same
 
 
 def redrawn(module: ConvNet, generator: torch.Generator) -> ConvNet:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from skcnn._data.images import Images, padded_rows
 from skcnn._network.network import ConvNet
-from skcnn._network.pass_sizes import OneSize, Passes, SizesThatRoundAlike
+from skcnn._network.pass_sizes import MOST_BYTES, OneSize, Passes, SizesThatRoundAlike
 from skcnn._network.prediction_steps import (
     FoldedConvolution,
     has_prediction_steps,
@@ -46,6 +46,8 @@ class Predictor:
         One sample, ``(n_channels, *spatial)``.
     device : torch.device
         Where the network is.
+    most_bytes : int, default=MOST_BYTES
+        Size of the largest activation of a pass, if the network runs by its prediction steps.
 
     Attributes
     ----------
@@ -56,7 +58,11 @@ class Predictor:
     """
 
     def __init__(
-        self, module: nn.Module, sample_shape: tuple[int, ...], device: torch.device
+        self,
+        module: nn.Module,
+        sample_shape: tuple[int, ...],
+        device: torch.device,
+        most_bytes: int = MOST_BYTES,
     ) -> None:
         self.module = module
         self.parts = list(module.modules())
@@ -68,7 +74,8 @@ class Predictor:
         self.sizes = OneSize(predict_chunk(device, sample_shape))
         if self.has_steps:
             self.network = prediction_network(cast(ConvNet, module), self.folded)
-            self.sizes = SizesThatRoundAlike(cast(ConvNet, module), sample_shape, self.parts)
+            how = (sample_shape, self.parts, most_bytes)
+            self.sizes = SizesThatRoundAlike(cast(ConvNet, module), *how)
 
     def fits(self, module: nn.Module, device: torch.device) -> bool:
         """Return whether `module` is still made as it was when this was built."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from skcnn._network.split import block_depths
 from skcnn.layers._base import Shape
@@ -65,6 +65,8 @@ def summarize_module(module: nn.Module, input_shape: Shape) -> pd.DataFrame:
 
     def record(leaf: nn.Module, inputs: tuple, output: Any) -> None:
         out = output[0] if isinstance(output, tuple) else output
+        if not isinstance(out, Tensor) or out.dim() == 0:  # a row below for its parameters
+            return
         shape = tuple(out.shape[1:])
         kernel, macs = _window_and_macs(leaf, shape)
         if names[leaf] in table:
@@ -84,7 +86,7 @@ def summarize_module(module: nn.Module, input_shape: Shape) -> pd.DataFrame:
         ]
 
     names = {leaf: name for name, leaf in module.named_modules() if not list(leaf.children())}
-    _run_once(module, input_shape, dict.fromkeys(names, record))
+    run_once(module, input_shape, dict.fromkeys(names, record))
     for name, part in module.named_modules():
         n_parameters = n_new_parameters(part)
         if n_parameters:
@@ -105,15 +107,15 @@ def _window_and_macs(leaf: nn.Module, shape: Shape) -> tuple[Shape | None, int]:
     return kernel, weight.numel() * positions
 
 
-def _run_once(module: nn.Module, input_shape: Shape, hooks: dict[nn.Module, Any]) -> None:
-    """Pass one sample through `module` in evaluation mode with forward hooks."""
+def run_once(module: nn.Module, input_shape: Shape, hooks: dict[nn.Module, Any]) -> Any:
+    """Return the outputs of `module` for one sample, in evaluation mode with forward hooks."""
     handles = [leaf.register_forward_hook(hook) for leaf, hook in hooks.items()]
     training = module.training
     module.eval()
     try:
         device = next((p.device for p in module.parameters()), torch.device("cpu"))
         with torch.no_grad():
-            module(torch.zeros((1, *input_shape), device=device))
+            return module(torch.zeros((1, *input_shape), device=device))
     finally:
         module.train(training)
         for handle in handles:

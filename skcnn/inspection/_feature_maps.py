@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from skcnn._convnet.pipelines import network_samples
+from skcnn._network.named_layers import feature_map_layers
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.inspection._hooked_network import HookedNetwork, prediction_settings, with_channels
-from skcnn.inspection._named_layers import feature_map_layers
 
 
 @in_standard_torch_state

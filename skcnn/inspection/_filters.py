@@ -8,10 +8,10 @@ from torch import nn
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.pipelines import check_convnet
+from skcnn._network.named_layers import CONVOLUTIONS, pick_layer
 from skcnn._network.network import ConvNet
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.inspection._hooked_network import with_channels
-from skcnn.inspection._named_layers import CONVOLUTIONS, pick_layer
 from skcnn.layers._base import SIGNAL_DIMS
 from skcnn.layers._padding import Pad
 

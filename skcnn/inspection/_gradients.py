@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
+from skcnn._network.named_layers import check_spatial_axes, last_map_layer
 from skcnn.inspection._hooked_network import Hook, with_channels
-from skcnn.inspection._named_layers import check_spatial_axes, last_map_layer
 from skcnn.inspection._target_outputs import TargetOutputs, derivative
 
 INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}  # by the number of spatial axes

@@ -16,16 +16,16 @@ from torch import Tensor, nn
 from skcnn._convnet.base import BaseConvNet
 from skcnn._data.images import Images, padded_rows
 from skcnn._data.layouts import InputLayout
-from skcnn._utils.device import predict_chunk
-from skcnn._utils.precision import exact_kernels
-from skcnn._utils.threads import torch_threads
-from skcnn.inspection._named_layers import (
+from skcnn._network.named_layers import (
     NamedLayer,
     layers_of_module,
     layers_of_specs,
     own_activation,
     pick_layer,
 )
+from skcnn._utils.device import predict_chunk
+from skcnn._utils.precision import exact_kernels
+from skcnn._utils.threads import torch_threads
 from skcnn.layers._base import SIGNAL_DIMS
 from skcnn.layers._sequence import TracedLayer
 

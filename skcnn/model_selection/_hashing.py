@@ -20,6 +20,7 @@ import pandas as pd
 import torch
 from sklearn.utils import check_random_state
 
+from skcnn._convnet.base import BaseConvNet
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._utils.text import shorten
 
@@ -217,6 +218,8 @@ class _Hasher:
         """Return the text of what a copy of an object is made of."""
         if hasattr(value, "get_params") and hasattr(value, "__dict__"):
             state = {k: v for k, v in vars(value).items() if k not in NOT_OF_AN_ESTIMATOR}
+            if isinstance(value, BaseConvNet) and "net_" in state:
+                state = _state_of_a_network(state)
             return _digest("estimator", self.text(type(value)), self._mapping("", state))
         try:
             reduce = copyreg.dispatch_table.get(type(value))
@@ -232,6 +235,14 @@ class _Hasher:
             [] if entries is None else [self.text(entry) for entry in entries],
             "" if items is None else self._mapping("", dict(items)),
         )
+
+
+def _state_of_a_network(state: dict[str, Any]) -> dict[str, Any]:
+    """Return what a fitted network computes with, without times and its training's state."""
+    module = state["net_"].module_
+    left_out = ("net_", "history_", "device_", "_seen")
+    kept = {k: v for k, v in state.items() if k not in left_out}
+    return {**kept, "module": repr(module), "weights": dict(module.state_dict())}
 
 
 @functools.lru_cache(maxsize=1000)

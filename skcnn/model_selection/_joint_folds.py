@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from skcnn._architectures.packages import makes_module
+from skcnn._convnet.fitted_base import makes_module
 from skcnn._convnet.pipelines import find_convnet
 from skcnn._training.joint_training import advance_together
 from skcnn._utils.worker_threads import WorkerThread

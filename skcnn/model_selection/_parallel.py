@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from joblib import effective_n_jobs
 
-from skcnn._architectures.packages import makes_module
+from skcnn._convnet.fitted_base import makes_module
 from skcnn._convnet.pipelines import all_convnets, find_convnet
 from skcnn._training.joint_training import joint_training_pays
 from skcnn._utils.device import resolve_device

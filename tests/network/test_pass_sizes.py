@@ -11,9 +11,15 @@ from skcnn.layers._steps import PREDICTION_STEPS, PredictionStep
 from tests.helpers.predicted import CASES, FLAT, drawn, each_case, fitted_small_net
 
 
-def sizes_of(layers, shape):
+def sizes_of(layers, shape, **params):
     net = drawn(layers, shape)
-    return SizesThatRoundAlike(net, shape, list(net.modules()))
+    return SizesThatRoundAlike(net, shape, list(net.modules()), **params)
+
+
+def test_the_largest_activation_of_a_pass_has_most_bytes():
+    layers, shape = [Conv(16), GlobalPool()], (3, 64, 64)  # 2**18 bytes a sample
+    assert sizes_of(layers, shape).chunk == 2**4
+    assert sizes_of(layers, shape, most_bytes=2**23).chunk == 2**5
 
 
 @each_case

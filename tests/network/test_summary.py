@@ -364,6 +364,26 @@ def test_summary_of_a_callable_accepts_leaves_that_return_tuples():
     assert table["parameters"].sum() == model.n_parameters_
 
 
+class Odd(nn.Module):
+    """A module with leaves that return a list and a single number."""
+
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.pairs = nn.Identity()
+        self.total = nn.Identity()
+        self.head = nn.Linear(4, n_outputs)
+
+    def forward(self, x):
+        first, _ = self.pairs([x, x])
+        return self.head(first.flatten(1)) + self.total(x.mean())
+
+
+def test_summary_of_a_callable_leaves_out_leaves_without_shapes():
+    table = ConvNetClassifier(architecture=lambda s, n: Odd(n)).summary((2, 2, 1), n_outputs=3)
+    assert list(table.index) == ["head"]
+    assert table["parameters"].sum() == 15
+
+
 def test_summary_of_an_unfitted_callable_moves_no_global_random_state():
     model = ConvNetClassifier(architecture=callable_net)
     state = torch.get_rng_state()

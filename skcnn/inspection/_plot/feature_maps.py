@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.utils import check_scalar
 
 from skcnn._convnet.pipelines import network_samples
+from skcnn._network.named_layers import check_spatial_axes, feature_map_layers
 from skcnn._plotting.axes import grey
 from skcnn._plotting.display import one_or_several
 from skcnn._plotting.pictures import GAP, PictureGrid, size_text, value_limits
@@ -15,7 +16,6 @@ from skcnn._utils.compat import num_samples, safe_indexing
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._augmented_array import originals
 from skcnn.inspection._hooked_network import HookedNetwork, prediction_settings
-from skcnn.inspection._named_layers import check_spatial_axes, feature_map_layers
 
 MOST_LAYERS = 6  # chosen by default, to keep the picture readable
 NUMBER_GAP = 0.24  # above a map, in its width
