@@ -18,6 +18,8 @@ from skcnn._architectures import pretrained
 from skcnn._architectures.pretrained import PRETRAINED, PretrainedBase, load_base
 from skcnn._architectures.registry import NAMED, NamedArchitecture
 from skcnn._architectures.weight_matching import PADDED
+from skcnn._network.network import WrappedNet
+from skcnn._network.trained_part import TrainedPart
 from skcnn.exceptions import (
     ArchitectureError,
     InputScaleWarning,
@@ -432,6 +434,12 @@ def test_statistics_of_such_networks_are_fixed(packages, tmp_path):
     shares = model.net_.__dict__["_rate_shares"]
     assert 0 < len(shares) < len(names)
     assert set(shares.values()) == {0.1}
+
+
+def test_a_module_without_a_linear_layer_has_one_rate():
+    network = WrappedNet(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten()), nn.Identity())
+    part = TrainedPart(network, None, "all", 1.0, 0.1, torch.device("cpu"))
+    assert part.rate_shares == {}
 
 
 def test_networks_of_timm_take_many_channels(packages, tmp_path):
