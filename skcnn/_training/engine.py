@@ -17,6 +17,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 
 from skcnn._data.images import Images
+from skcnn._data.layouts import InputLayout
 from skcnn._network.joint_network import joint_structure
 from skcnn._network.prediction import Predictor
 from skcnn._network.trained_part import TrainedPart
@@ -392,14 +393,19 @@ class ConvNetEngine(NeuralNet):
         ndarray of shape (n_samples, n_outputs), dtype float32
             With `finish`, what it returns for the outputs of some samples at a time, joined.
         """
-        predictor: Predictor | None = vars(self).get("_predictor")
-        device = torch.device(self.device)
-        if predictor is None or not predictor.fits(self.module_, device):
-            predictor = Predictor(self.module_, images.layout.network_shape, device)
-            self.__dict__["_predictor"] = predictor
+        predictor = self.predictor(images.layout)
         if finish is not None:
             return predictor.outputs(images, views, finish).cpu().numpy()
         return predictor.outputs(images, views).float().cpu().numpy()
+
+    def predictor(self, layout: InputLayout) -> Predictor:
+        """Return the predictor of the module, for samples of this layout."""
+        predictor: Predictor | None = vars(self).get("_predictor")
+        device = torch.device(self.device)
+        if predictor is None or not predictor.fits(self.module_, device):
+            predictor = Predictor(self.module_, layout.network_shape, device)
+            self.__dict__["_predictor"] = predictor
+        return predictor
 
     def seed_dropout(self, seed: int) -> None:
         """Give all dropout layers one common generator."""

@@ -1,0 +1,91 @@
+"""The outputs of a fitted network for samples."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skcnn._convnet.builder import NetworkBuilder
+from skcnn._convnet.training_parameters import ConvNetParameters
+from skcnn._data.feature_cache import resolve_feature_cache
+from skcnn._data.images import Images
+from skcnn._data.samples import SampleSet
+from skcnn._data.validation import check_images
+from skcnn._network.frozen_features import FrozenFeatures
+from skcnn._network.split import Trainable
+from skcnn._network.trained_part import TrainedPart
+from skcnn._utils.precision import exact_kernels
+from skcnn._utils.threads import torch_threads
+from skcnn._utils.torch_state import in_standard_torch_state
+from skcnn.augmentation._augmented_array import originals
+from skcnn.augmentation._estimator_parameters import make_views
+
+UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
+
+
+class NetworkPredictions(NetworkBuilder, ConvNetParameters):
+    """Computes the outputs of a fitted network."""
+
+    offset_: np.ndarray | None
+    unfreezing_: dict[int, Trainable]
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the network's outputs for validated `X`, float64."""
+        outputs = self._predicted(X).astype(np.float64)
+        finite = np.isfinite(outputs)
+        if not finite.all():
+            self._raise_for(~finite.all(axis=1))
+        return outputs
+
+    @in_standard_torch_state
+    def _predicted(self, X: Any, finish: Callable[[Tensor], Tensor] | None = None) -> np.ndarray:
+        """Return the network's outputs for validated `X`, float32, or what `finish` makes of them.
+
+        `finish` is called with the outputs of some samples at a time.
+        """
+        self._check_fitted()
+        images = check_images(self, originals(X))
+        self._value_range.warn_if_rescaled(images)
+        self._check_opacity(images)
+        name, span = type(self).__name__, self._value_range.span
+        how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
+        views = make_views(*how)
+        device = torch.device(self.net_.device)
+        with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
+            if self.feature_cache is not None and not views:
+                outputs = self._outputs_of_features(images)
+                if outputs is not None:
+                    return outputs if finish is None else finish(torch.from_numpy(outputs)).numpy()
+            return self.net_.outputs(images, views, finish)
+
+    def _outputs_of_features(self, images: Images) -> np.ndarray | None:
+        """Return the same outputs by way of kept features, None if no layers were frozen."""
+        engine, trainable = self.net_, [*self.unfreezing_.values()][-1]
+        part = TrainedPart(
+            engine.module_, self._rows, trainable, 1.0, 1.0, torch.device(engine.device)
+        )
+        if part.is_whole or part.layers_key is None:
+            return None
+        whole = engine.predictor(images.layout)
+        frozen = FrozenFeatures(part, resolve_feature_cache(self.feature_cache), whole)
+        n = len(images)
+        samples = frozen.of(SampleSet(images, np.arange(n), np.empty((n, 0)), None))
+        return None if samples is None else part.outputs(samples.images, whole)
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises, but is slow, as it reads all tags
+
+    @staticmethod
+    def _raise_for(is_lost: np.ndarray) -> NoReturn:
+        """Raise ValueError for samples whose outputs are infinite or NaN."""
+        lost = np.flatnonzero(is_lost)
+        raise ValueError(
+            f"The network's outputs for {len(lost)} of {len(is_lost)} samples, the first "
+            f"at index {lost[0]}, are infinite or NaN: their values are far beyond "
+            "those of the training samples, or the weights diverged and training needs "
+            "a smaller learning_rate."
+        )
