@@ -12,7 +12,7 @@ from skcnn._convnet.declaration import AUTO, one_of, parameter
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._data.feature_cache import resolve_feature_cache
-from skcnn._network.split import EXTENTS, Trainable
+from skcnn._network.split import EXTENTS, Trainable, is_trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._utils.compat import Interval
 from skcnn._utils.validation import did_you_mean, is_integer
@@ -109,8 +109,7 @@ def _check_schedule(unfreezing: dict[Any, Any]) -> None:
                 "The keys of the 'unfreezing' parameter must be whole numbers >= 0, numbers of "
                 f"epochs done. Got {n_epochs!r}."
             )
-        legal = trainable in EXTENTS if isinstance(trainable, str) else False
-        if not legal and not (is_integer(trainable) and trainable >= 0):
+        if not is_trainable(trainable):
             raise ValueError(
                 f"The values of the 'unfreezing' parameter must be among {list(EXTENTS)} or whole "
                 f"numbers of blocks >= 0. Got {trainable!r} for {n_epochs} epochs."

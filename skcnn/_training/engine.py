@@ -355,6 +355,12 @@ class ConvNetEngine(NeuralNet):
         """The parameters that are frozen because another part is trained."""
         return vars(self).get("_frozen_names", frozenset())
 
+    @property
+    def n_parameters(self) -> int:
+        """The number of parameters that can be trained, with those that are frozen for a part."""
+        parameters, frozen = self.module_.named_parameters(), self.frozen_names
+        return sum(p.numel() for name, p in parameters if p.requires_grad or name in frozen)
+
     def train_part(self, part: TrainedPart) -> None:
         """Train only this part from now on. Its parameters keep the optimizer's state."""
         before, now = self.frozen_names, set()

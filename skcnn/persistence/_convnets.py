@@ -13,12 +13,15 @@ from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
+from skcnn._network.split import Trainable, blocks_of, is_trainable
 from skcnn._training.monitor import COLUMNS
 from skcnn._utils.compat import parameter_names
+from skcnn._utils.validation import is_integer, is_number
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
-from skcnn.layers._sequence import total_multiply_accumulates
+from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 from skcnn.persistence._checks import check_attributes, declared
 from skcnn.persistence._network_state import (
+    OF_PARTS,
     STATE,
     network_state,
     restored_engine,
@@ -31,6 +34,7 @@ from skcnn.persistence._values import check_names
 
 COMMON = {
     "_layout",
+    "_limits",
     "_macs",
     "_rows",
     "_seen",
@@ -47,6 +51,7 @@ COMMON = {
     "n_parameters_",
     "net_",
     "offset_",
+    "unfreezing_",
 }
 OWN = {
     ConvNetClassifier: {"_targets", "classes_"},
@@ -54,7 +59,8 @@ OWN = {
 }
 KEPT = declared(
     "layout=layout offset=none|finite(C) outputs=count low=real high=real history=any "
-    "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none network=any"
+    "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none "
+    "network=any limits?=any unfreezing?=any"
 )
 NAMES = declared("n_features_in_=count feature_names_in_?=strings(F)")
 LABELS = declared("classes=labels(K) multilabel=bool")
@@ -90,6 +96,8 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         "outputs": model.n_outputs_,
         "low": model._value_range.low,
         "high": model._value_range.high,
+        "limits": model._limits,
+        "unfreezing": dict(model.unfreezing_),
         "epochs": model.history_.index.to_numpy(np.int64),
         "history": {name: model.history_[name].to_numpy(float).copy() for name in COLUMNS},
         "best_epoch": int(model.best_epoch_),
@@ -130,7 +138,8 @@ def restore_convnet(model: Any, kept: dict[str, Any], architecture: Any) -> None
     layout, n_outputs = kept["layout"], int(kept["outputs"])
     _check(int(kept["n_features_in_"]) == prod(layout.shape), name, "number of features")
     state, multilabel = kept["network"], kept.get("multilabel")
-    _check(type(state) is dict and state.keys() == STATE, name, "network")
+    legal = type(state) is dict and state.keys() in (STATE, STATE | OF_PARTS)
+    _check(legal, name, "network")
     targets = _labels(kept, n_outputs) if is_classifier else _numbers(kept, n_outputs)
     offset = kept["offset"]
     _check(offset is None or offset.shape == (layout.n_channels,), name, "offset")
@@ -149,6 +158,8 @@ def restore_convnet(model: Any, kept: dict[str, Any], architecture: Any) -> None
         "offset_": offset,
         "n_outputs_": n_outputs,
         "_value_range": _value_range(kept),
+        "_limits": _limits(kept),
+        "unfreezing_": _trained_parts(kept, rows),
         **targets,
         "_rows": rows,
         "_macs": UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows),
@@ -159,7 +170,7 @@ def restore_convnet(model: Any, kept: dict[str, Any], architecture: Any) -> None
         "_weights_epoch": kept["weights_epoch"],
         "_seen": _seen(kept["seen"]),
         "device_": kept["device"],
-        "n_parameters_": sum(p.numel() for p in engine.module_.parameters() if p.requires_grad),
+        "n_parameters_": engine.n_parameters,
     }
     if "feature_names_in_" in kept:
         attributes["feature_names_in_"] = kept["feature_names_in_"]
@@ -191,6 +202,26 @@ def _numbers(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:
         _check(bool(np.isfinite(values).all()), "ConvNetRegressor", "scale of the targets")
     _check(bool((scale > 0).all()), "ConvNetRegressor", "scale of the targets")
     return {"_target_shape": shape, "_target_mean": mean, "_target_scale": scale}
+
+
+def _limits(kept: dict[str, Any]) -> tuple[float, float] | None:
+    limits = kept.get("limits")
+    legal = type(limits) is tuple and len(limits) == 2 and all(map(is_number, limits))
+    _check(limits is None or legal, "the ConvNet", "limits of values")
+    return limits
+
+
+def _trained_parts(kept: dict[str, Any], rows: list[TracedLayer] | None) -> dict[int, Trainable]:
+    """Return what was trained when, which names parts that the network has."""
+    parts = kept.get("unfreezing", {0: "all"})
+    legal = type(parts) is dict and len(parts) > 0
+    _check(legal and all(is_integer(n) and n >= 0 for n in parts), "the ConvNet", "trained parts")
+    for value in parts.values():
+        _check(is_trainable(value), "the ConvNet", "trained parts")
+        if rows is not None:
+            n_blocks = len(blocks_of(rows))
+            _check(isinstance(value, str) or value <= n_blocks, "the ConvNet", "trained parts")
+    return parts
 
 
 def _value_range(kept: dict[str, Any]) -> ValueRange:
