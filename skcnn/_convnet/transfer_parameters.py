@@ -80,8 +80,8 @@ class TransferParameters(NetworkParameters):
         Where the outputs of the frozen layers are kept, which are computed once for each sample
         that is not augmented: for this fit, in the memory of the process, at most 1 GiB, or in a
         folder that processes share and that grows until you delete it. They are found again by
-        the content of the sample and of the frozen layers, also by other estimators. The result
-        does not depend on it.
+        the content of the sample and of the frozen layers, also by other estimators and in
+        predictions. No result depends on it.
         """,
     )
 

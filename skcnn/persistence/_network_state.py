@@ -217,7 +217,7 @@ def restored_engine(module: nn.Module, loss: nn.Module, state: dict[str, Any]) -
     ):
         legal = type(given) is list and all(type(name) is str for name in given)
         _check(legal and {*given} <= parameters.keys(), key)
-    _check({*for_part} <= {*state["frozen"]}, "frozen and trained parameters")
+    _check({*for_part} <= {*state["frozen"]}, "part")
     _check(type(shares) is dict and shares.keys() <= parameters.keys(), "rates")
     _check(all(type(share) is float and 0 < share <= 1 for share in shares.values()), "rates")
     for name, parameter in parameters.items():

@@ -81,6 +81,8 @@ def assert_same_state(model, again):
         "n_iter_",
         "best_epoch_",
         "n_parameters_",
+        "unfreezing_",
+        "_limits",
         "_value_range",
         "_rows",
     ):
@@ -91,6 +93,7 @@ def assert_same_state(model, again):
         assert torch.equal(weights[name], tensor)
         assert weights[name].stride() == tensor.stride()
     assert [*again.net_.history] == [*model.net_.history]
+    assert again.net_.frozen_names == model.net_.frozen_names
 
 
 CLASSIFIERS = {
@@ -127,6 +130,9 @@ CLASSIFIERS = {
     "offset": ({}, IMAGES + 1e9, LABELS),
     "columns": ({}, pd.DataFrame(IMAGES[:, 0], columns=list("uvwxyz")), LABELS),
     "random state": ({"random_state": np.random.RandomState(3)}, IMAGES, LABELS),
+    "head": ({"trainable": "head", "filters": (2, 3)}, IMAGES, LABELS),
+    "part": ({"trainable": 1, "filters": (2, 3), "learning_rate_decay": 0.5}, IMAGES, LABELS),
+    "unfrozen": ({"filters": (2, 3), "unfreezing": {0: "head", 1: "all"}}, IMAGES, LABELS),
 }
 
 

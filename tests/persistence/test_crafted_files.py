@@ -38,6 +38,9 @@ def files(tmp_path_factory):
         "kernel": KernelFilter(input_shape=(4, 4)).fit(X),
         "load": LoadImages(4).fit([np.zeros((5, 5), np.uint8)]),
         "resize": ResizeImages(3).fit(X.reshape(-1, 4, 4)),
+        "part": ConvNetClassifier(
+            **SMALL, input_shape=(4, 4), trainable="head", learning_rate_decay=0.5
+        ).fit(X, LABELS),
         "offset": ConvNetClassifier(**SMALL, input_shape=(4, 4)).fit(X + 1e9, LABELS),
         "words": OneHotEncoder().fit(LABELS[:, None]),
         "objects": ConvNetClassifier(class_weight={"a": 1.0}, callbacks=None),
@@ -290,6 +293,20 @@ CASES = {
     "nesterov": ("classifier", network_part("settings", "nesterov", 3), "settings are damaged"),
     "frozen": ("classifier", network("frozen", ["x"]), "frozen are damaged"),
     "trained": ("classifier", network("trained", [3]), "trained are damaged"),
+    "part": ("part", network("frozen_for_part", ["x"]), "part are damaged"),
+    "part that is trained": (
+        "part", network("frozen_for_part", ["layers.output.weight"]), "part are damaged"
+    ),
+    "rates": ("part", network("rate_shares", 3), "rates are damaged"),
+    "rates of others": ("part", network("rate_shares", {"dict": [["x", 0.5]]}), "rates are damaged"),
+    "rates too large": (
+        "part", network("rate_shares", {"dict": [["layers.output.bias", 2.0]]}), "rates are damaged"
+    ),
+    "parts": ("part", fitted("unfreezing", 3), "trained parts"),
+    "parts of no epoch": ("part", fitted("unfreezing", {"dict": [[-1, "all"]]}), "trained parts"),
+    "parts unknown": ("part", fitted("unfreezing", {"dict": [[0, "x"]]}), "trained parts"),
+    "parts too many": ("part", fitted("unfreezing", {"dict": [[0, 9]]}), "trained parts"),
+    "limits": ("part", fitted("limits", 3), "limits of values"),
     "no groups": ("classifier", network("groups", []), "optimizer are damaged"),
     "group": ("classifier", network("groups", [1, 2]), "optimizer are damaged"),
     "group's setting": ("classifier", group("lr", "x"), "optimizer are damaged"),
