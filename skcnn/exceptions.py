@@ -31,6 +31,10 @@ class ImageFileError(SkcnnError, ValueError):
     """Image files cannot be read; the message names them."""
 
 
+class SoundFileError(SkcnnError, ValueError):
+    """Sound files cannot be read or do not fit together; the message names them."""
+
+
 class ModelFileError(SkcnnError, ValueError):
     """A model file is damaged or not one of skcnn's, or cannot hold an object."""
 
@@ -104,6 +108,7 @@ __all__ = [
     "RareClassWarning",
     "SkcnnError",
     "SkippedFilesWarning",
+    "SoundFileError",
     "TrainingDivergedError",
     "UnsupportedModelError",
     "WeightsError",

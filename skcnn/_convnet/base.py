@@ -1,4 +1,4 @@
-"""The base of ConvNetClassifier and ConvNetRegressor: validation, training and outputs."""
+"""The base of ConvNetClassifier and ConvNetRegressor: validation and training."""
 
 from abc import ABCMeta, abstractmethod
 from contextlib import nullcontext
@@ -6,7 +6,6 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
 from torch import nn
 
@@ -23,9 +22,8 @@ from skcnn._convnet.fitted_base import (
     makes_module,
     warn_of_other_scale,
 )
-from skcnn._convnet.predictions import UNKNOWN_MACS, NetworkPredictions
+from skcnn._convnet.fitted_network import UNKNOWN_MACS, FittedNetwork
 from skcnn._convnet.pretrained_input import is_pretrained
-from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
 from skcnn._data.images import Images
 from skcnn._data.offsets import check_range
@@ -63,14 +61,7 @@ from skcnn.augmentation._operations import Operation
 from skcnn.layers._sequence import total_multiply_accumulates
 
 
-class BaseConvNet(
-    KeepsFittedBase,
-    CallbackSupportMixin,
-    NetworkPredictions,
-    ConvNetParameters,
-    BaseEstimator,
-    metaclass=ABCMeta,
-):
+class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclass=ABCMeta):
     """Base of the ConvNet estimators."""
 
     _parameter_constraints: dict[str, Any]
@@ -426,26 +417,6 @@ class BaseConvNet(
             data,
             lambda: {"net_": engine.snapshot()},
         )
-
-    # Pickling
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._go_to_device()
-
-    @in_standard_torch_state
-    def _go_to_device(self) -> None:
-        """Move a network that was read to the device of the parameter, if this machine has it."""
-        try:
-            device = resolve_device(self.device)
-        except ValueError:
-            return
-        if self.__sklearn_is_fitted__() and str(device) != self.net_.device:
-            self.net_.move_to(device)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return whether a network was trained."""
-        return hasattr(self, "net_")
 
     def __sklearn_tags__(self) -> Any:
         """Return the estimator's tags."""

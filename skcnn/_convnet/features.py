@@ -32,8 +32,8 @@ from skcnn._convnet.fitted_base import (
     makes_module,
     warn_of_other_scale,
 )
+from skcnn._convnet.fitted_network import UNKNOWN_MACS
 from skcnn._convnet.network_parameters import AnyNetwork
-from skcnn._convnet.predictions import UNKNOWN_MACS
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.images import Images

@@ -12,7 +12,7 @@ from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.augmentation import Augmented, RandomChoice, RandomFlip, RandomRotation
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.persistence import _estimators
-from skcnn.preprocessing import KernelFilter, LoadImages, ResizeImages
+from skcnn.preprocessing import KernelFilter, LoadImages, PadSignals, ResizeImages, Spectrogram
 from tests.helpers.model_files import at, put, rewritten
 
 RNG = np.random.default_rng(0)
@@ -41,6 +41,8 @@ def files(tmp_path_factory):
         "part": ConvNetClassifier(
             **SMALL, input_shape=(4, 4), trainable="head", learning_rate_decay=0.5
         ).fit(X, LABELS),
+        "pad": PadSignals(20, padding_mode="constant").fit(X),
+        "spectrogram": Spectrogram(100, window_seconds=0.1, n_bands=3).fit(X),
         "offset": ConvNetClassifier(**SMALL, input_shape=(4, 4)).fit(X + 1e9, LABELS),
         "words": OneHotEncoder().fit(LABELS[:, None]),
         "objects": ConvNetClassifier(class_weight={"a": 1.0}, callbacks=None),
@@ -187,6 +189,16 @@ CASES = {
         lambda m, t: put(m["model"]["params"]["augmentation"]["params"], ("augmentations",), [3]),
         "RandomChoice has an illegal parameter",
     ),
+    "length": ("pad", fitted("length_", 2**30), "signals of PadSignals have the length 1073741824"),
+    "padding": (
+        "pad",
+        lambda m, t: m["model"]["params"].update(padding_mode="edge", fill_value=1.0),
+        "PadSignals has an illegal parameter: The 'fill_value'",
+    ),
+    "bands": ("spectrogram", param("n_bands", 50), "Spectrogram has an illegal parameter: .* Hz"),
+    "window": ("spectrogram", param("window_seconds", 1e9), "images of Spectrogram are too large"),
+    "sample rate": ("spectrogram", param("sample_rate", 1e300), "images of Spectrogram are too large"),
+    "signal": ("spectrogram", fitted("_length", 2**40), "images of Spectrogram are too large"),
     "kernel": ("kernel", param("kernel", [[{"float": "nan"}]]), "KernelFilter has an illegal"),
     "keys": ("objects", param("class_weight", {"dict": [["a", 1], ["a", 2]]}), "is damaged"),
     "key": ("objects", param("class_weight", {"dict": [[[1], 1]]}), "is damaged"),

@@ -37,16 +37,28 @@ from skcnn.augmentation import (
     MixUp,
     RandAugment,
     RandomBrightness,
+    RandomChannelDropout,
     RandomChoice,
     RandomFlip,
+    RandomFrequencyMask,
     RandomNoise,
     RandomRotation,
+    RandomTimeMask,
     TrivialAugment,
 )
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.persistence._registry import TRUSTED
 from skcnn.persistence._save_load import register_types
-from skcnn.preprocessing import KernelFilter, LoadImages, ResizeImages
+from skcnn.preprocessing import (
+    CropSignals,
+    KernelFilter,
+    LoadImages,
+    PadSignals,
+    ResampleSignals,
+    ResizeImages,
+    Spectrogram,
+    StandardizeSignals,
+)
 
 RNG = np.random.default_rng(0)
 X = RNG.random((40, 5))
@@ -121,6 +133,14 @@ TRANSFORMERS = [
     KernelFilter(),
     KernelFilter([[1.0, 0.5, 2.0], [0.0, 1.0, 0.0]], padding="same", keep_original=True),
 ]
+SIGNALS = [
+    StandardizeSignals(per_channel=False),
+    PadSignals(9, padding_mode="mirror"),
+    CropSignals(2, where="end"),
+    ResampleSignals(7),
+    Spectrogram(10, window_seconds=0.8, n_bands=3, step_seconds=0.2),
+    Spectrogram(10, window_seconds=0.3, scale="power", step_seconds=0.1),
+]
 CLASSIFIERS = [
     linear_model.LogisticRegression(),
     linear_model.RidgeClassifier(),
@@ -186,6 +206,11 @@ OTHERS = [
     (ResizeImages(4), IMAGES, TWO),
     (ResizeImages(4, channels="first"), np.moveaxis(IMAGES, -1, 1), TWO),
     (LoadImages(4), (IMAGES * 255).astype(np.uint8), TWO),
+    *((each, X, TWO) for each in SIGNALS),
+    *((each, IMAGES[:, 0], TWO) for each in SIGNALS),
+    (RandomTimeMask(), IMAGES, TWO),
+    (RandomFrequencyMask(n_masks=1), IMAGES, TWO),
+    (RandomChannelDropout(0.5, fill_value="mean"), IMAGES, TWO),
     (RandomFlip(), IMAGES, TWO),
     (RandAugment(), IMAGES, TWO),
     (TrivialAugment(), IMAGES, TWO),

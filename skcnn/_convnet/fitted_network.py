@@ -1,10 +1,11 @@
-"""The outputs of a fitted network for samples."""
+"""What the estimators do with a trained network: outputs for samples, and its device."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 import numpy as np
 import torch
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
@@ -17,6 +18,7 @@ from skcnn._data.validation import check_images
 from skcnn._network.frozen_features import FrozenFeatures
 from skcnn._network.split import Trainable
 from skcnn._network.trained_part import TrainedPart
+from skcnn._utils.device import resolve_device
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.threads import torch_threads
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -26,11 +28,12 @@ from skcnn.augmentation._estimator_parameters import make_views
 UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
 
 
-class NetworkPredictions(NetworkBuilder, ConvNetParameters):
-    """Computes the outputs of a fitted network."""
+class FittedNetwork(NetworkBuilder, ConvNetParameters, BaseEstimator):
+    """An estimator with a network that may be trained."""
 
-    offset_: np.ndarray | None
     unfreezing_: dict[int, Trainable]
+
+    # Prediction
 
     def _outputs(self, X: Any) -> np.ndarray:
         """Return the network's outputs for validated `X`, float64."""
@@ -89,3 +92,23 @@ class NetworkPredictions(NetworkBuilder, ConvNetParameters):
             "those of the training samples, or the weights diverged and training needs "
             "a smaller learning_rate."
         )
+
+    # Pickling
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._go_to_device()
+
+    @in_standard_torch_state
+    def _go_to_device(self) -> None:
+        """Move a network that was read to the device of the parameter, if this machine has it."""
+        try:
+            device = resolve_device(self.device)
+        except ValueError:
+            return
+        if self.__sklearn_is_fitted__() and str(device) != self.net_.device:
+            self.net_.move_to(device)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether a network was trained."""
+        return hasattr(self, "net_")
