@@ -8,6 +8,7 @@ from skcnn import (
     inspection,
     layers,
     model_selection,
+    persistence,
     preprocessing,
 )
 from skcnn._convnet.classifier import ConvNetClassifier
@@ -16,6 +17,7 @@ from skcnn._convnet.recipes import recipe
 from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn.comparison._compare_models import compare_models
 from skcnn.model_selection._search import ConvNetSearchCV
+from skcnn.persistence._save_load import load, save
 
 __version__ = "0.1.0"
 
@@ -31,7 +33,10 @@ __all__ = [
     "exceptions",
     "inspection",
     "layers",
+    "load",
     "model_selection",
+    "persistence",
     "preprocessing",
     "recipe",
+    "save",
 ]

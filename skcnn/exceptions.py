@@ -31,6 +31,18 @@ class ImageFileError(SkcnnError, ValueError):
     """Image files cannot be read; the message names them."""
 
 
+class SoundFileError(SkcnnError, ValueError):
+    """Sound files cannot be read or do not fit together; the message names them."""
+
+
+class ModelFileError(SkcnnError, ValueError):
+    """A model file is damaged or not one of skcnn's, or cannot hold an object."""
+
+
+class UnsupportedModelError(ModelFileError):
+    """An object is none of those that model files hold; the message names it."""
+
+
 class TrainingDivergedError(SkcnnError, ValueError):
     """The training loss became infinite or NaN."""
 
@@ -48,7 +60,10 @@ class InputLayoutWarning(UserWarning):
 
 
 class InputScaleWarning(UserWarning):
-    """``X`` or ``y_val`` is on another scale than at fit, or on one that float32 cannot hold."""
+    """``X`` or ``y_val`` has another scale than at fit, or one that is not as it must be.
+
+    Float32 cannot hold it, or a pretrained network is for bytes and values in [0, 1].
+    """
 
 
 class RareClassWarning(UserWarning):
@@ -89,9 +104,12 @@ __all__ = [
     "InputShapeError",
     "LeakageWarning",
     "MissingDependencyError",
+    "ModelFileError",
     "RareClassWarning",
     "SkcnnError",
     "SkippedFilesWarning",
+    "SoundFileError",
     "TrainingDivergedError",
+    "UnsupportedModelError",
     "WeightsError",
 ]

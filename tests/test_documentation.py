@@ -42,6 +42,8 @@ ARGUMENTS = {
         "augmentation": skcnn.augmentation.RandomFlip(),
     },
     skcnn.augmentation.RandomChoice: {"augmentations": [skcnn.augmentation.RandomFlip()]},
+    skcnn.preprocessing.ResampleSignals: {"length": 3},
+    skcnn.preprocessing.Spectrogram: {"sample_rate": 8000},
     skcnn.model_selection.ConvNetSearchCV: {
         "estimator": skcnn.ConvNetClassifier(**FEW),
         "n_trials": 1,

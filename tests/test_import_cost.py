@@ -51,6 +51,11 @@ def test_the_package_leaves_linear_models_out(modules):
     assert "sklearn.linear_model" not in modules["import"]
 
 
+@pytest.mark.parametrize("library", ["scipy.signal", "scipy.io", "soundfile"])
+def test_libraries_for_signals_are_imported_only_when_used(modules, library):
+    assert library not in modules["fit"]
+
+
 def test_a_first_fit_imports_hardly_anything(modules):
     assert len(set(modules["fit"]) - set(modules["numpy"])) < 20
 

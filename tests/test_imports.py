@@ -33,6 +33,7 @@ ORDER = [
     "model_selection",
     "comparison",
     "inspection",
+    "persistence",
     "_report",
     "__init__",
     "_command_line",
@@ -43,6 +44,7 @@ IMPORTED_ONCE = {
     "PIL": "skcnn._data.image_files.pillow",
     "matplotlib": "skcnn._plotting.axes",
     "rich": "skcnn._utils.progress",
+    "soundfile": "skcnn.datasets._sound_files",
     "timm": "skcnn._architectures.packages",
     "torchvision": "skcnn._architectures.packages",
     "tqdm": "skcnn._utils.progress",
@@ -54,7 +56,7 @@ WITH_OPTUNA = [
     "skcnn.model_selection._samplers",
     "skcnn.model_selection._running.",
 ]
-NEVER_AT_IMPORT = ["PIL", "matplotlib", "optuna", "torchvision", "timm"]
+NEVER_AT_IMPORT = ["PIL", "matplotlib", "optuna", "torchvision", "timm", "soundfile"]
 MOST_MODULES, MOST_LINES = 20, 500
 
 

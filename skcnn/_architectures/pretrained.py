@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -19,6 +20,7 @@ RGB = 3
 IMAGENET_CLASSES = 1000
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # values in [-1, 1]
+MOST_KEPT = 2**26  # bytes of a file that is kept in memory for the next fit
 Source = bool | str | os.PathLike[str]
 
 
@@ -155,7 +157,7 @@ def published_architecture(name: str, input_shape: Shape) -> Layers:
         raise ArchitectureError(
             f"architecture={name!r} with pretrained weights needs images of at least "
             f"{base.least_side}x{base.least_side} pixels. Got {input_shape[1:]}: leave "
-            f"image_size='auto', which enlarges them to {base.side}x{base.side}."
+            "image_size='auto', which enlarges them."
         )
     return NAMED[name].layers(input_shape, False)
 
@@ -247,8 +249,26 @@ def load_weights(
         If the package with the weights is not installed.
     """
     path, sha256 = weights_file(name, source)
-    problems = set_weights(layers, name, read_weights(path, sha256), with_output=with_output)
+    problems = set_weights(layers, name, _read(path, sha256), with_output=with_output)
     if problems:
         raise WeightsError(
             f"The weights {str(path)!r} do not fit architecture={name!r}: {'; '.join(problems)}."
         )
+
+
+def _read(path: str | os.PathLike[str], sha256: str | None) -> dict[str, Tensor]:
+    """Return the tensors of a file, which is read again only if it has changed.
+
+    The folds of a search begin with the same weights. Large files are not kept in memory.
+    """
+    file = Path(path)
+    if not file.is_file() or file.stat().st_size > MOST_KEPT:
+        return read_weights(path, sha256)
+    facts = file.stat()
+    identity = (facts.st_dev, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+    return _read_once(str(path), sha256, identity)
+
+
+@lru_cache(maxsize=1)
+def _read_once(path: str, sha256: str | None, identity: tuple[int, ...]) -> dict[str, Tensor]:
+    return read_weights(path, sha256)

@@ -5,14 +5,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import joblib
 import numpy as np
+from sklearn.pipeline import Pipeline, make_pipeline
 
 import skcnn
-from skcnn._command_line.output import CommandError, replaced
+from skcnn._command_line.output import CommandError
 from skcnn._data.image_files.headers import Header, common_mode
 from skcnn._data.image_files.image_files import ImageFiles
-from skcnn.exceptions import ImageFileError
+from skcnn.exceptions import ImageFileError, ModelFileError
+from skcnn.persistence._save_load import read_model, write_model
+from skcnn.preprocessing._load_images import LoadImages
 
 LARGEST_SIDE = 96  # without --size; training on a CPU takes minutes and not hours
 LARGEST_BYTES = 2**28  # of images that are decoded once and kept in memory
@@ -145,13 +147,19 @@ class ImageModel:
 
 
 def save_model(model: ImageModel, path: Path) -> None:
-    """Write a model to a file, which is replaced as a whole."""
-    with replaced(path) as new:
-        joblib.dump(model, new)
+    """Write a model to a file, which is replaced as a whole.
+
+    `skcnn.load` returns it as a Pipeline that takes paths.
+    """
+    reading = model.reading
+    load = LoadImages(reading.size, mode=reading.mode, resize=reading.resize)
+    load.fit([np.zeros((1, 1), np.uint8)])  # learns nothing: size and mode are given
+    about = {"command": model.command, "version": model.version}
+    write_model(make_pipeline(load, model.classifier), path, about)
 
 
 def load_model(path: Path) -> ImageModel:
-    """Read a model from a file. This runs code that the file contains.
+    """Read a model from a file. No code of the file is run.
 
     Raises
     ------
@@ -160,14 +168,17 @@ def load_model(path: Path) -> ImageModel:
     """
     if not path.is_file():
         raise CommandError(f"There is no model file {str(path)!r}.")
-    wanted = "a model that skcnn train wrote"
     try:
-        model = joblib.load(path)
-    except PermissionError as error:
+        model, about = read_model(path)
+    except OSError as error:
         raise CommandError(f"{str(path)!r} cannot be read: {error.strerror}.") from error
-    except Exception as error:  # all kinds, for files of another format
-        reason = f"{type(error).__name__}: {error}"  # the text alone may be a number
-        raise CommandError(f"{str(path)!r} is not {wanted}: {reason}") from error
-    if not isinstance(model, ImageModel):
-        raise CommandError(f"{str(path)!r} holds a {type(model).__name__}, not {wanted}.")
-    return model
+    except ModelFileError as error:
+        raise CommandError(str(error)) from error
+    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else []
+    if len(steps) != 2 or not isinstance(steps[0], LoadImages) or "command" not in about:
+        raise CommandError(
+            f"{str(path)!r} holds a {type(model).__name__}, not a model that skcnn train wrote."
+        )
+    load, classifier = steps
+    reading = Reading(load.image_shape_[:2], load.mode_, load.resize)
+    return ImageModel(classifier, reading, str(about["command"]), str(about.get("version")))

@@ -2,13 +2,13 @@
 
 import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from skcnn._files.atomic import is_special
 from skcnn._utils.text import plural, printable
 
 OK, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130  # exit statuses
@@ -80,7 +80,7 @@ def check_output(path: Path, option: str, *, force: bool = True) -> None:
     """
     if path.is_dir():
         raise CommandError(f"{option}: {str(path)!r} is a folder. Name a file.")
-    special = _is_special(path)
+    special = is_special(path)
     folder = (path.resolve() if path.is_symlink() else path).parent
     if not special and not folder.is_dir():
         raise CommandError(f"{option}: the folder {str(folder)!r} does not exist.")
@@ -90,32 +90,3 @@ def check_output(path: Path, option: str, *, force: bool = True) -> None:
         raise CommandError(f"{option}: the folder {str(folder)!r} cannot be written to.")
     if path.exists() and not force:
         raise CommandError(f"{option}: {str(path)!r} exists. --force replaces it.")
-
-
-def _is_special(path: Path) -> bool:
-    """Return whether a path leads to a device or a pipe, which cannot be replaced by a file."""
-    return path.exists() and not path.is_file()
-
-
-@contextmanager
-def replaced(path: Path) -> Iterator[Path]:
-    """Yield the path of a new file that takes the place of `path` if the block ends well.
-
-    A link stays, and the file that it leads to is replaced. Devices and pipes, such as
-    /dev/stdout, are yielded themselves.
-    """
-    if _is_special(path):
-        yield path
-        return
-    path = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    new = Path(name)
-    try:
-        yield new
-        umask = os.umask(0)
-        os.umask(umask)
-        new.chmod(0o666 & ~umask)  # as of any new file
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)

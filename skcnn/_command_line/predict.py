@@ -17,9 +17,9 @@ from skcnn._command_line.output import (
     OK,
     check_output,
     complain_of_files,
-    replaced,
     say,
 )
+from skcnn._files.atomic import replaced
 from skcnn._utils.progress import FileProgress
 from skcnn._utils.text import plural
 
@@ -27,9 +27,7 @@ DESCRIPTION = """\
 Predict the classes of image files with a model of skcnn train. The result is a CSV table with the
 columns path, prediction, and probability_CLASS for each class, in the order of the files given;
 those of a folder are sorted by path. Files that cannot be read have empty cells, are named on the
-standard error, and make the exit status 1.
-
-Model files contain code that runs when they are opened: open only those of people you trust."""
+standard error, and make the exit status 1. Model files hold no code."""
 AT_ONCE = 256  # images in memory
 DIGITS = ".6g"
 
@@ -41,7 +39,7 @@ def add_predict(commands: Any, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="predict the classes of image files, as a CSV table",
         description=DESCRIPTION,
-        epilog="example:\n  skcnn predict photos.joblib new_photos --output predictions.csv",
+        epilog="example:\n  skcnn predict photos.safetensors new_photos --output predictions.csv",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("model", type=Path, metavar="MODEL", help="a file of skcnn train")

@@ -178,9 +178,9 @@ def _reproduction_section(trained: Trained) -> str:
         code(trained.model.command),
         paragraph("With the same files, versions and machine it makes the same model. In Python:"),
         code(
-            "import joblib\n"
-            'model = joblib.load("MODEL")  # only from people you trust\n'
-            'probabilities, unreadable = model.predict_proba(["photo.jpg"])'
+            "import skcnn\n"
+            'model = skcnn.load("MODEL")  # a Pipeline of LoadImages and the classifier\n'
+            'probabilities = model.predict_proba(["photo.jpg"])'
         ),
         heading("Parameters"),
         table(["parameter", "value"], changed, kind="texts"),

@@ -17,7 +17,6 @@ from skcnn._command_line.output import (
     complain,
     complain_of_files,
     print_table,
-    replaced,
     say,
 )
 from skcnn._command_line.training import Trained, mean_scores, score_text, train
@@ -28,6 +27,7 @@ from skcnn._command_line.training_data import (
     read_folder,
 )
 from skcnn._data.image_files.decoding import CHANNELS, RESIZE
+from skcnn._files.atomic import replaced
 from skcnn._report.baselines import NETWORK
 from skcnn._utils.text import plural
 from skcnn.datasets._leakage import worst_leak
@@ -39,8 +39,8 @@ validation/) with class folders inside are recognised. Without test/ a fifth of 
 out for the score, or all are scored in folds with --cv."""
 EXAMPLES = """\
 examples:
-  skcnn train photos --model photos.joblib --report photos.html
-  skcnn train photos --model photos.joblib --size 128 --augment flip --cv 5"""
+  skcnn train photos --model photos.safetensors --report photos.html
+  skcnn train photos --model photos.safetensors --size 128 --augment flip --cv 5"""
 
 
 def add_train(commands: Any, common: argparse.ArgumentParser) -> None:

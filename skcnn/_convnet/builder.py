@@ -64,7 +64,7 @@ class NetworkBuilder(NetworkParameters):
     offset_: np.ndarray | None
     standardize: bool
     _value_range: ValueRange  # of X in fit
-    _limits: tuple[float, float] | None  # of X for a pretrained base, which become 0 and 1
+    _limits: tuple[float, float] | None = None  # of X, which a pretrained base gets as 0 and 1
     _layout: InputLayout
     _rows: list[TracedLayer] | None
 

@@ -1,1 +1,1 @@
-"""Readers of files that hold networks."""
+"""Files that hold networks: weights of others, and the safe container of models."""

@@ -47,6 +47,7 @@ __all__ = [
     "TerminatedWorkerError",
     "add_to_each",
     "are_plain_float32",
+    "calibration_parts",
     "callback_context",
     "callbacks_of",
     "check_declared_parameters",
@@ -58,6 +59,7 @@ __all__ = [
     "choose_best_index",
     "context_of_creation",
     "copy_to_each",
+    "declares_parameters",
     "fused_kernel",
     "has_global_forward_hooks",
     "has_hooks",
@@ -67,6 +69,7 @@ __all__ = [
     "is_made_scorer",
     "multiplies_bfloat16",
     "num_samples",
+    "parameter_names",
     "routed_fit_params",
     "routing_enabled",
     "safe_indexing",
@@ -95,6 +98,24 @@ OVERRIDDEN: dict[type, tuple[str, ...]] = {
 def check_declared_parameters(estimator: Any) -> None:
     """Check the parameters against the estimator's table `_parameter_constraints`."""
     estimator._validate_params()
+
+
+def calibration_parts() -> list[type]:
+    """Return the classes that CalibratedClassifierCV is made of when it is fitted."""
+    from sklearn import calibration
+
+    names = ("_CalibratedClassifier", "_SigmoidCalibration", "_TemperatureScaling")
+    return [getattr(calibration, name) for name in names]
+
+
+def parameter_names(cls: type) -> list[str]:
+    """Return the names of the parameters of an estimator's class."""
+    return cls._get_param_names()  # type: ignore[attr-defined]
+
+
+def declares_parameters(estimator: Any) -> bool:
+    """Return whether an estimator has a table of the legal values of its parameters."""
+    return hasattr(estimator, "_parameter_constraints")
 
 
 def callback_context(estimator: Any, max_subtasks: int | None) -> Any:

@@ -18,6 +18,8 @@ from skcnn.augmentation._intensity import (
     RandomErasing,
     RandomNoise,
 )
+from skcnn.augmentation._masks.axis_masks import RandomFrequencyMask, RandomTimeMask
+from skcnn.augmentation._masks.channel_dropout import RandomChannelDropout
 from skcnn.augmentation._mixing import CutMix, MixUp
 from skcnn.augmentation._policies import RandAugment, RandomChoice, TrivialAugment
 
@@ -29,16 +31,19 @@ __all__ = [
     "RandomAffine",
     "RandomBlur",
     "RandomBrightness",
+    "RandomChannelDropout",
     "RandomChoice",
     "RandomContrast",
     "RandomCrop",
     "RandomElastic",
     "RandomErasing",
     "RandomFlip",
+    "RandomFrequencyMask",
     "RandomNoise",
     "RandomRotation",
     "RandomShear",
     "RandomStroke",
+    "RandomTimeMask",
     "RandomTranslation",
     "RandomZoom",
     "TrivialAugment",

@@ -1,16 +1,14 @@
 """Augmentations that change values in place: brightness, contrast, noise, erased boxes."""
 
-from numbers import Real
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from skcnn._utils.compat import Interval, StrOptions
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, documented
 from skcnn.augmentation._draws import noise_field, subkeys, uniforms
-from skcnn.augmentation._image_ops import inside_boxes, per_channel, per_sample, sample_sums
+from skcnn.augmentation._image_ops import inside_boxes, per_sample, sample_sums
+from skcnn.augmentation._masks.filling import FILL_VALUE, filled
 from skcnn.augmentation._operations import Params
 from skcnn.augmentation._ranges import Range
 
@@ -251,7 +249,7 @@ class RandomErasing(Augmentation):
 
     _parameter_constraints = {
         **COMMON_CONSTRAINTS,
-        "fill_value": [Interval(Real, None, None, closed="neither"), StrOptions({"mean"}), None],
+        "fill_value": FILL_VALUE,
     }
     _ranges = {"area": Range(0.0, False, 0.0, 1.0), "aspect": Range(1.0, False, 0.01, 100.0)}
 
@@ -294,10 +292,4 @@ class RandomErasing(Augmentation):
 
     def _apply(self, images: Tensor, params: Params, span: float) -> Tensor:
         inside = inside_boxes(params["low"], params["high"], images)
-        if self.fill_value == "mean":
-            means = sample_sums(images) / images[0].numel()
-            fill = means.view(-1, *(1,) * (images.dim() - 1))
-        else:
-            value = 0.0 if self.fill_value is None else self._in_images(float(self.fill_value))
-            fill = per_channel(value, images)
-        return torch.where(inside, fill, images)
+        return filled(self, self.fill_value, inside, images)

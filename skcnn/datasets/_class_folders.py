@@ -1,12 +1,13 @@
-"""The image files in a folder with one folder for each class, and the splits beside each other."""
+"""The files in a folder with one folder for each class, and the splits beside each other."""
 
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from skcnn._utils.validation import did_you_mean
-from skcnn.exceptions import ImageFileError
+from skcnn.exceptions import ImageFileError, SoundFileError
 
 EXTENSIONS = (
     *(".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp"),
@@ -16,14 +17,40 @@ SPLITS = ("train", "test", "val", "valid", "validation")
 MOST_NAMED = 5
 
 
-def check_folder(path: Any) -> str:
+@dataclass(frozen=True)
+class Kind:
+    """What the messages say about the files.
+
+    Attributes
+    ----------
+    noun : str
+        What a file is.
+    example : str
+        The name of one.
+    elsewhere : str
+        What to do about files that are in no class folder.
+    error : type of Exception
+        What is raised.
+    """
+
+    noun: str
+    example: str
+    elsewhere: str
+    error: type[Exception]
+
+
+IMAGES = Kind("image file", "1.jpg", ", or use load_image_table or ImageFiles", ImageFileError)
+SOUNDS = Kind("sound file", "1.wav", "", SoundFileError)
+
+
+def check_folder(path: Any, kind: Kind = IMAGES) -> str:
     """Return the path of an existing folder.
 
     Raises
     ------
     TypeError
         If it is no path.
-    ImageFileError
+    ImageFileError or SoundFileError
         If there is no such folder.
     """
     if not isinstance(path, str | bytes | os.PathLike):
@@ -31,7 +58,7 @@ def check_folder(path: Any) -> str:
     name = os.fsdecode(path)
     if not os.path.isdir(name):
         what = "is a file" if os.path.exists(name) else "does not exist"
-        raise ImageFileError(f"The 'path' parameter must be a folder, but {name!r} {what}.")
+        raise kind.error(f"The 'path' parameter must be a folder, but {name!r} {what}.")
     return name
 
 
@@ -52,24 +79,24 @@ def check_extensions(extensions: Any) -> tuple[str, ...]:
     return tuple(each.lower() for each in given)
 
 
-def split_folders(path: str) -> dict[str, str]:
+def split_folders(path: str, kind: Kind = IMAGES) -> dict[str, str]:
     """Return the folders that hold class folders, by the part of the data: ``{"": path}`` for one.
 
     A folder of "train" and of one or more other splits has parts.
 
     Raises
     ------
-    ImageFileError
-        If there are other folders beside the parts: their images would be left out, or the parts
+    ImageFileError or SoundFileError
+        If there are other folders beside the parts: their files would be left out, or the parts
         would become classes.
     """
-    inside = [entry.name for entry in _entries(path) if entry.is_dir() and _is_shown(entry)]
+    inside = [entry.name for entry in _entries(path, kind) if entry.is_dir() and _is_shown(entry)]
     splits = [name for name in SPLITS if name in inside]
     if "train" not in splits or len(splits) == 1:
         return {"": path}
     if len(splits) < len(inside):
         other = min({*inside} - {*splits})
-        raise ImageFileError(
+        raise kind.error(
             f"{path!r} has the folders {' and '.join(map(repr, splits))}, and {other!r} beside "
             "them. If they are parts of the data, move the other folders away; if they are "
             "classes, rename them."
@@ -102,9 +129,9 @@ def check_subset(subset: str | None, splits: dict[str, str], path: str) -> list[
 
 
 def class_files(
-    folder: str, extensions: Sequence[str], follow_links: bool
+    folder: str, extensions: Sequence[str], follow_links: bool, kind: Kind = IMAGES
 ) -> list[tuple[str, str]]:
-    """Return the paths of all image files in class folders, each with its class.
+    """Return the paths of all files in class folders, each with its class.
 
     The class is the path of a file's folder, with "/" between its parts. Paths are sorted by
     class, then by name. Files and folders whose name begins with a dot, and files with other
@@ -112,32 +139,33 @@ def class_files(
 
     Raises
     ------
-    ImageFileError
-        If there are none, if image files lie beside the class folders, if a folder cannot be
+    ImageFileError or SoundFileError
+        If there are none, if files lie beside the class folders, if a folder cannot be
         read, or if a link leads out of the folder and `follow_links` is False.
     """
-    walk = _Walk(folder, extensions, follow_links)
+    walk = _Walk(folder, extensions, follow_links, kind)
     found = sorted(walk.files(folder, "", ()), key=lambda each: (each[1], each[0]))
     loose = [path for path, label in found if not label]
     if loose:
-        raise ImageFileError(
-            f"{len(loose)} image file{'s' * (len(loose) > 1)} in {folder!r}, such as "
+        raise kind.error(
+            f"{len(loose)} {kind.noun}{'s' * (len(loose) > 1)} in {folder!r}, such as "
             f"{os.path.basename(loose[0])!r}, lie in no class folder. Move each class into a "
-            "folder with its name, or use load_image_table or ImageFiles."
+            f"folder with its name{kind.elsewhere}."
         )
     if not found:
         others = sorted(walk.other_extensions)
+        example = os.path.join(folder, "cat", kind.example)
         seen = f" It has files with the extensions {_listed(others)}." if others else ""
-        raise ImageFileError(
-            f"There are no image files in folders of {folder!r}. Expected are files such as "
-            f"{os.path.join(folder, 'cat', '1.jpg')!r} with the extensions {_listed(extensions)}."
+        raise kind.error(
+            f"There are no {kind.noun}s in folders of {folder!r}. Expected are files such as "
+            f"{example!r} with the extensions {_listed(extensions)}."
             f"{seen}"
         )
     return found
 
 
 class _Walk:
-    """Finds image files in a folder and the folders inside it.
+    """Finds files in a folder and the folders inside it.
 
     Parameters
     ----------
@@ -147,17 +175,22 @@ class _Walk:
         In lower case.
     follow_links : bool
         Whether links may lead out of the folder.
+    kind : Kind
+        What the files are.
 
     Attributes
     ----------
     other_extensions : set of str
-        Those of files that are no images.
+        Those of other files.
     """
 
-    def __init__(self, root: str, extensions: Sequence[str], follow_links: bool) -> None:
+    def __init__(
+        self, root: str, extensions: Sequence[str], follow_links: bool, kind: Kind
+    ) -> None:
         self.root = os.path.realpath(root)
         self.extensions = {*extensions}
         self.follow_links = follow_links
+        self.kind = kind
         self.other_extensions: set[str] = set()
 
     def files(
@@ -171,7 +204,7 @@ class _Walk:
         here = (status.st_dev, status.st_ino)
         if here in above:
             return
-        for entry in _entries(folder):
+        for entry in _entries(folder, self.kind):
             if not _is_shown(entry):
                 continue
             if entry.is_symlink():
@@ -190,18 +223,18 @@ class _Walk:
         target = os.path.realpath(path)
         is_inside = f"{target}{os.sep}".startswith(os.path.join(self.root, ""))
         if not is_inside and not self.follow_links:
-            raise ImageFileError(
+            raise self.kind.error(
                 f"{path!r} is a link out of the folder, to {target!r}. Links are followed with "
                 "follow_links=True."
             )
 
 
-def _entries(folder: str) -> list[os.DirEntry[str]]:
+def _entries(folder: str, kind: Kind) -> list[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: entry.name)
     except OSError as error:
-        raise ImageFileError(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
+        raise kind.error(f"The folder {folder!r} cannot be read: {error.strerror}.") from error
 
 
 def _is_shown(entry: os.DirEntry[str]) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
+from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS, InputLayout
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.compat import (
     Interval,
@@ -241,6 +241,11 @@ of them, default="difference"
         check_parameters(self)
         self.__dict__.pop("output_shape_", None)  # unfitted if a check fails
         _, layout = check_sample_array(self, X, reset=True)
+        self._set_kernels(layout)
+        return self
+
+    def _set_kernels(self, layout: InputLayout) -> None:
+        """Set the kernels that the parameters describe for samples of a layout."""
         n_axes = len(layout.spatial)
         kernels = read_kernels(self.kernel, n_axes)
         flipped = tuple(np.flip(k) if self.convolution else k for k in kernels.values())
@@ -255,7 +260,6 @@ of them, default="difference"
         n_results = (keep + len(kernels)) * layout.n_channels
         last = layout.channels == "last"
         self.output_shape_ = (*sizes, n_results) if last else (n_results, *sizes)
-        return self
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return a name for each value of a flat row of results.

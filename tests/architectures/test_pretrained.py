@@ -27,8 +27,13 @@ from skcnn._architectures.weight_matching import (
     set_weights,
 )
 from skcnn._architectures.weight_names import weight_names
+from skcnn._data.images import Images
+from skcnn._data.layouts import InputLayout
+from skcnn._files import weights
+from skcnn._network.network import ConvNet, Standardize
+from skcnn._network.prediction import Predictor
 from skcnn.exceptions import ArchitectureError, MissingDependencyError, WeightsError
-from skcnn.layers import Conv, Dense, Flatten
+from skcnn.layers import Conv, Dense, Flatten, Rescale
 from skcnn.layers._sequence import build_sequence, follow, trace, with_output
 from tests.helpers.reference_networks import AlexNet, MobileNetV2, ResNet18, randomized
 
@@ -66,11 +71,25 @@ def saved(folder, net, name="weights.pth"):
     return folder / name
 
 
-def test_lite0_has_the_logits_of_the_reference():
+def forward_pass():
     with torch.inference_mode():
-        logits = loaded("efficientnet_lite0", True, 224)(
-            normalized("efficientnet_lite0", picture())
-        )
+        return loaded("efficientnet_lite0", True, 224)(normalized("efficientnet_lite0", picture()))
+
+
+def prediction():
+    """Return the logits of bytes by the layers in front and the steps of predictions."""
+    base, shape = PRETRAINED["efficientnet_lite0"], (3, 224, 224)
+    layers = (Rescale(base.mean, base.std), *published_architecture("efficientnet_lite0", shape))
+    bytes_to_units = Standardize(torch.zeros(3), torch.full((3,), 255.0), 2)
+    net = ConvNet(trace(with_output(layers, 1000), shape), bytes_to_units).eval()
+    load_weights(net.layers, "efficientnet_lite0", True, with_output=True)
+    images = Images(picture().flatten(1), InputLayout(shape, "first"))
+    return Predictor(net, shape, torch.device("cpu")).outputs(images)
+
+
+@pytest.mark.parametrize("compute", [forward_pass, prediction])
+def test_lite0_has_the_logits_of_the_reference(compute):
+    logits = compute()
     np.testing.assert_allclose(logits[0, ::111], LITE0_LOGITS, atol=1e-4)
     assert int(logits.argmax()) == LITE0_BEST[0]
     assert float(logits.max()) == pytest.approx(LITE0_BEST[1], abs=1e-4)
@@ -178,6 +197,8 @@ def test_timms_names_in_any_order_give_the_same_network(tmp_path, state, expecte
 @pytest.mark.parametrize("prefix", ["", "layers."])
 def test_our_own_names_are_read_for_images_of_other_sizes(tmp_path, prefix):
     layers = with_output_layer("efficientnet_lite0", (3, 40, 40), 7)
+    for each in layers.output.parameters():
+        nn.init.zeros_(each)  # the weights of new modules may be any numbers
     load_weights(layers, "efficientnet_lite0", True)
     own = {f"{prefix}{key}": each for key, each in layers.state_dict().items()}
     own |= {f"{prefix}rescale_1.scale": torch.ones(3, 1, 1), "standardize.shift": torch.ones(1)}
@@ -375,7 +396,7 @@ def test_published_layers_are_the_same_for_all_sizes(name):
     assert layers[least] == layers[least + 1] == layers[base.side]
     shape = (3, base.side, base.side)
     assert published_architecture(name, shape) == named_architecture(name, shape)
-    message = rf"^architecture='{name}' with pretrained weights needs images of at least {least}x{least} pixels\. Got \(400, {least - 1}\): leave image_size='auto', which enlarges them to {base.side}x"
+    message = rf"^architecture='{name}' with pretrained weights needs images of at least {least}x{least} pixels\. Got \(400, {least - 1}\): leave image_size='auto', which enlarges them\.$"
     with pytest.raises(ArchitectureError, match=message):
         published_architecture(name, (3, 400, least - 1))
 
@@ -461,6 +482,28 @@ def test_wrong_paths_are_named(tmp_path):
     layers = with_output_layer(SMALL, (3, 40, 40), 3)
     with pytest.raises(WeightsError, match=r"There is no file of weights 'none\.pth'"):
         load_weights(layers, SMALL, "none.pth")
+
+
+def test_files_are_read_again_only_if_they_have_changed(tmp_path, state, monkeypatch):
+    read = []
+
+    def read_weights(path, sha256=None):
+        read.append(str(path))
+        return weights.read_weights(path, sha256)
+
+    monkeypatch.setattr(pretrained, "read_weights", read_weights)
+    layers = with_output_layer(SMALL, (3, 40, 40), 3)
+    path = saved(tmp_path, state)
+    for _ in range(2):
+        load_weights(layers, SMALL, path)
+    assert read == [str(path)]
+    changed = {**state, "features.0.0.weight": state["features.0.0.weight"] + 1}
+    saved(tmp_path, changed, "other.pth").replace(path)
+    load_weights(layers, SMALL, path)
+    assert torch.equal(layers.conv_1.weight, changed["features.0.0.weight"])
+    monkeypatch.setattr(pretrained, "MOST_KEPT", 1000)
+    load_weights(layers, SMALL, path)
+    assert read == [str(path)] * 3
 
 
 def test_modules_of_a_size_are_those_of_the_estimator():

@@ -19,11 +19,13 @@ from skcnn.augmentation import (
 from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
 from skcnn.augmentation._operations import MixingOperation
 from tests.helpers.augmentations import (
+    CHANNELS,
     DTYPES,
     EACH,
     EACH_FOR_SIGNALS,
     EACH_THAT_CHANGES,
     EVERY,
+    MASKS,
     MIXING,
     WHOLE,
     names_of_public_augmentations,
@@ -296,7 +298,7 @@ def test_strength_zero_changes_no_bit(make, dtype):
 
 
 # Operations whose change is gradual, unlike a flip, a box or a choice.
-GRADUAL = set(EVERY) - MIXING - WHOLE - {"erasing", "erasing, mean"}
+GRADUAL = set(EVERY) - MIXING - WHOLE - MASKS - CHANNELS - {"erasing", "erasing, mean"}
 
 
 @pytest.mark.parametrize("name", sorted(GRADUAL))

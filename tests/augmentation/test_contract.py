@@ -31,16 +31,19 @@ from skcnn.augmentation import (
     RandomAffine,
     RandomBlur,
     RandomBrightness,
+    RandomChannelDropout,
     RandomChoice,
     RandomContrast,
     RandomCrop,
     RandomElastic,
     RandomErasing,
     RandomFlip,
+    RandomFrequencyMask,
     RandomNoise,
     RandomRotation,
     RandomShear,
     RandomStroke,
+    RandomTimeMask,
     RandomTranslation,
     RandomZoom,
     TrivialAugment,
@@ -49,6 +52,7 @@ from skcnn.augmentation import (
 from skcnn.augmentation._batch_augmenter import BatchAugmenter
 from skcnn.exceptions import FrozenAugmentationWarning, InputLayoutWarning, InputShapeError
 from tests.helpers.augmentations import (
+    CHANNELS,
     EACH,
     EVERY,
     IMAGES_ONLY,
@@ -71,6 +75,9 @@ DEFAULT = [
     RandomNoise(),
     RandomBlur(),
     RandomErasing(),
+    RandomTimeMask(),
+    RandomFrequencyMask(),
+    RandomChannelDropout(),
     RandomStroke(),
     MixUp(),
     CutMix(),
@@ -93,6 +100,9 @@ WITHOUT_STRENGTH = [
     RandomNoise(0),
     RandomBlur(0),
     RandomErasing(0),
+    RandomTimeMask(0),
+    RandomFrequencyMask(0),
+    RandomChannelDropout(0),
     RandomStroke(0),
     MixUp(),
     CutMix(),
@@ -396,7 +406,8 @@ def test_pipelines_train_like_the_parameter(name):
     within = clone(net).set_params(augmentation=[EVERY[name]()]).fit(X, LABELS)
     plain = clone(net).fit(X, LABELS)
     np.testing.assert_array_equal(model.predict_proba(X), within.predict_proba(X))
-    assert (model.predict_proba(X) != plain.predict_proba(X)).any()
+    changed = (model.predict_proba(X) != plain.predict_proba(X)).any()
+    assert changed == (name not in CHANNELS)
 
 
 @pytest.mark.parametrize("random_state", [None, 0])

@@ -10,5 +10,5 @@ def trained(tmp_path_factory):
     """A folder with twenty pictures, and the file of a model that was trained on it."""
     place = tmp_path_factory.mktemp("trained")
     folder = save_colours(place / "colours")
-    assert train(folder, place / "colours.joblib") == 0
-    return folder, place / "colours.joblib"
+    assert train(folder, place / "colours.safetensors") == 0
+    return folder, place / "colours.safetensors"

@@ -6,7 +6,8 @@ import stat
 import pytest
 
 from skcnn._command_line import output
-from skcnn._command_line.output import CommandError, check_output, complain_of_files, replaced
+from skcnn._command_line.output import CommandError, check_output, complain_of_files
+from skcnn._files.atomic import replaced
 
 
 def test_control_characters_are_escaped(capsys):
@@ -50,21 +51,6 @@ def test_output_that_exists(tmp_path):
     with pytest.raises(CommandError, match=r"'.*m' exists. --force replaces it"):
         check_output(tmp_path / "m", "--model", force=False)
     check_output(tmp_path / "m", "--model")
-
-
-def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
-    path = tmp_path / "file"
-    path.write_text("old")
-    with pytest.raises(FileExistsError), replaced(path) as new:
-        (new.parent / path.name).touch(exist_ok=False)  # fails
-    assert path.read_text() == "old"
-    with replaced(path) as new:
-        new.write_text("new")
-    assert path.read_text() == "new"
-    assert [*tmp_path.iterdir()] == [path]
-    mask = os.umask(0)
-    os.umask(mask)
-    assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
 
 
 def test_a_link_stays_and_its_file_is_replaced(tmp_path):

@@ -21,7 +21,7 @@ SECTIONS = [
 
 def report_of(folder, place, *options):
     path = place / "report.html"
-    assert train(folder, place / "model.joblib", "--report", path, *options) == 0
+    assert train(folder, place / "model.safetensors", "--report", path, *options) == 0
     return check_self_contained(path.read_text(encoding="utf-8"))
 
 

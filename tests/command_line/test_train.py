@@ -10,6 +10,7 @@ import pytest
 from sklearn.base import clone
 
 from skcnn._command_line import image_model
+from skcnn._command_line.image_model import load_model
 from skcnn._command_line.main import main
 from skcnn.augmentation import RandomAffine, RandomFlip
 from skcnn.datasets import load_image_folder
@@ -24,12 +25,12 @@ def folder(tmp_path):
 
 @pytest.fixture
 def model(tmp_path):
-    return tmp_path / "model.joblib"
+    return tmp_path / "model.safetensors"
 
 
 def probabilities(model, folder):
     X = load_image_folder(folder, subset="train" if (folder / "train").exists() else None).data
-    return joblib.load(model).classifier.predict_proba(X.to_numpy())
+    return load_model(model).classifier.predict_proba(X.to_numpy())
 
 
 def test_output(folder, model, capsys):
@@ -56,7 +57,7 @@ def test_progress_is_shown(folder, model, capsys):
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert "2/2" in out + err
-    classifier = joblib.load(model).classifier
+    classifier = load_model(model).classifier
     assert classifier.verbose == 0
     [affine] = classifier.augmentation
     assert isinstance(affine, RandomAffine)
@@ -76,7 +77,7 @@ def test_the_model_is_that_of_the_estimator_on_the_same_images(folder, model, tm
     save_colours(tmp_path / "parts" / "train")
     save_colours(tmp_path / "parts" / "test", n=2, first=30)
     assert train(tmp_path / "parts", model, "--recipe", "digits") == 0
-    fitted = joblib.load(model).classifier
+    fitted = load_model(model).classifier
     X, y = load_image_folder(folder, return_X_y=True)
     expected = clone(fitted).fit(X.to_numpy(), y)
     got = probabilities(model, tmp_path / "parts")
@@ -105,7 +106,7 @@ def test_parts_of_a_folder(tmp_path, model, capsys):
     assert "12 images for training in 2 classes" in out
     assert "  blue        6       3 " in out
     assert "Accuracy on the 6 images of test/: " in out
-    assert joblib.load(model).classifier.history_["valid_loss"].notna().all()
+    assert load_model(model).classifier.history_["valid_loss"].notna().all()
 
 
 def test_validation_folder_is_scored_if_there_is_no_test_folder(tmp_path, model, capsys):
@@ -113,7 +114,7 @@ def test_validation_folder_is_scored_if_there_is_no_test_folder(tmp_path, model,
     save_colours(tmp_path / "all" / "val", n=2, first=20)
     assert train(tmp_path / "all", model) == 0
     assert "Accuracy on the 4 images of val/: " in capsys.readouterr().out
-    assert joblib.load(model).classifier.history_["valid_loss"].isna().all()
+    assert load_model(model).classifier.history_["valid_loss"].isna().all()
 
 
 def test_folds(folder, model, capsys):
@@ -123,7 +124,7 @@ def test_folds(folder, model, capsys):
     assert "Accuracy on all 20 images, in 2 folds: " in out
     assert "1.000 (mean of 2 folds, whose equal scores give no interval)\n" in out
     assert "  most frequent class: 0.500\n" in out
-    assert joblib.load(model).command.endswith("--quiet --cv 2")
+    assert load_model(model).command.endswith("--quiet --cv 2")
 
 
 def test_interval_of_folds_with_different_scores(tmp_path, model, capsys):
@@ -185,7 +186,7 @@ def test_options_of_the_images(folder, model, capsys):
     options = ["--size", "6x10", "--mode", "L", "--resize", "pad"]
     assert train(folder, model, *options) == 0
     assert "Read as 6 x 10 pixels, L, --resize pad\n" in capsys.readouterr().out
-    read = joblib.load(model)
+    read = load_model(model)
     assert (read.reading.size, read.reading.mode, read.reading.resize) == ((6, 10), "L", "pad")
     assert read.classifier.input_shape_ == (6, 10, 1)
 
@@ -200,7 +201,7 @@ def test_options_of_the_images(folder, model, capsys):
 )
 def test_options_of_the_network(options, kinds, folder, model):
     assert train(folder, model, "--size", 16, *options) == 0
-    classifier = joblib.load(model).classifier
+    classifier = load_model(model).classifier
     assert [type(each) for each in classifier.augmentation or []] == kinds
     if "--architecture" in options:
         assert classifier.architecture == "lenet5"
@@ -259,7 +260,7 @@ def test_model_that_exists(folder, model, capsys):
     assert "exists. --force replaces it." in error_of([folder, model], capsys)
     assert model.read_text() == "precious"
     assert train(folder, model, "--force") == 0
-    assert joblib.load(model).classes == ["blue", "red"]
+    assert load_model(model).classes == ["blue", "red"]
 
 
 def test_report_in_the_place_of_the_model(folder, model, capsys):
@@ -380,9 +381,9 @@ def test_names_with_spaces_quotes_and_other_letters(tmp_path, capsys):
         for number in range(10):
             name = f"{label} '猫'\n<b>"
             save(folder / name / f"{number}, x.png", coloured(label, number))
-    model = tmp_path / "the model's file.joblib"
+    model = tmp_path / "the model's file.safetensors"
     assert train(folder, model) == 0
     out = capsys.readouterr().out
     assert "  blue '猫'\\n<b>      10 " in out
     assert "skcnn predict '" in out
-    assert joblib.load(model).classes == ["blue '猫'\n<b>", "red '猫'\n<b>"]
+    assert load_model(model).classes == ["blue '猫'\n<b>", "red '猫'\n<b>"]

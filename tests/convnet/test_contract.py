@@ -36,6 +36,14 @@ def test_check_estimator_passes_for_any_random_state(cls, seed):
     assert run_checks(cls(random_state=seed))["passed"] == N_CHECKS[cls]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", N_CHECKS)
+def test_check_estimator_passes_where_parts_are_trained(cls):
+    schedule = {0: "last_block", 3: "all"}
+    estimator = cls(unfreezing=schedule, learning_rate_decay=0.7, feature_cache="memory")
+    assert run_checks(estimator)["passed"] == N_CHECKS[cls]
+
+
 @pytest.mark.parametrize(
     "check",
     [

@@ -10,16 +10,19 @@ from skcnn.augmentation import (
     RandomAffine,
     RandomBlur,
     RandomBrightness,
+    RandomChannelDropout,
     RandomChoice,
     RandomContrast,
     RandomCrop,
     RandomElastic,
     RandomErasing,
     RandomFlip,
+    RandomFrequencyMask,
     RandomNoise,
     RandomRotation,
     RandomShear,
     RandomStroke,
+    RandomTimeMask,
     RandomTranslation,
     RandomZoom,
     TrivialAugment,
@@ -54,6 +57,10 @@ EVERY = {
     "blur": lambda **k: RandomBlur((0.5, 3), **k),
     "erasing": lambda **k: RandomErasing((0.2, 0.5), **k),
     "erasing, mean": lambda **k: RandomErasing((0.2, 0.5), fill_value="mean", **k),
+    "time mask": lambda **k: RandomTimeMask(0.6, **k),
+    "time mask, mean": lambda **k: RandomTimeMask(0.6, n_masks=3, fill_value="mean", **k),
+    "frequency mask": lambda **k: RandomFrequencyMask(0.6, **k),
+    "channel dropout": lambda **k: RandomChannelDropout((0.5, 0.5), **k),
     "stroke": lambda **k: RandomStroke(2.5, **k),
     "mixup": lambda **k: MixUp(1.0, **k),
     "cutmix": lambda **k: CutMix(1.0, **k),
@@ -67,18 +74,20 @@ EVERY = {
     "trivial augment": lambda **k: TrivialAugment(**k),
 }
 MIXING = {"mixup", "cutmix"}  # change only a ConvNet's batches
-IMAGES_ONLY = {"rotation", "shear", "affine", "affine, mirror", "choice"}
+CHANNELS = {"channel dropout"}  # leaves samples of one channel as they are
+MASKS = {"time mask", "time mask, mean", "frequency mask"}  # of whole pixels
+IMAGES_ONLY = {"rotation", "shear", "affine", "affine, mirror", "choice", "frequency mask"}
 WHOLE = {"flip", "crop", "crop, filled"}
 EACH = pytest.mark.parametrize("make", EVERY.values(), ids=EVERY)
 EACH_THAT_CHANGES = pytest.mark.parametrize(
     "make",
-    [v for k, v in EVERY.items() if k not in MIXING],
-    ids=[k for k in EVERY if k not in MIXING],
+    [v for k, v in EVERY.items() if k not in MIXING | CHANNELS],
+    ids=[k for k in EVERY if k not in MIXING | CHANNELS],
 )
 EACH_FOR_SIGNALS = pytest.mark.parametrize(
     "make",
-    [v for k, v in EVERY.items() if k not in IMAGES_ONLY | {"flip"}],
-    ids=[k for k in EVERY if k not in IMAGES_ONLY | {"flip"}],
+    [v for k, v in EVERY.items() if k not in IMAGES_ONLY | CHANNELS | {"flip"}],
+    ids=[k for k in EVERY if k not in IMAGES_ONLY | CHANNELS | {"flip"}],
 )
 DTYPES = ["uint8", "int16", "int64", "bool", "float16", "float32", "float64"]
 

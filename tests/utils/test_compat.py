@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.callback import CallbackSupportMixin, ProgressBar
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import check_scoring, get_scorer, make_scorer
@@ -420,3 +421,26 @@ def test_wrapped_pruner(compat):
     with unchanged("optuna", "PatientPruner._wrapped_pruner"):
         assert compat.wrapped_pruner(outer) is inner
         assert compat.wrapped_pruner(inner) is inner
+
+
+def test_names_and_tables_of_parameters(compat):
+    with unchanged("sklearn", "BaseEstimator's parameters"):
+        assert compat.parameter_names(Estimator) == ["a", "b"]
+        assert compat.declares_parameters(LogisticRegression())
+        assert not compat.declares_parameters(Estimator())
+
+
+class Estimator(BaseEstimator):
+    def __init__(self, b=1, a=2):
+        self.b = b
+        self.a = a
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_parts_of_a_calibrated_classifier(compat):
+    X, y = np.arange(20.0)[:, None], np.arange(20) % 2
+    with unchanged("sklearn", "what CalibratedClassifierCV is made of"):
+        for method in ("sigmoid", "temperature"):
+            model = CalibratedClassifierCV(LogisticRegression(), method=method, cv=2).fit(X, y)
+            whole = model.calibrated_classifiers_[0]
+            assert {type(whole), type(whole.calibrators[0])} <= {*compat.calibration_parts()}

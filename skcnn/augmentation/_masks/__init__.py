@@ -1,0 +1,1 @@
+"""Augmentations that fill whole stripes or channels of a sample."""

@@ -1,0 +1,255 @@
+"""What is saved of a fitted ConvNet, and how it is restored."""
+
+from math import prod
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from skcnn._architectures.packages import makes_module
+from skcnn._convnet.classifier import ConvNetClassifier
+from skcnn._convnet.fitted_network import UNKNOWN_MACS
+from skcnn._convnet.regressor import ConvNetRegressor
+from skcnn._data.seen_samples import SeenSamples
+from skcnn._data.targets import ClassTargets
+from skcnn._data.value_range import ValueRange
+from skcnn._training.monitor import COLUMNS
+from skcnn._utils.compat import parameter_names
+from skcnn.exceptions import ModelFileError, UnsupportedModelError
+from skcnn.layers._sequence import total_multiply_accumulates
+from skcnn.persistence._checks import check_attributes, declared
+from skcnn.persistence._network_state import (
+    STATE,
+    network_state,
+    restored_engine,
+    restored_loss,
+    restored_module,
+    traced_layers,
+)
+from skcnn.persistence._registry import trust
+from skcnn.persistence._values import check_names
+
+COMMON = {
+    "_layout",
+    "_macs",
+    "_rows",
+    "_seen",
+    "_value_range",
+    "_weights_epoch",
+    "best_epoch_",
+    "device_",
+    "feature_names_in_",
+    "history_",
+    "input_shape_",
+    "n_features_in_",
+    "n_iter_",
+    "n_outputs_",
+    "n_parameters_",
+    "net_",
+    "offset_",
+}
+OWN = {
+    ConvNetClassifier: {"_targets", "classes_"},
+    ConvNetRegressor: {"_target_mean", "_target_scale", "_target_shape"},
+}
+KEPT = declared(
+    "layout=layout offset=none|finite(C) outputs=count low=real high=real history=any "
+    "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none network=any"
+)
+NAMES = declared("n_features_in_=count feature_names_in_?=strings(F)")
+LABELS = declared("classes=labels(K) multilabel=bool")
+TARGETS = declared("shape=tuple mean=any scale=any")
+
+
+def keep_convnet(model: Any) -> dict[str, Any]:
+    """Return what is saved of a ConvNet, nothing if it is not fitted.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it has attributes or weights that are not saved.
+    """
+    if not hasattr(model, "net_"):
+        return {}
+    own = OWN[type(model)]
+    unknown = vars(model).keys() - {*parameter_names(type(model)), *COMMON, *own}
+    if unknown:
+        raise UnsupportedModelError(
+            f"the attribute {min(unknown)!r} of {type(model).__name__} cannot be saved"
+        )
+    if model._rows is None and not makes_module(model.architecture):
+        raise UnsupportedModelError(
+            "the network is one of a callable or of another package, which the parameter "
+            "'architecture' no longer names: set it back with set_params"
+        )
+    seen = model._seen
+    kept = {
+        "n_features_in_": model.n_features_in_,
+        "layout": model._layout,
+        "offset": model.offset_,
+        "outputs": model.n_outputs_,
+        "low": model._value_range.low,
+        "high": model._value_range.high,
+        "epochs": model.history_.index.to_numpy(np.int64),
+        "history": {name: model.history_[name].to_numpy(float).copy() for name in COLUMNS},
+        "best_epoch": int(model.best_epoch_),
+        "weights_epoch": int(model._weights_epoch),
+        "device": model.device_,
+        "seen": None if seen is None else (seen.trained, seen.validated),
+        "layers": None if model._rows is None else tuple(row.spec for row in model._rows),
+        "network": network_state(model.net_),
+    }
+    if hasattr(model, "feature_names_in_"):
+        kept["feature_names_in_"] = model.feature_names_in_
+    if isinstance(model, ConvNetClassifier):
+        return kept | {"classes": model.classes_, "multilabel": model._targets.multilabel}
+    return kept | {
+        "shape": model._target_shape,
+        "mean": model._target_mean,
+        "scale": model._target_scale,
+    }
+
+
+def restore_convnet(model: Any, kept: dict[str, Any], architecture: Any) -> None:
+    """Check what was saved of a ConvNet, and set its attributes.
+
+    Raises
+    ------
+    ModelFileError
+        If the parts do not fit each other.
+    """
+    name = type(model).__name__
+    try:
+        model._check_parameters()
+    except ValueError as error:
+        raise ModelFileError(f"{name} has an illegal parameter: {error}") from error
+    if not kept:
+        return
+    is_classifier = isinstance(model, ConvNetClassifier)
+    check_attributes(kept, KEPT | NAMES | (LABELS if is_classifier else TARGETS), name)
+    layout, n_outputs = kept["layout"], int(kept["outputs"])
+    _check(int(kept["n_features_in_"]) == prod(layout.shape), name, "number of features")
+    state, multilabel = kept["network"], kept.get("multilabel")
+    _check(type(state) is dict and state.keys() == STATE, name, "network")
+    targets = _labels(kept, n_outputs) if is_classifier else _numbers(kept, n_outputs)
+    offset = kept["offset"]
+    _check(offset is None or offset.shape == (layout.n_channels,), name, "offset")
+    history = _history(kept)
+    rows = None
+    if kept["layers"] is not None:
+        rows = traced_layers(kept["layers"], layout, n_outputs)
+    loss = restored_loss(state["loss"], multilabel)
+    how = (rows, model.architecture, layout, n_outputs, state["weights"])
+    engine = restored_engine(restored_module(*how), loss, state)
+    _fill_skorch_history(engine, history)
+    attributes: dict[str, Any] = {
+        "n_features_in_": int(kept["n_features_in_"]),
+        "input_shape_": layout.shape,
+        "_layout": layout,
+        "offset_": offset,
+        "n_outputs_": n_outputs,
+        "_value_range": _value_range(kept),
+        **targets,
+        "_rows": rows,
+        "_macs": UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows),
+        "net_": engine,
+        "history_": history,
+        "n_iter_": len(history),
+        "best_epoch_": kept["best_epoch"],
+        "_weights_epoch": kept["weights_epoch"],
+        "_seen": _seen(kept["seen"]),
+        "device_": kept["device"],
+        "n_parameters_": sum(p.numel() for p in engine.module_.parameters() if p.requires_grad),
+    }
+    if "feature_names_in_" in kept:
+        attributes["feature_names_in_"] = kept["feature_names_in_"]
+    vars(model).update(attributes)
+    model._go_to_device()
+
+
+def _labels(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:
+    """Return the attributes of a classifier's labels, which must be sorted."""
+    classes, multilabel = kept["classes"], bool(kept["multilabel"])
+    owner = "ConvNetClassifier"
+    _check(len(classes) == n_outputs and n_outputs >= (1 if multilabel else 2), owner, "classes")
+    kinds = {type(label) for label in classes.tolist()}
+    _check(len(kinds) == 1 and kinds <= {bool, int, float, str, bytes}, owner, "classes")
+    _check(bool((classes[:-1] < classes[1:]).all()), owner, "order of the classes")
+    if multilabel:
+        _check(np.array_equal(classes, np.arange(n_outputs)), owner, "classes")
+    return {"_targets": ClassTargets(classes, multilabel), "classes_": classes}
+
+
+def _numbers(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:
+    """Return the attributes of a regressor's targets."""
+    shape, mean, scale = kept["shape"], kept["mean"], kept["scale"]
+    legal = shape == () if n_outputs == 1 and shape == () else shape == (n_outputs,)
+    _check(legal, "ConvNetRegressor", "shape of the targets")
+    for values in (mean, scale):
+        is_array = isinstance(values, np.ndarray | np.float64) and values.dtype == np.float64
+        _check(is_array and values.shape == shape, "ConvNetRegressor", "scale of the targets")
+        _check(bool(np.isfinite(values).all()), "ConvNetRegressor", "scale of the targets")
+    _check(bool((scale > 0).all()), "ConvNetRegressor", "scale of the targets")
+    return {"_target_shape": shape, "_target_mean": mean, "_target_scale": scale}
+
+
+def _value_range(kept: dict[str, Any]) -> ValueRange:
+    low, high = kept["low"], kept["high"]
+    legal = type(low) is float and type(high) is float and -np.inf < low <= high < np.inf
+    _check(legal, "the ConvNet", "range of values")
+    return ValueRange(low, high)
+
+
+def _history(kept: dict[str, Any]) -> pd.DataFrame:
+    """Return the table of the epochs."""
+    epochs, columns = kept["epochs"], kept["history"]
+    legal = isinstance(epochs, np.ndarray) and epochs.dtype == np.int64 and epochs.ndim == 1
+    _check(legal and type(columns) is dict, "the ConvNet", "history")
+    check_names(columns, {*COLUMNS}, "the history")
+    like_epochs = [
+        isinstance(column, np.ndarray) and (column.dtype, column.shape) == (float, epochs.shape)
+        for column in columns.values()
+    ]
+    n_epochs = len(epochs)
+    _check(all(like_epochs) and n_epochs > 0, "the ConvNet", "history")
+    _check(np.array_equal(epochs, np.arange(1, n_epochs + 1)), "the ConvNet", "history")
+    for name in ("best_epoch", "weights_epoch"):
+        _check(0 <= kept[name] <= n_epochs, "the ConvNet", name)
+    index = pd.RangeIndex(1, n_epochs + 1, name="epoch")
+    return pd.DataFrame({name: columns[name] for name in COLUMNS}, index=index)
+
+
+def _fill_skorch_history(engine: Any, history: pd.DataFrame) -> None:
+    """Write the epochs into the history that skorch's callbacks read."""
+    best: dict[str, float] = {}
+    for row in history.to_dict("records"):
+        engine.history.new_epoch()
+        engine.history.record("epoch", len(engine.history))
+        engine.history.new_batch()
+        for name, value in row.items():
+            if value == value:  # no NaN, as in training
+                engine.history.record(name, value)
+        for name in ("train_loss", "valid_loss"):
+            if row[name] == row[name]:
+                engine.history.record(f"{name}_best", row[name] < best.get(name, np.inf))
+                best[name] = min(best.get(name, np.inf), row[name])
+
+
+def _seen(kept: Any) -> SeenSamples | None:
+    if kept is None:
+        return None
+    legal = type(kept) is tuple and len(kept) == 2
+    for hashes in kept if legal else ():
+        legal = legal and isinstance(hashes, np.ndarray) and hashes.dtype == np.uint64
+        legal = legal and hashes.ndim == 1 and bool((hashes[:-1] < hashes[1:]).all())
+    _check(legal, "the ConvNet", "hashes of earlier samples")
+    return SeenSamples(*kept)
+
+
+def _check(condition: bool, owner: str, what: str) -> None:
+    if not condition:
+        raise ModelFileError(f"the {what} of {owner} must fit its other parts")
+
+
+for cls in (ConvNetClassifier, ConvNetRegressor):
+    trust(cls, fixed={"callbacks": (None,)}, keep=keep_convnet, restore=restore_convnet)

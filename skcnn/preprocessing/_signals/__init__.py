@@ -1,0 +1,1 @@
+"""Transformers for signals and sound."""
