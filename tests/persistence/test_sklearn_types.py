@@ -281,6 +281,10 @@ REFUSED = {
         r"'func' of FunctionTransformer can be saved as None only.*set_params\(func=None\)",
     ),
     "score": (feature_selection.SelectKBest(lambda X, y: X[0]), "the function <lambda>"),
+    "degree": (
+        preprocessing.PolynomialFeatures(degree=(1, 11)),
+        "'degree' of PolynomialFeatures must be an integer of at most 10",
+    ),
     "folder": (
         pipeline.Pipeline([("net", net())], memory="cache"),
         r"'memory' of Pipeline can be saved as None only. Got 'cache': set_params\(memory=None\)",
