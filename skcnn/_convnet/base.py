@@ -1,17 +1,13 @@
-"""The base of ConvNetClassifier and ConvNetRegressor: validation, training and outputs."""
+"""The base of ConvNetClassifier and ConvNetRegressor: validation and training."""
 
 from abc import ABCMeta, abstractmethod
-from collections.abc import Callable
 from contextlib import nullcontext
-from typing import Any, NoReturn, Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
-import torch
-from sklearn.base import BaseEstimator
 from sklearn.callback import CallbackSupportMixin
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from torch import nn
 
 from skcnn._convnet.automatic import (
     resolve_batch_size,
@@ -19,7 +15,6 @@ from skcnn._convnet.automatic import (
     resolve_learning_rate,
     resolve_weight_decay,
 )
-from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
     KeepsFittedBase,
@@ -27,8 +22,8 @@ from skcnn._convnet.fitted_base import (
     makes_module,
     warn_of_other_scale,
 )
+from skcnn._convnet.fitted_network import UNKNOWN_MACS, FittedNetwork
 from skcnn._convnet.pretrained_input import is_pretrained
-from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
 from skcnn._data.images import Images
 from skcnn._data.offsets import check_range
@@ -48,7 +43,7 @@ from skcnn._training.whitening import set_whitening_kernels
 from skcnn._utils.compat import callback_context
 from skcnn._utils.device import resolve_device
 from skcnn._utils.interrupts import deferred_interrupts
-from skcnn._utils.precision import exact_kernels, resolve_precision
+from skcnn._utils.precision import resolve_precision
 from skcnn._utils.progress import ProgressReport
 from skcnn._utils.random_state import draw_seed, private_random_state
 from skcnn._utils.threads import torch_threads
@@ -65,17 +60,8 @@ from skcnn.augmentation._estimator_parameters import (
 from skcnn.augmentation._operations import Operation
 from skcnn.layers._sequence import total_multiply_accumulates
 
-UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
 
-
-class BaseConvNet(
-    KeepsFittedBase,
-    CallbackSupportMixin,
-    NetworkBuilder,
-    ConvNetParameters,
-    BaseEstimator,
-    metaclass=ABCMeta,
-):
+class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclass=ABCMeta):
     """Base of the ConvNet estimators."""
 
     _parameter_constraints: dict[str, Any]
@@ -433,68 +419,6 @@ class BaseConvNet(
             data,
             lambda: {"net_": engine.snapshot()},
         )
-
-    # Prediction
-
-    def _outputs(self, X: Any) -> np.ndarray:
-        """Return the network's outputs for validated `X`, float64."""
-        outputs = self._predicted(X).astype(np.float64)
-        finite = np.isfinite(outputs)
-        if not finite.all():
-            self._raise_for(~finite.all(axis=1))
-        return outputs
-
-    @in_standard_torch_state
-    def _predicted(self, X: Any, finish: Callable[[Tensor], Tensor] | None = None) -> np.ndarray:
-        """Return the network's outputs for validated `X`, float32, or what `finish` makes of them.
-
-        `finish` is called with the outputs of some samples at a time.
-        """
-        self._check_fitted()
-        images = check_images(self, originals(X))
-        self._value_range.warn_if_rescaled(images)
-        self._check_opacity(images)
-        name, span = type(self).__name__, self._value_range.span
-        how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
-        views = make_views(*how)
-        device = torch.device(self.net_.device)
-        with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
-            return self.net_.outputs(images, views, finish)
-
-    def _check_fitted(self) -> None:
-        if not self.__sklearn_is_fitted__():
-            check_is_fitted(self)  # raises, but is slow, as it reads all tags
-
-    @staticmethod
-    def _raise_for(is_lost: np.ndarray) -> NoReturn:
-        """Raise ValueError for samples whose outputs are infinite or NaN."""
-        lost = np.flatnonzero(is_lost)
-        raise ValueError(
-            f"The network's outputs for {len(lost)} of {len(is_lost)} samples, the first "
-            f"at index {lost[0]}, are infinite or NaN: their values are far beyond "
-            "those of the training samples, or the weights diverged and training needs "
-            "a smaller learning_rate."
-        )
-
-    # Pickling
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        self._go_to_device()
-
-    @in_standard_torch_state
-    def _go_to_device(self) -> None:
-        """Move a network that was read to the device of the parameter, if this machine has it."""
-        try:
-            device = resolve_device(self.device)
-        except ValueError:
-            return
-        if self.__sklearn_is_fitted__() and str(device) != self.net_.device:
-            self.net_.move_to(device)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        """Return whether a network was trained."""
-        return hasattr(self, "net_")
 
     def __sklearn_tags__(self) -> Any:
         """Return the estimator's tags."""

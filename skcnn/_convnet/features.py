@@ -17,7 +17,6 @@ from torch import nn
 
 from skcnn._architectures.packages import PREFIXES
 from skcnn._architectures.registry import NAMED
-from skcnn._convnet.base import UNKNOWN_MACS
 from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.declaration import (
     NameOrPrefixed,
@@ -33,6 +32,7 @@ from skcnn._convnet.fitted_base import (
     makes_module,
     warn_of_other_scale,
 )
+from skcnn._convnet.fitted_network import UNKNOWN_MACS
 from skcnn._convnet.network_parameters import AnyNetwork
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 
 from skcnn._architectures.packages import makes_module
-from skcnn._convnet.base import UNKNOWN_MACS
 from skcnn._convnet.classifier import ConvNetClassifier
+from skcnn._convnet.fitted_network import UNKNOWN_MACS
 from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets

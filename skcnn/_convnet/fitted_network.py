@@ -1,0 +1,88 @@
+"""What the estimators do with a trained network: outputs for samples, and its device."""
+
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from skcnn._convnet.builder import NetworkBuilder
+from skcnn._convnet.training_parameters import ConvNetParameters
+from skcnn._data.validation import check_images
+from skcnn._utils.device import resolve_device
+from skcnn._utils.precision import exact_kernels
+from skcnn._utils.threads import torch_threads
+from skcnn._utils.torch_state import in_standard_torch_state
+from skcnn.augmentation._augmented_array import originals
+from skcnn.augmentation._estimator_parameters import make_views
+
+UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
+
+
+class FittedNetwork(NetworkBuilder, ConvNetParameters, BaseEstimator):
+    """An estimator with a network that may be trained."""
+
+    # Prediction
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """Return the network's outputs for validated `X`, float64."""
+        outputs = self._predicted(X).astype(np.float64)
+        finite = np.isfinite(outputs)
+        if not finite.all():
+            self._raise_for(~finite.all(axis=1))
+        return outputs
+
+    @in_standard_torch_state
+    def _predicted(self, X: Any, finish: Callable[[Tensor], Tensor] | None = None) -> np.ndarray:
+        """Return the network's outputs for validated `X`, float32, or what `finish` makes of them.
+
+        `finish` is called with the outputs of some samples at a time.
+        """
+        self._check_fitted()
+        images = check_images(self, originals(X))
+        self._value_range.warn_if_rescaled(images)
+        self._check_opacity(images)
+        name, span = type(self).__name__, self._value_range.span
+        how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
+        views = make_views(*how)
+        device = torch.device(self.net_.device)
+        with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
+            return self.net_.outputs(images, views, finish)
+
+    def _check_fitted(self) -> None:
+        if not self.__sklearn_is_fitted__():
+            check_is_fitted(self)  # raises, but is slow, as it reads all tags
+
+    @staticmethod
+    def _raise_for(is_lost: np.ndarray) -> NoReturn:
+        """Raise ValueError for samples whose outputs are infinite or NaN."""
+        lost = np.flatnonzero(is_lost)
+        raise ValueError(
+            f"The network's outputs for {len(lost)} of {len(is_lost)} samples, the first "
+            f"at index {lost[0]}, are infinite or NaN: their values are far beyond "
+            "those of the training samples, or the weights diverged and training needs "
+            "a smaller learning_rate."
+        )
+
+    # Pickling
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self._go_to_device()
+
+    @in_standard_torch_state
+    def _go_to_device(self) -> None:
+        """Move a network that was read to the device of the parameter, if this machine has it."""
+        try:
+            device = resolve_device(self.device)
+        except ValueError:
+            return
+        if self.__sklearn_is_fitted__() and str(device) != self.net_.device:
+            self.net_.move_to(device)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether a network was trained."""
+        return hasattr(self, "net_")
