@@ -21,6 +21,7 @@ from skcnn._utils.validation import is_integer, is_number
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 from skcnn.persistence._checks import check_attributes, declared
+from skcnn.persistence._choice import kept_choice, restored_choice
 from skcnn.persistence._network_state import (
     OF_PARTS,
     STATE,
@@ -42,6 +43,7 @@ COMMON = {
     "_value_range",
     "_weights_epoch",
     "best_epoch_",
+    "choice_",
     "device_",
     "feature_names_in_",
     "history_",
@@ -61,7 +63,7 @@ OWN = {
 KEPT = declared(
     "layout=layout offset=none|finite(C) outputs=count low=real high=real history=any "
     "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none "
-    "network=any limits?=any unfreezing?=any"
+    "network=any limits?=any unfreezing?=any choice?=any"
 )
 NAMES = declared("n_features_in_=count feature_names_in_?=strings(F)")
 LABELS = declared("classes=labels(K) multilabel=bool")
@@ -99,6 +101,7 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         "high": model._value_range.high,
         "limits": model._limits,
         "unfreezing": dict(model.unfreezing_),
+        "choice": kept_choice(model.choice_),
         "epochs": model.history_.index.to_numpy(np.int64),
         "history": {name: model.history_[name].to_numpy(float).copy() for name in COLUMNS},
         "best_epoch": int(model.best_epoch_),
@@ -166,6 +169,7 @@ def _attributes(model: Any, kept: dict[str, Any]) -> dict[str, Any]:
         "_value_range": _value_range(kept),
         "_limits": _limits(kept),
         "unfreezing_": _trained_parts(kept, rows),
+        "choice_": restored_choice(kept.get("choice")),
         **targets,
         "_rows": rows,
         "_macs": UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows),
