@@ -69,6 +69,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
     history_: pd.DataFrame
+    choice_: pd.DataFrame | None
     _seen: SeenSamples | None  # of all calls
     _weights_epoch: int  # of which the network has the weights
 
@@ -388,6 +389,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         has_best_weights = run.finish_network()
         engine = run.engine
         self.net_ = engine
+        self.choice_ = None  # set after the training that pretrained="auto" chose
         if run.monitor.rows:
             self.history_ = run.monitor.history(before)
             self.n_iter_ = len(self.history_)

@@ -134,7 +134,7 @@ def train_chosen(net: Any, X: Any, y: Any, sample_weight: Any, is_partial: bool,
     ValueError
         If `partial_fit` is called before `fit`.
     """
-    fitted = "choice_" in vars(net)
+    fitted = vars(net).get("choice_") is not None
     if is_partial and not fitted:
         raise ValueError(
             "pretrained='auto' compares ways to train on all samples, so partial_fit can only "

@@ -14,6 +14,7 @@ from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
 from skcnn._network.split import Trainable, blocks_of, is_trainable
+from skcnn._training.engine import ConvNetEngine
 from skcnn._training.monitor import COLUMNS
 from skcnn._utils.compat import parameter_names
 from skcnn._utils.validation import is_integer, is_number
@@ -131,31 +132,36 @@ def restore_convnet(model: Any, kept: dict[str, Any], architecture: Any) -> None
         model._check_parameters()
     except ValueError as error:
         raise ModelFileError(f"{name} has an illegal parameter: {error}") from error
-    if not kept:
-        return
-    is_classifier = isinstance(model, ConvNetClassifier)
+    if kept:
+        _check_parts(kept, name, isinstance(model, ConvNetClassifier))
+        vars(model).update(_attributes(model, kept))
+        model._go_to_device()
+
+
+def _check_parts(kept: dict[str, Any], name: str, is_classifier: bool) -> None:
+    """Check the kinds of what was saved, and that samples and offset have one shape."""
     check_attributes(kept, KEPT | NAMES | (LABELS if is_classifier else TARGETS), name)
-    layout, n_outputs = kept["layout"], int(kept["outputs"])
+    layout, offset, state = kept["layout"], kept["offset"], kept["network"]
     _check(int(kept["n_features_in_"]) == prod(layout.shape), name, "number of features")
-    state, multilabel = kept["network"], kept.get("multilabel")
     legal = type(state) is dict and state.keys() in (STATE, STATE | OF_PARTS)
     _check(legal, name, "network")
-    targets = _labels(kept, n_outputs) if is_classifier else _numbers(kept, n_outputs)
-    offset = kept["offset"]
     _check(offset is None or offset.shape == (layout.n_channels,), name, "offset")
-    history = _history(kept)
-    rows = None
-    if kept["layers"] is not None:
-        rows = traced_layers(kept["layers"], layout, n_outputs)
-    loss = restored_loss(state["loss"], multilabel)
-    how = (rows, model.architecture, layout, n_outputs, state["weights"])
-    engine = restored_engine(restored_module(*how), loss, state)
+
+
+def _attributes(model: Any, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return the fitted attributes of a ConvNet, with its network on the CPU."""
+    layout, n_outputs = kept["layout"], int(kept["outputs"])
+    read_targets = _labels if isinstance(model, ConvNetClassifier) else _numbers
+    targets, history = read_targets(kept, n_outputs), _history(kept)
+    rows, engine = _network(model, kept, n_outputs)
     _fill_skorch_history(engine, history)
-    attributes: dict[str, Any] = {
+    names = ("feature_names_in_",) if "feature_names_in_" in kept else ()
+    return {
         "n_features_in_": int(kept["n_features_in_"]),
+        **{name: kept[name] for name in names},
         "input_shape_": layout.shape,
         "_layout": layout,
-        "offset_": offset,
+        "offset_": kept["offset"],
         "n_outputs_": n_outputs,
         "_value_range": _value_range(kept),
         "_limits": _limits(kept),
@@ -172,10 +178,18 @@ def restore_convnet(model: Any, kept: dict[str, Any], architecture: Any) -> None
         "device_": kept["device"],
         "n_parameters_": engine.n_parameters,
     }
-    if "feature_names_in_" in kept:
-        attributes["feature_names_in_"] = kept["feature_names_in_"]
-    vars(model).update(attributes)
-    model._go_to_device()
+
+
+def _network(
+    model: Any, kept: dict[str, Any], n_outputs: int
+) -> tuple[list[TracedLayer] | None, ConvNetEngine]:
+    """Return the traced layers, None for a module that a callable made, and the engine."""
+    layout, state, rows = kept["layout"], kept["network"], None
+    if kept["layers"] is not None:
+        rows = traced_layers(kept["layers"], layout, n_outputs)
+    loss = restored_loss(state["loss"], kept.get("multilabel"))
+    module = restored_module(rows, model.architecture, layout, n_outputs, state["weights"])
+    return rows, restored_engine(module, loss, state)
 
 
 def _labels(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:

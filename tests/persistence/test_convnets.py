@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from torch import nn
 import skcnn
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._convnet import fitted_network
+from skcnn._files.container import read_container
 from skcnn.augmentation import RandomFlip, RandomNoise, RandomRotation
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.inspection import saliency
@@ -369,3 +371,18 @@ def test_a_missing_device_leaves_the_network_on_the_cpu(tmp_path):
     again = saved_and_loaded(model, tmp_path)
     assert again.net_.device == "cpu"
     assert pickle.loads(pickle.dumps(model)).net_.device == "cpu"
+
+
+def test_versions_of_packages_are_saved(tmp_path, monkeypatch):
+    from skcnn.persistence import _save_load
+
+    def version(name):
+        if name == "skcnn":
+            raise PackageNotFoundError
+        return "1.2.3+cpu"
+
+    monkeypatch.setattr(_save_load, "version", version)
+    skcnn.save(classifier(), tmp_path / "m")
+    manifest, _ = read_container(tmp_path / "m")
+    others = dict.fromkeys(["numpy", "scikit-learn", "torch"], "1.2.3")
+    assert manifest["packages"] == {"skcnn": "unknown"} | others

@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
 import skcnn
 from skcnn import ConvNetClassifier, ConvNetRegressor
@@ -45,6 +45,7 @@ def files(tmp_path_factory):
         "spectrogram": Spectrogram(100, window_seconds=0.1, n_bands=3).fit(X),
         "offset": ConvNetClassifier(**SMALL, input_shape=(4, 4)).fit(X + 1e9, LABELS),
         "words": OneHotEncoder().fit(LABELS[:, None]),
+        "terms": PolynomialFeatures().fit(X),
         "objects": ConvNetClassifier(class_weight={"a": 1.0}, callbacks=None),
     }
     for name, model in models.items():
@@ -78,6 +79,11 @@ def node(*place, value):
 
 def fitted(name, value):
     return node(*FITTED, name, value=value)
+
+
+def randaugment(n):
+    params = {"n_operations": n}
+    return {"estimator": "skcnn.RandAugment", "params": params, "fitted": {}}
 
 
 def param(name, value):
@@ -179,6 +185,11 @@ CASES = {
     "illegal parameter": ("classifier", param("padding", "x"), "illegal parameter.*'padding'"),
     "illegal list": ("classifier", param("test_time_augmentation", [3]), "illegal parameter.*Got"),
     "threads": ("classifier", param("n_threads", 10**9), "'n_threads' of ConvNetClassifier must"),
+    "operations": (
+        "augmented",
+        param("augmentation", randaugment(10**7)),
+        "'n_operations' of RandAugment must be an integer of at most 100",
+    ),
     "callbacks": ("classifier", param("callbacks", [1]), "'callbacks' .* as None only"),
     "folder": ("load", param("cache", "/etc"), "'cache' of LoadImages can be saved as 'auto' or"),
     "memory": ("pipeline", param("memory", "/etc"), "'memory' of Pipeline"),
@@ -338,6 +349,8 @@ CASES = {
     "state's values": ("classifier", tensor("0.exp_avg", lambda a: a / 0), "optimizer are damaged"),
     # other estimators
     "scaler": ("pipeline", tensor("mean_", lambda a: a[:3]), r"'mean_' of StandardScaler must be"),
+    "degree": ("terms", fitted("_max_degree", 10**9), "PolynomialFeatures has too many terms"),
+    "terms": ("terms", fitted("_n_out_full", 2**40), "PolynomialFeatures has too many terms"),
     "coefficients": ("pipeline", tensor("coef_", lambda a: a[:3]), "'coef_' of LogisticRegr"),
     "rows": (
         "pipeline",
