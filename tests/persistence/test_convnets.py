@@ -14,7 +14,7 @@ from torch import nn
 
 import skcnn
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._convnet import base
+from skcnn._convnet import fitted_network
 from skcnn._files.container import read_container
 from skcnn.augmentation import RandomFlip, RandomNoise, RandomRotation
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
@@ -343,7 +343,7 @@ def accelerator(monkeypatch):
     """A machine whose automatic device is another one, where networks are only moved to."""
     moves = []
     monkeypatch.setattr(
-        base, "resolve_device", lambda d: torch.device("meta" if d == "auto" else d)
+        fitted_network, "resolve_device", lambda d: torch.device("meta" if d == "auto" else d)
     )
     monkeypatch.setattr(
         skcnn._training.engine.ConvNetEngine, "move_to", lambda self, device: moves.append(device)
