@@ -398,9 +398,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             self._seen = run.plan.seen
             self.unfreezing_ = self._trained_parts(run)
         self.device_ = str(engine.device)
-        parameters = engine.module_.named_parameters()
-        frozen = engine.frozen_names
-        self.n_parameters_ = sum(p.numel() for n, p in parameters if p.requires_grad or n in frozen)
+        self.n_parameters_ = engine.n_parameters
 
     def _trained_parts(self, run: FitRun) -> dict[int, Trainable]:
         """Return what was trained, by the number of epochs done when it began, of all calls."""

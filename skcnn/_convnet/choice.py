@@ -370,7 +370,7 @@ def _table(ways: list[Candidate], chosen: str) -> pd.DataFrame:
             "score": float(np.mean(each.scores)) if each.scores else np.nan,
             **{f"score_{i}": score for i, score in enumerate(scores, 1)},
             "seconds": each.seconds,
-            "multiply_accumulates": each.macs,
+            "multiply_accumulates": float(each.macs),
             "reason": _reason(each, each.name == chosen),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("candidate")

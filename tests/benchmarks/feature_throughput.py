@@ -72,9 +72,8 @@ def main():
         f"features; the images have {X.nbytes / 2**20:.0f} MiB, "
         f"{4 * X.nbytes / 2**20:.0f} MiB as float32"
     )
-    part = X[: len(X) // options.rounds]
-    tenth = X[: len(X) // 10]
-    best = min(options.batch, key=lambda batch: seconds(bare, model.module_, tenth, batch))
+    part = X[: len(X) // 10]
+    best = min(options.batch, key=lambda batch: seconds(bare, model.module_, part, batch))
     ours, theirs = [], []
     for _ in range(options.rounds):
         ours.append(seconds(model.transform, part))
