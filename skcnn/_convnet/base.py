@@ -69,6 +69,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
     history_: pd.DataFrame
+    choice_: pd.DataFrame | None
     _seen: SeenSamples | None  # of all calls
     _weights_epoch: int  # of which the network has the weights
 
@@ -388,6 +389,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         has_best_weights = run.finish_network()
         engine = run.engine
         self.net_ = engine
+        self.choice_ = None  # set after the training that pretrained="auto" chose
         if run.monitor.rows:
             self.history_ = run.monitor.history(before)
             self.n_iter_ = len(self.history_)
@@ -396,9 +398,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             self._seen = run.plan.seen
             self.unfreezing_ = self._trained_parts(run)
         self.device_ = str(engine.device)
-        parameters = engine.module_.named_parameters()
-        frozen = engine.frozen_names
-        self.n_parameters_ = sum(p.numel() for n, p in parameters if p.requires_grad or n in frozen)
+        self.n_parameters_ = engine.n_parameters
 
     def _trained_parts(self, run: FitRun) -> dict[int, Trainable]:
         """Return what was trained, by the number of epochs done when it began, of all calls."""

@@ -134,7 +134,7 @@ def train_chosen(net: Any, X: Any, y: Any, sample_weight: Any, is_partial: bool,
     ValueError
         If `partial_fit` is called before `fit`.
     """
-    fitted = "choice_" in vars(net)
+    fitted = vars(net).get("choice_") is not None
     if is_partial and not fitted:
         raise ValueError(
             "pretrained='auto' compares ways to train on all samples, so partial_fit can only "
@@ -370,7 +370,7 @@ def _table(ways: list[Candidate], chosen: str) -> pd.DataFrame:
             "score": float(np.mean(each.scores)) if each.scores else np.nan,
             **{f"score_{i}": score for i, score in enumerate(scores, 1)},
             "seconds": each.seconds,
-            "multiply_accumulates": each.macs,
+            "multiply_accumulates": float(each.macs),
             "reason": _reason(each, each.name == chosen),
         }
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("candidate")

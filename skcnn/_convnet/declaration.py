@@ -72,10 +72,10 @@ n_parameters_ : int
     Number of trainable parameters, with those that `trainable` freezes.
 unfreezing_ : dict of int to str or int
     What was trained, as values of `trainable`, by the number of epochs done when it began.
-choice_ : DataFrame
+choice_ : DataFrame or None
     What ``pretrained="auto"`` tried, one row a candidate: chosen, score (mean accuracy or R2 on
     held-out samples), score_1 to score_3 (of each fold), seconds, multiply_accumulates (an
-    estimate for all fits) and reason. Set only with that value.
+    estimate for all fits) and reason. None with other values.
 device_ : str
     Device on which the network was trained.
 """.strip("\n")

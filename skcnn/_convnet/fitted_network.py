@@ -11,7 +11,13 @@ from torch import Tensor
 
 from skcnn._convnet.builder import NetworkBuilder
 from skcnn._convnet.training_parameters import ConvNetParameters
+from skcnn._data.feature_cache import resolve_feature_cache
+from skcnn._data.images import Images
+from skcnn._data.samples import SampleSet
 from skcnn._data.validation import check_images
+from skcnn._network.frozen_features import FrozenFeatures
+from skcnn._network.split import Trainable
+from skcnn._network.trained_part import TrainedPart
 from skcnn._utils.device import resolve_device
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.threads import torch_threads
@@ -24,6 +30,8 @@ UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large
 
 class FittedNetwork(NetworkBuilder, ConvNetParameters, BaseEstimator):
     """An estimator with a network that may be trained."""
+
+    unfreezing_: dict[int, Trainable]
 
     # Prediction
 
@@ -50,7 +58,25 @@ class FittedNetwork(NetworkBuilder, ConvNetParameters, BaseEstimator):
         views = make_views(*how)
         device = torch.device(self.net_.device)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
+            if self.feature_cache is not None and not views:
+                outputs = self._outputs_of_features(images)
+                if outputs is not None:
+                    return outputs if finish is None else finish(torch.from_numpy(outputs)).numpy()
             return self.net_.outputs(images, views, finish)
+
+    def _outputs_of_features(self, images: Images) -> np.ndarray | None:
+        """Return the same outputs by way of kept features, None if no layers were frozen."""
+        engine, trainable = self.net_, [*self.unfreezing_.values()][-1]
+        part = TrainedPart(
+            engine.module_, self._rows, trainable, 1.0, 1.0, torch.device(engine.device)
+        )
+        if part.is_whole or part.layers_key is None:
+            return None
+        whole = engine.predictor(images.layout)
+        frozen = FrozenFeatures(part, resolve_feature_cache(self.feature_cache), whole)
+        n = len(images)
+        samples = frozen.of(SampleSet(images, np.arange(n), np.empty((n, 0)), None))
+        return None if samples is None else part.outputs(samples.images, whole)
 
     def _check_fitted(self) -> None:
         if not self.__sklearn_is_fitted__():

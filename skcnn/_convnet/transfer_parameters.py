@@ -12,7 +12,7 @@ from skcnn._convnet.declaration import AUTO, one_of, parameter
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._data.feature_cache import resolve_feature_cache
-from skcnn._network.split import EXTENTS, Trainable
+from skcnn._network.split import EXTENTS, Trainable, is_trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._utils.compat import Interval
 from skcnn._utils.validation import did_you_mean, is_integer
@@ -80,8 +80,8 @@ class TransferParameters(NetworkParameters):
         Where the outputs of the frozen layers are kept, which are computed once for each sample
         that is not augmented: for this fit, in the memory of the process, at most 1 GiB, or in a
         folder that processes share and that grows until you delete it. They are found again by
-        the content of the sample and of the frozen layers, also by other estimators. The result
-        does not depend on it.
+        the content of the sample and of the frozen layers, also by other estimators and in
+        predictions. No result depends on it.
         """,
     )
 
@@ -109,8 +109,7 @@ def _check_schedule(unfreezing: dict[Any, Any]) -> None:
                 "The keys of the 'unfreezing' parameter must be whole numbers >= 0, numbers of "
                 f"epochs done. Got {n_epochs!r}."
             )
-        legal = trainable in EXTENTS if isinstance(trainable, str) else False
-        if not legal and not (is_integer(trainable) and trainable >= 0):
+        if not is_trainable(trainable):
             raise ValueError(
                 f"The values of the 'unfreezing' parameter must be among {list(EXTENTS)} or whole "
                 f"numbers of blocks >= 0. Got {trainable!r} for {n_epochs} epochs."

@@ -27,10 +27,13 @@ class FrozenFeatures:
         The part of the network that is trained.
     cache : FeatureCache or None
         Keeps features between fits. It is not used for a user's module.
+    whole : Predictor
+        Predicts with the whole network.
     """
 
-    def __init__(self, part: TrainedPart, cache: FeatureCache | None) -> None:
+    def __init__(self, part: TrainedPart, cache: FeatureCache | None, whole: Predictor) -> None:
         self.part = part
+        self.whole = whole
         self.cache = None if part.layers_key is None else cache
         self._predictor: Predictor | None = None
         self._key: str | None = None
@@ -79,8 +82,8 @@ class FrozenFeatures:
 
     def _computed(self, images: Images) -> np.ndarray:
         if self._predictor is None:
-            shape = images.layout.network_shape
-            self._predictor = Predictor(self.part.prefix, shape, self.part.device)
+            how = (images.layout.network_shape, self.part.device)
+            self._predictor = Predictor(self.part.prefix, *how, whole=self.whole)
         return self._predictor.outputs(images, finish=as_feature_rows).float().cpu().numpy()
 
 

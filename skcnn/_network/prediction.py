@@ -48,6 +48,9 @@ class Predictor:
         Where the network is.
     most_bytes : int, default=MOST_BYTES
         Size of the largest activation of a pass, if the network runs by its prediction steps.
+    whole : Predictor or None, default=None
+        Predicts with a network of which `module` is a part. The part computes in passes of the
+        same sizes and, if the whole does, by its steps: one part after another gives the same bits.
 
     Attributes
     ----------
@@ -63,17 +66,24 @@ class Predictor:
         sample_shape: tuple[int, ...],
         device: torch.device,
         most_bytes: int = MOST_BYTES,
+        whole: "Predictor | None" = None,
     ) -> None:
         self.module = module
         self.parts = list(module.modules())
         self.inside = submodules_of(self.parts)
         self.device = device
-        self.has_steps = has_prediction_steps(self.parts, device)
+        can_step = has_prediction_steps(self.parts, device)
+        self.has_steps: bool = can_step if whole is None else whole.has_steps
         self.folded: list[FoldedConvolution] = []
         self.network: Step = module
-        self.sizes = OneSize(predict_chunk(device, sample_shape))
         if self.has_steps:
             self.network = prediction_network(cast(ConvNet, module), self.folded)
+        self.sizes: OneSize
+        if whole is not None:
+            self.sizes = whole.sizes
+        elif not self.has_steps:
+            self.sizes = OneSize(predict_chunk(device, sample_shape))
+        else:
             how = (sample_shape, self.parts, most_bytes)
             self.sizes = SizesThatRoundAlike(cast(ConvNet, module), *how)
 

@@ -2,17 +2,26 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from typing import TypeGuard
 
 import torch
 from torch import Tensor, nn
 
 from skcnn._data.layouts import InputLayout
 from skcnn._network.network import ConvNet
+from skcnn._utils.validation import is_integer
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._sequence import TracedLayer
 
 Trainable = str | int
 EXTENTS = ("all", "head", "last_block")
+
+
+def is_trainable(value: object) -> TypeGuard[Trainable]:
+    """Return whether `value` names a part of a network."""
+    if isinstance(value, str):
+        return value in EXTENTS
+    return is_integer(value) and value >= 0
 
 
 def blocks_of(rows: Sequence[TracedLayer]) -> list[range]:

@@ -178,11 +178,14 @@ class TrainedPart:
         """What is called with a training batch."""
         return self.trained if self.on_features else self.through
 
-    def outputs(self, features: Images) -> np.ndarray:
-        """Return the network's outputs for samples whose features are given."""
+    def outputs(self, features: Images, whole: Predictor) -> np.ndarray:
+        """Return the outputs for samples whose features are given.
+
+        They have the bits of `whole`, the predictor of the whole network.
+        """
         if self._predictor is None:
             shape = features.layout.network_shape
-            self._predictor = Predictor(self.trained, shape, self.device)
+            self._predictor = Predictor(self.trained, shape, self.device, whole=whole)
         return self._predictor.outputs(features).float().cpu().numpy()
 
 

@@ -17,6 +17,7 @@ from skorch import NeuralNet
 from torch import Tensor, nn
 
 from skcnn._data.images import Images
+from skcnn._data.layouts import InputLayout
 from skcnn._network.joint_network import joint_structure
 from skcnn._network.prediction import Predictor
 from skcnn._network.trained_part import TrainedPart
@@ -354,6 +355,12 @@ class ConvNetEngine(NeuralNet):
         """The parameters that are frozen because another part is trained."""
         return vars(self).get("_frozen_names", frozenset())
 
+    @property
+    def n_parameters(self) -> int:
+        """The number of parameters that can be trained, with those that are frozen for a part."""
+        parameters, frozen = self.module_.named_parameters(), self.frozen_names
+        return sum(p.numel() for name, p in parameters if p.requires_grad or name in frozen)
+
     def train_part(self, part: TrainedPart) -> None:
         """Train only this part from now on. Its parameters keep the optimizer's state."""
         before, now = self.frozen_names, set()
@@ -392,14 +399,19 @@ class ConvNetEngine(NeuralNet):
         ndarray of shape (n_samples, n_outputs), dtype float32
             With `finish`, what it returns for the outputs of some samples at a time, joined.
         """
-        predictor: Predictor | None = vars(self).get("_predictor")
-        device = torch.device(self.device)
-        if predictor is None or not predictor.fits(self.module_, device):
-            predictor = Predictor(self.module_, images.layout.network_shape, device)
-            self.__dict__["_predictor"] = predictor
+        predictor = self.predictor(images.layout)
         if finish is not None:
             return predictor.outputs(images, views, finish).cpu().numpy()
         return predictor.outputs(images, views).float().cpu().numpy()
+
+    def predictor(self, layout: InputLayout) -> Predictor:
+        """Return the predictor of the module, for samples of this layout."""
+        predictor: Predictor | None = vars(self).get("_predictor")
+        device = torch.device(self.device)
+        if predictor is None or not predictor.fits(self.module_, device):
+            predictor = Predictor(self.module_, layout.network_shape, device)
+            self.__dict__["_predictor"] = predictor
+        return predictor
 
     def seed_dropout(self, seed: int) -> None:
         """Give all dropout layers one common generator."""

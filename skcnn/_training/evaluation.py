@@ -52,7 +52,7 @@ class Evaluator:
             return NO_VALIDATION
         part = self.engine.part
         if self.features is not None and part is not None:
-            outputs = part.outputs(self.features)
+            outputs = part.outputs(self.features, self.engine.predictor(self.valid.images.layout))
         else:
             outputs = self._outputs(self.valid.images)
         epoch, rate = len(self.engine.history), self.engine.lr

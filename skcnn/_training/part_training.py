@@ -84,7 +84,8 @@ class PartTraining:
         part: TrainedPart | None = self._engine.part
         if not self._is_new or part is None:
             return
-        frozen = FrozenFeatures(part, self._schedule.cache)
+        whole = self._engine.predictor(self._train.images.layout)
+        frozen = FrozenFeatures(part, self._schedule.cache, whole)
         valid = self._evaluator.valid
         features = frozen.of(self._train) if self._batches.augmenter is None else None
         if features is not None:

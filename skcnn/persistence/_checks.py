@@ -34,9 +34,9 @@ COMMON = {
     "feature_names_in_?": "strings(F)",
     "_sklearn_output_config?": "output",
 }
-# Numbers in a file that would make a prediction start too many processes or threads.
-MOST_WORKERS = 1024
-WORKERS = ("n_jobs", "n_threads")
+# The largest values, of either sign, of parameters by which a file could make a prediction start
+# too many processes or take too long.
+LARGEST = {"n_jobs": 256, "n_threads": 256, "n_operations": 100, "degree": 10}
 
 
 def declared(line: str) -> dict[str, str]:
@@ -170,15 +170,17 @@ def _are_arrays(value: Any, axes: str | None, lengths: dict[str, int]) -> bool:
     return listed and (axes is None or lengths.setdefault(axes, len(value)) == len(value))
 
 
-def check_workers(params: Mapping[str, Any], owner: str) -> None:
-    """Raise ModelFileError for parameters that would start too many threads or processes."""
-    for name in WORKERS:
+def check_sizes(params: Mapping[str, Any], owner: str) -> None:
+    """Raise ModelFileError for parameters of which a prediction could take too long."""
+    for name, most in LARGEST.items():
         value = params.get(name)
-        if value is not None and not (is_integer(value) and abs(value) <= MOST_WORKERS):
-            raise ModelFileError(
-                f"the parameter {name!r} of {owner} must be an integer of at most {MOST_WORKERS} "
-                f"or None. Got {_shown(value)}"
-            )
+        numbers = value if isinstance(value, tuple | list) else [value]
+        for number in numbers:
+            if number is not None and not (is_integer(number) and abs(number) <= most):
+                raise ModelFileError(
+                    f"the parameter {name!r} of {owner} must be an integer of at most {most}. "
+                    f"Got {_shown(value)}"
+                )
 
 
 def _shown(value: Any) -> str:

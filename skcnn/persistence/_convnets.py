@@ -13,12 +13,17 @@ from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
+from skcnn._network.split import Trainable, blocks_of, is_trainable
+from skcnn._training.engine import ConvNetEngine
 from skcnn._training.monitor import COLUMNS
 from skcnn._utils.compat import parameter_names
+from skcnn._utils.validation import is_integer, is_number
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
-from skcnn.layers._sequence import total_multiply_accumulates
+from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 from skcnn.persistence._checks import check_attributes, declared
+from skcnn.persistence._choice import kept_choice, restored_choice
 from skcnn.persistence._network_state import (
+    OF_PARTS,
     STATE,
     network_state,
     restored_engine,
@@ -31,12 +36,14 @@ from skcnn.persistence._values import check_names
 
 COMMON = {
     "_layout",
+    "_limits",
     "_macs",
     "_rows",
     "_seen",
     "_value_range",
     "_weights_epoch",
     "best_epoch_",
+    "choice_",
     "device_",
     "feature_names_in_",
     "history_",
@@ -47,6 +54,7 @@ COMMON = {
     "n_parameters_",
     "net_",
     "offset_",
+    "unfreezing_",
 }
 OWN = {
     ConvNetClassifier: {"_targets", "classes_"},
@@ -54,7 +62,8 @@ OWN = {
 }
 KEPT = declared(
     "layout=layout offset=none|finite(C) outputs=count low=real high=real history=any "
-    "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none network=any"
+    "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none "
+    "network=any limits?=any unfreezing?=any choice?=any"
 )
 NAMES = declared("n_features_in_=count feature_names_in_?=strings(F)")
 LABELS = declared("classes=labels(K) multilabel=bool")
@@ -90,6 +99,9 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         "outputs": model.n_outputs_,
         "low": model._value_range.low,
         "high": model._value_range.high,
+        "limits": model._limits,
+        "unfreezing": dict(model.unfreezing_),
+        "choice": kept_choice(model.choice_),
         "epochs": model.history_.index.to_numpy(np.int64),
         "history": {name: model.history_[name].to_numpy(float).copy() for name in COLUMNS},
         "best_epoch": int(model.best_epoch_),
@@ -123,32 +135,41 @@ def restore_convnet(model: Any, kept: dict[str, Any], architecture: Any) -> None
         model._check_parameters()
     except ValueError as error:
         raise ModelFileError(f"{name} has an illegal parameter: {error}") from error
-    if not kept:
-        return
-    is_classifier = isinstance(model, ConvNetClassifier)
+    if kept:
+        _check_parts(kept, name, isinstance(model, ConvNetClassifier))
+        vars(model).update(_attributes(model, kept))
+        model._go_to_device()
+
+
+def _check_parts(kept: dict[str, Any], name: str, is_classifier: bool) -> None:
+    """Check the kinds of what was saved, and that samples and offset have one shape."""
     check_attributes(kept, KEPT | NAMES | (LABELS if is_classifier else TARGETS), name)
-    layout, n_outputs = kept["layout"], int(kept["outputs"])
+    layout, offset, state = kept["layout"], kept["offset"], kept["network"]
     _check(int(kept["n_features_in_"]) == prod(layout.shape), name, "number of features")
-    state, multilabel = kept["network"], kept.get("multilabel")
-    _check(type(state) is dict and state.keys() == STATE, name, "network")
-    targets = _labels(kept, n_outputs) if is_classifier else _numbers(kept, n_outputs)
-    offset = kept["offset"]
+    legal = type(state) is dict and state.keys() in (STATE, STATE | OF_PARTS)
+    _check(legal, name, "network")
     _check(offset is None or offset.shape == (layout.n_channels,), name, "offset")
-    history = _history(kept)
-    rows = None
-    if kept["layers"] is not None:
-        rows = traced_layers(kept["layers"], layout, n_outputs)
-    loss = restored_loss(state["loss"], multilabel)
-    how = (rows, model.architecture, layout, n_outputs, state["weights"])
-    engine = restored_engine(restored_module(*how), loss, state)
+
+
+def _attributes(model: Any, kept: dict[str, Any]) -> dict[str, Any]:
+    """Return the fitted attributes of a ConvNet, with its network on the CPU."""
+    layout, n_outputs = kept["layout"], int(kept["outputs"])
+    read_targets = _labels if isinstance(model, ConvNetClassifier) else _numbers
+    targets, history = read_targets(kept, n_outputs), _history(kept)
+    rows, engine = _network(model, kept, n_outputs)
     _fill_skorch_history(engine, history)
-    attributes: dict[str, Any] = {
+    names = ("feature_names_in_",) if "feature_names_in_" in kept else ()
+    return {
         "n_features_in_": int(kept["n_features_in_"]),
+        **{name: kept[name] for name in names},
         "input_shape_": layout.shape,
         "_layout": layout,
-        "offset_": offset,
+        "offset_": kept["offset"],
         "n_outputs_": n_outputs,
         "_value_range": _value_range(kept),
+        "_limits": _limits(kept),
+        "unfreezing_": _trained_parts(kept, rows),
+        "choice_": restored_choice(kept.get("choice")),
         **targets,
         "_rows": rows,
         "_macs": UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows),
@@ -159,12 +180,20 @@ def restore_convnet(model: Any, kept: dict[str, Any], architecture: Any) -> None
         "_weights_epoch": kept["weights_epoch"],
         "_seen": _seen(kept["seen"]),
         "device_": kept["device"],
-        "n_parameters_": sum(p.numel() for p in engine.module_.parameters() if p.requires_grad),
+        "n_parameters_": engine.n_parameters,
     }
-    if "feature_names_in_" in kept:
-        attributes["feature_names_in_"] = kept["feature_names_in_"]
-    vars(model).update(attributes)
-    model._go_to_device()
+
+
+def _network(
+    model: Any, kept: dict[str, Any], n_outputs: int
+) -> tuple[list[TracedLayer] | None, ConvNetEngine]:
+    """Return the traced layers, None for a module that a callable made, and the engine."""
+    layout, state, rows = kept["layout"], kept["network"], None
+    if kept["layers"] is not None:
+        rows = traced_layers(kept["layers"], layout, n_outputs)
+    loss = restored_loss(state["loss"], kept.get("multilabel"))
+    module = restored_module(rows, model.architecture, layout, n_outputs, state["weights"])
+    return rows, restored_engine(module, loss, state)
 
 
 def _labels(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:
@@ -191,6 +220,26 @@ def _numbers(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:
         _check(bool(np.isfinite(values).all()), "ConvNetRegressor", "scale of the targets")
     _check(bool((scale > 0).all()), "ConvNetRegressor", "scale of the targets")
     return {"_target_shape": shape, "_target_mean": mean, "_target_scale": scale}
+
+
+def _limits(kept: dict[str, Any]) -> tuple[float, float] | None:
+    limits = kept.get("limits")
+    legal = type(limits) is tuple and len(limits) == 2 and all(map(is_number, limits))
+    _check(limits is None or legal, "the ConvNet", "limits of values")
+    return limits
+
+
+def _trained_parts(kept: dict[str, Any], rows: list[TracedLayer] | None) -> dict[int, Trainable]:
+    """Return what was trained when, which names parts that the network has."""
+    parts = kept.get("unfreezing", {0: "all"})
+    legal = type(parts) is dict and len(parts) > 0
+    _check(legal and all(is_integer(n) and n >= 0 for n in parts), "the ConvNet", "trained parts")
+    for value in parts.values():
+        _check(is_trainable(value), "the ConvNet", "trained parts")
+        if rows is not None:
+            n_blocks = len(blocks_of(rows))
+            _check(isinstance(value, str) or value <= n_blocks, "the ConvNet", "trained parts")
+    return parts
 
 
 def _value_range(kept: dict[str, Any]) -> ValueRange:

@@ -16,7 +16,7 @@ from skcnn._utils.compat import (
 )
 from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
 from skcnn.layers._base import LayerSpec
-from skcnn.persistence._checks import MOST_AXES, check_attributes, check_workers, is_as_declared
+from skcnn.persistence._checks import MOST_AXES, check_attributes, check_sizes, is_as_declared
 from skcnn.persistence._registry import BY_CLASS, TRUSTED, Trusted
 from skcnn.persistence._values import ValueDecoder, ValueEncoder, described
 
@@ -219,7 +219,7 @@ def is_given_again(name: str, value: Any) -> bool:
 
 def check_parameters(entry: Trusted, params: dict[str, Any]) -> None:
     """Raise an error for parameters that are not saved."""
-    check_workers(params, entry.cls.__name__)
+    check_sizes(params, entry.cls.__name__)
     for name, kind in entry.checked.items():
         if not is_as_declared(params.get(name), kind, {}):
             raise ModelFileError(f"the parameter {name!r} of {entry.cls.__name__} must be {kind}")

@@ -33,6 +33,7 @@ MOST_LAYER_VALUES = 2**31
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 SETTINGS = ("lr", "momentum", "nesterov", "weight_decay", "l1_penalty", "gradient_clip")
 STATE = {"loss", "settings", "weights", "frozen", "groups", "states", "trained"}
+OF_PARTS = {"frozen_for_part", "rate_shares"}  # not in files of networks that were trained whole
 # What the optimizers keep for each parameter: in each option all of the names.
 KEPT_STATES = {
     "adam": [{"step", "exp_avg", "exp_avg_sq"}],
@@ -54,7 +55,10 @@ def network_state(engine: ConvNetEngine) -> dict[str, Any]:
     """
     optimizer = engine.optimizer_.state_dict()
     names = [name for name, p in engine.module_.named_parameters() if not p.requires_grad]
+    shares = vars(engine).get("_rate_shares", {})
+    of_part = {"frozen_for_part": sorted(engine.frozen_names), "rate_shares": dict(shares)}
     return {
+        **(of_part if any(of_part.values()) else {}),
         "loss": _kept_loss(engine.criterion_),
         "settings": {
             "optimizer": engine.optimizer_name,
@@ -205,9 +209,17 @@ def restored_engine(module: nn.Module, loss: nn.Module, state: dict[str, Any]) -
     _check(settings["optimizer"] in OPTIMIZERS, "settings")
     _check(settings["autocast"] in (None, *AUTOCAST), "settings")
     parameters = dict(module.named_parameters())
-    for key in ("frozen", "trained"):
-        legal = type(state[key]) is list and all(type(name) is str for name in state[key])
-        _check(legal and {*state[key]} <= parameters.keys(), key)
+    for_part, shares = state.get("frozen_for_part", []), state.get("rate_shares", {})
+    for key, given in (
+        ("frozen", state["frozen"]),
+        ("trained", state["trained"]),
+        ("part", for_part),
+    ):
+        legal = type(given) is list and all(type(name) is str for name in given)
+        _check(legal and {*given} <= parameters.keys(), key)
+    _check({*for_part} <= {*state["frozen"]}, "part")
+    _check(type(shares) is dict and shares.keys() <= parameters.keys(), "rates")
+    _check(all(type(share) is float and 0 < share <= 1 for share in shares.values()), "rates")
     for name, parameter in parameters.items():
         parameter.requires_grad_(name in state["trained"])
     engine = ConvNetEngine(
@@ -217,7 +229,9 @@ def restored_engine(module: nn.Module, loss: nn.Module, state: dict[str, Any]) -
         **{name: settings[name] for name in SETTINGS},
         autocast=AUTOCAST.get(settings["autocast"]),
         compile_module=settings["compile"],
-    ).initialize()
+    )
+    engine.__dict__.update(_frozen_names=frozenset(for_part), _rate_shares=shares)
+    engine.initialize()
     with training_only(module, state["trained"]):
         _restore_optimizer(engine.optimizer_, state, settings["optimizer"])
     for name, parameter in parameters.items():

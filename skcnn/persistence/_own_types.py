@@ -68,9 +68,9 @@ def _restore_bands(estimator: Any, fitted: dict[str, Any], architecture: Any) ->
     """Check the size of a spectrogram, and make what a file does not hold."""
     if not fitted:
         return
+    # twice the window, since an automatic n_fft is the next power of two
     n_fft = estimator.n_fft or 2 * estimator.window_seconds * estimator.sample_rate
-    n_bands = max(estimator.n_bands, n_fft)
-    if n_fft * estimator.n_bands > MOST_VALUES or n_bands * fitted["_length"] > MOST_VALUES * 1024:
+    if max(n_fft * estimator.n_bands, fitted["_length"]) > MOST_VALUES:
         raise ModelFileError("the images of Spectrogram are too large")
     try:
         estimator._set_bands(fitted["_length"])

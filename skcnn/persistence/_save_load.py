@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -131,7 +131,7 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
         model = encoder.encode(inner, "model")
         manifest = {
             "format_version": FORMAT_VERSION,
-            "packages": {name: version(name).partition("+")[0] for name in PACKAGES},
+            "packages": {name: _installed(name) for name in PACKAGES},
             "libraries": sorted(encoder.libraries),
             "about": about,
             "model": model,
@@ -146,6 +146,14 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
 def register_types() -> None:
     """Import what registers the types, when the first file needs them: it takes a while."""
     from skcnn.persistence import _convnets, _own_types, _sklearn_types  # noqa: F401
+
+
+def _installed(name: str) -> str:
+    """Return the version of a package, without the build of torch's."""
+    try:
+        return version(name).partition("+")[0]
+    except PackageNotFoundError:  # run from its source folder
+        return "unknown"
 
 
 def _inner_estimator(estimator: Any) -> Any:

@@ -30,9 +30,11 @@ from sklearn import (
 
 from skcnn._utils.compat import calibration_parts
 from skcnn.exceptions import ModelFileError
+from skcnn.persistence._checks import LARGEST
 from skcnn.persistence._estimators import FUNCTIONS
 from skcnn.persistence._registry import trust
 
+MOST_TERMS = 2**24  # of a polynomial
 NO_FOLDER = {"memory": (None,)}
 NO_FUNCTION = {"func": (None,), "inverse_func": (None,)}
 PARTS = "estimators=steps"
@@ -46,6 +48,12 @@ def _check_linear(estimator: Any, fitted: dict[str, Any], architecture: Any) -> 
         n_rows = len(coefficients) if coefficients.ndim == 2 else 1
         if n_rows != (1 if n_classes == 2 else n_classes):
             raise ModelFileError(f"{type(estimator).__name__} has {n_rows} rows of coefficients")
+
+
+def _check_degree(estimator: Any, fitted: dict[str, Any], architecture: Any) -> None:
+    """Check that a transform takes no more memory or time than what `fit` can ask for."""
+    if fitted and (fitted["_max_degree"] > LARGEST["degree"] or fitted["_n_out_full"] > MOST_TERMS):
+        raise ModelFileError("PolynomialFeatures has too many terms")
 
 
 def _check_steps(estimator: Any, fitted: dict[str, Any], architecture: Any) -> None:
@@ -104,7 +112,8 @@ trust(
 trust(preprocessing.PowerTransformer, "lambdas_=float(F) _scaler?=estimator")
 trust(
     preprocessing.PolynomialFeatures,
-    "_min_degree=int _max_degree=int n_output_features_=int _n_out_full=int",
+    "_min_degree=int _max_degree=int n_output_features_=count _n_out_full=count",
+    restore=_check_degree,
 )
 trust(
     preprocessing.OneHotEncoder,

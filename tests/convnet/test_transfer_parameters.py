@@ -249,3 +249,50 @@ def test_a_users_module_keeps_no_features_between_fits(computed):
     for _ in range(2):
         head(architecture=user_module, feature_cache="memory", random_state=0).fit(X, y)
     assert computed == [40, 40]
+
+
+@pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])
+@pytest.mark.parametrize("trainable", ["head", "last_block"])
+def test_predictions_use_the_cache_and_keep_their_bits(cls, trainable, computed, tmp_path):
+    targets = y if cls is ConvNetClassifier else X.mean((1, 2))
+    model = net(cls, trainable=trainable).fit(X, targets)
+    others = np.random.default_rng(5).random((11, 8, 8))
+    methods = ["predict"]
+    if cls is ConvNetClassifier:
+        methods += ["predict_proba", "decision_function"]
+    for samples in (others, others[:1], np.concatenate([X, others])):
+        expected = [getattr(model, name)(samples) for name in methods]
+        computed.clear()
+        for cache in ("memory", tmp_path / "folder"):
+            model.set_params(feature_cache=cache)
+            for _ in range(2):
+                for name, values in zip(methods, expected, strict=True):
+                    np.testing.assert_array_equal(getattr(model, name)(samples), values)
+        model.set_params(feature_cache=None)
+    assert computed == [40, 40]  # the others were computed before
+
+
+def test_predictions_without_frozen_layers_or_with_views_use_no_cache(computed):
+    whole = net(feature_cache="memory").fit(X, y)
+    views = head(feature_cache="memory", test_time_augmentation="flip").fit(X, y)
+    made = head(feature_cache="memory", architecture=user_module).fit(X, y)
+    computed.clear()
+    for model in (whole, views, made):
+        model.predict(X)
+    assert computed == []
+
+
+def test_too_many_features_are_predicted_by_the_whole_network(computed, monkeypatch):
+    model = head(feature_cache="memory").fit(X, y)
+    expected = model.predict_proba(X)
+    monkeypatch.setattr(frozen_features, "MOST_BYTES", 4 * 4 * 39)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)
+    assert computed == [40]
+
+
+@pytest.mark.parametrize("trainable", ["head", "last_block", "all"])
+def test_the_validation_score_is_that_of_the_predictions(trainable):
+    model = net(trainable=trainable).fit(X, y, X_val=X[:9], y_val=y[:9])
+    log_loss = -np.log(model.predict_proba(X[:9])[np.arange(9), y[:9]]).mean()
+    assert model.history_["valid_loss"].iloc[-1] == pytest.approx(log_loss, rel=1e-6)
+    assert model.history_["valid_score"].iloc[-1] == model.score(X[:9], y[:9])

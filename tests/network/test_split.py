@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from skcnn import ConvNetClassifier
+from skcnn._data.images import Images
 from skcnn._network.network import ConvNet, Standardize, initialize_weights
+from skcnn._network.prediction import Predictor
 from skcnn._network.split import (
     FrozenThenTrained,
     as_feature_rows,
@@ -34,6 +36,7 @@ from skcnn.layers import (
     Whiten,
 )
 from skcnn.layers._sequence import trace, with_output
+from tests.helpers.predicted import CPU, drawn, each_case, samples
 
 SIX = [
     Conv(4, bias=False),  # 0
@@ -201,3 +204,25 @@ def test_modules_know_their_block():
     assert depths["conv_1"] == 3
     assert depths["conv_2"] == depths["conv_2_relu"] == depths["residual_1"] == 2
     assert (depths["dense_1"], depths["dense_1_relu"], depths["output"]) == (1, 1, 0)
+
+
+@each_case
+def test_predictions_by_parts_have_the_bits_of_the_whole(shape, layers):
+    net = drawn(layers, shape)
+    rows = trace((*layers, Dense(3)), shape)
+    whole = Predictor(net, shape, CPU)
+    images = samples(whole.sizes.chunk + 5, shape)
+    expected = whole.outputs(images)
+    for k in range(len(rows)):
+        if any(
+            isinstance(a.spec, Conv) and isinstance(b.spec, Normalize)
+            for a, b in [rows[k - 1 : k + 1]][: k > 0]
+        ):
+            continue  # a convolution and its normalisation are one step, and in one block
+        prefix = Predictor(prefix_network(net, rows, k), shape, CPU, whole=whole)
+        layout = feature_layout(net, rows, k)
+        features = Images(prefix.outputs(images, finish=as_feature_rows), layout)
+        suffix = Predictor(suffix_network(net, rows, k), layout.network_shape, CPU, whole=whole)
+        assert torch.equal(suffix.outputs(features), expected), k
+        few = Images(features.rows[3:5].clone(), layout)
+        assert torch.equal(suffix.outputs(few), expected[3:5])

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import re
+from importlib.metadata import PackageNotFoundError
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,8 @@ from torch import nn
 
 import skcnn
 from skcnn import ConvNetClassifier, ConvNetRegressor
-from skcnn._convnet import base
+from skcnn._convnet import fitted_network
+from skcnn._files.container import read_container
 from skcnn.augmentation import RandomFlip, RandomNoise, RandomRotation
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.inspection import saliency
@@ -81,6 +83,8 @@ def assert_same_state(model, again):
         "n_iter_",
         "best_epoch_",
         "n_parameters_",
+        "unfreezing_",
+        "_limits",
         "_value_range",
         "_rows",
     ):
@@ -91,6 +95,7 @@ def assert_same_state(model, again):
         assert torch.equal(weights[name], tensor)
         assert weights[name].stride() == tensor.stride()
     assert [*again.net_.history] == [*model.net_.history]
+    assert again.net_.frozen_names == model.net_.frozen_names
 
 
 CLASSIFIERS = {
@@ -127,6 +132,9 @@ CLASSIFIERS = {
     "offset": ({}, IMAGES + 1e9, LABELS),
     "columns": ({}, pd.DataFrame(IMAGES[:, 0], columns=list("uvwxyz")), LABELS),
     "random state": ({"random_state": np.random.RandomState(3)}, IMAGES, LABELS),
+    "head": ({"trainable": "head", "filters": (2, 3)}, IMAGES, LABELS),
+    "part": ({"trainable": 1, "filters": (2, 3), "learning_rate_decay": 0.5}, IMAGES, LABELS),
+    "unfrozen": ({"filters": (2, 3), "unfreezing": {0: "head", 1: "all"}}, IMAGES, LABELS),
 }
 
 
@@ -335,7 +343,7 @@ def accelerator(monkeypatch):
     """A machine whose automatic device is another one, where networks are only moved to."""
     moves = []
     monkeypatch.setattr(
-        base, "resolve_device", lambda d: torch.device("meta" if d == "auto" else d)
+        fitted_network, "resolve_device", lambda d: torch.device("meta" if d == "auto" else d)
     )
     monkeypatch.setattr(
         skcnn._training.engine.ConvNetEngine, "move_to", lambda self, device: moves.append(device)
@@ -363,3 +371,18 @@ def test_a_missing_device_leaves_the_network_on_the_cpu(tmp_path):
     again = saved_and_loaded(model, tmp_path)
     assert again.net_.device == "cpu"
     assert pickle.loads(pickle.dumps(model)).net_.device == "cpu"
+
+
+def test_versions_of_packages_are_saved(tmp_path, monkeypatch):
+    from skcnn.persistence import _save_load
+
+    def version(name):
+        if name == "skcnn":
+            raise PackageNotFoundError
+        return "1.2.3+cpu"
+
+    monkeypatch.setattr(_save_load, "version", version)
+    skcnn.save(classifier(), tmp_path / "m")
+    manifest, _ = read_container(tmp_path / "m")
+    others = dict.fromkeys(["numpy", "scikit-learn", "torch"], "1.2.3")
+    assert manifest["packages"] == {"skcnn": "unknown"} | others

@@ -5,7 +5,7 @@ import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures, StandardScaler
 
 import skcnn
 from skcnn import ConvNetClassifier, ConvNetRegressor
@@ -38,10 +38,14 @@ def files(tmp_path_factory):
         "kernel": KernelFilter(input_shape=(4, 4)).fit(X),
         "load": LoadImages(4).fit([np.zeros((5, 5), np.uint8)]),
         "resize": ResizeImages(3).fit(X.reshape(-1, 4, 4)),
+        "part": ConvNetClassifier(
+            **SMALL, input_shape=(4, 4), trainable="head", learning_rate_decay=0.5
+        ).fit(X, LABELS),
         "pad": PadSignals(20, padding_mode="constant").fit(X),
         "spectrogram": Spectrogram(100, window_seconds=0.1, n_bands=3).fit(X),
         "offset": ConvNetClassifier(**SMALL, input_shape=(4, 4)).fit(X + 1e9, LABELS),
         "words": OneHotEncoder().fit(LABELS[:, None]),
+        "terms": PolynomialFeatures().fit(X),
         "objects": ConvNetClassifier(class_weight={"a": 1.0}, callbacks=None),
     }
     for name, model in models.items():
@@ -75,6 +79,11 @@ def node(*place, value):
 
 def fitted(name, value):
     return node(*FITTED, name, value=value)
+
+
+def randaugment(n):
+    params = {"n_operations": n}
+    return {"estimator": "skcnn.RandAugment", "params": params, "fitted": {}}
 
 
 def param(name, value):
@@ -176,6 +185,11 @@ CASES = {
     "illegal parameter": ("classifier", param("padding", "x"), "illegal parameter.*'padding'"),
     "illegal list": ("classifier", param("test_time_augmentation", [3]), "illegal parameter.*Got"),
     "threads": ("classifier", param("n_threads", 10**9), "'n_threads' of ConvNetClassifier must"),
+    "operations": (
+        "augmented",
+        param("augmentation", randaugment(10**7)),
+        "'n_operations' of RandAugment must be an integer of at most 100",
+    ),
     "callbacks": ("classifier", param("callbacks", [1]), "'callbacks' .* as None only"),
     "folder": ("load", param("cache", "/etc"), "'cache' of LoadImages can be saved as 'auto' or"),
     "memory": ("pipeline", param("memory", "/etc"), "'memory' of Pipeline"),
@@ -302,6 +316,20 @@ CASES = {
     "nesterov": ("classifier", network_part("settings", "nesterov", 3), "settings are damaged"),
     "frozen": ("classifier", network("frozen", ["x"]), "frozen are damaged"),
     "trained": ("classifier", network("trained", [3]), "trained are damaged"),
+    "part": ("part", network("frozen_for_part", ["x"]), "part are damaged"),
+    "part that is trained": (
+        "part", network("frozen_for_part", ["layers.output.weight"]), "part are damaged"
+    ),
+    "rates": ("part", network("rate_shares", 3), "rates are damaged"),
+    "rates of others": ("part", network("rate_shares", {"dict": [["x", 0.5]]}), "rates are damaged"),
+    "rates too large": (
+        "part", network("rate_shares", {"dict": [["layers.output.bias", 2.0]]}), "rates are damaged"
+    ),
+    "parts": ("part", fitted("unfreezing", 3), "trained parts"),
+    "parts of no epoch": ("part", fitted("unfreezing", {"dict": [[-1, "all"]]}), "trained parts"),
+    "parts unknown": ("part", fitted("unfreezing", {"dict": [[0, "x"]]}), "trained parts"),
+    "parts too many": ("part", fitted("unfreezing", {"dict": [[0, 9]]}), "trained parts"),
+    "limits": ("part", fitted("limits", 3), "limits of values"),
     "no groups": ("classifier", network("groups", []), "optimizer are damaged"),
     "group": ("classifier", network("groups", [1, 2]), "optimizer are damaged"),
     "group's setting": ("classifier", group("lr", "x"), "optimizer are damaged"),
@@ -321,6 +349,8 @@ CASES = {
     "state's values": ("classifier", tensor("0.exp_avg", lambda a: a / 0), "optimizer are damaged"),
     # other estimators
     "scaler": ("pipeline", tensor("mean_", lambda a: a[:3]), r"'mean_' of StandardScaler must be"),
+    "degree": ("terms", fitted("_max_degree", 10**9), "PolynomialFeatures has too many terms"),
+    "terms": ("terms", fitted("_n_out_full", 2**40), "PolynomialFeatures has too many terms"),
     "coefficients": ("pipeline", tensor("coef_", lambda a: a[:3]), "'coef_' of LogisticRegr"),
     "rows": (
         "pipeline",

@@ -1,6 +1,8 @@
 """scikit-learn's estimators, and skcnn's transformers, come back with the same bits."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -306,6 +308,10 @@ REFUSED = {
         r"'func' of FunctionTransformer can be saved as None only.*set_params\(func=None\)",
     ),
     "score": (feature_selection.SelectKBest(lambda X, y: X[0]), "the function <lambda>"),
+    "degree": (
+        preprocessing.PolynomialFeatures(degree=(1, 11)),
+        "'degree' of PolynomialFeatures must be an integer of at most 10",
+    ),
     "folder": (
         pipeline.Pipeline([("net", net())], memory="cache"),
         r"'memory' of Pipeline can be saved as None only. Got 'cache': set_params\(memory=None\)",
@@ -342,3 +348,14 @@ def test_a_file_of_another_scikit_learn_warns(tmp_path, monkeypatch):
         skcnn.load(tmp_path / "m")
     skcnn.save(net(), tmp_path / "n")
     skcnn.load(tmp_path / "n")  # has none of scikit-learn
+
+
+def test_the_page_lists_the_types_of_scikit_learn():
+    register_types()
+    page = (Path(__file__).parents[2] / "docs" / "model_files.md").read_text(encoding="utf-8")
+    table = page.split("## What is supported")[1].split("\n\n")[1]
+    listed = set(re.findall(r"`([A-Z]\w+)`", table))
+    names = {name.partition(".")[2] for name in TRUSTED if name.startswith("sklearn.")}
+    own = {"ConvNetClassifier", "ConvNetRegressor", "ConvNetSearchCV"}
+    own |= {"Augmented", "KernelFilter", "LoadImages", "ResizeImages"}
+    assert listed == {name for name in names if not name.startswith("_")} | own

@@ -12,8 +12,13 @@ from skcnn.preprocessing._signals.transformer import LAYOUT_CONSTRAINTS, SeriesT
 
 LENGTH: list[Any] = [Interval(Integral, 1, None, closed="left"), None]
 # The package's words for paddings, and NumPy's.
-MODES = {"zeros": "constant", "constant": "constant", "mirror": "reflect", "edge": "edge"}
-MODES["wrap"] = "wrap"
+MODES = {
+    "zeros": "constant",
+    "constant": "constant",
+    "mirror": "reflect",
+    "edge": "edge",
+    "wrap": "wrap",
+}
 
 
 def cropped(signals: np.ndarray, length: int, where: str) -> np.ndarray:
