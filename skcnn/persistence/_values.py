@@ -251,13 +251,13 @@ class ValueDecoder:
             self._check(type(value) is str, place)
             return np.str_(value)
         self._check(type(name) is str and name in NAMES, place)
-        kind = np.dtype(name).type
-        legal = {"b": (bool,), "f": (float,)}.get(np.dtype(name).kind, (int,))
-        self._check(type(value) in legal, place)
-        try:
-            return kind(value)
-        except OverflowError:
-            raise ModelFileError(f"{place} is beyond {name}") from None
+        dtype = np.dtype(name)
+        legal = {"b": bool, "f": float}.get(dtype.kind, int)
+        self._check(type(value) is legal, place)
+        if legal is int:
+            limits = np.iinfo(dtype)
+            self._check(limits.min <= value <= limits.max, place)
+        return dtype.type(value)
 
     def _slice(self, node: dict[str, Any], place: str, level: int) -> slice:
         ends = self._list(node["slice"], place, level)

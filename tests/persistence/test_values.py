@@ -161,6 +161,7 @@ BAD_NODES = [
     {"scalar": ["U5", "x"]},
     {"scalar": ["str", 3]},
     {"scalar": ["uint8", 256]},
+    {"scalar": ["int8", -129]},
     {"scalar": ["bool", 1]},
     {"slice": [1, 2]},
     {"slice": [1, 2, {"tuple": []}]},
@@ -193,7 +194,7 @@ BAD_NODES = [
 @pytest.mark.parametrize("node", BAD_NODES, ids=repr)
 def test_a_damaged_node_is_a_named_error(node):
     tensors = {"a": np.zeros(2), "b": np.zeros((2, 1), np.uint32), "one": np.array(1, np.uint32)}
-    with pytest.raises(ModelFileError, match=r"here is (damaged|beyond uint8)"):
+    with pytest.raises(ModelFileError, match="here is damaged"):
         ValueDecoder(tensors).decode(node, "here")
 
 
