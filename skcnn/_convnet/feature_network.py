@@ -15,7 +15,7 @@ from skcnn._network.first_layers import first_layers
 from skcnn._network.named_layers import layers_of_module, pick_layer
 from skcnn._network.network import ConvNet, WrappedNet
 from skcnn._network.prediction import Predictor
-from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._base import SIGNAL_DIMS, LayerSpec, Shape
 from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._dense import Flatten
 from skcnn.layers._pooling import GlobalPool
@@ -101,11 +101,16 @@ def feature_network(
     if name == names[-1]:
         raise _no_features(layer, names[:-1])
     k = names.index(name) + 1
-    part = first_layers(cast(ConvNet, net), rows, k)
-    shape = rows[k - 1].output_shape
+    return with_pooling(first_layers(cast(ConvNet, net), rows, k), rows[:k], pooling), name
+
+
+def with_pooling(part: ConvNet, rows: Sequence[TracedLayer], pooling: str | None) -> ConvNet:
+    """Return the network of all `rows`, with a module that makes features of the last maps."""
+    shape = rows[-1].output_shape
     if len(shape) > 1:
-        part.layers.add_module("features", _pool(pooling).build(shape, part.is_signal))
-    return part, name
+        is_signal = part.is_signal and len(shape) == SIGNAL_DIMS
+        part.layers.add_module("features", _pool(pooling).build(shape, is_signal))
+    return part
 
 
 def _no_features(layer: Any, names: Sequence[str]) -> ValueError:

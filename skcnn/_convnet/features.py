@@ -203,6 +203,8 @@ class ConvNetFeatures(
     _value_range: ValueRange
     _builder: NetworkBuilder
     _network: FeatureNetwork
+    _pooling: str | None  # at the end of the network
+    _rows: list[TracedLayer] | None  # up to the layer of the features
 
     @in_standard_torch_state
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -236,11 +238,25 @@ class ConvNetFeatures(
         module, rows = self._whole_network(images)
         shape = self._layout.network_shape
         module, layer = feature_network(module, rows, shape, self.layer, self.pooling)
+        if rows is not None:
+            rows = rows[: [row.name for row in rows].index(layer) + 1]
         network = FeatureNetwork(module, shape, device)
+        self._set_network(network, rows, layer, self.pooling)
+        return self
+
+    def _set_network(
+        self,
+        network: FeatureNetwork,
+        rows: list[TracedLayer] | None,
+        layer: str,
+        pooling: str | None,
+    ) -> None:
+        """Set the network, its layers and what it ends with. Layers of a module are not known."""
+        self._pooling = pooling
         self._n_features_out = network.n_features
+        self._rows = rows
         self.layer_ = layer
         self._network = network
-        return self
 
     def _check_parameters(self) -> None:
         check_parameters(self)

@@ -166,8 +166,8 @@ def _attributes(model: Any, kept: dict[str, Any]) -> dict[str, Any]:
         "_layout": layout,
         "offset_": kept["offset"],
         "n_outputs_": n_outputs,
-        "_value_range": _value_range(kept),
-        "_limits": _limits(kept),
+        "_value_range": restored_value_range(kept),
+        "_limits": restored_limits(kept),
         "unfreezing_": _trained_parts(kept, rows),
         "choice_": restored_choice(kept.get("choice")),
         **targets,
@@ -222,7 +222,8 @@ def _numbers(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:
     return {"_target_shape": shape, "_target_mean": mean, "_target_scale": scale}
 
 
-def _limits(kept: dict[str, Any]) -> tuple[float, float] | None:
+def restored_limits(kept: dict[str, Any]) -> tuple[float, float] | None:
+    """Return the values that a pretrained base gets as 0 and 1."""
     limits = kept.get("limits")
     legal = type(limits) is tuple and len(limits) == 2 and all(map(is_number, limits))
     _check(limits is None or legal, "the ConvNet", "limits of values")
@@ -242,7 +243,8 @@ def _trained_parts(kept: dict[str, Any], rows: list[TracedLayer] | None) -> dict
     return parts
 
 
-def _value_range(kept: dict[str, Any]) -> ValueRange:
+def restored_value_range(kept: dict[str, Any]) -> ValueRange:
+    """Return the range of the values of X in fit."""
     low, high = kept["low"], kept["high"]
     legal = type(low) is float and type(high) is float and -np.inf < low <= high < np.inf
     _check(legal, "the ConvNet", "range of values")

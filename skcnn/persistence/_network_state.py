@@ -66,14 +66,17 @@ def network_state(engine: ConvNetEngine) -> dict[str, Any]:
             "autocast": _dtype_name(engine.autocast),
             "compile": engine.compile_module,
         },
-        "weights": {
-            name: _as_array(name, tensor) for name, tensor in engine.module_.state_dict().items()
-        },
+        "weights": kept_weights(engine.module_),
         "frozen": names,
         "trained": sorted(vars(engine)["_optimized"]),
         "groups": optimizer["param_groups"],
         "states": {number: _kept(state) for number, state in optimizer["state"].items()},
     }
+
+
+def kept_weights(module: nn.Module) -> dict[str, np.ndarray]:
+    """Return the weights and statistics of a module as arrays."""
+    return {name: _as_array(name, tensor) for name, tensor in module.state_dict().items()}
 
 
 def _kept(state: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,6 +130,13 @@ def traced_layers(layers: Any, layout: InputLayout, n_outputs: int) -> list[Trac
     ModelFileError
         If they do not fit the samples or the number of outputs, or would take too much memory.
     """
+    rows = checked_rows(layers, layout)
+    _check(rows[-1].output_shape == (n_outputs,), "number of outputs")
+    return rows
+
+
+def checked_rows(layers: Any, layout: InputLayout) -> list[TracedLayer]:
+    """Return the layers of a file with their shapes, whatever the outputs are."""
     legal = type(layers) is tuple and all(isinstance(each, LayerSpec) for each in layers)
     _check(legal and len(layers) > 0, "layers")
     try:
@@ -134,7 +144,6 @@ def traced_layers(layers: Any, layout: InputLayout, n_outputs: int) -> list[Trac
         values = sum(row.spec.n_output_values(row.input_shape) for row in rows)
     except (SkcnnError, ValueError, OverflowError) as error:
         raise ModelFileError(f"its layers do not fit its samples: {error}") from error
-    _check(rows[-1].output_shape == (n_outputs,), "number of outputs")
     if values > MOST_LAYER_VALUES:
         raise ModelFileError(f"its layers return {values} values for a sample, too many")
     return rows

@@ -145,7 +145,7 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
 
 def register_types() -> None:
     """Import what registers the types, when the first file needs them: it takes a while."""
-    from skcnn.persistence import _convnets, _own_types, _sklearn_types  # noqa: F401
+    from skcnn.persistence import _convnets, _features, _own_types, _sklearn_types  # noqa: F401
 
 
 def _installed(name: str) -> str:

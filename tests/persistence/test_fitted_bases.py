@@ -27,7 +27,7 @@ def test_a_network_is_saved_with_its_base(make, wrap, tmp_path):
     ("model", "message"),
     [
         (net(architecture=module_base()), "is one of a callable"),
-        (ConvNetFeatures(base()), "ConvNetFeatures, which model files do not hold"),
+        (ConvNetFeatures(module_base()), "is a module of a callable"),
     ],
 )
 def test_what_is_not_saved_is_named(model, message, tmp_path):
