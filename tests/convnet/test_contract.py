@@ -23,7 +23,9 @@ def run_checks(estimator):
     return Counter(r["status"] for r in results)
 
 
-@pytest.mark.parametrize("cls", N_CHECKS)
+@pytest.mark.parametrize(
+    "cls", [ConvNetClassifier, pytest.param(ConvNetRegressor, marks=pytest.mark.slow)]
+)
 def test_check_estimator_passes_on_the_default_constructor(cls):
     # the checks themselves set random_state=0
     assert run_checks(cls())["passed"] == N_CHECKS[cls]

@@ -32,7 +32,7 @@ from sklearn import (
 from sklearn.base import clone
 
 import skcnn
-from skcnn import ConvNetClassifier, ConvNetRegressor
+from skcnn import ConvNetClassifier, ConvNetFeatures, ConvNetRegressor
 from skcnn.augmentation import (
     Augmented,
     CutMix,
@@ -49,6 +49,7 @@ from skcnn.augmentation import (
     TrivialAugment,
 )
 from skcnn.exceptions import UnsupportedModelError
+from skcnn.layers import Flatten
 from skcnn.persistence._registry import TRUSTED
 from skcnn.persistence._save_load import register_types
 from skcnn.preprocessing import (
@@ -132,6 +133,7 @@ TRANSFORMERS = [
     decomposition.TruncatedSVD(2, random_state=0),
     pipeline.FeatureUnion([("scale", preprocessing.StandardScaler()), ("none", "drop")]),
     COLUMNS,
+    ConvNetFeatures([Flatten()], pretrained=False, random_state=0),
     KernelFilter(),
     KernelFilter([[1.0, 0.5, 2.0], [0.0, 1.0, 0.0]], padding="same", keep_original=True),
 ]
@@ -356,6 +358,6 @@ def test_the_page_lists_the_types_of_scikit_learn():
     table = page.split("## What is supported")[1].split("\n\n")[1]
     listed = set(re.findall(r"`([A-Z]\w+)`", table))
     names = {name.partition(".")[2] for name in TRUSTED if name.startswith("sklearn.")}
-    own = {"ConvNetClassifier", "ConvNetRegressor", "ConvNetSearchCV"}
-    own |= {"Augmented", "KernelFilter", "LoadImages", "ResizeImages"}
+    own = {"ConvNetClassifier", "ConvNetRegressor", "ConvNetFeatures", "ConvNetSearchCV"}
+    own |= {"Augmented", "KernelFilter", "LoadImages", "ResizeImages", "Spectrogram"}
     assert listed == {name for name in names if not name.startswith("_")} | own

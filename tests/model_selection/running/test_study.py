@@ -204,8 +204,15 @@ def test_resume_with_a_step_that_looks_the_same(tmp_path, first, second, named, 
         search.fit(X, y)
 
 
-@pytest.mark.parametrize("kind", ["journal", "sqlite"])
-@pytest.mark.parametrize("n_jobs", [1, 2])
+@pytest.mark.parametrize(
+    ("n_jobs", "kind"),
+    [
+        (1, "journal"),
+        (1, "sqlite"),
+        pytest.param(2, "journal", marks=pytest.mark.slow),
+        pytest.param(2, "sqlite", marks=pytest.mark.slow),
+    ],
+)
 def test_resume_with_wider_ranges_and_more_choices(tmp_path, request, kind, n_jobs):
     storage = storage_of(kind, tmp_path, request)
     spaces = [

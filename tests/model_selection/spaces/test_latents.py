@@ -60,7 +60,7 @@ def summary_of(params, spatial, n_channels=1):
     return ConvNetClassifier(**params).summary(input_shape=(*spatial, n_channels), n_outputs=3)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 @given(
     latents=latents_drawn,
     spatial=sides_drawn,
