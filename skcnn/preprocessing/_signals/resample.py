@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skcnn._utils.compat import Interval, InvalidParameterError
+from skcnn._utils.validation import check_finite
 from skcnn.preprocessing._signals.series import Signals
 from skcnn.preprocessing._signals.transformer import (
     LAYOUT_CONSTRAINTS,
     SeriesTransformer,
-    check_finite,
     float_type,
 )
 

@@ -8,13 +8,13 @@ from scipy.fft import rfft
 from scipy.sparse import csr_array, eye_array
 
 from skcnn._utils.compat import Interval, InvalidParameterError, StrOptions
+from skcnn._utils.validation import check_finite
 from skcnn.exceptions import InputShapeError
 from skcnn.preprocessing._signals.mel import mel_filters
 from skcnn.preprocessing._signals.series import Signals
 from skcnn.preprocessing._signals.transformer import (
     LAYOUT_CONSTRAINTS,
     SignalTransformer,
-    check_finite,
     float_type,
 )
 

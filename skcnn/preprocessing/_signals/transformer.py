@@ -25,32 +25,6 @@ def float_type(dtype: np.dtype[Any]) -> type:
     return np.float32 if dtype.name in FLOAT32_INPUTS else np.float64
 
 
-def check_finite(results: list[np.ndarray], name: str) -> None:
-    """Check the results of parts of the signals, as signals of huge values may have infinite ones.
-
-    Parameters
-    ----------
-    results : list of ndarray of shape (n_signals, ...)
-        Floats, in the order of the samples.
-    name : str
-        The transformer's name.
-
-    Raises
-    ------
-    ValueError
-        If results are infinite or NaN. The message names the samples.
-    """
-    finite = [np.isfinite(part).reshape(len(part), -1).all(axis=1) for part in results]
-    lost = np.flatnonzero(~np.concatenate(finite))
-    if len(lost):
-        n_samples = sum(map(len, finite))
-        raise ValueError(
-            f"The results of {name} for {len(lost)} of {n_samples} samples, the first at index "
-            f"{lost[0]}, are beyond the range of {results[0].dtype}: their values are too large. "
-            "Divide X by a constant first."
-        )
-
-
 class SignalTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[call-arg]
     """Base of transformers of signals, each by itself."""
 
