@@ -8,6 +8,8 @@ from math import inf
 from numbers import Integral, Real
 from typing import Any, TypeGuard
 
+import numpy as np
+
 from skcnn._utils.compat import (
     InvalidParameterError,
     Options,
@@ -100,3 +102,29 @@ def check_parameters(estimator: Any) -> None:
                 }
                 error.args = (message + did_you_mean(value, options),)
         raise
+
+
+def check_finite(results: list[np.ndarray], name: str) -> None:
+    """Check results that are infinite where the samples have huge values.
+
+    Parameters
+    ----------
+    results : list of ndarray of shape (n_samples_i, ...)
+        Floats of parts of the samples, in order.
+    name : str
+        The transformer's name.
+
+    Raises
+    ------
+    ValueError
+        If results are infinite or NaN. The message names the samples.
+    """
+    finite = [np.isfinite(part).all(axis=tuple(range(1, part.ndim))) for part in results]
+    lost = np.flatnonzero(~np.concatenate(finite))
+    if len(lost):
+        n_samples = sum(map(len, finite))
+        raise ValueError(
+            f"The results of {name} for {len(lost)} of {n_samples} samples, the first at index "
+            f"{lost[0]}, are beyond the range of {results[0].dtype}: their values are too large. "
+            "Divide X by a constant first."
+        )

@@ -1,10 +1,16 @@
 """signals_from_frame: a long table of measurements becomes signals."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import infer_dtype, is_hashable
+
+# What a column of times may hold, in the words of pandas' `infer_dtype`.
+TIMES = {
+    *("integer", "floating", "mixed-integer-float", "decimal", "datetime64", "datetime"),
+    *("date", "time", "period", "timedelta64", "timedelta"),
+}
 
 
 def signals_from_frame(
@@ -17,19 +23,22 @@ def signals_from_frame(
     frame : DataFrame
         The table, in long form. Rows of several signals may be mixed, but the times of each
         signal must rise from row to row.
-    id : str
+    id : str or other column name
         Column that says which signal a row belongs to.
-    time : str
-        Column of the times: numbers or dates, in any unit. They are only checked: the values
-        of a signal are taken one after another, whatever the distances of their times.
-    values : str or list of str
-        Column of the values, or columns, one for each channel.
+    time : str or other column name
+        Column of the times: numbers, dates or time differences, in any unit. They are only
+        checked: the values of a signal are taken one after another, whatever the distances of
+        their times. Texts must be converted first, for instance with `pandas.to_datetime`.
+    values : str or other column name, or list of them
+        Column of the values, or columns, one for each channel. A tuple is one name if the
+        frame has such a column, as one of a MultiIndex, and else a list of names.
 
     Returns
     -------
     X : ndarray of shape (n_signals, length[, n_channels]) or (n_signals,)
         The signals, in the order in which their ids first appear: float32 if all values are
-        float32, else float64. A list of `values`, also of one column, gives a channel axis.
+        float32, else float64. A list, Index or array of `values`, also of one column, gives a
+        channel axis.
         Signals of several lengths are an array of objects, each of shape (length_i,) or
         (length_i, n_channels).
     ids : Index of length n_signals
@@ -40,8 +49,9 @@ def signals_from_frame(
     TypeError
         If `frame` is no DataFrame.
     ValueError
-        If there are no rows or no such columns, values are no finite numbers, or the times of
-        a signal are missing, repeated or not sorted. The message names the rows.
+        If there are no rows or no such columns, values are no finite numbers, times are no
+        numbers, dates or time differences, or the times of a signal are missing, repeated or
+        not sorted. The message names the column, and the rows if only some are wrong.
 
     See Also
     --------
@@ -78,27 +88,42 @@ def signals_from_frame(
     """
     if not isinstance(frame, pd.DataFrame):
         raise TypeError(f"The 'frame' parameter must be a DataFrame. Got {type(frame).__name__}.")
-    columns = [values] if isinstance(values, str) else values
+    columns, is_one = _columns_of(frame, values)
     _check_columns(frame, id, time, columns)
     codes, ids = pd.factorize(frame[id])
     _check_complete(frame, id, codes < 0)
     _check_complete(frame, time, frame[time].isna().to_numpy())
+    _check_kind_of_times(frame, time)
     table = _numbers(frame, columns)
     order = np.argsort(codes, kind="stable")
     _check_times(frame, id, time, order, codes[order])
     ends = np.cumsum(np.bincount(codes))
-    table = table[order, 0] if isinstance(values, str) else table[order]
+    table = table[order, 0] if is_one else table[order]
     return _stacked(np.split(table, ends[:-1])), pd.Index(ids, name=id)
 
 
-def _check_columns(frame: pd.DataFrame, id: Any, time: Any, columns: Any) -> None:
-    if not isinstance(columns, list | tuple) or not len(columns):
+def _columns_of(frame: pd.DataFrame, values: Any) -> tuple[list[Any], bool]:
+    """Return the columns of the values, and whether they are given as one name."""
+    is_name = values is not None and is_hashable(values)
+    if is_name and (not isinstance(values, tuple) or _count(frame, values)):
+        return [values], True
+    is_list = isinstance(values, list | tuple | pd.Index | pd.Series)
+    if not (is_list or (isinstance(values, np.ndarray) and values.ndim == 1)) or not len(values):
         raise ValueError(
             "The 'values' parameter must be the name of a column, or a list of names. Got "
-            f"{columns!r} instead."
+            f"{values!r} instead."
         )
+    return [*values], False
+
+
+def _count(frame: pd.DataFrame, column: Any) -> int:
+    """Return the number of columns with a name."""
+    return [*frame.columns].count(column) if is_hashable(column) else 0
+
+
+def _check_columns(frame: pd.DataFrame, id: Any, time: Any, columns: list[Any]) -> None:
     for name, column in [("id", id), ("time", time), *(("values", each) for each in columns)]:
-        n_found = int((frame.columns == column).sum())
+        n_found = _count(frame, column)
         if n_found != 1:
             what = "no column" if not n_found else f"{n_found} columns"
             raise ValueError(
@@ -116,7 +141,17 @@ def _check_complete(frame: pd.DataFrame, column: Any, missing: np.ndarray) -> No
         )
 
 
-def _numbers(frame: pd.DataFrame, columns: Sequence[Any]) -> np.ndarray:
+def _check_kind_of_times(frame: pd.DataFrame, time: Any) -> None:
+    kind = infer_dtype(frame[time])
+    if kind not in TIMES:
+        raise ValueError(
+            f"The column {time!r} must hold times: numbers, dates or time differences. Got values "
+            f"of the kind {kind!r}, of the dtype {frame[time].dtype}. Convert them, for instance "
+            "with pandas.to_datetime or pandas.to_numeric."
+        )
+
+
+def _numbers(frame: pd.DataFrame, columns: list[Any]) -> np.ndarray:
     """Return the columns of values as one array of floats."""
     for column in columns:
         dtype = frame[column].dtype
@@ -148,7 +183,14 @@ def _check_times(
             f"{_rows(frame, order[1:][repeated])}. Remove them, for instance with "
             f"frame.drop_duplicates([{id!r}, {time!r}])."
         )
-    falling = np.flatnonzero(same & np.asarray(after < before, bool))
+    try:
+        is_less = np.asarray(after < before, bool)
+    except TypeError as error:  # objects, such as dates with and without a time zone
+        raise ValueError(
+            f"The times of the column {time!r} cannot be compared: {error}. Convert them, for "
+            "instance with pandas.to_datetime."
+        ) from error
+    falling = np.flatnonzero(same & is_less)
     if len(falling):
         raise ValueError(
             f"Times of {time!r} must rise within each signal of {id!r}, but fall in "

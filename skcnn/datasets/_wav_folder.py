@@ -131,7 +131,8 @@ def load_wav_folder(
     if rate is None:
         _check_equal(paths, rates, "hertz", "Set the 'rate' parameter to resample them")
         rate = rates[0]
-    data = _as_data([_prepared(*each, rate, length) for each in zip(sounds, rates, strict=True)])
+    read = zip(paths, sounds, rates, strict=True)
+    data = _as_data([_prepared(*each, rate, length) for each in read])
     target = np.array([label for _, label in found])
     if return_X_y:
         return data, target
@@ -158,10 +159,15 @@ def _check_equal(paths: list[str], values: Any, what: str, remedy: str) -> None:
         raise SoundFileError(f"The sound files have {told}. {remedy}.")
 
 
-def _prepared(sound: np.ndarray, rate: int, new_rate: int, length: int | None) -> np.ndarray:
-    """Return a sound of another rate and length, of shape (length, n_channels)."""
+def _prepared(
+    path: str, sound: np.ndarray, rate: int, new_rate: int, length: int | None
+) -> np.ndarray:
+    """Return the sound of a file at another rate and length, of shape (length, n_channels)."""
     if rate != new_rate:
-        sound = resampled(sound[None], ratio_of(new_rate, rate))[0].astype(np.float32)
+        with np.errstate(over="ignore"):
+            sound = resampled(sound[None], ratio_of(new_rate, rate))[0].astype(np.float32)
+        if not np.isfinite(sound).all():
+            raise SoundFileError(f"The sound file {path!r} has values too large to be resampled.")
     if length is None:
         return sound
     sound = cropped(sound[None], length, "start")[0]

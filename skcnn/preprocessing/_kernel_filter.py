@@ -16,7 +16,7 @@ from skcnn._utils.compat import (
     check_feature_names_in,
     wrap_data_with_container,
 )
-from skcnn._utils.validation import check_parameters
+from skcnn._utils.validation import check_finite, check_parameters
 from skcnn.layers._padding import PADDING_MODES, PADDINGS
 from skcnn.preprocessing._filter_bank import FilterBank, read_strides
 from skcnn.preprocessing._kernels import KERNELS, read_kernels
@@ -142,7 +142,8 @@ of them, default="difference"
     axis give results without one if there is one kernel and `keep_original` is False;
     otherwise the results have a channel axis where `channels` says.
 
-    Results are float32 for float32, float16, uint8 and bool, and float64 for other types.
+    Results are float32 for float32, float16, uint8 and bool, and float64 for other types. Sums
+    that are beyond this dtype, of huge values, raise an error that names the samples.
     A sample's results do not depend on the other samples.
 
     References
@@ -304,7 +305,9 @@ of them, default="difference"
         results = np.empty((n_samples, *self.output_shape_), dtype)
         images = self._channels_first(samples.reshape(n_samples, *layout.shape))
         by_channel = self._channels_first(results)
-        self._bank.apply(images, by_channel)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self._bank.apply(images, by_channel)
+        check_finite([results], "KernelFilter")
         if n_axes == 2:
             return results.reshape(n_samples, -1)
         alone = n_axes == len(layout.shape) and by_channel.shape[1] == 1

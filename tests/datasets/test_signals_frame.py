@@ -1,5 +1,7 @@
 """signals_from_frame: order, lengths, channels, dtypes and messages."""
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -71,6 +73,58 @@ def test_dates_and_unequal_distances_are_times():
     )
 
 
+OBJECTS = {
+    "dates": [datetime.date(2020, 1, day) for day in (9, 10, 11)],
+    "numbers": [1, 2.5, 3],
+    "differences": [datetime.timedelta(hours) for hours in (9, 10, 11)],
+}
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        *(pd.Series(values * 2, dtype=object) for values in OBJECTS.values()),
+        pd.Series(pd.to_timedelta([9, 10, 11] * 2)),
+        pd.Series([*pd.period_range("2020-01", periods=3, freq="M")] * 2),
+        pd.Series(pd.to_datetime(["2020", "2021", "2022"] * 2, utc=True)),
+        pd.Series([9, 10, 11] * 2, dtype="Int64"),
+    ],
+    ids=lambda times: f"{times.dtype}",
+)
+def test_times_of_all_kinds_are_compared(times):
+    X, _ = signals_from_frame(TWO.assign(t=times), values="a", **COLUMNS)
+    np.testing.assert_array_equal(X, [[1, 2, 3], [4, 5, 6]])
+    with pytest.raises(ValueError, match="must rise within each signal"):
+        signals_from_frame(TWO.assign(t=times[::-1].to_numpy()), values="a", **COLUMNS)
+
+
+def test_any_name_is_one_column_and_any_list_several():
+    numbered = TWO.set_axis(["id", "t", 0, 1], axis=1)
+    expected, _ = signals_from_frame(TWO, values="a", **COLUMNS)
+    np.testing.assert_array_equal(signals_from_frame(numbered, values=0, **COLUMNS)[0], expected)
+    for values in (numbered.columns[2:], pd.Series([0, 1]), np.array([0, 1]), (0, 1), [0, 1]):
+        X, _ = signals_from_frame(numbered, values=values, **COLUMNS)
+        np.testing.assert_array_equal(X, np.stack([expected, 10 * expected], axis=-1))
+
+
+def test_a_tuple_may_be_one_column():
+    levels = pd.concat({"k": TWO}, axis=1)
+    names = {"id": ("k", "id"), "time": ("k", "t")}
+    expected, _ = signals_from_frame(TWO, values="a", **COLUMNS)
+    X, ids = signals_from_frame(levels, values=("k", "a"), **names)
+    np.testing.assert_array_equal(X, expected)
+    assert ids.tolist() == ["z", "y"]
+    X, _ = signals_from_frame(levels, values=(("k", "a"), ("k", "b")), **names)
+    np.testing.assert_array_equal(X, np.stack([expected, 10 * expected], axis=-1))
+    message = r"'values' parameter .* no column has the name 'k'"
+    with pytest.raises(ValueError, match=message):
+        signals_from_frame(levels, values="k", **names)
+
+
+ZONES = [None, datetime.UTC] * 3
+MIXED_ZONES = [datetime.datetime(2020, 1, 1 + n, tzinfo=zone) for n, zone in enumerate(ZONES)]
+
+
 def changed(**cells):
     """Return the table of two signals with one cell of row 4 changed."""
     frame = TWO.copy()
@@ -98,6 +152,15 @@ def changed(**cells):
         (changed(a=np.nan), {}, "column 'a' has NaN or infinity in 1 row, the first .* label 4"),
         (changed(b=np.inf), {"values": ["a", "b"]}, "column 'b' has NaN or infinity in 1 row"),
         (TWO.assign(id=["z", None] * 3), {}, "column 'id' has no value in 3 rows"),
+        (TWO.assign(t=["9", "10", "11"] * 2), {}, "column 't' must hold times.*kind 'string'"),
+        (TWO.assign(t=[0, 1, "b"] * 2), {}, "column 't' must hold times.* kind 'mixed-integer'"),
+        (TWO.assign(t=pd.Categorical([*"abc"] * 2)), {}, "column 't' .* kind 'categorical'"),
+        (TWO.assign(t=1j), {}, "column 't' must hold times: .* of the dtype complex128"),
+        (TWO.assign(t=pd.Series(MIXED_ZONES, dtype=object)), {}, "column 't' cannot be compared"),
+        (TWO, {"values": {"a": 1}}, "'values' parameter must be the name of a column, or a list"),
+        (TWO, {"values": np.array("a")}, "'values' parameter must be the name of a column"),
+        (TWO, {"values": [["a"]]}, r"'values' parameter .* no column has the name \['a'\]"),
+        (TWO, {"id": ["id"]}, r"'id' parameter .* no column has the name \['id'\]"),
         (TWO.assign(a=1j), {}, "column 'a' must hold numbers, but has the dtype complex128"),
     ],
 )

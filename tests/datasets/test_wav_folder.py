@@ -1,5 +1,6 @@
 """load_wav_folder: values, rates, lengths, channels, formats and messages."""
 
+import struct
 import sys
 from types import SimpleNamespace
 
@@ -137,6 +138,45 @@ def test_broken_files_are_named(tmp_path):
     save_sound(path, np.float32([0, np.nan]))
     with pytest.raises(SoundFileError, match=r"0.wav' has values that are NaN or infinite"):
         load_wav_folder(tmp_path)
+
+
+@pytest.mark.parametrize("length", [*range(45)])
+def test_cut_headers_are_named(tmp_path, length):
+    path = save_sound(tmp_path / "0.wav", np.zeros(20, np.int16))
+    path.write_bytes(path.read_bytes()[:length])
+    with pytest.raises(SoundFileError, match=r"0.wav' (cannot be read|is damaged)"):
+        read_sound(str(path))
+
+
+# format, channels, rate, bytes a second, bytes a value, bits
+FIVE_BYTE_FLOATS = struct.pack("<HHIIHH", 3, 1, 8000, 40_000, 5, 32)
+
+
+@pytest.mark.parametrize(
+    ("place", "new", "message"),
+    [
+        (22, bytes(2), "is damaged: its header is cut or makes no sense"),  # no channels
+        (24, bytes(8), "is damaged: its sampling rate is 0"),
+        (12, b"else", "(cannot be read|is damaged)"),  # no format
+        (36, b"else", "is damaged: its header is cut or makes no sense"),  # no data
+        (20, FIVE_BYTE_FLOATS, "is damaged: its header is cut or makes no sense"),
+    ],
+)
+def test_senseless_headers_are_named(tmp_path, place, new, message):
+    path = save_sound(tmp_path / "a" / "0.wav", np.zeros(20, np.int16))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:place] + new + whole[place + len(new) :])
+    with pytest.raises(SoundFileError, match=f"0.wav' {message}"):
+        load_wav_folder(tmp_path)
+
+
+def test_values_beyond_float32_are_named(tmp_path):
+    path = save_sound(tmp_path / "a" / "0.wav", np.array([0.5, 1e300]))
+    with pytest.raises(SoundFileError, match=r"0.wav' has values that are NaN or infinite"):
+        load_wav_folder(tmp_path)
+    save_sound(path, np.float32([0, 1, 1, 0, 1, 1, 0, 0]) * np.finfo(np.float32).max)
+    with pytest.raises(SoundFileError, match=r"0.wav' has values too large to be resampled"):
+        load_wav_folder(tmp_path, rate=16_000)
 
 
 def test_notes_in_a_file_are_harmless(tmp_path):

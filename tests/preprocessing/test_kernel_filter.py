@@ -53,6 +53,16 @@ def test_output_dtype_follows_the_input(dtype, expected):
     assert np.array_equal(result[..., 0], X)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("channels", ["last", "first"])
+def test_sums_beyond_the_dtype_raise(dtype, channels):
+    X = np.zeros((3, 5, 5, 5), dtype)
+    X[:, 2, 2, 2] = [1, *[np.finfo(dtype).max] * 2]
+    message = f"of KernelFilter for 2 of 3 samples, the first at index 1, are .* {dtype}"
+    with pytest.raises(ValueError, match=message):
+        KernelFilter("laplacian", n_spatial_dims=2, channels=channels).fit_transform(X)
+
+
 def test_float64_keeps_its_precision():
     X = 1 + np.array([[0.0, 1e-12]])
     assert KernelFilter().fit_transform(X)[0, 0] == X[0, 0] - X[0, 1] != 0

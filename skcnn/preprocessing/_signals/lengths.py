@@ -183,16 +183,24 @@ class PadSignals(LengthTransformer):
 
     def _value(self, dtype: np.dtype[Any]) -> Any:
         """Return the constant in the dtype of the signals."""
-        if self.fill_value == 0 or dtype.kind == "f":
-            return self.fill_value
-        kept = dtype.kind in "iu" and float(self.fill_value).is_integer()
+        value = self.fill_value
+        if value == 0:
+            return value
+        if dtype.kind == "f":
+            if not -float(np.finfo(dtype).max) <= value <= float(np.finfo(dtype).max):
+                raise InvalidParameterError(
+                    f"The 'fill_value' parameter of PadSignals must be within the range of the "
+                    f"dtype of X, {dtype}. Got {value!r} instead. Convert X to a wider dtype."
+                )
+            return float(value)
+        kept = dtype.kind in "iu" and int(value) == value
         limits = np.iinfo(dtype) if kept else None
-        if limits is None or not limits.min <= self.fill_value <= limits.max:
+        if limits is None or not limits.min <= value <= limits.max:
             raise InvalidParameterError(
                 f"The 'fill_value' parameter of PadSignals must be a value of the dtype of X, "
-                f"{dtype}. Got {self.fill_value!r} instead. Convert X to floats for other values."
+                f"{dtype}. Got {value!r} instead. Convert X to floats for other values."
             )
-        return int(self.fill_value)
+        return int(value)
 
 
 class CropSignals(LengthTransformer):

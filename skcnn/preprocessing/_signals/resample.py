@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from skcnn._utils.compat import Interval, InvalidParameterError
+from skcnn._utils.validation import check_finite
 from skcnn.preprocessing._signals.series import Signals
 from skcnn.preprocessing._signals.transformer import (
     LAYOUT_CONSTRAINTS,
@@ -121,7 +122,8 @@ class ResampleSignals(SeriesTransformer):
     less than 1e-5 of the ratio. A `length` is always exact: for very long signals whose length has
     no divisor in common with it, the filter is long and takes seconds.
 
-    Results are float32 for float32, float16, uint8 and bool, and float64 for other types.
+    Results are float32 for float32, float16, uint8 and bool, and float64 for other types. Filtered
+    values may lie a little beyond those of `X`: an error is raised if they are beyond the dtype.
 
     Examples
     --------
@@ -196,7 +198,12 @@ class ResampleSignals(SeriesTransformer):
         return ratio_of(self.rate, self.original_rate)  # type: ignore[arg-type]
 
     def _changed(self, signals: Signals) -> list[np.ndarray]:
-        return [
-            resampled(part, self._ratio(part.shape[1])).astype(float_type(part.dtype), copy=False)
-            for part in signals.parts
-        ]
+        with np.errstate(over="ignore"):
+            changed: list[np.ndarray] = [
+                resampled(part, self._ratio(part.shape[1])).astype(
+                    float_type(part.dtype), copy=False
+                )
+                for part in signals.parts
+            ]
+        check_finite(changed, "ResampleSignals")
+        return changed

@@ -8,6 +8,7 @@ from scipy.fft import rfft
 from scipy.sparse import csr_array, eye_array
 
 from skcnn._utils.compat import Interval, InvalidParameterError, StrOptions
+from skcnn._utils.validation import check_finite
 from skcnn.exceptions import InputShapeError
 from skcnn.preprocessing._signals.mel import mel_filters
 from skcnn.preprocessing._signals.series import Signals
@@ -133,6 +134,10 @@ class Spectrogram(SignalTransformer):
 
     Results are float32 for float32, float16, uint8 and bool, and float64 for other types; they
     are computed in float64.
+
+    A network reads images of up to four bands as images too, but warns that they may be signals of
+    as many channels, since it sees nothing but their shape. ``n_spatial_dims=2`` of the network
+    says that they are images, and ends the warning.
 
     References
     ----------
@@ -305,6 +310,8 @@ class Spectrogram(SignalTransformer):
         ------
         InputShapeError
             If signals have another number of frames or channels than at fit.
+        ValueError
+            If values are so large that powers are beyond the range of the results' dtype.
         """
         return super().transform(X)
 
@@ -333,12 +340,19 @@ class Spectrogram(SignalTransformer):
                 f"Spectrogram was fitted on signals of {len(self.times_)} frames. Put PadSignals "
                 "or CropSignals in front of it."
             )
-        shape = (len(part), len(self.frequencies_), n_frames, part.shape[2])
-        images: np.ndarray = np.empty(shape, float_type(part.dtype))
-        for signal, image in zip(part, images, strict=True):
-            values = np.stack([self._bands.powers(channel) for channel in signal.T], axis=-1)
-            is_log = self.scale in ("log", "log_mel")
-            image[:] = decibels(values, self.max_decibels) if is_log else values
+        images = self._images(part)
+        check_finite([images], "Spectrogram")
         if signals.form == "plain" or (signals.form == "flat" and signals.n_channels == 1):
             return images[..., 0]
         return np.moveaxis(images, -1, 1).copy() if self.channels == "first" else images
+
+    def _images(self, part: np.ndarray) -> np.ndarray:
+        """Return images (n_signals, n_bands, n_frames, n_channels); not finite for huge values."""
+        shape = (len(part), len(self.frequencies_), len(self.times_), part.shape[2])
+        images: np.ndarray = np.empty(shape, float_type(part.dtype))
+        is_log = self.scale in ("log", "log_mel")
+        with np.errstate(over="ignore", invalid="ignore"):
+            for signal, image in zip(part, images, strict=True):
+                values = np.stack([self._bands.powers(channel) for channel in signal.T], axis=-1)
+                image[:] = decibels(values, self.max_decibels) if is_log else values
+        return images

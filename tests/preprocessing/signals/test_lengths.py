@@ -82,6 +82,18 @@ def test_the_constant_has_the_dtype_of_the_signals():
 
 
 @pytest.mark.parametrize(
+    ("dtype", "value"),
+    [("float16", 1e6), ("float32", -1e300), ("float64", 10**400), ("int64", 10**400)],
+)
+def test_a_constant_beyond_the_dtype_raises(dtype, value):
+    model = PadSignals(4, padding_mode="constant", fill_value=value)
+    with pytest.raises(InvalidParameterError, match=rf"'fill_value' .* of X, {dtype}. Got"):
+        model.fit_transform(np.ones((1, 2), dtype))
+    most = model.set_params(fill_value=65504.0).fit_transform(np.ones((1, 2), dtype))
+    assert most.tolist() == [[1, 1, 65504, 65504]]
+
+
+@pytest.mark.parametrize(
     ("model", "message"),
     [
         (PadSignals(0), "The 'length' parameter of PadSignals"),

@@ -79,6 +79,20 @@ def test_dtypes(dtype, expected):
     assert ResampleSignals(20).fit_transform(X).dtype == expected
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_results_beyond_the_dtype_raise(dtype):
+    steps = np.array([0, 1, 1, 0, 1, 1, 0, 0], dtype)
+    huge = np.finfo(dtype).max * steps  # the filter overshoots
+    message = f"ResampleSignals for 1 of 2 samples, the first at index 1, are .* {dtype}"
+    with pytest.raises(ValueError, match=message):
+        ResampleSignals(16).fit_transform(np.stack([steps, huge]))
+    with pytest.raises(ValueError, match=message):
+        ResampleSignals(16).fit_transform([steps[:5], huge])
+    expected = ResampleSignals(16).fit_transform(steps[None]) * (huge[1] / 2)
+    result = ResampleSignals(16).fit_transform(huge[None] / 2)
+    np.testing.assert_allclose(result, expected, atol=1e-6 * huge[1])
+
+
 def test_rates_of_any_kind_make_a_ratio():
     assert ratio_of(16_000, 44_100) == Fraction(160, 441)
     assert ratio_of(0.1, 0.3) == Fraction(1, 3)

@@ -178,6 +178,30 @@ def test_dtypes():
         assert Spectrogram(RATE).fit_transform(np.ones((1, 80), dtype)).dtype == expected
 
 
+@pytest.mark.parametrize(
+    ("dtype", "size", "scale"),
+    [
+        ("float64", 1e200, "log_mel"),
+        ("float64", 1e307, "power"),
+        ("float32", 1e25, "mel"),
+        ("float32", 1e25, "power"),
+    ],
+)
+def test_powers_beyond_the_dtype_raise(dtype, size, scale):
+    X = np.stack([SIGNAL, size * SIGNAL, SIGNAL, -size * SIGNAL]).astype(dtype)
+    model = Spectrogram(RATE, n_bands=8, scale=scale)
+    message = f"results of Spectrogram for 2 of 4 samples, the first at index 1, are .* {dtype}"
+    with pytest.raises(ValueError, match=message):
+        model.fit_transform([*X])
+
+
+def test_decibels_of_large_float32_are_finite():
+    model = Spectrogram(RATE, n_bands=8)
+    large = model.fit_transform(np.float32(1e25 * SIGNAL)[None])
+    small = model.fit_transform(np.float32(SIGNAL)[None])
+    np.testing.assert_allclose(large, small + 500, rtol=1e-6)
+
+
 @pytest.mark.parametrize("scale", ["slaney", "htk"])
 def test_mels_lead_back_to_hertz(scale):
     hertz = np.linspace(0, 11_000, 200)
