@@ -54,6 +54,12 @@ class PartSchedule:
         """Return what is trained in the next epoch."""
         return self.trainable[max(n for n in self.trainable if n <= n_epochs_done)]
 
+    def changes(self, n_epochs_done: int, n_epochs: int) -> bool:
+        """Return whether another part than in the last epoch comes before `n_epochs` are done."""
+        now = self.at(n_epochs_done - 1)
+        coming = [v for n, v in self.trainable.items() if n_epochs_done <= n < n_epochs]
+        return any(value != now for value in coming)
+
     def fewest_frozen(self) -> int:
         """Return how many layers are frozen in all epochs, 0 for a user's module.
 
