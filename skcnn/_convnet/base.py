@@ -20,6 +20,7 @@ from skcnn._convnet.fitted_base import (
     KeepsFittedBase,
     fitted_base,
     makes_module,
+    standardizes,
     warn_of_other_scale,
 )
 from skcnn._convnet.fitted_network import UNKNOWN_MACS, FittedNetwork
@@ -182,7 +183,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
                 self,
                 X,
                 sample_weight=sample_weight,
-                with_offset=self.standardize,
+                with_offset=standardizes(self),
             )
         images = check_images(self, X, compact=True)
         self._value_range.warn_if_rescaled(images)

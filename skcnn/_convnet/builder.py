@@ -107,6 +107,9 @@ class NetworkBuilder(NetworkParameters):
             self._limits = fitted._limits
             self._check_opacity(train.images)
             return channel_statistics(train, standardize=False)
+        if is_pretrained(self.pretrained):
+            find_base = package_base if makes_module(self.architecture) else pretrained_base
+            find_base(self.architecture)  # raises if there is none, before warnings about values
         if is_pretrained(self.pretrained) and self.standardize:
             self._limits = unit_limits(self._value_range, train.images)
             self._check_opacity(train.images)

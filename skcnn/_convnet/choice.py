@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.sparse import issparse
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
@@ -173,6 +174,7 @@ def choose(
     ArchitectureError
         If the samples are no images.
     """
+    y = y.toarray() if issparse(y) else y  # folds take rows, and compare them
     base = pretrained_base(net.architecture)
     weights_file(net.architecture, True)  # raises before anything is trained
     seed, fold_seed = (each % 2**32 for each in derive_seeds(draw_seed(net.random_state), 0, 2))

@@ -38,6 +38,12 @@ def fitted_base(architecture: Any) -> Any:
     return base
 
 
+def standardizes(net: Any) -> bool:
+    """Return whether a network standardises its samples. With a base the base decides."""
+    base = fitted_base(net.architecture)
+    return bool(net.standardize) if base is None else standardizes(base)
+
+
 def makes_module(architecture: Any) -> bool:
     """Return whether the parameter `architecture` gives a torch module, no layers."""
     base = inside_frozen(architecture)
@@ -169,7 +175,7 @@ def last_linear(module: nn.Module, input_shape: Shape) -> str | None:
 def _with_other_outputs(base: Any, input_shape: Shape, n_outputs: int) -> nn.Module:
     """Return a copy of a base's module with a new last nn.Linear."""
     _check_samples(base, input_shape)
-    module = copy.deepcopy(base.net_.module_.module).cpu()
+    module = _trainable_copy(base.net_)
     try:
         name = last_linear(module, input_shape)
     except RuntimeError as error:  # of torch, where a layer does not fit
@@ -187,6 +193,14 @@ def _with_other_outputs(base: Any, input_shape: Shape, n_outputs: int) -> nn.Mod
     new = nn.Linear(old.in_features, n_outputs, bias=old.bias is not None)
     setattr(module.get_submodule(owner), attribute, new)
     return module
+
+
+def _trainable_copy(engine: Any) -> nn.Module:
+    """Return a copy of a user's module in which nothing is frozen but what the user froze."""
+    whole = copy.deepcopy(engine.module_).cpu()
+    for name in engine.frozen_names:  # those that another part's training froze
+        whole.get_parameter(name).requires_grad_(True)
+    return whole.module
 
 
 class KeepsFittedBase:

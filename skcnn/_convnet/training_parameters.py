@@ -173,7 +173,8 @@ class ConvNetParameters(TransferParameters):
         10,
         [COUNT],
         """int
-        Number of epochs without an improvement after which early stopping ends training.
+        Number of epochs without an improvement after which early stopping ends training. With
+        `unfreezing` those after the last change count.
         """,
     )
     tol: float = parameter(

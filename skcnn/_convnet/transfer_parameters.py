@@ -11,7 +11,7 @@ from skcnn._convnet.automatic import PRETRAINED_BLOCKS_SHARE
 from skcnn._convnet.declaration import AUTO, one_of, parameter
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import is_pretrained
-from skcnn._data.feature_cache import resolve_feature_cache
+from skcnn._data.feature_cache import MEMORY_NAME, resolve_feature_cache
 from skcnn._network.split import EXTENTS, Trainable, is_trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._utils.compat import Interval
@@ -81,7 +81,8 @@ class TransferParameters(NetworkParameters):
         that is not augmented: for this fit, in the memory of the process, at most 1 GiB, or in a
         folder that processes share and that grows until you delete it. They are found again by
         the content of the sample and of the frozen layers, also by other estimators and in
-        predictions. No result depends on it.
+        predictions. No result depends on it. Networks of callables and other packages, and
+        frozen layers of your own classes, keep features for one fit only.
         """,
     )
 
@@ -96,9 +97,20 @@ def check_transfer_parameters(params: TransferParameters) -> None:
     """
     if isinstance(params.unfreezing, dict):
         _check_schedule(params.unfreezing)
-    if params.feature_cache is not None and os.fspath(params.feature_cache) == "":
+    if params.feature_cache is not None:
+        _check_feature_cache(params.feature_cache)
+
+
+def _check_feature_cache(feature_cache: str | os.PathLike[str]) -> None:
+    wanted = "The 'feature_cache' parameter must be None, 'memory' or the path of a folder."
+    if os.fspath(feature_cache) == "":
+        raise ValueError(f"{wanted} Got ''.")
+    if isinstance(feature_cache, str) and feature_cache.strip().lower() == MEMORY_NAME:
+        if feature_cache == MEMORY_NAME:
+            return
         raise ValueError(
-            "The 'feature_cache' parameter must be None, 'memory' or the path of a folder. Got ''."
+            f"{wanted} Got {feature_cache!r}. Did you mean {MEMORY_NAME!r}? For a folder of that "
+            f"name give {os.path.join(os.curdir, feature_cache)!r}."
         )
 
 

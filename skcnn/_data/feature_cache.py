@@ -17,6 +17,7 @@ import numpy as np
 
 from skcnn._utils.validation import warn_caller
 
+MEMORY_NAME = "memory"  # of the cache in memory, as a value of the parameter
 MEMORY_BYTES = 2**30  # of all features in memory
 KEY_BYTES = 16
 MAGIC = b"skcnn features 1"  # of KEY_BYTES
@@ -57,7 +58,7 @@ def resolve_feature_cache(feature_cache: Any) -> FeatureCache | None:
     """
     if feature_cache is None:
         return None
-    if feature_cache == "memory":
+    if feature_cache == MEMORY_NAME:
         return MEMORY
     return FolderFeatures(feature_cache)
 
@@ -210,19 +211,37 @@ class FolderFeatures:
             )
 
     def _remove(self, path: Path, error: Exception) -> None:
-        """Forget a file and delete it. It is no error if another process has done so."""
+        """Forget a file and delete it. It is no error if another process has done so.
+
+        What cannot be deleted, such as a folder, is not read again.
+        """
         self._known.discard(path.name)
         for key in [key for key, place in self._places.items() if place[0] == path]:
             del self._places[key]
         if isinstance(error, FileNotFoundError):
             return
-        with suppress(OSError):
-            path.unlink()
+        where = f"{path.name!r} in the folder {str(self._folder)!r} of 'feature_cache'"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as refused:
+            self._known.add(path.name)
+            warn_caller(
+                f"{where} is no file of features that can be read: {_cause(error)}. It could not "
+                f"be removed: {_cause(refused)}. Remove it yourself; its features are computed "
+                "again in each fit.",
+                UserWarning,
+            )
+            return
         warn_caller(
-            f"The file {path.name!r} in the folder {str(self._folder)!r} of 'feature_cache' is "
-            f"damaged: {error}. It is removed, and its features are computed again.",
+            f"The file {where} is damaged: {_cause(error)}. It is removed, and its features are "
+            "computed again.",
             UserWarning,
         )
+
+
+def _cause(error: Exception) -> str:
+    """Return what a message says of an error: without the path, which it names already."""
+    return getattr(error, "strerror", None) or str(error)
 
 
 def _places_in(path: Path, n_values: int) -> dict[bytes, int]:

@@ -26,7 +26,7 @@ class FrozenFeatures:
     part : TrainedPart
         The part of the network that is trained.
     cache : FeatureCache or None
-        Keeps features between fits. It is not used for a user's module.
+        Keeps features between fits. It is not used for modules and layers of the user.
     whole : Predictor
         Predicts with the whole network.
     """

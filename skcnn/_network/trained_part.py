@@ -23,6 +23,7 @@ from skcnn._network.split import (
     suffix_network,
 )
 from skcnn.exceptions import ArchitectureError
+from skcnn.layers._base import LayerSpec
 from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 
 
@@ -53,6 +54,12 @@ class PartSchedule:
     def at(self, n_epochs_done: int) -> Trainable:
         """Return what is trained in the next epoch."""
         return self.trainable[max(n for n in self.trainable if n <= n_epochs_done)]
+
+    def changes(self, n_epochs_done: int, n_epochs: int) -> bool:
+        """Return whether another part than in the last epoch comes before `n_epochs` are done."""
+        now = self.at(n_epochs_done - 1)
+        coming = [v for n, v in self.trainable.items() if n_epochs_done <= n < n_epochs]
+        return any(value != now for value in coming)
 
     def fewest_frozen(self) -> int:
         """Return how many layers are frozen in all epochs, 0 for a user's module.
@@ -100,7 +107,7 @@ class TrainedPart:
     layout : InputLayout
         How a row of features is an input of `trained`.
     layers_key : str or None
-        A description of the frozen layers, None if two of them cannot be told apart.
+        A description of the frozen layers, None if code of the user is in them, which may change.
     macs : int
         Multiply-accumulates of `trained` for a sample.
     on_features : bool
@@ -155,8 +162,7 @@ class TrainedPart:
         self.trained = suffix
         self.through = FrozenThenTrained(prefix, suffix)
         self.layout = feature_layout(network, rows, k)
-        described = [(type(row.spec).__module__, row.spec, row.input_shape) for row in rows[:k]]
-        self.layers_key = repr(described)
+        self.layers_key = _layers_key(rows[:k])
         self.macs = total_multiply_accumulates(rows[k:])
 
     def _freeze_module(self, network: WrappedNet) -> None:
@@ -187,6 +193,18 @@ class TrainedPart:
             shape = features.layout.network_shape
             self._predictor = Predictor(self.trained, shape, self.device, whole=whole)
         return self._predictor.outputs(features).float().cpu().numpy()
+
+
+def _layers_key(rows: Sequence[TracedLayer]) -> str | None:
+    if not all(_is_own(row.spec) for row in rows):
+        return None  # the code of other classes may change
+    return repr([(type(row.spec).__module__, row.spec, row.input_shape) for row in rows])
+
+
+def _is_own(spec: LayerSpec) -> bool:
+    """Return whether a layer and all layers inside of it are of classes of this package."""
+    is_own = type(spec).__module__.startswith(f"{LayerSpec.__module__.partition('.')[0]}.")
+    return is_own and all(_is_own(layer) for layer in spec.inner_layers())
 
 
 def _rate_shares(

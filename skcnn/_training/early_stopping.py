@@ -54,10 +54,17 @@ class EarlyStopping:
             self._best = this
         return self.best_weights is not None
 
-    def update(self, score: float, loss: float, weights: Callable[[], dict[str, Tensor]]) -> bool:
+    def update(
+        self,
+        score: float,
+        loss: float,
+        weights: Callable[[], dict[str, Tensor]],
+        must_go_on: bool = False,
+    ) -> bool:
         """Take an epoch's validation score and loss, and return whether to stop.
 
         `weights` returns a copy of the current weights, and is called only in the best epoch.
+        Epochs with `must_go_on` do not count as epochs without an improvement.
         """
         score, _ = this = merit(score, loss)
         if this > self._best:
@@ -66,6 +73,6 @@ class EarlyStopping:
         if score > self._threshold + self.tol:
             self._threshold = score
             self._epochs_without = 0
-        else:
+        elif not must_go_on:
             self._epochs_without += 1
         return self._epochs_without >= self.n_iter_no_change

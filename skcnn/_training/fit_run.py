@@ -83,6 +83,7 @@ class FitRun:
             first_epoch=plan.n_epochs_before + 1,
             evaluate=evaluator,
             early_stopping=self._early_stopping,
+            must_go_on=self.parts.change_later,
             weights=engine.weights_copy,
             progress=progress,
         )

@@ -31,6 +31,9 @@ class TrainingMonitor:
         Returns ``valid_loss`` and ``valid_score``.
     early_stopping : EarlyStopping or None
         Updated after every epoch.
+    must_go_on : callable
+        Returns whether early stopping has to wait, as another part of the network is still to be
+        trained.
     weights : callable
         Returns a copy of the current weights.
     progress : ProgressReport
@@ -50,12 +53,14 @@ class TrainingMonitor:
         first_epoch: int,
         evaluate: Callable[[], dict[str, float]],
         early_stopping: EarlyStopping | None,
+        must_go_on: Callable[[], bool] = lambda: False,
         weights: Callable[[], dict[str, Tensor]],
         progress: ProgressReport,
     ) -> None:
         self.first_epoch = first_epoch
         self.evaluate = evaluate
         self.early_stopping = early_stopping
+        self.must_go_on = must_go_on
         self.weights = weights
         self.progress = progress
         self.callbacks: CallbackHooks | None = None
@@ -80,7 +85,7 @@ class TrainingMonitor:
         stop = False
         if self.early_stopping is not None:
             stop = self.early_stopping.update(
-                figures["valid_score"], figures["valid_loss"], self.weights
+                figures["valid_score"], figures["valid_loss"], self.weights, self.must_go_on()
             )
         self.rows.append({name: figures[name] for name in COLUMNS})
         return stop

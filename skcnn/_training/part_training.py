@@ -55,6 +55,7 @@ class PartTraining:
         self._train = plan.train
         self._n_threads = plan.n_threads
         self._n_done = plan.n_epochs_before
+        self._n_last = plan.n_epochs_before + plan.n_epochs
         self._current: Trainable | None = None
         self._is_new = False
 
@@ -102,6 +103,10 @@ class PartTraining:
         if part is None or not part.on_features:
             return nullcontext()
         return torch_threads(self._n_threads, part.macs * self._batches.largest_batch)
+
+    def change_later(self) -> bool:
+        """Return whether another part than in the epoch that now ends is still to be trained."""
+        return self._schedule.changes(self._n_done + 1, self._n_last)
 
     def epoch_done(self) -> None:
         """Count a finished epoch."""

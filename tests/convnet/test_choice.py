@@ -6,9 +6,11 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from joblib import parallel_config
+from scipy.sparse import coo_array, csr_array, csr_matrix
 from sklearn.base import clone
 from sklearn.metrics import accuracy_score, r2_score
-from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
@@ -266,6 +268,14 @@ def test_multilabel_and_rare_classes():
     assert [*net().fit(X, rare).classes_] == ["no", "rare", "yes"]
 
 
+@pytest.mark.parametrize("make", [csr_array, csr_matrix, coo_array])
+def test_sparse_labels_are_those_of_the_dense_matrix(make):
+    Y = np.stack([LABELS == "yes", np.arange(30) % 3 == 0], 1).astype(int)
+    dense, sparse = net().fit(X, Y), net().fit(X, make(Y))
+    pd.testing.assert_frame_equal(without_seconds(dense), without_seconds(sparse))
+    assert_same_weights(dense, sparse)
+
+
 def test_validation_samples_of_the_user_reach_the_fits():
     model = net(early_stopping=True).fit(X, LABELS, X_val=X[:6], y_val=LABELS[:6])
     assert model.history_["valid_score"].notna().all()
@@ -317,6 +327,52 @@ def test_a_failed_race_leaves_nothing_fitted(monkeypatch):
         model.fit(X, LABELS)
     assert not hasattr(model, "choice_")
     assert not hasattr(model, "net_")
+
+
+class InterruptFinalFit:
+    """A scikit-learn callback, which the fits of the race do not have."""
+
+    def setup(self, estimator, context):
+        pass
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        pass
+
+    def on_fit_task_end(self, estimator, context):
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["scratch", "last_block"])
+def test_an_interrupted_final_fit_keeps_its_epochs_and_the_choice(outcomes, name):
+    outcomes.update(dict.fromkeys(CHOSEN, 0.5), **{name: 0.8})
+    model = net(max_epochs=3, lr_schedule="constant").set_callbacks(InterruptFinalFit())
+    params = model.get_params()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, LABELS)
+    assert model.get_params() == params
+    assert model.n_iter_ == 1
+    assert [*model.choice_.index[model.choice_["chosen"]]] == [name]
+    probabilities = model.predict_proba(X)
+    again = pickle.loads(pickle.dumps(model))
+    np.testing.assert_array_equal(again.predict_proba(X), probabilities)
+    table = model.choice_
+    model.set_callbacks().set_params(warm_start=True).fit(X, LABELS)
+    assert model.choice_ is table
+    assert model.n_iter_ == 4
+
+
+def test_folds_on_two_threads_have_the_scores_of_one():
+    how = {"cv": 3, "return_estimator": True, "error_score": "raise"}
+    one = cross_validate(net(), X, LABELS, **how)
+    with parallel_config("threading"):
+        two = cross_validate(net(), X, LABELS, n_jobs=2, **how)
+    np.testing.assert_array_equal(one["test_score"], two["test_score"])
+    for a, b in zip(one["estimator"], two["estimator"], strict=True):
+        pd.testing.assert_frame_equal(without_seconds(a), without_seconds(b))
+        assert_same_weights(a, b)
 
 
 # Bad input

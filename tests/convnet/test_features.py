@@ -28,6 +28,7 @@ from skcnn.exceptions import (
     FrozenAugmentationWarning,
     InputScaleWarning,
     InputShapeError,
+    WeightsError,
 )
 from skcnn.inspection import feature_maps
 from skcnn.layers import Conv, Flatten, GlobalPool, Normalize, Pool, Whiten
@@ -335,6 +336,16 @@ def test_the_first_of_several_outputs_of_a_part_is_taken():
 def test_features_choose_nothing():
     with pytest.raises(ValueError, match="'pretrained' parameter of ConvNetFeatures must be True"):
         ConvNetFeatures(pretrained="auto").fit(X)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [ConvNetFeatures(LAYERS), net(architecture=LAYERS, pretrained=True),
+     net(architecture=module, pretrained=True)],
+)  # fmt: skip
+def test_an_architecture_without_weights_raises_before_values_are_judged(model):
+    with pytest.raises(WeightsError, match="needs an 'architecture' with published weights"):
+        model.fit(1000 * X, Y)  # which would warn of the scale
 
 
 def test_an_unfitted_network_raises():

@@ -123,6 +123,24 @@ def test_an_offset_of_either_data_is_taken_into_account(before, now):
     assert standardized(child, 7.0 + now) == pytest.approx(right, rel=1e-6, abs=1e-6)
 
 
+def test_the_offset_follows_the_base_and_not_the_parameter_standardize():
+    parent = net(architecture=(Conv(4), GlobalPool()), max_epochs=1).fit(X + 1e8, Y)
+    child = net(architecture=parent, standardize=False).fit(X + 1e8, Y)  # warns of nothing
+    assert child.offset_ == parent.offset_
+    expected = net(architecture=parent).fit(X + 1e8, Y)
+    np.testing.assert_array_equal(child.predict_proba(X + 1e8), expected.predict_proba(X + 1e8))
+    grandchild = net(architecture=child).fit(X + 1e8, Y)
+    assert grandchild.offset_ == parent.offset_
+
+
+def test_a_base_without_standardisation_warns_of_an_offset():
+    parent = net(architecture=(Conv(4), GlobalPool()), standardize=False, max_epochs=1).fit(X, Y)
+    with pytest.warns(InputScaleWarning) as caught:
+        child = net(architecture=parent, max_epochs=1, **STILL).fit(X + 1e8, Y)
+    assert any("float32 has few steps" in str(each.message) for each in caught)
+    assert child.offset_ is None
+
+
 def test_whitening_kernels_are_those_of_the_base():
     parent = net(architecture=(Whiten(2), Conv(4), GlobalPool())).fit(*digits()[0])
     child = net(architecture=parent, **STILL).fit(X, Y)
@@ -349,6 +367,30 @@ def test_the_layers_of_a_base_stay_frozen(make):
     np.testing.assert_array_equal(
         ConvNetFeatures(again).fit_transform(X), ConvNetFeatures(make()).fit_transform(X)
     )
+
+
+def partly_frozen(shape, n_outputs):
+    made = module(shape, n_outputs)
+    made.conv.bias.requires_grad_(False)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("make", "n_parameters"), [(module, 9 * 5 + 5 + 30), (partly_frozen, 9 * 5 + 30)]
+)
+def test_a_module_whose_head_was_trained_is_trained_whole(make, n_parameters):
+    parent = net(architecture=make, trainable="head").fit(X, Y)
+    before = state(parent)
+    child = net(architecture=parent, learning_rate=0.1).fit(X, Y)
+    assert child.n_parameters_ == parent.n_parameters_ == n_parameters
+    after = state(child)
+    changed = {name for name in after if not np.array_equal(before[name], after[name])}
+    frozen = {"module.conv.bias"} if make is partly_frozen else set()
+    assert changed == {n for n in after if n.startswith("module")} - frozen
+    grandchild = net(architecture=child, trainable="head").fit(X, Y)
+    assert grandchild.n_parameters_ == n_parameters
+    assert_same(before, state(parent))  # which is not changed
+    assert not parent.net_.module_.module.conv.weight.requires_grad
 
 
 def pretrained(n_channels):

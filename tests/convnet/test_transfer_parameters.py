@@ -1,5 +1,6 @@
 """The parameters for training a part of a network: legal values, messages, scikit-learn's tools."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,16 @@ from skcnn._data.feature_cache import MEMORY
 from skcnn._network import frozen_features
 from skcnn.datasets import ImageFiles
 from skcnn.exceptions import ArchitectureError
-from skcnn.layers import Activation, Conv, GlobalPool, Normalize, Pool
+from skcnn.layers import (
+    Activation,
+    Concatenate,
+    Conv,
+    GlobalPool,
+    LayerSpec,
+    Normalize,
+    Pool,
+    Residual,
+)
 from tests.helpers.processes import Child
 from tests.helpers.small_fits import data, tiny
 from tests.helpers.weights import assert_same_weights, same_weights
@@ -73,6 +83,8 @@ WRONG = [
     ("unfreezing", {2: 7}, ArchitectureError, "trainable=7 is more than the 2 blocks"),
     ("feature_cache", 3, InvalidParameterError, "'feature_cache' parameter"),
     ("feature_cache", "", ValueError, "'feature_cache' parameter .*Got ''"),
+    ("feature_cache", "Memory", ValueError, r"Got 'Memory'. Did you mean 'memory'\?.*'./Memory'"),
+    ("feature_cache", " memory", ValueError, r"Got ' memory'. Did you mean 'memory'\?"),
     ("feature_cache", __file__, ValueError, "'feature_cache' parameter .*File exists"),
 ]  # fmt: skip
 
@@ -249,6 +261,40 @@ def test_a_users_module_keeps_no_features_between_fits(computed):
     for _ in range(2):
         head(architecture=user_module, feature_cache="memory", random_state=0).fit(X, y)
     assert computed == [40, 40]
+
+
+def times(factor):
+    """Return a layer of a class that the user writes again and again."""
+
+    class Multiply(nn.Module):
+        def forward(self, x):
+            return factor * x
+
+    @dataclass(frozen=True)
+    class Times(LayerSpec):
+        def build(self, shape, is_signal):
+            return Multiply()
+
+    return Times()
+
+
+@pytest.mark.parametrize("inside", [list, Residual, lambda x: Concatenate([x, [Conv(2)]])])
+def test_layers_of_the_user_keep_no_features_between_fits(inside, computed, tmp_path):
+    for where in ("memory", tmp_path):
+        for factor in (1.0, -5.0):
+            middle = inside([times(factor)])
+            layers = [Conv(3), *(middle if isinstance(middle, list) else [middle]), GlobalPool()]
+            model = head(architecture=layers, feature_cache=where).fit(X, y)
+            expected = head(architecture=layers).fit(X, y)
+            np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+    assert not list(tmp_path.iterdir())
+
+
+def test_layers_of_this_package_inside_others_keep_features(computed):
+    layers = [Conv(3), Residual([Conv(3)]), Concatenate([[Conv(2)], [Conv(2)]]), GlobalPool()]
+    for _ in range(2):
+        head(architecture=layers, feature_cache="memory").fit(X, y)
+    assert computed == [40]
 
 
 @pytest.mark.parametrize("cls", [ConvNetClassifier, ConvNetRegressor])

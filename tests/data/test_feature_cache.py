@@ -188,6 +188,20 @@ def test_a_damaged_file_is_noticed_and_replaced(tmp_path, how, message):
     assert read(cache, 1, 2, 3) == []
 
 
+def test_what_cannot_be_removed_is_said_once(tmp_path):
+    FolderFeatures(tmp_path).put("net", keys(1), features(1))
+    (path,) = tmp_path.iterdir()
+    path.unlink()
+    path.mkdir()
+    cache = FolderFeatures(tmp_path)
+    with pytest.warns(UserWarning, match=f"{path.name}.*could not be removed: .*Remove it") as all_:
+        assert read(cache, 1) == [1]
+    assert len(all_) == 1
+    assert read(cache, 1) == [1]  # warns no more
+    assert path.is_dir()
+    assert "is removed" not in str(all_[0].message)
+
+
 def test_another_number_of_values_is_a_damage(tmp_path):
     FolderFeatures(tmp_path).put("net", keys(1), np.zeros((1, 5), np.float32))
     with pytest.warns(UserWarning, match="its length is wrong"):

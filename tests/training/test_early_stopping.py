@@ -72,6 +72,18 @@ def test_early_stopping_keeps_the_best_and_stops(epochs, how, n_run, kept):
     assert follow(epochs, **how) == (n_run, kept)
 
 
+def test_early_stopping_does_not_count_epochs_before_it_may_end():
+    stopping = EarlyStopping(2, 0.0)
+    scores = [0.5, 0.4, 0.4, 0.4, 0.4, 0.4]
+    weights = iter(range(6))
+    stops = [
+        stopping.update(score, 1.0, lambda: {"w": next(weights)}, must_go_on=epoch < 4)
+        for epoch, score in enumerate(scores)
+    ]
+    assert stops == [False] * 5 + [True]  # the fifth and the sixth are the two epochs
+    assert stopping.best_weights == {"w": 0}
+
+
 def test_early_stopping_copies_weights_only_when_better():
     copies = []
     stopping = EarlyStopping(5, 0.0)

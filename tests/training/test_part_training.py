@@ -297,6 +297,38 @@ def test_early_stopping_restores_the_best_weights():
     assert model.score(X[:20], y[:20]) == pytest.approx(best["valid_score"])
 
 
+STILL = {"learning_rate": 1e-30, "weight_decay": 0.0, "early_stopping": True}
+
+
+@pytest.mark.parametrize(
+    ("unfreezing", "n_run"),
+    [
+        (None, 3),
+        ({5: "all"}, 7),  # two epochs without a gain after the change
+        ({2: "last_block", 4: "all"}, 6),
+        ({2: "all", 4: "head"}, 6),
+        ({5: "head"}, 3),  # no change
+        ({12: "all"}, 3),  # never comes
+        ("auto", 3),  # of 12 epochs the head alone is trained in 2, and all are "head" then
+    ],
+    ids=str,
+)
+def test_early_stopping_waits_for_the_last_part(unfreezing, n_run):
+    model = net(trainable="head", unfreezing=unfreezing, max_epochs=12, n_iter_no_change=2)
+    model.set_params(**STILL).fit(X, y)
+    assert model.n_iter_ == n_run
+    assert model.best_epoch_ <= model.n_iter_
+
+
+def test_early_stopping_of_a_later_call_waits_for_its_own_epochs():
+    model = net(trainable="head", unfreezing={9: "all"}, max_epochs=5, n_iter_no_change=1)
+    model.set_params(**STILL, warm_start=True).fit(X, y)
+    assert model.n_iter_ == 2  # the change is not in the five epochs of this call
+    model.set_params(max_epochs=12).fit(X, y)
+    assert model.unfreezing_ == {0: "head", 9: "all"}
+    assert model.n_iter_ == 10
+
+
 class Interrupt(Callback):
     def __init__(self, epoch):
         self.epoch = epoch
