@@ -14,6 +14,7 @@ from skcnn._data.images import Images
 from skcnn._network.summary import channels_last, run_once
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape
+from skcnn.layers._normalization import fix_statistics, fixed_statistics
 
 OUTPUT = "output."  # before the names of the output layer's weights
 
@@ -97,6 +98,8 @@ def _axes(shape: Shape) -> str:
 def copy_base(net: Any, base: Any, offset: np.ndarray | None) -> None:
     """Copy the standardisation of a fitted network and the weights of its layers into `net`.
 
+    Batch normalisations whose statistics are fixed in the base are fixed in `net`.
+
     Parameters
     ----------
     net : ConvNet or WrappedNet
@@ -127,6 +130,7 @@ def copy_base(net: Any, base: Any, offset: np.ndarray | None) -> None:
                 "resize them, or use a base whose dense layers come after a GlobalPool."
             )
     net.layers.load_state_dict({**own, **given})
+    fix_statistics(net.layers, fixed_statistics(source.layers))
 
 
 def _moved(standardize: Any, before: np.ndarray | None, now: np.ndarray | None) -> Tensor:

@@ -31,9 +31,15 @@ def package_base(architecture: Any) -> PretrainedBase:
 
 
 def pretrained_module_maker(
-    architecture: Any, source: bool | str | os.PathLike[str], image_size: Any, standardize: bool
+    architecture: Any,
+    source: bool | str | os.PathLike[str] | None,
+    image_size: Any,
+    standardize: bool,
 ) -> MakeModule:
-    """Return the callable that makes a network behind its input layers, with weights of a file."""
+    """Return the callable that makes a network behind its input layers, with weights of a file.
+
+    With None as `source` no file is read, for weights that are set later.
+    """
 
     def make(input_shape: Shape, n_outputs: int) -> nn.Module:
         base = package_base(architecture)
@@ -46,7 +52,7 @@ def pretrained_module_maker(
         owner = f"architecture={architecture!r}"
         first = input_layers(owner, base, input_shape, image_size, standardize)
         module = module_maker(architecture)(follow(first, input_shape), n_outputs)
-        problems = set_module_weights(module, read_weights(source))
+        problems = [] if source is None else set_module_weights(module, read_weights(source))
         if problems:
             raise WeightsError(
                 f"The weights {str(source)!r} do not fit {owner}: {'; '.join(problems)}."

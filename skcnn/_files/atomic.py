@@ -1,10 +1,14 @@
 """Files that are replaced as a whole or not at all."""
 
+import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+MOST_LETTERS = 40  # of the name in that of the new file: names have at most 255 bytes
 
 
 def is_special(path: Path) -> bool:
@@ -17,27 +21,42 @@ def replaced(path: Path) -> Iterator[Path]:
     """Yield the path of a new file that takes the place of `path` if the block ends well.
 
     The new file is in the same folder. It is on the disk before it takes the old one's place, so
-    that a crash leaves either of them whole. A link stays, and the file that it leads to is
-    replaced. Devices and pipes, such as /dev/stdout, are yielded themselves.
+    that a crash leaves either of them whole. It has the permissions of the old one, or those of
+    any new file. A link stays, and the file that it leads to is replaced. Devices and pipes, such
+    as /dev/stdout, are yielded themselves.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
     """
     if is_special(path):
         yield path
         return
     path = path.resolve()
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    if not path.parent.exists():  # else the message would name the new file
+        raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(path.parent))
+    handle, name = tempfile.mkstemp(prefix=f".{path.name[:MOST_LETTERS]}.", dir=path.parent)
     os.close(handle)
     new = Path(name)
     try:
         yield new
-        umask = os.umask(0)
-        os.umask(umask)
-        new.chmod(0o666 & ~umask)  # as of any new file
         _flush(new)
+        new.chmod(_mode_of(path))  # after what needs to write: an old file may be read-only
         new.replace(path)
         if hasattr(os, "O_DIRECTORY"):  # not on Windows, which opens no folders
             _flush(path.parent)
     finally:
         new.unlink(missing_ok=True)
+
+
+def _mode_of(path: Path) -> int:
+    """Return the permissions of a file, those of any new file if there is none."""
+    if path.exists():
+        return stat.S_IMODE(path.stat().st_mode) & 0o777
+    umask = os.umask(0)
+    os.umask(umask)
+    return 0o666 & ~umask
 
 
 def _flush(path: Path) -> None:

@@ -1,6 +1,6 @@
 """Batch, group and layer normalisation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
@@ -81,6 +81,10 @@ class BatchNorm(nn.Module):
         )
 
 
+TORCH_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+BATCH_NORMS = (BatchNorm, *TORCH_BATCH_NORMS)
+
+
 class GroupNorm(nn.GroupNorm):
     """Group normalisation; torch's own raises for one sample with few values a channel."""
 
@@ -109,16 +113,36 @@ class ChannelNorm(nn.Module):
         return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps).movedim(-1, 1)
 
 
-def fix_statistics(module: nn.Module) -> None:
+def fix_statistics(module: nn.Module, names: Collection[str] | None = None) -> None:
     """Let batch normalisations keep their running statistics in training.
 
     Those of a user's module are in evaluation mode whenever they run.
+
+    Parameters
+    ----------
+    module : nn.Module
+        The module, whose normalisations are changed in place.
+    names : collection of str or None
+        Which ones, by their names in the module; None fixes all.
     """
-    for part in module.modules():
+    for name, part in module.named_modules():
+        if names is not None and name not in names:
+            continue
         if isinstance(part, BatchNorm):
             part.is_fixed = True
-        elif isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+        elif isinstance(part, TORCH_BATCH_NORMS) and not is_fixed(part):
+            part.is_fixed = True  # type: ignore[assignment]
             part.register_forward_pre_hook(_evaluate)
+
+
+def is_fixed(part: nn.Module) -> bool:
+    """Return whether a module is a batch normalisation whose statistics are fixed."""
+    return isinstance(part, BATCH_NORMS) and bool(getattr(part, "is_fixed", False))
+
+
+def fixed_statistics(module: nn.Module) -> list[str]:
+    """Return the sorted names of the batch normalisations whose statistics are fixed."""
+    return sorted(name for name, part in module.named_modules() if is_fixed(part))
 
 
 def _evaluate(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:

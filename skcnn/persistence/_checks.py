@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 
 from skcnn._data.layouts import InputLayout
 from skcnn._utils.validation import is_integer, is_number
@@ -168,6 +169,25 @@ def _are_arrays(value: Any, axes: str | None, lengths: dict[str, int]) -> bool:
     """Return whether a value is a list of arrays of one axis, as many as a letter says."""
     listed = type(value) is list and all(isinstance(a, np.ndarray) and a.ndim == 1 for a in value)
     return listed and (axes is None or lengths.setdefault(axes, len(value)) == len(value))
+
+
+def is_alike(a: Any, b: Any) -> bool:
+    """Return whether two attributes are equal, compared by what they hold."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    if issparse(a):
+        return a.shape == b.shape and (a != b).nnz == 0
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(is_alike, a, b))
+    if hasattr(a, "__code__"):
+        return a.__code__ is b.__code__
+    if hasattr(a, "__dict__"):
+        return vars(a).keys() == vars(b).keys() and all(
+            is_alike(part, vars(b)[name]) for name, part in vars(a).items()
+        )
+    return bool(a == b)
 
 
 def check_sizes(params: Mapping[str, Any], owner: str) -> None:

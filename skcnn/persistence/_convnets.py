@@ -5,10 +5,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import nn
 
-from skcnn._architectures.packages import makes_module
+from skcnn._architectures.packages import MakeModule, makes_module, module_maker
 from skcnn._convnet.classifier import ConvNetClassifier
+from skcnn._convnet.fitted_base import fitted_base
 from skcnn._convnet.fitted_network import UNKNOWN_MACS
+from skcnn._convnet.pretrained_input import is_pretrained
+from skcnn._convnet.pretrained_module import pretrained_module_maker
 from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
@@ -19,12 +23,15 @@ from skcnn._training.monitor import COLUMNS
 from skcnn._utils.compat import parameter_names
 from skcnn._utils.validation import is_integer, is_number
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
+from skcnn.layers._image_input import Interpolation
 from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 from skcnn.persistence._checks import check_attributes, declared
 from skcnn.persistence._choice import kept_choice, restored_choice
 from skcnn.persistence._network_state import (
+    FIXED,
     OF_PARTS,
     STATE,
+    called_module,
     network_state,
     restored_engine,
     restored_loss,
@@ -86,11 +93,19 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         raise UnsupportedModelError(
             f"the attribute {min(unknown)!r} of {type(model).__name__} cannot be saved"
         )
+    if model._rows is None and fitted_base(model.architecture) is not None:
+        raise UnsupportedModelError(
+            f"the 'architecture' of {type(model).__name__} is a fitted network whose module a "
+            "callable or another package made. Model files hold no such base: give the callable "
+            "itself as the architecture, or pickle the model for your own use"
+        )
     if model._rows is None and not makes_module(model.architecture):
         raise UnsupportedModelError(
             "the network is one of a callable or of another package, which the parameter "
             "'architecture' no longer names: set it back with set_params"
         )
+    if model._rows is None and isinstance(model.architecture, str):
+        _check_module(model)
     seen = model._seen
     kept = {
         "n_features_in_": model.n_features_in_,
@@ -146,7 +161,7 @@ def _check_parts(kept: dict[str, Any], name: str, is_classifier: bool) -> None:
     check_attributes(kept, KEPT | NAMES | (LABELS if is_classifier else TARGETS), name)
     layout, offset, state = kept["layout"], kept["offset"], kept["network"]
     _check(int(kept["n_features_in_"]) == prod(layout.shape), name, "number of features")
-    legal = type(state) is dict and state.keys() in (STATE, STATE | OF_PARTS)
+    legal = type(state) is dict and state.keys() - FIXED in (STATE, STATE | OF_PARTS)
     _check(legal, name, "network")
     _check(offset is None or offset.shape == (layout.n_channels,), name, "offset")
 
@@ -192,8 +207,47 @@ def _network(
     if kept["layers"] is not None:
         rows = traced_layers(kept["layers"], layout, n_outputs)
     loss = restored_loss(state["loss"], kept.get("multilabel"))
-    module = restored_module(rows, model.architecture, layout, n_outputs, state["weights"])
+    module = restored_module(rows, _module_maker(model), layout, n_outputs, state["weights"])
     return rows, restored_engine(module, loss, state)
+
+
+def _module_maker(model: Any) -> MakeModule | None:
+    """Return what makes the module of a callable or of another package, without weights."""
+    if not makes_module(model.architecture):
+        return None
+    if isinstance(model.architecture, str) and is_pretrained(model.pretrained):
+        how = (model.image_size, model.standardize)
+        return pretrained_module_maker(model.architecture, None, *how)
+    return module_maker(model.architecture)
+
+
+def _check_module(model: Any) -> None:
+    """Check that the parameters still describe the module of another package.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If they were changed after the fit.
+    """
+    make = _module_maker(model)
+    assert make is not None
+    made = called_module(make, model._layout, model.n_outputs_)
+    if _structure(made) != _structure(model.net_.module_):
+        raise UnsupportedModelError(
+            f"architecture={model.architecture!r} makes another network than the fitted one: set "
+            "the parameters 'architecture', 'pretrained', 'image_size' and 'standardize' back to "
+            "those of the fit"
+        )
+
+
+def _structure(module: nn.Module) -> tuple[Any, ...]:
+    """Return the types of a module's parts, the shapes of its weights and sizes of its images."""
+    parts = list(module.named_modules())
+    return (
+        [(name, type(part)) for name, part in parts],
+        [part.size for _, part in parts if isinstance(part, Interpolation)],
+        {name: tensor.shape for name, tensor in module.state_dict().items()},
+    )
 
 
 def _labels(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:
@@ -226,6 +280,7 @@ def restored_limits(kept: dict[str, Any]) -> tuple[float, float] | None:
     """Return the values that a pretrained base gets as 0 and 1."""
     limits = kept.get("limits")
     legal = type(limits) is tuple and len(limits) == 2 and all(map(is_number, limits))
+    legal = legal and limits[0] < limits[1]  # type: ignore[index]
     _check(limits is None or legal, "the ConvNet", "limits of values")
     return limits
 
@@ -233,7 +288,7 @@ def restored_limits(kept: dict[str, Any]) -> tuple[float, float] | None:
 def _trained_parts(kept: dict[str, Any], rows: list[TracedLayer] | None) -> dict[int, Trainable]:
     """Return what was trained when, which names parts that the network has."""
     parts = kept.get("unfreezing", {0: "all"})
-    legal = type(parts) is dict and len(parts) > 0
+    legal = type(parts) is dict and 0 in parts
     _check(legal and all(is_integer(n) and n >= 0 for n in parts), "the ConvNet", "trained parts")
     for value in parts.values():
         _check(is_trainable(value), "the ConvNet", "trained parts")
@@ -302,5 +357,6 @@ def _check(condition: bool, owner: str, what: str) -> None:
         raise ModelFileError(f"the {what} of {owner} must fit its other parts")
 
 
+NOT_KEPT = {"callbacks": (None,), "feature_cache": (None, "memory")}  # functions and folders
 for cls in (ConvNetClassifier, ConvNetRegressor):
-    trust(cls, fixed={"callbacks": (None,)}, keep=keep_convnet, restore=restore_convnet)
+    trust(cls, fixed=NOT_KEPT, keep=keep_convnet, restore=restore_convnet)

@@ -16,7 +16,13 @@ from skcnn._utils.compat import (
 )
 from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
 from skcnn.layers._base import LayerSpec
-from skcnn.persistence._checks import MOST_AXES, check_attributes, check_sizes, is_as_declared
+from skcnn.persistence._checks import (
+    MOST_AXES,
+    check_attributes,
+    check_sizes,
+    is_alike,
+    is_as_declared,
+)
 from skcnn.persistence._registry import BY_CLASS, TRUSTED, Trusted
 from skcnn.persistence._values import ValueDecoder, ValueEncoder, described
 
@@ -78,11 +84,13 @@ class ModelEncoder(ValueEncoder):
             check_attributes(fitted, entry.fitted, entry.cls.__name__)
         given = {name: part for name, part in params.items() if not is_given_again(name, part)}
         again = {name: {"given": name} for name in params.keys() - given.keys()}
-        return {
+        node = {
             "estimator": entry.name,
             "params": self._parts(given, place, level) | again,
             "fitted": self._parts(fitted, place, level),
         }
+        _check_restored(entry, params, fitted, value)
+        return node
 
     def _parts(self, parts: dict[str, Any], place: str, level: int) -> dict[str, Any]:
         return {
@@ -170,7 +178,7 @@ class ModelDecoder(ValueDecoder):
         self._add_estimators(1)
         params = self._parts(node["params"], place, level)
         fitted = self._parts(node["fitted"], place, level)
-        estimator = self._with_parameters(entry, params)
+        estimator = with_parameters(entry, params)
         if entry.keep is None:
             check_attributes(fitted, entry.fitted, entry.cls.__name__)
             vars(estimator).update(fitted)
@@ -186,30 +194,56 @@ class ModelDecoder(ValueDecoder):
         if self._size > MOST_ESTIMATORS:
             raise ModelFileError(f"it has more than {MOST_ESTIMATORS} estimators inside others")
 
-    def _with_parameters(self, entry: Trusted, params: dict[str, Any]) -> Any:
-        """Return an estimator that is not fitted, with checked parameters."""
-        if not entry.has_parameters:
-            return object.__new__(entry.cls)
-        unknown = sorted(params.keys() - set(entry.parameters))
-        if unknown:
-            raise ModelFileError(
-                f"{entry.cls.__name__} has no parameter {unknown[0][:80]!r} in this version"
-            )
-        check_parameters(entry, params)
-        try:
-            estimator = entry.cls(**params)
-            if declares_parameters(estimator):
-                check_declared_parameters(estimator)
-        except (InvalidParameterError, SkcnnError, TypeError, ValueError) as error:
-            raise ModelFileError(
-                f"{entry.cls.__name__} has an illegal parameter: {error}"
-            ) from error
-        return estimator
-
     def _parts(self, nodes: dict[str, Any], place: str, level: int) -> dict[str, Any]:
         return {
             name: self.decode(part, f"{place}.{name}", level + 1) for name, part in nodes.items()
         }
+
+
+def with_parameters(entry: Trusted, params: dict[str, Any]) -> Any:
+    """Return an estimator that is not fitted, with checked parameters."""
+    if not entry.has_parameters:
+        return object.__new__(entry.cls)
+    unknown = sorted(params.keys() - set(entry.parameters))
+    if unknown:
+        raise ModelFileError(
+            f"{entry.cls.__name__} has no parameter {unknown[0][:80]!r} in this version"
+        )
+    check_parameters(entry, params)
+    try:
+        estimator = entry.cls(**params)
+        if declares_parameters(estimator):
+            check_declared_parameters(estimator)
+    except (InvalidParameterError, SkcnnError, TypeError, ValueError) as error:
+        raise ModelFileError(f"{entry.cls.__name__} has an illegal parameter: {error}") from error
+    return estimator
+
+
+def _check_restored(
+    entry: Trusted, params: dict[str, Any], fitted: dict[str, Any], value: Any
+) -> None:
+    """Check that a file with these parameters could be loaded, and gives the same attributes.
+
+    Raises
+    ------
+    ModelFileError
+        If a parameter was set to an illegal value after the fit, or attributes that loading makes
+        from the parameters would be others.
+    """
+    again = with_parameters(entry, params)
+    if entry.restore is None:
+        return
+    if entry.keep is not None:
+        entry.restore(again, {}, None)  # checks the parameters without building a network
+        return
+    vars(again).update(fitted)
+    entry.restore(again, fitted, None)
+    for name in sorted(entry.derived) if fitted else ():
+        if not is_alike(getattr(again, name), getattr(value, name)):
+            raise ModelFileError(
+                f"parameters of {entry.cls.__name__} were changed after it was fitted, from which "
+                f"loading would make another {name!r}: set them back or fit it again"
+            )
 
 
 def is_given_again(name: str, value: Any) -> bool:

@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from skcnn._architectures.packages import makes_module, module_maker
+from skcnn._architectures.packages import MakeModule
 from skcnn._data.layouts import InputLayout
-from skcnn._network.network import ConvNet, Standardize, wrap_callable
+from skcnn._network.network import ConvNet, Standardize, WrappedNet, wrap_callable
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.engine_state import training_only
 from skcnn._training.losses import (
@@ -25,6 +25,7 @@ from skcnn._utils.random_state import private_random_state
 from skcnn._utils.validation import is_number
 from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
 from skcnn.layers._base import LayerSpec
+from skcnn.layers._normalization import BATCH_NORMS, fix_statistics, fixed_statistics
 from skcnn.layers._sequence import TracedLayer, trace
 from skcnn.persistence._values import check_names
 
@@ -33,6 +34,7 @@ MOST_LAYER_VALUES = 2**31
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 SETTINGS = ("lr", "momentum", "nesterov", "weight_decay", "l1_penalty", "gradient_clip")
 STATE = {"loss", "settings", "weights", "frozen", "groups", "states", "trained"}
+FIXED = {"fixed_statistics"}  # not in files of networks without such normalisations
 OF_PARTS = {"frozen_for_part", "rate_shares"}  # not in files of networks that were trained whole
 # What the optimizers keep for each parameter: in each option all of the names.
 KEPT_STATES = {
@@ -57,8 +59,10 @@ def network_state(engine: ConvNetEngine) -> dict[str, Any]:
     names = [name for name, p in engine.module_.named_parameters() if not p.requires_grad]
     shares = vars(engine).get("_rate_shares", {})
     of_part = {"frozen_for_part": sorted(engine.frozen_names), "rate_shares": dict(shares)}
+    fixed = fixed_statistics(engine.module_)
     return {
         **(of_part if any(of_part.values()) else {}),
+        **({"fixed_statistics": fixed} if fixed else {}),
         "loss": _kept_loss(engine.criterion_),
         "settings": {
             "optimizer": engine.optimizer_name,
@@ -151,16 +155,20 @@ def checked_rows(layers: Any, layout: InputLayout) -> list[TracedLayer]:
 
 def restored_module(
     rows: list[TracedLayer] | None,
-    architecture: Any,
+    make: MakeModule | None,
     layout: InputLayout,
     n_outputs: int,
     weights: dict[str, np.ndarray],
 ) -> nn.Module:
-    """Return a module with the weights of a file, which are compared before memory is taken."""
+    """Return a module with the weights of a file, which are compared before memory is taken.
+
+    Without rows `make` makes it.
+    """
     n_axes = len(layout.spatial)
     if rows is None:
-        _check(makes_module(architecture), "architecture")
-        module = _called_module(architecture, layout, n_outputs)
+        if make is None:
+            raise ModelFileError("the network's architecture is damaged")
+        module: nn.Module = called_module(make, layout, n_outputs)
         _check_weights(module, weights)
     else:
         n_axes = max(n_axes, 2)
@@ -181,10 +189,10 @@ def _plain_standardize(layout: InputLayout, n_axes: int) -> Standardize:
     return Standardize(torch.zeros(layout.n_channels), torch.ones(layout.n_channels), n_axes)
 
 
-def _called_module(architecture: Any, layout: InputLayout, n_outputs: int) -> nn.Module:
+def called_module(make: MakeModule, layout: InputLayout, n_outputs: int) -> WrappedNet:
+    """Return the module that a callable makes, with any weights."""
     standardize = _plain_standardize(layout, len(layout.spatial))
     with private_random_state(0, torch.device("cpu")):
-        make = module_maker(architecture)
         return wrap_callable(make, layout.network_shape, n_outputs, standardize)
 
 
@@ -240,6 +248,7 @@ def restored_engine(module: nn.Module, loss: nn.Module, state: dict[str, Any]) -
         compile_module=settings["compile"],
     )
     engine.__dict__.update(_frozen_names=frozenset(for_part), _rate_shares=shares)
+    _fix_statistics(module, state.get("fixed_statistics", []))
     engine.initialize()
     with training_only(module, state["trained"]):
         _restore_optimizer(engine.optimizer_, state, settings["optimizer"])
@@ -247,6 +256,14 @@ def restored_engine(module: nn.Module, loss: nn.Module, state: dict[str, Any]) -
         parameter.requires_grad_(name not in state["frozen"])
     module.eval()
     return engine
+
+
+def _fix_statistics(module: nn.Module, names: Any) -> None:
+    """Fix the statistics of the batch normalisations of the given names."""
+    norms = {name for name, part in module.named_modules() if isinstance(part, BATCH_NORMS)}
+    legal = type(names) is list and all(type(name) is str for name in names)
+    _check(legal and {*names} <= norms, "fixed statistics")
+    fix_statistics(module, names)
 
 
 def _restore_optimizer(optimizer: Any, state: dict[str, Any], name: str) -> None:

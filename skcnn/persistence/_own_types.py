@@ -67,6 +67,7 @@ def _check_signals(estimator: Any, fitted: dict[str, Any], architecture: Any) ->
 def _restore_bands(estimator: Any, fitted: dict[str, Any], architecture: Any) -> None:
     """Check the size of a spectrogram, and make what a file does not hold."""
     if not fitted:
+        _check_signals(estimator, fitted, architecture)
         return
     # twice the window, since an automatic n_fft is the next power of two
     n_fft = estimator.n_fft or 2 * estimator.window_seconds * estimator.sample_rate

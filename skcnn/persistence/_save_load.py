@@ -126,7 +126,7 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
     encoder = ModelEncoder()
     try:
         inner = _inner_estimator(estimator)
-        if isinstance(inner, list | tuple | dict | str):
+        if not hasattr(inner, "get_params"):
             raise UnsupportedModelError("it is no estimator")
         model = encoder.encode(inner, "model")
         manifest = {

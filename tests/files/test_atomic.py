@@ -72,3 +72,27 @@ def test_a_killed_process_leaves_the_old_file(tmp_path):
     done = subprocess.run([sys.executable, "-c", KILLED, str(path)], timeout=120, check=False)
     assert done.returncode == -9
     assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444])
+def test_the_permissions_of_the_old_file_stay(tmp_path, mode):
+    path = tmp_path / "file"
+    path.write_text("old")
+    path.chmod(mode)
+    with replaced(path) as new:
+        new.write_text("new")
+    assert path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    message = f"no such folder: '{tmp_path / 'gone'}'$"
+    with pytest.raises(FileNotFoundError, match=message), replaced(tmp_path / "gone" / "file"):
+        pass
+
+
+def test_a_long_name_is_no_error(tmp_path):
+    path = tmp_path / ("x" * 250)
+    with replaced(path) as new:
+        new.write_text("new")
+    assert path.read_text() == "new"

@@ -192,6 +192,20 @@ CASES = {
     ),
     "callbacks": ("classifier", param("callbacks", [1]), "'callbacks' .* as None only"),
     "folder": ("load", param("cache", "/etc"), "'cache' of LoadImages can be saved as 'auto' or"),
+    "feature cache": (
+        "classifier", param("feature_cache", "/etc"),
+        "'feature_cache' of ConvNetClassifier can be saved as None or 'memory' only",
+    ),
+    "limits reversed": ("classifier", fitted("limits", {"tuple": [1.0, 0.0]}), "the limits of values"),
+    "equal limits": ("classifier", fitted("limits", {"tuple": [1.0, 1.0]}), "the limits of values"),
+    "unfreezing": (
+        "classifier", fitted("unfreezing", {"dict": [[1, "all"]]}), "the trained parts of the",
+    ),
+    "fixed statistics": (
+        "classifier",
+        lambda m, t: at(m, NETWORK).append(["fixed_statistics", ["layers.conv_1"]]),
+        "network's fixed statistics are damaged",
+    ),
     "memory": ("pipeline", param("memory", "/etc"), "'memory' of Pipeline"),
     "step": ("pipeline", param("steps", [{"tuple": ["a", 3]}]), "'steps' of Pipeline must be steps"),
     "no steps": ("pipeline", param("steps", []), "a Pipeline has no steps"),
@@ -275,7 +289,7 @@ CASES = {
     "mean of bytes": ("regressor", tensor("mean", lambda a: a.astype("u1")), "scale of the targets"),
     # layers and weights
     "no layers": ("classifier", fitted("layers", {"tuple": []}), "network's layers are damaged"),
-    "layers gone": ("classifier", fitted("layers", None), "network's architecture are damaged"),
+    "layers gone": ("classifier", fitted("layers", None), "network's architecture is damaged"),
     "layers of numbers": ("classifier", fitted("layers", {"tuple": [1]}), "layers are damaged"),
     "field": ("classifier", first_layer(filters=2, x=1), "no legal Conv: .*'x'"),
     "illegal field": ("classifier", first_layer(filters=0), "no legal Conv: "),

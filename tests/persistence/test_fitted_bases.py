@@ -26,7 +26,7 @@ def test_a_network_is_saved_with_its_base(make, wrap, tmp_path):
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (net(architecture=module_base()), "is one of a callable"),
+        (net(architecture=module_base()), "is a fitted network whose module a callable"),
         (ConvNetFeatures(module_base()), "is a module of a callable"),
     ],
 )

@@ -49,7 +49,7 @@ STEPS = {
     "checksum": (container.hashlib, "sha256"),
     "values": (container, "_bytes_of"),
     "flush": (atomic.os, "fsync"),
-    "mode": (atomic.os, "umask"),
+    "mode": (atomic.stat, "S_IMODE"),
     "manifest": (container, "to_json"),
 }
 
