@@ -40,9 +40,11 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     UnsupportedModelError
-        If the estimator, or a part of it, cannot be saved. The message names it.
+        If the estimator, or a part of it, cannot be saved, or parameters set after `fit` are
+        illegal. The message names it.
     OSError
-        If the file cannot be written. An old file is then left as it was.
+        If the file cannot be written, such as into a folder that does not exist. An old file is
+        then left as it was.
 
     See Also
     --------
