@@ -30,6 +30,7 @@ ORDER = [
     "_plotting",
     "preprocessing",
     "datasets",
+    "recordings",
     "model_selection",
     "comparison",
     "inspection",

@@ -75,6 +75,10 @@ class Images:
         """Return what is known of each row without reading it again, None for nothing."""
         return None if self.source is None else self.source.facts()
 
+    def groups(self) -> np.ndarray | None:
+        """Return the group of each row, as the recording of a window, None without groups."""
+        return None if self.source is None else self.source.groups()
+
     def part(self, start: int, stop: int) -> Tensor:
         """Return the rows from `start` to `stop`."""
         if self.source is not None:
@@ -139,7 +143,7 @@ def as_images(
     if offset is not None:
         flat, mapped = _converted(flat, mapped, np.float32, layout.row_of(offset)), None
     elif flat.dtype == np.bool_ or (
-        compact and flat.dtype != np.uint8 and _holds_bytes(flat, mapped)
+        compact and flat.dtype != np.uint8 and holds_bytes(flat, mapped)
     ):
         flat, mapped = _converted(flat, mapped, np.uint8), None
     elif flat.dtype not in (np.uint8, np.float32):
@@ -153,7 +157,7 @@ def as_images(
         return Images(torch.from_numpy(flat), layout, mapped)
 
 
-def _holds_bytes(flat: np.ndarray, mapped: MappedRows | None) -> bool:
+def holds_bytes(flat: np.ndarray, mapped: MappedRows | None = None) -> bool:
     """Return whether all values are whole numbers from 0 to 255."""
     for part in row_parts(flat, mapped):
         if part.min() < 0 or part.max() > 255:
@@ -187,7 +191,7 @@ def _converted(
 
 def row_parts(flat: np.ndarray, mapped: MappedRows | None) -> Iterator[np.ndarray]:
     """Yield all rows in parts, from the file if they are `mapped`."""
-    step = chunk_rows(flat.shape[1])
+    step = chunk_rows(flat[:1].size)
     for start in range(0, len(flat), step):
         stop = min(start + step, len(flat))
         yield flat[start:stop] if mapped is None else mapped.read(start, stop)

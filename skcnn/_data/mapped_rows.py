@@ -89,6 +89,9 @@ class MappedRows:
     def facts(self) -> None:
         """Return None: nothing is known of the rows."""
 
+    def groups(self) -> None:
+        """Return None: rows have no groups."""
+
     def _offsets(self, index: np.ndarray) -> list[int]:
         offsets: list[int] = (index * self._row_bytes + self._offset).tolist()
         return offsets

@@ -59,3 +59,6 @@ class RowSource(Protocol):
 
     def facts(self) -> RowFacts | None:
         """Return what is known of each row, None if all must be read for it."""
+
+    def groups(self) -> np.ndarray | None:
+        """Return the group of each row if rows of one must not be split, else None."""

@@ -20,6 +20,7 @@ from skcnn._data.layouts import (
 )
 from skcnn._data.mapped_rows import MappedRows
 from skcnn._data.offsets import channel_offset
+from skcnn._data.signal_windows import SignalWindows
 from skcnn._data.weights import check_weights
 from skcnn._utils.compat import check_feature_names, validate_parameter_constraints
 from skcnn._utils.validation import warn_caller
@@ -59,7 +60,10 @@ def check_training_images(
     if isinstance(array, ImageFiles):  # whose bytes and 16-bit integers float32 holds
         estimator.offset_ = None
         return file_images(array, layout, compact=True, offset=None)
-    offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
+    if isinstance(array, SignalWindows):
+        offset = array.offset(layout)
+    else:
+        offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
     if offset is not None and not with_offset:
         warn_caller(
             f"float32 has few steps between the values of X, which are near {offset.max():g}: "
@@ -68,6 +72,8 @@ def check_training_images(
         )
         offset = None
     estimator.offset_ = offset
+    if isinstance(array, SignalWindows):
+        return array.images(layout, offset, compact=True)
     return as_images(array, layout, compact=True, offset=offset)
 
 
@@ -79,6 +85,8 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
     array, layout = check_sample_array(estimator, X, reset=False, lazy=True)
     if isinstance(array, ImageFiles):
         return file_images(array, layout, compact=compact, offset=estimator.offset_)
+    if isinstance(array, SignalWindows):
+        return array.images(layout, estimator.offset_, compact)
     return as_images(array, layout, compact=compact, offset=estimator.offset_)
 
 
@@ -96,18 +104,20 @@ def check_sample_array(
     With `reset` the layout follows from the estimator's parameters `input_shape`,
     `n_spatial_dims` and `channels`, and is recorded on it as by `check_training_images`;
     without it, `X` must fit the recorded layout. With `doubt`, warn if the axes seem to have
-    another meaning. With `lazy`, ImageFiles are returned as they are.
+    another meaning. With `lazy`, ImageFiles and SignalWindows are returned as they are.
 
     Returns
     -------
-    array : ndarray of shape (n_samples, ...) or ImageFiles
+    array : ndarray of shape (n_samples, ...), ImageFiles or SignalWindows
         Finite real numbers.
     layout : InputLayout
         How a sample is an image.
     """
-    if isinstance(X, ImageFiles):
+    if isinstance(X, ImageFiles | SignalWindows):
         shape_alone = np.broadcast_to(X.dtype.type(0), X.shape)  # takes no memory
-        if reset:
+        if isinstance(X, SignalWindows):
+            pass
+        elif reset:
             _check_axes_of_files(estimator.channels, estimator.n_spatial_dims)
         else:
             _check_axes_of_files(estimator._layout.channels, len(estimator._layout.spatial))

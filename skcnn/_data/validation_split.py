@@ -12,7 +12,8 @@ def split_validation(
 ) -> tuple[SampleSet, SampleSet]:
     """Split off a validation set, the same share of each class with `stratify`.
 
-    A class with a single sample stays in training, with a warning.
+    A class with a single sample stays in training, with a warning. Samples of one group, such
+    as windows of one recording, are on the same side, and groups take the place of samples.
 
     Raises
     ------
@@ -20,6 +21,9 @@ def split_validation(
         If one of the sets would be empty.
     """
     repeats = repetitions(samples)
+    groups = samples.images.groups()
+    if groups is not None:
+        return _split_groups(samples, groups[samples.index], repeats, fraction, seed, stratify)
     firsts = np.flatnonzero(~repeats)
     chosen = _choose_validation(samples.targets[firsts], fraction, seed, stratify)
     # a sample and its repetitions must be on the same side, also those with other targets
@@ -37,6 +41,29 @@ def split_validation(
     return samples.select(train), samples.select(valid)
 
 
+def _split_groups(
+    samples: SampleSet,
+    groups: np.ndarray,
+    repeats: np.ndarray,
+    fraction: float,
+    seed: int,
+    stratify: bool,
+) -> tuple[SampleSet, SampleSet]:
+    """Split off whole groups. Samples that repeat a training sample are left out."""
+    _, firsts, group = np.unique(groups, return_index=True, return_inverse=True)
+    chosen = _choose_validation(samples.targets[firsts], fraction, seed, stratify, "recordings")
+    is_valid = np.isin(group, chosen)
+    image = np.cumsum(~repeats) - 1
+    is_left_out = is_valid & np.isin(image, image[~is_valid])
+    valid = np.flatnonzero(is_valid & ~is_left_out)
+    if len(valid) == 0:
+        raise ValueError(
+            "No validation samples can be split off: all windows of the validation recordings "
+            "are also in other recordings."
+        )
+    return samples.select(np.flatnonzero(~is_valid)), samples.select(valid)
+
+
 def _only_in_validation(targets: np.ndarray, is_valid: np.ndarray) -> np.ndarray:
     """Return whether each sample is of a class without training samples.
 
@@ -47,7 +74,11 @@ def _only_in_validation(targets: np.ndarray, is_valid: np.ndarray) -> np.ndarray
 
 
 def _choose_validation(
-    targets: np.ndarray, fraction: float, seed: int, stratify: bool
+    targets: np.ndarray,
+    fraction: float,
+    seed: int,
+    stratify: bool,
+    what: str = "distinct samples",
 ) -> np.ndarray:
     """Return the places of the validation samples among distinct ones, sorted."""
     n_samples = len(targets)
@@ -62,7 +93,7 @@ def _choose_validation(
         n_single = int(np.sum(counts == 1))
         if n_single:
             warn_caller(
-                f"{n_single} of {np.sum(counts > 0)} classes have a single distinct sample: "
+                f"{n_single} of {np.sum(counts > 0)} classes have a single {what[:-1]}: "
                 "they stay in training and are missing from the validation set.",
                 RareClassWarning,
             )
@@ -70,7 +101,7 @@ def _choose_validation(
         valid = np.sort(rng.permutation(n_samples)[:n_valid])
     if not 0 < len(valid) < n_samples:
         raise ValueError(
-            f"validation_fraction={fraction} of {n_samples} distinct samples leaves "
+            f"validation_fraction={fraction} of {n_samples} {what} leaves "
             f"{n_samples - len(valid)} for training and {len(valid)} for validation: "
             "both need at least one. Give more samples or X_val and y_val."
         )

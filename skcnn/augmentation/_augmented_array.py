@@ -13,6 +13,7 @@ import numpy as np
 
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.layouts import InputLayout, layout_of_shape, warn_of_doubtful_axes
+from skcnn._data.signal_windows import SignalWindows
 from skcnn._utils.compat import safe_indexing
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.validation import is_integer, warn_caller
@@ -32,7 +33,7 @@ class AugmentedArray:
 
     Attributes
     ----------
-    original : ndarray, ImageFiles or DataFrame of shape (n_samples, ...)
+    original : ndarray, ImageFiles, SignalWindows or DataFrame of shape (n_samples, ...)
         The samples without augmentation.
     rows : ndarray of shape (n_samples,)
         Numbers of the samples in the array that `fit_transform` returned. Together with
@@ -59,7 +60,7 @@ class AugmentedArray:
     def of(cls, original: Any) -> "AugmentedArray":
         """Return an array of the samples with no augmentation yet."""
         rows = np.arange(len(original))
-        if isinstance(original, ImageFiles):
+        if isinstance(original, ImageFiles | SignalWindows):
             low, high = original.value_range()  # known afterwards, so that a fit decodes no more
             span = high - low or 1.0
         else:

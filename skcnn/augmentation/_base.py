@@ -11,6 +11,7 @@ from torch import Tensor
 
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS, InputLayout
+from skcnn._data.signal_windows import SignalWindows
 from skcnn._data.validation import check_sample_array
 from skcnn._utils.compat import Interval, InvalidParameterError
 from skcnn._utils.random_state import draw_seed
@@ -174,9 +175,8 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         """
         check_is_fitted(self)
         array, _ = check_sample_array(self, originals(X), reset=False, lazy=True)
-        kept = isinstance(X, np.ndarray | Tensor | AugmentedArray | ImageFiles) or hasattr(
-            X, "iloc"
-        )
+        whole = np.ndarray | Tensor | AugmentedArray | ImageFiles | SignalWindows
+        kept = isinstance(X, whole) or hasattr(X, "iloc")
         return X if kept else array
 
     def set_output(self, *, transform: str | None = None) -> Self:

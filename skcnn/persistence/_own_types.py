@@ -3,7 +3,7 @@
 from math import prod
 from typing import Any
 
-from skcnn import augmentation, preprocessing
+from skcnn import augmentation, preprocessing, recordings
 from skcnn._data.image_files.decoding import CHANNELS
 from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import ModelFileError
@@ -79,6 +79,17 @@ def _restore_bands(estimator: Any, fitted: dict[str, Any], architecture: Any) ->
         raise ModelFileError(f"Spectrogram has an illegal parameter: {error}") from error
 
 
+def _check_windows(estimator: Any, fitted: dict[str, Any], architecture: Any) -> None:
+    """Check that attributes of an estimator of recordings describe one kind of windows."""
+    if fitted:
+        length, *n_channels = fitted["_window_shape"]
+        if max(length, fitted["_step"]) > MOST_VALUES or n_channels not in (
+            [],
+            [fitted["n_channels_in_"]],
+        ):
+            raise ModelFileError(f"the windows of {type(estimator).__name__} have no legal shape")
+
+
 for name in augmentation.__all__:
     cls = getattr(augmentation, name)
     if isinstance(cls, type) and issubclass(cls, Augmentation):
@@ -111,3 +122,10 @@ trust(
     derived="_bands frequencies_ times_",
     restore=_restore_bands,
 )
+for cls in (recordings.WindowedClassifier, recordings.WindowedRegressor):
+    trust(
+        cls,
+        "estimator_=estimator n_windows_=count n_channels_in_=count _window_shape=shape "
+        "_step=count",
+        restore=_check_windows,
+    )

@@ -132,6 +132,9 @@ class FileRows(RowSource):
         with self._threads_end_by_errors():
             return self._files.facts_of(self._numbers, self._threads)
 
+    def groups(self) -> None:
+        """Return None: files have no groups."""
+
     @contextmanager
     def _threads_end_by_errors(self) -> Iterator[None]:
         """End the threads if there is an error, whose traceback may keep this object."""

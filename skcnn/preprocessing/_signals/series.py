@@ -84,7 +84,7 @@ def read_signals(estimator: Any, X: Any, reset: bool) -> Signals:
     ValueError
         If values are missing or infinite.
     """
-    items = _items(X)
+    items = signal_items(X)
     if items is not None:
         return _of_items(items, estimator.channels)
     plain = X if hasattr(X, "ndim") and hasattr(X, "shape") else as_array(X)
@@ -103,7 +103,7 @@ def _with_channels_last(array: np.ndarray, layout: InputLayout) -> np.ndarray:
     return signals if layout.channels == "last" else np.moveaxis(signals, 1, -1)
 
 
-def _items(X: Any) -> list[Any] | None:
+def signal_items(X: Any) -> list[Any] | None:
     """Return the signals of a list, tuple, Series or array of objects, None for all else.
 
     Nested lists of numbers that make one array are such an array: flat rows.
@@ -129,7 +129,7 @@ def _is_signal(item: Any) -> bool:
 
 
 def _of_items(items: list[Any], channels: str) -> Signals:
-    arrays = [_as_signal(item, row, channels) for row, item in enumerate(items)]
+    arrays = [as_signal(item, row, channels) for row, item in enumerate(items)]
     n_axes = sorted({array.ndim for array in arrays})
     n_channels = sorted({array.shape[1] for array in arrays if array.ndim == 2})
     if len(n_axes) > 1 or len(n_channels) > 1:
@@ -151,7 +151,7 @@ def _of_items(items: list[Any], channels: str) -> Signals:
     return Signals([signal[None] for signal in signals], form)
 
 
-def _as_signal(item: Any, row: int, channels: str) -> np.ndarray:
+def as_signal(item: Any, row: int, channels: str) -> np.ndarray:
     """Return an array of shape (length,) or (length, n_channels)."""
     try:
         array = np.asarray(item)
