@@ -193,9 +193,9 @@ def choose(
         for each in ways:
             each.reason = few
         return _table(ways, HEAD)
-    _bound(ways, resolve_device(net.device).type)
+    n_folds = _bound(ways, resolve_device(net.device).type)
     race = _Race(net, X, y, samples, validation, seed)
-    for fold in range(FOLDS):
+    for fold in range(n_folds):
         if len(running(ways)) == 1 and fold > 0:
             break
         race.run(ways, np.flatnonzero(folds != fold), np.flatnonzero(folds == fold))
@@ -233,7 +233,7 @@ def _estimate(
 ) -> None:
     """Estimate the multiply-accumulates of the fits of each candidate, the final one included."""
     shape, n_outputs = plain._layout.network_shape, plain.n_outputs_
-    fits = FOLDS * (1 - 1 / FOLDS) + 1  # in fits of all samples
+    fits = FOLDS * (1 - 1 / FOLDS) + 1  # in fits of all samples: FOLDS
     for each in ways:
         with parameters_set(net, each.parameters):
             rows = net._trace(shape, n_outputs)
@@ -245,14 +245,30 @@ def _estimate(
         each.macs = float(n_samples) * (frozen + BACKWARD_FACTOR * trained * fits * n_epochs)
 
 
-def _bound(ways: list[Candidate], device: str) -> None:
-    """Take candidates out of the race that cost too much together with the cheaper ones."""
+def _bound(ways: list[Candidate], device: str) -> int:
+    """Take out candidates that cost too much with the cheaper ones; return the number of folds.
+
+    If no fine-tuning is left, a single fold may still be cheap enough for the cheapest.
+    """
     most = MOST_MACS * (1 if device == "cpu" else ACCELERATOR_FACTOR)
     spent = 0.0
     for i, each in enumerate(sorted(ways, key=lambda each: each.macs)):
         spent += each.macs
         if i > 0 and spent > most:
             each.reason = f"not tried: {each.macs:.1e} multiply-accumulates are too many"
+    tuned = [each for each in ways if each.name not in (SCRATCH, HEAD)]
+    if not tuned or not all(each.reason for each in tuned):
+        return FOLDS
+    cheapest = min(tuned, key=lambda each: each.macs)
+    tried = [each for each in ways if each is cheapest or not each.reason]
+    # the folds and the final fit cost as much as FOLDS fits of all samples
+    of_fits = [each.macs / FOLDS for each in tried]
+    if (1 - 1 / FOLDS) * sum(of_fits) + max(of_fits) > most:
+        return FOLDS
+    cheapest.reason = ""
+    for each in tried:
+        each.macs *= (2 - 1 / FOLDS) / FOLDS
+    return 1
 
 
 class _Race:

@@ -172,17 +172,35 @@ def test_the_race_ends_when_one_is_left(outcomes):
 
 def test_candidates_that_cost_too_much_are_named(outcomes, monkeypatch):
     outcomes.update({"scratch": 0.5, "head": 0.5, "last_block": 0.9, "all": 0.9})
-    costs = net().fit(X, LABELS).choice_["multiply_accumulates"]
+    costs = net(filters=(1,)).fit(X, LABELS).choice_["multiply_accumulates"]
     monkeypatch.setattr(choice, "MOST_MACS", costs[["scratch", "head"]].sum())
-    table = net().fit(X, LABELS).choice_
+    table = net(filters=(1,)).fit(X, LABELS).choice_
     for name in ("last_block", "all"):
         assert re.match(
             r"not tried: \d\.\de\+\d\d multiply-accumulates are too many", table.loc[name, "reason"]
         )
     monkeypatch.setattr(choice, "MOST_MACS", 0)
-    table = net().fit(X, LABELS).choice_
+    table = net(filters=(1,)).fit(X, LABELS).choice_
     assert table["score"].notna().sum() == 1
     assert table.index[table["chosen"]][0] == costs.idxmin()
+
+
+def test_one_fold_where_three_leave_no_fine_tuning(outcomes, monkeypatch):
+    outcomes.update({"scratch": 0.5, "head": 0.5, "last_block": 0.6, "all": 0.9})
+    costs = net(filters=(1,)).fit(X, LABELS).choice_["multiply_accumulates"]
+    tried = costs[["scratch", "head", "last_block"]]
+    one_fold = (2 * tried.sum() / 3 + tried.max()) / 3  # and the final fit
+    assert tried.sum() > one_fold > tried[["scratch", "head"]].sum()
+    monkeypatch.setattr(choice, "MOST_MACS", one_fold)
+    table = net(filters=(1,)).fit(X, LABELS).choice_
+    assert table.index[table["chosen"]].tolist() == ["last_block"]
+    assert table["score_1"].notna().tolist() == [True, True, True, False]
+    assert table["score_2"].isna().all()
+    np.testing.assert_allclose(table["multiply_accumulates"][tried.index], tried * 5 / 9)
+    monkeypatch.setattr(choice, "MOST_MACS", 0.99 * one_fold)
+    table = net(filters=(1,)).fit(X, LABELS).choice_
+    assert "too many" in table.loc["last_block", "reason"]
+    assert table["score_3"].notna().tolist() == [True, True, False, False]
 
 
 def test_costs_are_counted(outcomes):
