@@ -127,7 +127,7 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
     register_types()
     encoder = ModelEncoder()
     try:
-        inner = _inner_estimator(estimator)
+        inner = inner_estimator(estimator)
         if not hasattr(inner, "get_params"):
             raise UnsupportedModelError("it is no estimator")
         model = encoder.encode(inner, "model")
@@ -158,7 +158,7 @@ def _installed(name: str) -> str:
         return "unknown"
 
 
-def _inner_estimator(estimator: Any) -> Any:
+def inner_estimator(estimator: Any) -> Any:
     """Return the best estimator of a search, else the estimator itself."""
     from skcnn.model_selection._search import ConvNetSearchCV
 

@@ -1,0 +1,185 @@
+"""The whole graph of an estimator: its input as predict takes it, its outputs, its metadata."""
+
+import json
+from dataclasses import dataclass
+from importlib.metadata import version
+from math import prod
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.pipeline import Pipeline
+
+from skcnn._data.containers import as_array
+from skcnn._utils.torch_state import in_standard_torch_state
+from skcnn.augmentation._base import Augmentation
+from skcnn.exceptions import InputShapeError, UnsupportedModelError
+from skcnn.persistence._onnx.builder import GraphBuilder
+from skcnn.persistence._onnx.graphs import DYNAMIC, REASON, ROWS, joined, made_of
+from skcnn.persistence._onnx.networks import NETWORKS
+from skcnn.persistence._onnx.packages import imported
+from skcnn.persistence._onnx.transformers import Form
+from skcnn.persistence._origins import base_origins
+from skcnn.preprocessing import LoadImages
+
+INPUT = "X"
+DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
+PACKAGES = ("skcnn", "numpy", "scikit-learn", "torch")
+BYTES = (0.0, 255.0)  # the limits of a pretrained base for bytes
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What is exported of an estimator.
+
+    Attributes
+    ----------
+    model : estimator
+        Without the step that loads images.
+    load : LoadImages or None
+        That step.
+    form : Form
+        A sample as the graph takes it.
+    dtype : {"uint8", "float32", "float64"}
+        Of the graph's input.
+    """
+
+    model: Any
+    load: LoadImages | None
+    form: Form
+    dtype: str
+
+    def samples(self, X: Any) -> np.ndarray:
+        """Return samples as the graph's input.
+
+        Raises
+        ------
+        InputShapeError
+            If they have another shape.
+        """
+        array = as_array(X) if self.load is None else self.load.transform(X)
+        array = np.asarray(array)
+        if array.shape[1:] != self.form.shape:
+            raise InputShapeError(
+                f"X has samples of shape {array.shape[1:]}, but the graph takes {self.form.shape}."
+            )
+        return np.ascontiguousarray(array, self.dtype)
+
+
+def exported(estimator: Any, X: Any) -> Exported:
+    """Return what is exported, with the form of the samples `X`, or else that of the fit."""
+    model, load = estimator, None
+    if isinstance(model, Pipeline) and isinstance(model.steps[0][1], LoadImages):
+        load, rest = model.steps[0][1], model.steps[1:]
+        model = rest[0][1] if len(rest) == 1 else Pipeline(rest)
+    first = _first(model)
+    if load is not None:
+        if load.mode_ == "I;16":
+            raise UnsupportedModelError("Images of 16 bits cannot be exported: load them as 'L'.")
+        shape = load.image_shape_
+        return Exported(model, load, Form(tuple(shape), is_bytes=True), "uint8")
+    if X is not None:
+        array = np.asarray(as_array(X))
+        shape, dtype = array.shape[1:], "uint8" if array.dtype == np.uint8 else "float32"
+    else:
+        shape, dtype = _fitted_shape(first), "float32"
+        if getattr(first, "_limits", None) == BYTES:
+            dtype = "uint8"
+    if getattr(first, "offset_", None) is not None:
+        dtype = "float64"
+    if not shape or array_is_ragged(shape):
+        raise InputShapeError(
+            f"X has samples of shape {shape}: an export needs samples of one shape, as an array."
+        )
+    return Exported(model, load, Form(tuple(map(int, shape)), dtype == "uint8"), dtype)
+
+
+def array_is_ragged(shape: tuple[int, ...]) -> bool:
+    """Return whether a shape has an empty axis."""
+    return min(shape) < 1
+
+
+def _first(model: Any) -> Any:
+    """Return the first step that changes samples, in wrappers too."""
+    while True:
+        if isinstance(model, Pipeline):
+            kept = [s for _, s in model.steps if not (s is None or isinstance(s, str))]
+            moving = [s for s in kept if not isinstance(s, Augmentation)]
+            model = (moving or kept)[0]
+        elif hasattr(model, "calibrated_classifiers_"):
+            model = model.calibrated_classifiers_[0].estimator
+        elif hasattr(model, "estimator") and not hasattr(model, "n_features_in_"):
+            model = model.estimator  # frozen, or of samples that are no rows
+        else:
+            return model
+
+
+def _fitted_shape(first: Any) -> tuple[int, ...]:
+    """Return the shape of a sample, as `fit` most likely got it.
+
+    Raises
+    ------
+    InputShapeError
+        If the fit did not record it.
+    """
+    if isinstance(first, NETWORKS) or hasattr(first, "_layout"):
+        layout = first._layout
+        if first.input_shape is not None:
+            return (layout.n_values,)
+        return layout.spatial if layout.n_channels == 1 else layout.shape
+    if hasattr(first, "n_features_in_"):
+        return (int(first.n_features_in_),)
+    raise InputShapeError(
+        f"The shape of the samples of {type(first).__name__} is not known: pass X, some samples "
+        "in the form that predict takes."
+    )
+
+
+@in_standard_torch_state
+def whole_graph(what: Exported, opset: int) -> Any:
+    """Return the graph from samples to predictions."""
+    onnx = imported("onnx", REASON)
+    helper = imported("onnx.helper", REASON)
+    builder = GraphBuilder(opset)
+    dtype = DTYPES[what.dtype]
+    graph = builder.predictions(what.model, what.form, dtype)
+    if graph is None:
+        graph = builder.unchanged(what.form)
+    outputs = [each.name for each in graph.graph.output]
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(what.dtype))
+    n_values = prod(what.form.shape)
+    entry = made_of(
+        [helper.make_node("Reshape", [INPUT, "flat"], [ROWS], name="rows")],
+        [(INPUT, kind, [DYNAMIC, *what.form.shape])],
+        [(ROWS, kind, [DYNAMIC, n_values])],
+        {"flat": np.array([-1, n_values])},
+        opset,
+    )
+    parts = [(entry, {INPUT: INPUT, ROWS: ROWS}), (graph, {ROWS: ROWS, **{n: n for n in outputs}})]
+    whole = joined(parts, [INPUT], outputs, opset)
+    whole.producer_name, whole.producer_version = "skcnn", version("skcnn")
+    onnx.checker.check_model(whole)
+    return whole
+
+
+def metadata(estimator: Any, what: Exported, opset: int, precision: str) -> dict[str, str]:
+    """Return what a file says about the estimator, as texts; lists and dicts are JSON."""
+    facts: dict[str, Any] = {
+        "estimator": type(estimator).__name__,
+        "packages": {name: version(name).partition("+")[0] for name in PACKAGES},
+        "opset": opset,
+        "precision": precision,
+        "input": {"shape": ["n", *what.form.shape], "dtype": what.dtype},
+        "bases": base_origins(estimator),
+    }
+    if what.load is not None:
+        height, width = what.load.image_shape_[:2]
+        size = {"height": int(height), "width": int(width)}
+        facts["image"] = {**size, "mode": what.load.mode_, "resize": what.load.resize}
+    classes = getattr(estimator, "classes_", None)
+    if isinstance(classes, np.ndarray):
+        facts["classes"] = [str(c) if isinstance(c, bytes) else c for c in classes.tolist()]
+    return {
+        name: value if isinstance(value, str) else json.dumps(value)
+        for name, value in facts.items()
+    }
