@@ -127,7 +127,8 @@ def export_onnx(
     if precision != "float32":
         graph = changed(graph, precision, what, X)
         rows.append(measured(model, graph, precision, what, samples, y))
-    for name, value in metadata(model, what, opset, precision).items():
+    facts = metadata(model, what) | {"opset": str(opset), "precision": precision}
+    for name, value in facts.items():
         graph.metadata_props.add(key=name, value=value)
     with replaced(Path(path)) as new:
         new.write_bytes(graph.SerializeToString(deterministic=True))
@@ -135,6 +136,78 @@ def export_onnx(
     if precision != "float32":
         print(report.to_string())
     return report
+
+
+@in_standard_torch_state
+def export_torch(estimator: Any, path: str | os.PathLike[str], *, X: Any = None) -> None:
+    """Write a fitted network as a program of torch, which runs without skcnn.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A fitted ConvNet, `ConvNetFeatures`, or a Pipeline with one behind transformers of skcnn.
+        Of a finished :class:`ConvNetSearchCV` its `best_estimator_` is exported.
+    path : str or path-like
+        The file, usually with the ending ".pt2". If it exists it is replaced, as a whole or not at
+        all.
+    X : array-like or None, default=None
+        Samples as `predict` takes them. The program's input gets their shape, and their dtype if
+        that is uint8.
+
+    Returns
+    -------
+    None
+        The file is written.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a part of the estimator cannot be exported. The message names it.
+    NotFittedError
+        If the estimator is not fitted.
+    InputShapeError
+        If the shape of a sample is not known without `X`.
+    OSError
+        If the file cannot be written. An old file is then left as it was.
+
+    See Also
+    --------
+    export_onnx : Writes a graph that runs without torch, with more kinds of estimators.
+
+    Notes
+    -----
+    The program takes a tensor of shape ``(n, *sample_shape)``, as the input of `export_onnx`. Of
+    a classifier it returns the places of the labels in `classes_` (for several labels a sample,
+    the indicators) and the probabilities; of a regressor the numbers, in float64. The extra file
+    "skcnn.json" has the classes and other facts, the same as the metadata of `export_onnx`.
+
+    Examples
+    --------
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_digits
+    >>> import torch
+    >>> import skcnn
+    >>> X, y = load_digits(return_X_y=True)
+    >>> X = X.reshape(-1, 8, 8).astype("float32")
+    >>> model = skcnn.ConvNetClassifier(max_epochs=1, random_state=0).fit(X, y)
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "digits.pt2"
+    ...     skcnn.persistence.export_torch(model, path)
+    ...     program = torch.export.load(path).module()
+    >>> places, probabilities = program(torch.from_numpy(X))
+    >>> bool((model.classes_[places] == model.predict(X)).all())
+    True
+    """
+    from skcnn.persistence._onnx.torch_program import write_program
+    from skcnn.persistence._onnx.whole import exported, metadata
+
+    model = inner_estimator(estimator)
+    check_is_fitted(model)
+    what = exported(model, X)
+    facts = json.dumps(metadata(model, what))
+    with replaced(Path(path)) as new:
+        write_program(what, new, facts)
 
 
 def _check(precision: str, opset: Any, X: Any) -> int:

@@ -124,6 +124,8 @@ def load(path: str | os.PathLike[str], *, architecture: Callable[..., Any] | Non
 
 def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, Any]) -> None:
     """Write an estimator and plain values about it to a file."""
+    from skcnn.persistence._origins import base_origins
+
     register_types()
     encoder = ModelEncoder()
     try:
@@ -131,11 +133,12 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
         if not hasattr(inner, "get_params"):
             raise UnsupportedModelError("it is no estimator")
         model = encoder.encode(inner, "model")
+        origins = base_origins(inner)
         manifest = {
             "format_version": FORMAT_VERSION,
             "packages": {name: _installed(name) for name in PACKAGES},
             "libraries": sorted(encoder.libraries),
-            "about": about,
+            "about": about | ({"bases": origins} if origins else {}),
             "model": model,
         }
         write_container(Path(path), manifest, encoder.tensors)

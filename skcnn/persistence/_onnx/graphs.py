@@ -1,7 +1,7 @@
 """ONNX graphs: traced from torch modules, made of nodes, and put one behind another."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -126,6 +126,14 @@ def _rename(nodes: Any, names: Mapping[str, str], prefix: str) -> None:
                     value.name = names.get(value.name, value.name)
 
 
+def _all_nodes(nodes: Any) -> Iterator[Any]:
+    """Yield nodes, and those of the graphs inside of them."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            yield from _all_nodes(attribute.g.node)
+
+
 def joined(
     parts: Sequence[tuple[Any, Mapping[str, str]]], inputs: Sequence[str],
     outputs: Sequence[str], opset: int,
@@ -143,13 +151,14 @@ def joined(
     """
     helper = imported("onnx.helper", REASON)
     graphs = [wired(model, f"{number}/", wires) for number, (model, wires) in enumerate(parts)]
+    read = {name for graph in graphs for node in _all_nodes(graph.node) for name in node.input}
     ends = {value.name: value for graph in graphs for value in (*graph.input, *graph.output)}
     whole = helper.make_graph(
         [node for graph in graphs for node in graph.node],
         "skcnn",
         [ends[name] for name in inputs],
         [ends[name] for name in outputs],
-        [constant for graph in graphs for constant in graph.initializer],
+        [each for graph in graphs for each in graph.initializer if each.name in read],
     )
     domains = {each.domain: each.version for model, _ in parts for each in model.opset_import}
     # skl2onnx writes the oldest opset that has all its operators, which the asked one has too

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import accuracy_score, r2_score
+from sklearn.metrics import r2_score
 
-from skcnn.persistence._onnx.graphs import LABEL, PROBABILITIES
+from skcnn.persistence._onnx.graphs import LABEL, PROBABILITIES, VARIABLE
 from skcnn.persistence._onnx.packages import imported
 from skcnn.persistence._onnx.whole import INPUT, Exported
 
@@ -20,6 +20,7 @@ PRECISIONS = ("float32", "float16", "int8")
 MOST_CALIBRATED = 256  # samples that the ranges of int8 are from
 CHUNK = 64  # samples that are computed at once
 KEPT_IN_FLOAT = ["Resize", "Softmax", "Sigmoid", "ArgMax"]  # few values, or a loss of labels
+MULTI_OUTPUT_AXES = 3  # of skl2onnx's probabilities: targets, samples, classes
 QUANTIZED = ["Conv", "Gemm", "MatMul"]
 
 
@@ -82,8 +83,11 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def run(model: Any, samples: np.ndarray) -> dict[str, np.ndarray]:
-    """Return the outputs of a graph for samples, computed by onnxruntime on the CPU."""
+def run(model: Any, samples: np.ndarray) -> dict[str, list[np.ndarray]]:
+    """Return the outputs of a graph for samples, computed by onnxruntime on the CPU.
+
+    Each is a list: of one array, or of one for each target of a classifier of several.
+    """
     runtime = imported("onnxruntime", "Measuring an exported model")
     session = runtime.InferenceSession(
         model.SerializeToString(), providers=["CPUExecutionProvider"]
@@ -91,44 +95,52 @@ def run(model: Any, samples: np.ndarray) -> dict[str, np.ndarray]:
     names = [each.name for each in session.get_outputs()]
     starts = range(0, len(samples), CHUNK)
     parts = [session.run(None, {INPUT: samples[s : s + CHUNK]}) for s in starts]
-    return {
-        name: np.concatenate([np.asarray(part[k]) for part in parts])
-        for k, name in enumerate(names)
-    }
+    return {name: _joined([part[k] for part in parts]) for k, name in enumerate(names)}
 
 
-def measured(estimator: Any, model: Any, precision: str, what: Exported, X: Any, y: Any) -> dict:
+def _joined(parts: list[Any]) -> list[np.ndarray]:
+    """Return what was computed for parts of the samples as a list of arrays."""
+    if not isinstance(parts[0], list):  # of several targets there are three axes
+        axis = 1 if parts[0].ndim == MULTI_OUTPUT_AXES else 0
+        whole = np.concatenate(parts, axis)
+        return list(whole) if axis else [whole]
+    return [np.concatenate(each) for each in zip(*parts, strict=True)]
+
+
+def measured(
+    estimator: Any, model: Any, precision: str, what: Exported, X: Any, y: Any
+) -> dict[str, Any]:
     """Return a row of the report, see `export_onnx`."""
     row: dict[str, Any] = {"precision": precision, "bytes": model.ByteSize()}
     row |= dict.fromkeys(("n_samples", "largest_difference", "score", "score_before"), np.nan)
     if X is None:
         return row
     outputs = run(model, what.samples(X))
-    row["n_samples"] = len(next(iter(outputs.values())))
-    row["largest_difference"] = largest_difference(estimator, outputs, X)
+    tell = estimator.predict if hasattr(estimator, "predict") else estimator.transform
+    expected = np.asarray(tell(X))
+    row["n_samples"] = len(expected)
+    if PROBABILITIES in outputs:
+        wanted = estimator.predict_proba(X)
+        wanted = wanted if isinstance(wanted, list) else [wanted]
+        row["largest_difference"] = _largest(outputs[PROBABILITIES], wanted)
+    elif VARIABLE in outputs:
+        row["largest_difference"] = _largest(outputs[VARIABLE], [expected])
     if y is not None and hasattr(estimator, "predict"):
-        is_label = LABEL in outputs
-        score = accuracy_score if is_label else r2_score
-        given = outputs[LABEL] if is_label else outputs["variable"]
-        expected = estimator.predict(X)
-        row["score"] = float(score(y, given.reshape(np.shape(expected))))
-        row["score_before"] = float(score(y, expected))
+        given = outputs[LABEL if LABEL in outputs else VARIABLE][0].reshape(expected.shape)
+        score = _accuracy if LABEL in outputs else r2_score
+        row["score"], row["score_before"] = float(score(y, given)), float(score(y, expected))
     return row
 
 
-def largest_difference(estimator: Any, outputs: dict[str, np.ndarray], X: Any) -> float:
-    """Return the largest difference to `predict_proba`, or else `predict` or `transform`."""
-    if PROBABILITIES in outputs:
-        got, expected = outputs[PROBABILITIES], estimator.predict_proba(X)
-        if isinstance(expected, list):  # of several outputs
-            expected = np.stack(expected)
-            got = got.reshape(expected.shape)
-    else:
-        tell = estimator.predict if hasattr(estimator, "predict") else estimator.transform
-        expected = np.asarray(tell(X))
-        got = outputs.get("variable", outputs.get(LABEL))
-        got = np.asarray(got).reshape(expected.shape)
-    return float(np.abs(got.astype(np.float64) - expected).max())
+def _largest(given: list[np.ndarray], wanted: list[np.ndarray]) -> float:
+    pairs = zip(given, wanted, strict=True)
+    return max(float(np.abs(a.reshape(b.shape).astype(float) - b).max()) for a, b in pairs)
+
+
+def _accuracy(y: Any, predicted: np.ndarray) -> float:
+    """Return the share of samples of which all labels are right."""
+    right = np.asarray(y) == predicted
+    return float(right.reshape(len(predicted), -1).all(axis=1).mean())
 
 
 def report_of(rows: list[dict[str, Any]]) -> pd.DataFrame:

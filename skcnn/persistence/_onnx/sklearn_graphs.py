@@ -1,5 +1,6 @@
 """Estimators of scikit-learn by skl2onnx, with those of skcnn inside them."""
 
+import copy
 import threading
 import warnings
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 
 from skcnn.exceptions import UnsupportedModelError
@@ -60,6 +62,9 @@ def sklearn_graph(builder: Any, model: Any, n_values: int, raw_scores: bool = Fa
     if is_classifier(model):
         options = {"zipmap": False} | ({"raw_scores": True} if raw_scores else {})
     name = type(model).__name__
+    if isinstance(model, VotingClassifier):  # the parameter is of transform only
+        model = copy.copy(model)
+        model.flatten_transform = False
     try:
         with _own_converters(builder), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -162,13 +162,11 @@ def whole_graph(what: Exported, opset: int) -> Any:
     return whole
 
 
-def metadata(estimator: Any, what: Exported, opset: int, precision: str) -> dict[str, str]:
+def metadata(estimator: Any, what: Exported) -> dict[str, str]:
     """Return what a file says about the estimator, as texts; lists and dicts are JSON."""
     facts: dict[str, Any] = {
         "estimator": type(estimator).__name__,
         "packages": {name: version(name).partition("+")[0] for name in PACKAGES},
-        "opset": opset,
-        "precision": precision,
         "input": {"shape": ["n", *what.form.shape], "dtype": what.dtype},
         "bases": base_origins(estimator),
     }
