@@ -2,6 +2,7 @@
 
 import json
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,6 @@ from sklearn.utils.validation import check_is_fitted
 from skcnn._files.atomic import replaced
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import is_integer
-from skcnn.exceptions import UnsupportedModelError
 from skcnn.persistence._save_load import inner_estimator
 
 OPSET = 18
@@ -121,7 +121,7 @@ def export_onnx(
     check_is_fitted(model)
     what = exported(model, X)
     graph = whole_graph(what, opset)
-    runs = precision != "float32" or _has_onnxruntime()
+    runs = precision != "float32" or find_spec("onnxruntime") is not None
     samples = X if runs else None
     rows = [measured(model, graph, "float32", what, samples, y)]
     if precision != "float32":
@@ -230,11 +230,3 @@ def _check(precision: str, opset: Any, X: Any) -> int:
             f"{MOST_OPSET} or None. Got {opset!r}."
         )
     return int(opset)
-
-
-def _has_onnxruntime() -> bool:
-    try:
-        import onnxruntime  # noqa: F401
-    except ImportError:
-        return False
-    return True

@@ -21,9 +21,7 @@ def base_origins(estimator: Any) -> list[dict[str, str]]:
     list of dict
         With the keys "architecture", "origin" and "licence", each base once, by its name.
     """
-    names = {
-        str(net.architecture) for net in _networks(estimator, set(), 0) if _has_weights(net)
-    }
+    names = {str(net.architecture) for net in _networks(estimator, set(), 0) if _has_weights(net)}
     return [_facts(name) for name in sorted(names)]
 
 

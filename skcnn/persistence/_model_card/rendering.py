@@ -18,7 +18,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, bool | np.bool_ | Integral):
         return str(value)
     if isinstance(value, Real):
-        return "-" if np.isnan(value) else f"{float(value):.{DIGITS}g}"
+        number = float(value)
+        return "-" if np.isnan(number) else f"{number:.{DIGITS}g}"
     return str(value)
 
 

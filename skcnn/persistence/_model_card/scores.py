@@ -20,6 +20,7 @@ N_RESAMPLES = 1000
 PERCENTILES = (2.5, 97.5)
 N_BINS = 15
 MOST_MOVED = 200  # samples that are changed
+Metrics = dict[str, Callable[[np.ndarray], float]]  # of the rows that are scored
 WILSON, BOOTSTRAP = "Wilson", "bootstrap"
 ROTATIONS, ZOOMS = (-20, -10, 10, 20), (0.8, 1.2)
 SIDE_PER_SHIFT = 10  # the shift is a tenth of the smaller side
@@ -35,9 +36,7 @@ def _bootstrap(
     return float(low), float(high)
 
 
-def score_table(
-    metrics: dict[str, Callable[[np.ndarray], float]], right: np.ndarray | None, n: int, seed: int
-) -> pd.DataFrame:
+def score_table(metrics: Metrics, right: np.ndarray | None, n: int, seed: int) -> pd.DataFrame:
     """Return scores with 95 % intervals.
 
     Parameters
@@ -68,9 +67,8 @@ def score_table(
 
 def classifier_metrics(
     y: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray | None, classes: np.ndarray
-) -> dict[str, Callable[[np.ndarray], float]]:
+) -> Metrics:
     """Return the metrics of single labels: functions of the rows that are scored."""
-    present = [label for label in classes.tolist() if (y == label).any()]
     codes, said = np.searchsorted(classes, y), np.searchsorted(classes, predicted)
 
     def balanced(rows: np.ndarray) -> float:
@@ -82,12 +80,10 @@ def classifier_metrics(
     def macro(rows: np.ndarray) -> float:
         return _macro_f1(codes[rows], said[rows], len(classes))
 
-    metrics = {"balanced accuracy": balanced, "macro F1": macro}
-    if probabilities is not None and len(present):
-        with np.errstate(divide="ignore"):
-            eps = np.finfo(probabilities.dtype).eps
-            own = probabilities[np.arange(len(y)), codes].clip(eps, 1 - eps)
-            losses = -np.log(own)
+    metrics: Metrics = {"balanced accuracy": balanced, "macro F1": macro}
+    if probabilities is not None:
+        eps = np.finfo(probabilities.dtype).eps  # as scikit-learn's log_loss
+        losses = -np.log(probabilities[np.arange(len(y)), codes].clip(eps, 1 - eps))
         metrics["log loss"] = lambda rows: float(losses[rows].mean())
     return metrics
 
@@ -99,9 +95,7 @@ def _macro_f1(codes: np.ndarray, said: np.ndarray, n_classes: int) -> float:
     return float((2 * hits[total > 0] / total[total > 0]).mean())
 
 
-def multilabel_metrics(
-    y: np.ndarray, predicted: np.ndarray
-) -> dict[str, Callable[[np.ndarray], float]]:
+def multilabel_metrics(y: np.ndarray, predicted: np.ndarray) -> Metrics:
     """Return the metrics of several labels a sample."""
 
     def macro(rows: np.ndarray) -> float:
@@ -113,9 +107,7 @@ def multilabel_metrics(
     return {"macro F1": macro, "accuracy of single labels": single}
 
 
-def regressor_metrics(
-    y: np.ndarray, predicted: np.ndarray
-) -> dict[str, Callable[[np.ndarray], float]]:
+def regressor_metrics(y: np.ndarray, predicted: np.ndarray) -> Metrics:
     """Return the metrics of numbers, the mean over outputs."""
     metrics: dict[str, Any] = {
         "R²": r2_score,
@@ -209,7 +201,9 @@ def robustness_table(estimator: Any, X: Any, y: Any) -> pd.DataFrame:
     places = np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_MOVED)).astype(int))
     X, y = X[places], y[places]
     turned = {"rotation": ROTATIONS, "zoom": ZOOMS}
-    found = {kind: robustness_scores(estimator, X, y, kind=kind, values=turned[kind]) for kind in turned}
+    found = {
+        kind: robustness_scores(estimator, X, y, kind=kind, values=turned[kind]) for kind in turned
+    }
     spatial = [n for n in np.shape(X)[1:3] if n > 1]
     shift = max(min(spatial, default=1) // SIDE_PER_SHIFT, 1)
     moved = robustness_scores(estimator, X, y, kind="translation", values=[-shift, 0, shift])

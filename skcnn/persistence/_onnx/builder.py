@@ -68,7 +68,8 @@ class Scores(nn.Module):
 def is_own(model: Any) -> bool:
     """Return whether an estimator is converted here and not by skl2onnx."""
     return isinstance(
-        model, (*NETWORKS, *TRANSFORMERS, *REFUSED, CalibratedClassifierCV, FrozenEstimator, Pipeline)
+        model,
+        (*NETWORKS, *TRANSFORMERS, *REFUSED, CalibratedClassifierCV, FrozenEstimator, Pipeline),
     )
 
 
@@ -220,9 +221,7 @@ class GraphBuilder:
         parts = [(graph, first), (lookup, {CODES: CODES, LABEL: LABEL})]
         return joined(parts, [ROWS], [LABEL, PROBABILITIES], self.opset)
 
-    def _calibrated(
-        self, model: CalibratedClassifierCV, form: Form, dtype: torch.dtype
-    ) -> Any:
+    def _calibrated(self, model: CalibratedClassifierCV, form: Form, dtype: torch.dtype) -> Any:
         module = calibrated_module(model).eval()
         inner = [each.estimator for each in model.calibrated_classifiers_]
         graphs = [self.scores(each, form, dtype) for each in inner]

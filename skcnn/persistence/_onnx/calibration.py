@@ -73,15 +73,16 @@ class Calibrated(nn.Module):
 
     def forward(self, *scores: Tensor) -> tuple[Tensor, Tensor]:
         """Return the codes of the most probable classes, and the probabilities."""
-        mean = sum(self._one(number, each.double()) for number, each in enumerate(scores))
-        mean = mean / len(scores)  # type: ignore[operator]
+        each = [self._one(number, score.double()) for number, score in enumerate(scores)]
+        mean = torch.stack(each).mean(0)
         return mean.argmax(1), mean.float()
 
     def _one(self, number: int, scores: Tensor) -> Tensor:
         if self.methods[number] == "temperature":
             return self._tempered(number, scores)
-        calibrators, places = self.parts[number], self.places[number]
-        columns = [part(scores[:, k]) for k, part in enumerate(calibrators)]  # type: ignore[arg-type]
+        calibrators: Any = self.parts[number]
+        places = self.places[number]
+        columns = [part(scores[:, k]) for k, part in enumerate(calibrators)]
         if self.n_classes == 2:
             return torch.stack([1 - columns[0], columns[0]], 1)
         zeros = torch.zeros_like(columns[0])
@@ -118,7 +119,5 @@ def calibrated_module(model: Any) -> Calibrated:
     """Return the module of a fitted CalibratedClassifierCV, of the scores of its classifiers."""
     classes = np.asarray(model.classes_)
     classifiers = model.calibrated_classifiers_
-    places = [
-        np.searchsorted(classes, each.estimator.classes_).tolist() for each in classifiers
-    ]
+    places = [np.searchsorted(classes, each.estimator.classes_).tolist() for each in classifiers]
     return Calibrated(classifiers, places, len(classes))

@@ -20,8 +20,12 @@ N_TRACED = 2  # samples
 
 
 def traced(
-    module: nn.Module, examples: Sequence[Tensor], inputs: Sequence[str], outputs: Sequence[str],
-    opset: int, owner: str,
+    module: nn.Module,
+    examples: Sequence[Tensor],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    opset: int,
+    owner: str,
 ) -> Any:
     """Return the graph of a torch module, for any number of samples.
 
@@ -43,15 +47,21 @@ def traced(
     UnsupportedModelError
         If the module has an operation that ONNX does not have.
     """
-    stream = BytesIO()
+    stream: Any = BytesIO()
     axes = {name: {0: DYNAMIC} for name in (*inputs, *outputs)}
     # The exporter that is torch's default since 2.9 needs the package onnxscript.
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # it is deprecated, and warns of each constant
         try:
             torch.onnx.export(
-                module, tuple(examples), stream, dynamo=False, opset_version=opset,
-                input_names=list(inputs), output_names=list(outputs), dynamic_axes=axes,
+                module,
+                tuple(examples),
+                stream,
+                dynamo=False,
+                opset_version=opset,
+                input_names=list(inputs),
+                output_names=list(outputs),
+                dynamic_axes=axes,
             )
         except (RuntimeError, torch.onnx.OnnxExporterError) as error:
             first = str(error).strip().partition("\n")[0]
@@ -135,8 +145,10 @@ def _all_nodes(nodes: Any) -> Iterator[Any]:
 
 
 def joined(
-    parts: Sequence[tuple[Any, Mapping[str, str]]], inputs: Sequence[str],
-    outputs: Sequence[str], opset: int,
+    parts: Sequence[tuple[Any, Mapping[str, str]]],
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    opset: int,
 ) -> Any:
     """Return graphs, in the order in which they are computed, as one.
 

@@ -42,9 +42,11 @@ def _quantized(model: Any, samples: np.ndarray, reason: str) -> Any:
     """Return a graph with weights and values of int8, whose ranges are those of the samples."""
     quantization = imported("onnxruntime.quantization", reason)
     onnx = imported("onnx", reason)
-    rows = np.unique(np.linspace(0, len(samples) - 1, min(len(samples), MOST_CALIBRATED)).astype(int))
+    rows = np.unique(
+        np.linspace(0, len(samples) - 1, min(len(samples), MOST_CALIBRATED)).astype(int)
+    )
 
-    class Samples(quantization.CalibrationDataReader):  # type: ignore[misc,name-defined]
+    class Samples(quantization.CalibrationDataReader):  # type: ignore[name-defined]
         """Gives the samples in parts."""
 
         def __init__(self) -> None:

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from skcnn._data.layouts import InputLayout
 from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import UnsupportedModelError
-from skcnn.preprocessing._filter_bank import NUMPY_PAD_MODES
 from skcnn.preprocessing import (
     CropSignals,
     KernelFilter,
@@ -23,8 +22,9 @@ from skcnn.preprocessing import (
     Spectrogram,
     StandardizeSignals,
 )
+from skcnn.preprocessing._filter_bank import NUMPY_PAD_MODES
 from skcnn.preprocessing._resampling import FIXED_BITS, Axis, _nearest, _weights, axes_of
-from skcnn.preprocessing._signals.lengths import MODES
+from skcnn.preprocessing._signals.lengths import MODES, cropped
 
 TRANSFORMERS = (
     Augmentation,
@@ -171,7 +171,7 @@ class Filters(nn.Module):
         mode = NUMPY_PAD_MODES[self.bank.padding_mode]
         for axis, (before, after) in enumerate(self.bank._around(kernel), start=2):
             x = _padded(x, axis, before, after, mode)
-        n_samples, n_channels, *spatial = x.shape
+        n_channels, *spatial = x.shape[1:]
         weight = torch.from_numpy(np.ascontiguousarray(kernel)).float()[None, None]
         convolve = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}[kernel.ndim]
         y = convolve(x.reshape(-1, 1, *spatial), weight, stride=self.bank.strides)
@@ -314,8 +314,6 @@ def _pad_places(step: PadSignals, places: np.ndarray) -> np.ndarray:
 
 
 def _crop_places(step: CropSignals, places: np.ndarray) -> np.ndarray:
-    from skcnn.preprocessing._signals.lengths import cropped
-
     _check_length(places.shape[1] < step.length_ and step.shorter == "raise", step, places)
     return cropped(places, step.length_, step.where)[0, :, 0]
 

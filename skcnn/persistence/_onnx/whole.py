@@ -76,8 +76,7 @@ def exported(estimator: Any, X: Any) -> Exported:
     if load is not None:
         if load.mode_ == "I;16":
             raise UnsupportedModelError("Images of 16 bits cannot be exported: load them as 'L'.")
-        shape = load.image_shape_
-        return Exported(model, load, Form(tuple(shape), is_bytes=True), "uint8")
+        return Exported(model, load, Form(tuple(load.image_shape_), is_bytes=True), "uint8")
     if X is not None:
         array = np.asarray(as_array(X))
         shape, dtype = array.shape[1:], "uint8" if array.dtype == np.uint8 else "float32"
@@ -87,16 +86,11 @@ def exported(estimator: Any, X: Any) -> Exported:
             dtype = "uint8"
     if getattr(first, "offset_", None) is not None:
         dtype = "float64"
-    if not shape or array_is_ragged(shape):
+    if not shape or min(shape) < 1:
         raise InputShapeError(
             f"X has samples of shape {shape}: an export needs samples of one shape, as an array."
         )
     return Exported(model, load, Form(tuple(map(int, shape)), dtype == "uint8"), dtype)
-
-
-def array_is_ragged(shape: tuple[int, ...]) -> bool:
-    """Return whether a shape has an empty axis."""
-    return min(shape) < 1
 
 
 def _first(model: Any) -> Any:
