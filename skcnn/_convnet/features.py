@@ -34,6 +34,7 @@ from skcnn._convnet.fitted_base import (
 )
 from skcnn._convnet.fitted_network import UNKNOWN_MACS
 from skcnn._convnet.network_parameters import AnyNetwork
+from skcnn._convnet.plain_state import HasPlainState
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.images import Images
@@ -124,6 +125,7 @@ class FeatureParameters:
 
 @documented
 class ConvNetFeatures(
+    HasPlainState,
     ClassNamePrefixFeaturesOutMixin,
     KeepsFittedBase,
     TransformerMixin,

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skcnn._convnet.builder import NetworkBuilder
+from skcnn._convnet.plain_state import HasPlainState
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.feature_cache import resolve_feature_cache
 from skcnn._data.images import Images
@@ -28,7 +29,7 @@ from skcnn.augmentation._estimator_parameters import make_views
 UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
 
 
-class FittedNetwork(NetworkBuilder, ConvNetParameters, BaseEstimator):
+class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstimator):
     """An estimator with a network that may be trained."""
 
     unfreezing_: dict[int, Trainable]

@@ -4,10 +4,12 @@ import os
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sklearn
 
+from skcnn._convnet.plain_state import FROM_BYTES, TO_BYTES
 from skcnn._files.container import read_container, write_container
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import warn_caller
@@ -59,6 +61,7 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     Examples
     --------
     >>> from pathlib import Path
+from tempfile import TemporaryDirectory
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn.datasets import load_digits
     >>> import skcnn
@@ -110,6 +113,7 @@ def load(path: str | os.PathLike[str], *, architecture: Callable[..., Any] | Non
     Examples
     --------
     >>> from pathlib import Path
+from tempfile import TemporaryDirectory
     >>> from tempfile import TemporaryDirectory
     >>> import skcnn
     >>> with TemporaryDirectory() as folder:
@@ -205,6 +209,25 @@ def read_model(
         )
     _warn_of_version(manifest)
     return estimator, manifest["about"]
+
+
+def _to_bytes(estimator: Any) -> bytes:
+    """Return the bytes of the file of an estimator."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        write_model(estimator, path, {})
+        return path.read_bytes()
+
+
+def _from_bytes(content: bytes) -> Any:
+    """Return the estimator of a file that needs no callable."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        path.write_bytes(content)
+        return read_model(path)[0]
+
+
+TO_BYTES[:], FROM_BYTES[:] = [_to_bytes], [_from_bytes]
 
 
 def _check_version(manifest: Any) -> None:

@@ -105,7 +105,8 @@ class GraphBuilder:
         if isinstance(model, CalibratedClassifierCV):
             return self._calibrated(model, form, dtype)
         if isinstance(model, (ConvNetFeatures, *TRANSFORMERS, *REFUSED)):
-            return self.transformation(model, form, dtype)[0]
+            graph, _ = self.transformation(model, form, dtype)
+            return self.unchanged(form) if graph is None else graph
         return self._by_skl2onnx(model, form, dtype)
 
     def scores(self, model: Any, form: Form, dtype: torch.dtype = torch.float32) -> Any:
@@ -188,7 +189,7 @@ class GraphBuilder:
     ) -> Any:
         """Return graphs one behind another; all but the last have the output "variable"."""
         if not parts:
-            return self._traced(nn.Identity(), form, dtype, outputs, None)
+            return self.unchanged(form)
         wires = []
         for number, _ in enumerate(parts):
             source = ROWS if number == 0 else f"rows_{number}"

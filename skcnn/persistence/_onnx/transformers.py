@@ -110,13 +110,12 @@ class Reordered(nn.Module):
 def _layout(step: Any, form: Form, n_channels: int) -> InputLayout:
     """Return the layout of images or signals in front of a transformer without a fixed one."""
     n_spatial = step.n_spatial_dims or 2
-    if hasattr(step, "input_shape_") and form.n_values == prod(step.input_shape_):
-        shape = tuple(step.input_shape_)
-        if len(shape) < n_spatial + 1:
-            shape = (*shape, 1) if step.channels == "last" else (1, *shape)
-        if len(shape) == 2 and n_spatial == 2:  # flat rows are images of height one
-            shape = (1, *shape) if step.channels == "last" else (shape[0], 1, shape[1])
-        return InputLayout(shape, step.channels)
+    own = getattr(step, "_layout", None)  # of flat rows
+    if own is not None and form.n_values == own.n_values:
+        if len(own.spatial) == n_spatial:
+            return own
+        axis = 0 if own.channels == "last" else 1  # rows are images of height one
+        return InputLayout((*own.shape[:axis], 1, *own.shape[axis:]), own.channels)
     if len(form.shape) == n_spatial + 1:
         return InputLayout(form.shape, step.channels)
     if len(form.shape) == n_spatial and n_channels == 1:

@@ -137,8 +137,6 @@ def whole_graph(what: Exported, opset: int) -> Any:
     builder = GraphBuilder(opset)
     dtype = DTYPES[what.dtype]
     graph = builder.predictions(what.model, what.form, dtype)
-    if graph is None:
-        graph = builder.unchanged(what.form)
     outputs = [each.name for each in graph.graph.output]
     kind = helper.np_dtype_to_tensor_dtype(np.dtype(what.dtype))
     n_values = prod(what.form.shape)
