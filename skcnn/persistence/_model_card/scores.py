@@ -5,13 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import (
-    f1_score,
-    mean_absolute_error,
-    precision_recall_fscore_support,
-    r2_score,
-    root_mean_squared_error,
-)
+from sklearn.metrics import precision_recall_fscore_support
 
 from skcnn._report.evaluation import wilson_interval
 from skcnn.inspection._robustness import robustness_scores
@@ -97,28 +91,37 @@ def _macro_f1(codes: np.ndarray, said: np.ndarray, n_classes: int) -> float:
 
 def multilabel_metrics(y: np.ndarray, predicted: np.ndarray) -> Metrics:
     """Return the metrics of several labels a sample."""
+    hits, right = (y > 0) & (predicted > 0), y == predicted
+    total = (y > 0).astype(int) + (predicted > 0)
 
     def macro(rows: np.ndarray) -> float:
-        return float(f1_score(y[rows], predicted[rows], average="macro", zero_division=0))
+        found, counts = hits[rows].sum(axis=0), total[rows].sum(axis=0)
+        return float((2 * found / np.maximum(counts, 1)).mean())
 
     def single(rows: np.ndarray) -> float:
-        return float((y[rows] == predicted[rows]).mean())
+        return float(right[rows].mean())
 
     return {"macro F1": macro, "accuracy of single labels": single}
 
 
 def regressor_metrics(y: np.ndarray, predicted: np.ndarray) -> Metrics:
-    """Return the metrics of numbers, the mean over outputs."""
-    metrics: dict[str, Any] = {
-        "R²": r2_score,
-        "mean absolute error": mean_absolute_error,
-        "root mean squared error": root_mean_squared_error,
+    """Return the metrics of numbers, the mean over outputs, as scikit-learn computes them."""
+    y, errors = y.reshape(len(y), -1), (predicted - y).reshape(len(y), -1)
+
+    def r2(rows: np.ndarray) -> float:
+        left = np.square(errors[rows]).sum(axis=0)
+        all_ = np.square(y[rows] - y[rows].mean(axis=0)).sum(axis=0)
+        constant = (left == 0).astype(float)
+        share = np.divide(left, all_, out=1 - constant, where=all_ > 0)
+        return float((1 - share).mean())
+
+    return {
+        "R²": r2,
+        "mean absolute error": lambda rows: float(np.abs(errors[rows]).mean()),
+        "root mean squared error": lambda rows: float(
+            np.sqrt(np.square(errors[rows]).mean(axis=0)).mean()
+        ),
     }
-
-    def of_rows(metric: Any) -> Callable[[np.ndarray], float]:
-        return lambda rows: float(metric(y[rows], predicted[rows]))
-
-    return {name: of_rows(metric) for name, metric in metrics.items()}
 
 
 def class_table(y: np.ndarray, predicted: np.ndarray, classes: np.ndarray) -> pd.DataFrame:
