@@ -2,7 +2,7 @@
 
 import copyreg
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class HasPlainState:
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         """Return what pickling needs, with all attributes, as any estimator does."""
-        state = super().__getstate__()  # type: ignore[misc]
+        state = super().__getstate__()
         return copyreg.__newobj__, (type(self),), state, None, None  # type: ignore[attr-defined]
 
     def __reduce__(self) -> Any:
@@ -31,7 +31,7 @@ class HasPlainState:
     def __getstate__(self) -> dict[str, Any]:
         """Return the attributes, of a fitted network as the bytes of a model file."""
         if not self.__sklearn_is_fitted__():  # type: ignore[attr-defined]
-            return super().__getstate__()  # type: ignore[misc]
+            return cast(dict[str, Any], super().__getstate__())
         return {FILE: np.frombuffer(TO_BYTES[0](self), np.uint8)}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

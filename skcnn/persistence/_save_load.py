@@ -27,53 +27,53 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-        estimator : estimator
-            Fitted or not: an estimator, transformer or augmentation of skcnn, a Pipeline or another
-            estimator of scikit-learn's that the page "Model files" lists, with such estimators
-            inside. Of a finished :class:`ConvNetSearchCV` its `best_estimator_` is saved.
-        path : str or path-like
-            The file. If it exists it is replaced, as a whole or not at all.
+    estimator : estimator
+        Fitted or not: an estimator, transformer or augmentation of skcnn, a Pipeline or another
+        estimator of scikit-learn's that the page "Model files" lists, with such estimators
+        inside. Of a finished :class:`ConvNetSearchCV` its `best_estimator_` is saved.
+    path : str or path-like
+        The file. If it exists it is replaced, as a whole or not at all.
 
     Returns
     -------
-        None
-            The file is written.
+    None
+        The file is written.
 
     Raises
     ------
-        UnsupportedModelError
-            If the estimator, or a part of it, cannot be saved, or parameters set after `fit` are
-            illegal. The message names it.
-        OSError
-            If the file cannot be written, such as into a folder that does not exist. An old file is
-            then left as it was.
+    UnsupportedModelError
+        If the estimator, or a part of it, cannot be saved, or parameters set after `fit` are
+        illegal. The message names it.
+    OSError
+        If the file cannot be written, such as into a folder that does not exist. An old file is
+        then left as it was.
 
     See Also
     --------
-        load : Reads the file.
+    load : Reads the file.
 
     Notes
     -----
-        The file is a safetensors file with a manifest in JSON and a SHA-256 over all of it. The same
-        estimator gives the same bytes. Callables are not saved: a network that a callable
-        `architecture` made needs it again at loading.
+    The file is a safetensors file with a manifest in JSON and a SHA-256 over all of it. The same
+    estimator gives the same bytes. Callables are not saved: a network that a callable
+    `architecture` made needs it again at loading.
 
     Examples
     --------
-        >>> from pathlib import Path
-    from tempfile import TemporaryDirectory
-        >>> from tempfile import TemporaryDirectory
-        >>> from sklearn.datasets import load_digits
-        >>> import skcnn
-        >>> X, y = load_digits(return_X_y=True)
-        >>> model = skcnn.ConvNetClassifier(input_shape=(8, 8), max_epochs=1, random_state=0)
-        >>> model = model.fit(X, y)
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "digits.safetensors"
-        ...     skcnn.save(model, path)
-        ...     again = skcnn.load(path)
-        >>> bool((again.predict_proba(X) == model.predict_proba(X)).all())
-        True
+    >>> from pathlib import Path
+from tempfile import TemporaryDirectory
+    >>> from tempfile import TemporaryDirectory
+    >>> from sklearn.datasets import load_digits
+    >>> import skcnn
+    >>> X, y = load_digits(return_X_y=True)
+    >>> model = skcnn.ConvNetClassifier(input_shape=(8, 8), max_epochs=1, random_state=0)
+    >>> model = model.fit(X, y)
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "digits.safetensors"
+    ...     skcnn.save(model, path)
+    ...     again = skcnn.load(path)
+    >>> bool((again.predict_proba(X) == model.predict_proba(X)).all())
+    True
     """
     write_model(estimator, path, {})
 
@@ -84,43 +84,43 @@ def load(path: str | os.PathLike[str], *, architecture: Callable[..., Any] | Non
 
     Parameters
     ----------
-        path : str or path-like
-            The file.
-        architecture : callable or None, default=None
-            The callable ``(input_shape, n_outputs) -> torch.nn.Module`` of the networks that were
-            made by one. It is your own code, which runs.
+    path : str or path-like
+        The file.
+    architecture : callable or None, default=None
+        The callable ``(input_shape, n_outputs) -> torch.nn.Module`` of the networks that were
+        made by one. It is your own code, which runs.
 
     Returns
     -------
-        estimator
-            It predicts the same bits as the one that was saved, on a processor of the same kind, and
-            can be trained on. A network is on its parameter's `device`, if the machine has it.
+    estimator
+        It predicts the same bits as the one that was saved, on a processor of the same kind, and
+        can be trained on. A network is on its parameter's `device`, if the machine has it.
 
     Raises
     ------
-        ModelFileError
-            If the file is damaged, was changed, is of another format or a newer version, or the
-            estimator in it does not fit together.
-        UnsupportedModelError
-            If it names a class that model files do not hold.
-        OSError
-            If there is no such file, or it cannot be read.
+    ModelFileError
+        If the file is damaged, was changed, is of another format or a newer version, or the
+        estimator in it does not fit together.
+    UnsupportedModelError
+        If it names a class that model files do not hold.
+    OSError
+        If there is no such file, or it cannot be read.
 
     See Also
     --------
-        save : Writes the file.
+    save : Writes the file.
 
     Examples
     --------
-        >>> from pathlib import Path
-    from tempfile import TemporaryDirectory
-        >>> from tempfile import TemporaryDirectory
-        >>> import skcnn
-        >>> with TemporaryDirectory() as folder:
-        ...     path = Path(folder) / "flip.safetensors"
-        ...     skcnn.save(skcnn.augmentation.RandomFlip("vertical"), path)
-        ...     skcnn.load(path)
-        RandomFlip(axis='vertical')
+    >>> from pathlib import Path
+from tempfile import TemporaryDirectory
+    >>> from tempfile import TemporaryDirectory
+    >>> import skcnn
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "flip.safetensors"
+    ...     skcnn.save(skcnn.augmentation.RandomFlip("vertical"), path)
+    ...     skcnn.load(path)
+    RandomFlip(axis='vertical')
     """
     estimator, _ = read_model(path, architecture)
     return estimator

@@ -169,7 +169,7 @@ def model_card(
     >>> X = X.reshape(-1, 8, 8)
     >>> model = skcnn.ConvNetClassifier(max_epochs=5, random_state=0).fit(X[:1000], y[:1000])
     >>> card = skcnn.persistence.model_card(model, X[1000:], y[1000:], title="Digits")
-    >>> print(card.to_markdown().split("\n")[2])
+    >>> print(card.to_markdown().splitlines()[2])
     ## Summary
     >>> float(card.tables["scores"].loc["accuracy", "value"]) > 0.9
     True

@@ -127,7 +127,7 @@ def test_an_operation_that_onnx_does_not_have_is_an_error(tmp_path):
             return self.head(torch.linalg.svd(x)[0].flatten(1))
 
     model = net(architecture=lambda shape, n_outputs: Fourier(n_outputs)).fit(GREY, Y)
-    with pytest.raises(UnsupportedModelError, match="ConvNetClassifier.*operation that ONNX does"):
+    with pytest.raises(UnsupportedModelError, match=r"ConvNetClassifier.*operation that ONNX does"):
         export_onnx(model, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 
@@ -162,7 +162,7 @@ def test_nan_gives_probabilities_of_nan(tmp_path):
 
 
 def test_the_file_says_what_it_holds(tmp_path):
-    model, X = fitted()
+    model, _ = fitted()
     export_onnx(model, tmp_path / "model.onnx", opset=17)
     graph = onnx.load(tmp_path / "model.onnx")
     onnx.checker.check_model(graph, full_check=True)
@@ -224,7 +224,7 @@ def test_an_estimator_that_is_not_fitted_is_an_error(tmp_path):
 
 def test_other_views_than_flips_are_refused_by_name(tmp_path):
     model = net(test_time_augmentation=[RandomRotation(10)]).fit(RGB, Y)
-    with pytest.raises(UnsupportedModelError, match="test_time_augmentation=.*RandomRotation"):
+    with pytest.raises(UnsupportedModelError, match=r"test_time_augmentation=.*RandomRotation"):
         export_onnx(model, tmp_path / "model.onnx")
 
 

@@ -77,6 +77,6 @@ def test_another_precision_needs_onnxruntime(fitted, tmp_path, monkeypatch):
 
     monkeypatch.setattr(packages, "import_module", importing)
     model, _, _ = fitted
-    with pytest.raises(MissingDependencyError, match="onnxruntime.*pip install onnxruntime"):
+    with pytest.raises(MissingDependencyError, match=r"onnxruntime.*pip install onnxruntime"):
         export_onnx(model, tmp_path / "a.onnx", precision="float16")
     assert not list(tmp_path.iterdir())
