@@ -61,7 +61,6 @@ def save(estimator: Any, path: str | os.PathLike[str]) -> None:
     Examples
     --------
     >>> from pathlib import Path
-from tempfile import TemporaryDirectory
     >>> from tempfile import TemporaryDirectory
     >>> from sklearn.datasets import load_digits
     >>> import skcnn
@@ -113,7 +112,6 @@ def load(path: str | os.PathLike[str], *, architecture: Callable[..., Any] | Non
     Examples
     --------
     >>> from pathlib import Path
-from tempfile import TemporaryDirectory
     >>> from tempfile import TemporaryDirectory
     >>> import skcnn
     >>> with TemporaryDirectory() as folder:
