@@ -34,7 +34,6 @@ from skcnn._convnet.fitted_base import (
 )
 from skcnn._convnet.fitted_network import UNKNOWN_MACS
 from skcnn._convnet.network_parameters import AnyNetwork
-from skcnn._convnet.plain_state import HasPlainState
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.images import Images
@@ -46,6 +45,7 @@ from skcnn._data.value_range import ValueRange
 from skcnn._training.whitening import set_whitening_kernels
 from skcnn._utils.compat import Interval
 from skcnn._utils.device import resolve_device
+from skcnn._utils.plain_state import HasPlainState
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.random_state import derive_seeds, draw_seed, private_random_state
 from skcnn._utils.threads import torch_threads

@@ -10,7 +10,6 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from skcnn._convnet.builder import NetworkBuilder
-from skcnn._convnet.plain_state import HasPlainState
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.feature_cache import resolve_feature_cache
 from skcnn._data.images import Images
@@ -20,6 +19,7 @@ from skcnn._network.frozen_features import FrozenFeatures
 from skcnn._network.split import Trainable
 from skcnn._network.trained_part import TrainedPart
 from skcnn._utils.device import resolve_device
+from skcnn._utils.plain_state import HasPlainState
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.threads import torch_threads
 from skcnn._utils.torch_state import in_standard_torch_state

@@ -9,8 +9,8 @@ from typing import Any
 
 import sklearn
 
-from skcnn._convnet.plain_state import FROM_BYTES, TO_BYTES
 from skcnn._files.container import read_container, write_container
+from skcnn._utils.plain_state import FROM_BYTES, TO_BYTES
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import ModelFileError, UnsupportedModelError

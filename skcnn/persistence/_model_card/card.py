@@ -1,7 +1,7 @@
 """`model_card` and `ModelCard`: the facts about a fitted estimator as Markdown and HTML."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class ModelCard:
 
     title: str
     sections: dict[str, list[str | pd.DataFrame]]
-    tables: dict[str, pd.DataFrame] = field(default_factory=dict)
+    tables: dict[str, pd.DataFrame]
 
     def to_markdown(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the card as Markdown.

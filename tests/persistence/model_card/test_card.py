@@ -176,7 +176,7 @@ def test_html_is_a_page_with_escaped_texts(tmp_path):
 
 def test_markdown_is_written_and_escaped(tmp_path):
     table = pd.DataFrame({"a|b": [1.0, np.nan], "c": [True, "*"]}, index=["x", "y"])
-    made = ModelCard("T", {"S": [table]})
+    made = ModelCard("T", {"S": [table]}, {})
     text = made.to_markdown(tmp_path / "README.md")
     assert (tmp_path / "README.md").read_text("utf-8") == text
     assert text.split("\n")[4:8] == [
