@@ -11,11 +11,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._files.atomic import replaced
 from skcnn._utils.torch_state import in_standard_torch_state
-from skcnn._utils.validation import is_integer
+from skcnn._utils.validation import is_integer, warn_caller
 from skcnn.persistence._save_load import inner_estimator
 
 OPSET = 18
 LEAST_OPSET, MOST_OPSET = 17, 20  # LayerNormalization is there since 17; torch writes up to 20
+LARGEST_DIFFERENCE = 1e-3  # of float32, beyond which it warns; of numbers in their deviations
 PRECISIONS = ("float32", "float16", "int8")
 
 
@@ -91,6 +92,9 @@ def export_onnx(
     base that was trained on bytes. Samples are flat rows if the network has an `input_shape`;
     those of one channel have no axis for it. The page "Exporting models" lists what is exported.
 
+    The graph computes in float32. If its results for `X` differ by more than 0.001 from those of
+    the estimator, of numbers 0.001 of their standard deviation, there is a UserWarning.
+
     Values of NaN, which `predict` refuses, give probabilities of NaN.
 
     Examples
@@ -124,9 +128,17 @@ def export_onnx(
     runs = precision != "float32" or find_spec("onnxruntime") is not None
     samples = X if runs else None
     rows = [measured(model, graph, "float32", what, samples, y)]
+    if rows[0]["largest_difference"] > LARGEST_DIFFERENCE * rows[0].pop("unit"):
+        warn_caller(
+            f"The graph's results for X differ by up to {rows[0]['largest_difference']:.2g} from "
+            "those of the estimator: it computes in float32 throughout. Scale X, or give samples "
+            "with smaller values.",
+            UserWarning,
+        )
     if precision != "float32":
         graph = changed(graph, precision, what, X)
         rows.append(measured(model, graph, precision, what, samples, y))
+        del rows[1]["unit"]
     facts = metadata(model, what) | {"opset": str(opset), "precision": precision}
     for name, value in facts.items():
         graph.metadata_props.add(key=name, value=value)

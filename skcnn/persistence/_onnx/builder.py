@@ -27,7 +27,7 @@ from skcnn.persistence._onnx.graphs import (
     made_of,
     traced,
 )
-from skcnn.persistence._onnx.networks import NETWORKS, ScaledTargets, network_of
+from skcnn.persistence._onnx.networks import ScaledTargets, network_of
 from skcnn.persistence._onnx.packages import imported
 from skcnn.persistence._onnx.transformers import REFUSED, TRANSFORMERS, Form, transformer_module
 
@@ -65,12 +65,15 @@ class Scores(nn.Module):
         return outputs[:, 1:] - outputs[:, :1] if self.is_binary else outputs
 
 
-def is_own(model: Any) -> bool:
-    """Return whether an estimator is converted here and not by skl2onnx."""
-    return isinstance(
-        model,
-        (*NETWORKS, *TRANSFORMERS, *REFUSED, CalibratedClassifierCV, FrozenEstimator, Pipeline),
-    )
+def unwrapped(model: Any) -> Any:
+    """Return the estimator inside FrozenEstimators, and the best one of fitted searches."""
+    while True:
+        if isinstance(model, FrozenEstimator):
+            model = model.estimator
+        elif hasattr(model, "best_estimator_"):
+            model = model.best_estimator_
+        else:
+            return model
 
 
 class GraphBuilder:
@@ -90,8 +93,7 @@ class GraphBuilder:
 
     def predictions(self, model: Any, form: Form, dtype: torch.dtype = torch.float32) -> Any:
         """Return the graph of `predict`, and of `predict_proba` if there is one."""
-        if isinstance(model, FrozenEstimator):
-            return self.predictions(model.estimator, form, dtype)
+        model = unwrapped(model)
         if isinstance(model, Pipeline):
             return self._pipeline(model, form, dtype, self.predictions)
         if isinstance(model, ConvNetClassifier):
@@ -114,8 +116,7 @@ class GraphBuilder:
 
         Two classes have one column, that of the second class.
         """
-        if isinstance(model, FrozenEstimator):
-            return self.scores(model.estimator, form, dtype)
+        model = unwrapped(model)
         if isinstance(model, Pipeline):
             return self._pipeline(model, form, dtype, self.scores)
         if isinstance(model, ConvNetClassifier):
@@ -134,8 +135,7 @@ class GraphBuilder:
         self, step: Any, form: Form, dtype: torch.dtype = torch.float32
     ) -> tuple[Any, Form]:
         """Return the graph of `transform`, and the form of its results."""
-        if isinstance(step, FrozenEstimator):
-            return self.transformation(step.estimator, form, dtype)
+        step = unwrapped(step)
         if isinstance(step, ConvNetFeatures):
             network = network_of(step)
             graph = self._traced(network, form, dtype, [VARIABLE], step)
@@ -154,8 +154,7 @@ class GraphBuilder:
 
     def predictions_as_columns(self, model: Any, form: Form) -> Any:
         """Return the graph of a regressor for skl2onnx: float32, (n_samples, n_outputs)."""
-        if isinstance(model, FrozenEstimator):
-            return self.predictions_as_columns(model.estimator, form)
+        model = unwrapped(model)
         module = Columns(ScaledTargets(network_of(model), model), model.n_outputs_)
         return self._traced(module, form, torch.float32, [VARIABLE], model)
 

@@ -112,8 +112,11 @@ def _joined(parts: list[Any]) -> list[np.ndarray]:
 def measured(
     estimator: Any, model: Any, precision: str, what: Exported, X: Any, y: Any
 ) -> dict[str, Any]:
-    """Return a row of the report, see `export_onnx`."""
-    row: dict[str, Any] = {"precision": precision, "bytes": model.ByteSize()}
+    """Return a row of the report, see `export_onnx`.
+
+    Beside its columns there is "unit": 1 for probabilities, the standard deviation of numbers.
+    """
+    row: dict[str, Any] = {"precision": precision, "bytes": model.ByteSize(), "unit": 1.0}
     row |= dict.fromkeys(("n_samples", "largest_difference", "score", "score_before"), np.nan)
     if X is None:
         return row
@@ -127,6 +130,7 @@ def measured(
         row["largest_difference"] = _largest(outputs[PROBABILITIES], wanted)
     elif VARIABLE in outputs:
         row["largest_difference"] = _largest(outputs[VARIABLE], [expected])
+        row["unit"] = float(expected.std()) or 1.0
     if y is not None and hasattr(estimator, "predict"):
         given = outputs[LABEL if LABEL in outputs else VARIABLE][0].reshape(expected.shape)
         score = _accuracy if LABEL in outputs else r2_score

@@ -34,7 +34,7 @@ OPTIONS = {
     "output_class_labels": [True, False],
     "raw_scores": [True, False],
 }
-LOCK = threading.Lock()
+LOCK = threading.RLock()  # a calibrated classifier may have estimators of scikit-learn inside
 
 
 def sklearn_graph(builder: Any, model: Any, n_values: int, raw_scores: bool = False) -> Any:

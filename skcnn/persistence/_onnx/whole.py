@@ -14,13 +14,13 @@ from skcnn._data.containers import as_array
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import InputShapeError, UnsupportedModelError
-from skcnn.persistence._onnx.builder import GraphBuilder
+from skcnn.persistence._onnx.builder import GraphBuilder, unwrapped
 from skcnn.persistence._onnx.graphs import DYNAMIC, REASON, ROWS, joined, made_of
 from skcnn.persistence._onnx.networks import NETWORKS
 from skcnn.persistence._onnx.packages import imported
 from skcnn.persistence._onnx.transformers import Form
 from skcnn.persistence._origins import base_origins
-from skcnn.preprocessing import LoadImages
+from skcnn.preprocessing import LoadImages, ResizeImages
 
 INPUT = "X"
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
@@ -79,6 +79,7 @@ def exported(estimator: Any, X: Any) -> Exported:
         return Exported(model, load, Form(tuple(load.image_shape_), is_bytes=True), "uint8")
     if X is not None:
         array = np.asarray(as_array(X))
+        _check_rounding(model, array.dtype)
         shape, dtype = array.shape[1:], "uint8" if array.dtype == np.uint8 else "float32"
     else:
         shape, dtype = _fitted_shape(first), "float32"
@@ -93,17 +94,27 @@ def exported(estimator: Any, X: Any) -> Exported:
     return Exported(model, load, Form(tuple(map(int, shape)), dtype == "uint8"), dtype)
 
 
+def _check_rounding(model: Any, dtype: np.dtype[Any]) -> None:
+    """Raise UnsupportedModelError for integers that ResizeImages rounds, and a graph would not."""
+    steps = [step for _, step in model.steps] if isinstance(model, Pipeline) else [model]
+    rounds = any(isinstance(step, ResizeImages) for step in steps)
+    if rounds and dtype.kind in "iu" and dtype != np.uint8:
+        raise UnsupportedModelError(
+            f"ResizeImages cannot be exported for X of dtype {dtype}, whose results it rounds: "
+            "pass X as bytes or floats, in training too."
+        )
+
+
 def _first(model: Any) -> Any:
     """Return the first step that changes samples, in wrappers too."""
     while True:
+        model = unwrapped(model)
         if isinstance(model, Pipeline):
             kept = [s for _, s in model.steps if not (s is None or isinstance(s, str))]
             moving = [s for s in kept if not isinstance(s, Augmentation)]
             model = (moving or kept)[0]
         elif hasattr(model, "calibrated_classifiers_"):
             model = model.calibrated_classifiers_[0].estimator
-        elif hasattr(model, "estimator") and not hasattr(model, "n_features_in_"):
-            model = model.estimator  # frozen, or of samples that are no rows
         else:
             return model
 

@@ -12,6 +12,7 @@ from sklearn.ensemble import (
 )
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neural_network import MLPClassifier
@@ -90,6 +91,18 @@ CASES = {
             voting="soft",
         ), FLAT, Y,
     ),
+    "votes of a calibrated pipeline": (
+        VotingClassifier(
+            [
+                ("a", CalibratedClassifierCV(make_pipeline(StandardScaler(), MLP), cv=2)),
+                ("b", flat()),
+            ],
+            voting="soft",
+        ),
+        FLAT,
+        Y,
+    ),
+    "grid": (GridSearchCV(flat(), {"learning_rate": [1e-3]}, cv=2), FLAT, Y),
     "stack": (
         StackingClassifier([("a", flat()), ("b", FrozenEstimator(flat().fit(FLAT, Y)))], cv=2),
         FLAT, Y,
@@ -179,3 +192,10 @@ def test_a_graph_leaves_the_converters_of_skl2onnx_as_they_were(tmp_path):
     model = VotingClassifier([("a", flat()), ("b", GaussianNB())], voting="soft").fit(FLAT, Y)
     export_onnx(model, tmp_path / "model.onnx")
     assert sklearn_operator_name_map == before
+
+
+def test_a_graph_that_loses_digits_is_warned_of(tmp_path):
+    rows = 1e9 + FLAT.astype(float)  # float32 has steps of 64 there
+    model = make_pipeline(StandardScaler(), flat()).fit(rows, Y)
+    with pytest.warns(UserWarning, match=r"The graph's results for X differ by up to 0\."):
+        export_onnx(model, tmp_path / "model.onnx", X=rows)

@@ -129,3 +129,9 @@ def test_signals_of_another_length_are_refused(step, tmp_path):
     X = np.zeros((2, 30 if isinstance(step, PadSignals) else 10, 2), np.float32)
     with pytest.raises(UnsupportedModelError, match="takes no signals of length"):
         export_onnx(model, tmp_path / "model.onnx", X=X)
+
+
+def test_integers_that_are_rounded_are_refused(tmp_path):
+    model = make_pipeline(ResizeImages(4)).fit(BYTES.astype(int))
+    with pytest.raises(UnsupportedModelError, match="ResizeImages cannot be exported for X of dty"):
+        export_onnx(model, tmp_path / "model.onnx", X=BYTES.astype(int))
