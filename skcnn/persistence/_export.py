@@ -106,10 +106,10 @@ def export_onnx(
     >>> import skcnn
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X.reshape(-1, 8, 8).astype("float32")
-    >>> model = skcnn.ConvNetClassifier(max_epochs=3, random_state=0).fit(X[:1000], y[:1000])
+    >>> model = skcnn.ConvNetClassifier(max_epochs=2, random_state=0).fit(X[:500], y[:500])
     >>> with TemporaryDirectory() as folder:
     ...     path = Path(folder) / "digits.onnx"
-    ...     report = skcnn.persistence.export_onnx(model, path, X=X[1000:])
+    ...     report = skcnn.persistence.export_onnx(model, path, X=X[1000:1200])
     ...     session = onnxruntime.InferenceSession(path)
     >>> label, probabilities = session.run(None, {"X": X[1000:]})
     >>> bool((label == model.predict(X[1000:])).all())

@@ -167,11 +167,11 @@ def model_card(
     >>> import skcnn
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X.reshape(-1, 8, 8)
-    >>> model = skcnn.ConvNetClassifier(max_epochs=5, random_state=0).fit(X[:1000], y[:1000])
-    >>> card = skcnn.persistence.model_card(model, X[1000:], y[1000:], title="Digits")
+    >>> model = skcnn.ConvNetClassifier(max_epochs=5, random_state=0).fit(X[:500], y[:500])
+    >>> card = skcnn.persistence.model_card(model, X[1500:], y[1500:], title="Digits")
     >>> print(card.to_markdown().splitlines()[2])
     ## Summary
-    >>> float(card.tables["scores"].loc["accuracy", "value"]) > 0.9
+    >>> float(card.tables["scores"].loc["accuracy", "value"]) > 0.8
     True
     """
     _check_seed(random_state)

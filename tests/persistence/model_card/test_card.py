@@ -144,6 +144,10 @@ def test_any_classifier_or_regressor_has_a_card():
     assert "no network" in section(made, "Training")[0]
     assert "All parameters have their defaults." in section(made, "Parameters")
     model_card(LinearRegression().fit(rows, Y), rows, Y)
+
+
+@pytest.mark.slow
+def test_parameters_show_an_estimator_inside_as_it_was_given():
     calibrated = CalibratedClassifierCV(tiny(max_epochs=1), cv=2).fit(X, Y)
     lines = section(model_card(calibrated, X, Y), "Parameters")
     assert any(line.startswith("| estimator | ConvNetClassifier(") for line in lines)

@@ -53,7 +53,12 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+LONGER = ("floats as classes", "booleans", "channels first", "group norm", "residual")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONGER else n for n in CASES]
+)
 def test_a_graph_predicts_as_the_network_does(name, tmp_path):
     model, X, y = CASES[name]
     model.fit(X, y)
@@ -91,6 +96,7 @@ def test_images_are_resized_in_the_graph_as_in_the_network(size, tmp_path):
     assert_same_predictions(tmp_path / "model.onnx", model, GREY)
 
 
+@pytest.mark.slow
 def test_a_pretrained_base_is_exported_with_its_licence(tmp_path):
     X = (255 * RNG.random((6, 20, 20, 3))).astype(np.uint8)
     params = {"pretrained": True, "trainable": "head", "image_size": 32, "max_epochs": 1}
@@ -132,6 +138,7 @@ def test_an_operation_that_onnx_does_not_have_is_an_error(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_best_estimator_of_a_search_is_exported(tmp_path):
     search = ConvNetSearchCV(net(), {"learning_rate": [1e-3]}, n_trials=1, cv=2).fit(GREY, Y)
     export_onnx(search, tmp_path / "model.onnx")
@@ -178,13 +185,14 @@ def test_the_file_says_what_it_holds(tmp_path):
     assert graph.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
 
 
-@pytest.mark.parametrize("opset", [17, 20])
+@pytest.mark.parametrize("opset", [pytest.param(17, marks=pytest.mark.slow), 20])
 def test_every_opset_predicts_the_same(opset, tmp_path):
     model, X = fitted()
     export_onnx(model, tmp_path / "model.onnx", opset=opset)
     assert_same_predictions(tmp_path / "model.onnx", model, X)
 
 
+@pytest.mark.slow
 def test_x_gives_the_shape_of_the_input(tmp_path):
     model, X = fitted()
     for given in (X[..., None], X.reshape(N, -1)):

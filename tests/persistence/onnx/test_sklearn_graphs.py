@@ -131,7 +131,17 @@ def outputs_as_predicted(path, model, X):
     np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", CASES)
+# Each converter has a case in the ordinary suite.
+ORDINARY = (
+    "scaler of bytes", "filter behind a scaler", "frozen", "sigmoid", "temperature of two",
+    "calibrated features of two", "votes of a calibrated one", "mean of numbers",
+    "numbers one by one", "grid",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in ORDINARY else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_a_graph_predicts_as_the_estimator_does(name, tmp_path):
     model, X, y = CASES[name]
     model.fit(X, y)

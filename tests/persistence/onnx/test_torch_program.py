@@ -16,6 +16,8 @@ from skcnn import ConvNetClassifier, ConvNetFeatures, ConvNetRegressor
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.layers import Conv
 from skcnn.persistence import export_torch
+from skcnn.persistence._onnx.torch_program import _modules
+from skcnn.persistence._onnx.transformers import Form
 from skcnn.preprocessing import ResizeImages
 from tests.helpers.small_fits import tiny
 
@@ -64,6 +66,7 @@ def test_numbers_have_the_units_of_y(tmp_path):
     np.testing.assert_allclose(run(tmp_path / "model.pt2", X).numpy(), model.predict(X), rtol=1e-7)
 
 
+@pytest.mark.slow
 def test_a_pipeline_and_features_are_programs(tmp_path):
     features = ConvNetFeatures([Conv(4)], pretrained=False, random_state=0)
     model = make_pipeline(ResizeImages((5, 6)), "passthrough", features).fit(BYTES)
@@ -81,6 +84,27 @@ def test_features_in_the_middle_are_followed_by_a_network(tmp_path):
     np.testing.assert_allclose(got, model.predict_proba(X), atol=1e-6)
 
 
+def modules_run(model):
+    """Return what the modules of a Pipeline return for the bytes."""
+    values = torch.from_numpy(BYTES).flatten(1)
+    for module in _modules(FrozenEstimator(model), Form((8, 8, 3), is_bytes=True)):
+        values = module.eval()(values)
+    return values
+
+
+def test_the_modules_of_a_pipeline_give_what_it_gives():
+    steps = [ResizeImages((5, 6)), "passthrough"]
+    steps.append(ConvNetFeatures([Conv(4)], pretrained=False, random_state=0))
+    features = make_pipeline(*steps).fit(BYTES)
+    np.testing.assert_allclose(modules_run(features), features.transform(BYTES), rtol=1e-5)
+    model = make_pipeline(*steps, net(input_shape=(30, 4))).fit(BYTES, Y)
+    codes, probabilities = modules_run(model)
+    assert codes.tolist() == model.predict(BYTES).tolist()
+    np.testing.assert_allclose(probabilities.detach(), model.predict_proba(BYTES), atol=1e-6)
+    numbers = make_pipeline(*steps, net(ConvNetRegressor, input_shape=(30, 4))).fit(BYTES, Y)
+    np.testing.assert_allclose(modules_run(numbers).detach(), numbers.predict(BYTES), rtol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("model", "name"),
     [
@@ -95,6 +119,7 @@ def test_other_estimators_are_refused_by_name(model, name, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_module_that_torch_cannot_export_is_an_error(tmp_path):
     class Changing(nn.Module):
         def __init__(self, n_outputs):
