@@ -21,16 +21,18 @@ from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.persistence import export_onnx
 
 N_TRAIN, N_CLASSES, REPEATS, PART = 400, 5, 50, 500
+DEVIATIONS = 2.0  # between the classes, so that probabilities are not all near 0 and 1
 
 
 def samples(n, *shape, dtype=np.float32):
-    """Return noise with a bright band for each class, and the classes."""
+    """Return noise with a slightly brighter band for each class, and the classes."""
     rng = np.random.default_rng(0)
     X = rng.random((n, *shape), np.float32)
     y = rng.integers(0, N_CLASSES, n)
     width = shape[0] // N_CLASSES
+    shift = DEVIATIONS * X.std() / np.sqrt(width * np.prod(shape[1:]))  # of a band's mean
     for label in range(N_CLASSES):
-        X[y == label, label * width : (label + 1) * width] += 0.3
+        X[y == label, label * width : (label + 1) * width] += shift
     return (X / X.max() * 255).astype(np.uint8) if dtype == np.uint8 else X, y
 
 

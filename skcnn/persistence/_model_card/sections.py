@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone, is_classifier
+from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
 from skcnn._utils.text import plural, printable, shorten
@@ -185,7 +185,7 @@ def parameters(model: Any) -> list[Block]:
 
 
 def _changed(step: Any) -> list[tuple[str, str, str]]:
-    if not hasattr(step, "get_params"):
+    if not hasattr(step, "get_params"):  # "passthrough"
         return []
     signature = inspect.signature(type(step).__init__).parameters
     given = step.get_params(deep=False)
@@ -197,11 +197,6 @@ def _changed(step: Any) -> list[tuple[str, str, str]]:
 
 
 def _shown(value: Any) -> str:
-    if hasattr(value, "get_params") and hasattr(value, "fit"):
-        try:
-            value = clone(value)  # fitted networks have long texts
-        except (TypeError, ValueError):
-            return type(value).__name__
     return shorten(" ".join(printable(repr(value)).split()), MOST_LETTERS)
 
 

@@ -97,12 +97,12 @@ class GraphBuilder:
         if isinstance(model, Pipeline):
             return self._pipeline(model, form, dtype, self.predictions)
         if isinstance(model, ConvNetClassifier):
-            network, multilabel = network_of(model), model._targets.multilabel
+            network, multilabel = network_of(model, dtype), model._targets.multilabel
             outputs = [LABEL if multilabel else CODES, PROBABILITIES]
             graph = self._traced(Predictions(network, multilabel), form, dtype, outputs, model)
             return graph if multilabel else self._labelled(graph, model.classes_)
         if isinstance(model, ConvNetRegressor):
-            module = ScaledTargets(network_of(model), model)
+            module = ScaledTargets(network_of(model, dtype), model)
             return self._traced(module, form, dtype, [VARIABLE], model)
         if isinstance(model, CalibratedClassifierCV):
             return self._calibrated(model, form, dtype)
@@ -120,9 +120,7 @@ class GraphBuilder:
         if isinstance(model, Pipeline):
             return self._pipeline(model, form, dtype, self.scores)
         if isinstance(model, ConvNetClassifier):
-            if model._targets.multilabel:
-                raise UnsupportedModelError("A classifier of several labels has no calibration.")
-            module = Scores(network_of(model), len(model.classes_) == 2)
+            module = Scores(network_of(model, dtype), len(model.classes_) == 2)
             return self._traced(module, form, dtype, [SCORES], model)
         raw = hasattr(model, "decision_function") and not isinstance(model, CalibratedClassifierCV)
         if raw:
@@ -137,7 +135,7 @@ class GraphBuilder:
         """Return the graph of `transform`, and the form of its results."""
         step = unwrapped(step)
         if isinstance(step, ConvNetFeatures):
-            network = network_of(step)
+            network = network_of(step, dtype)
             graph = self._traced(network, form, dtype, [VARIABLE], step)
             return graph, Form((step._network.n_features,))
         if isinstance(step, (*TRANSFORMERS, *REFUSED)):
@@ -155,7 +153,7 @@ class GraphBuilder:
     def predictions_as_columns(self, model: Any, form: Form) -> Any:
         """Return the graph of a regressor for skl2onnx: float32, (n_samples, n_outputs)."""
         model = unwrapped(model)
-        module = Columns(ScaledTargets(network_of(model), model), model.n_outputs_)
+        module = Columns(ScaledTargets(network_of(model, torch.float32), model), model.n_outputs_)
         return self._traced(module, form, torch.float32, [VARIABLE], model)
 
     def unchanged(self, form: Form) -> Any:
@@ -241,17 +239,13 @@ class GraphBuilder:
         """Return a graph with the output "scores", one column for two classes."""
         helper = imported("onnx.helper", REASON)
         float32 = imported("onnx", REASON).TensorProto.FLOAT
-        node = helper.make_node("Identity", ["given"], [SCORES], name="scores")
-        constants = {}
-        n_columns = n_classes
-        if n_classes == 2:
-            node = helper.make_node("Gather", ["given", "second"], [SCORES], axis=1, name="scores")
-            constants, n_columns = {"second": np.array([1])}, 1
+        columns = np.array([1]) if n_classes == 2 else np.arange(n_classes)
+        node = helper.make_node("Gather", ["given", "columns"], [SCORES], axis=1, name="scores")
         last = made_of(
             [node],
             [("given", float32, ["n", n_classes])],
-            [(SCORES, float32, ["n", n_columns])],
-            constants,
+            [(SCORES, float32, ["n", len(columns)])],
+            {"columns": columns},
             self.opset,
         )
         given = {"given": "given", SCORES: SCORES}

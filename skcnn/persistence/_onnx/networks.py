@@ -82,14 +82,27 @@ class SeparableInterpolation(nn.Module):
         return self.down @ (x @ self.across.T)
 
 
-def network_of(model: Any) -> NetworkRows:
+def network_of(model: Any, dtype: torch.dtype) -> NetworkRows:
     """Return a copy of the network of a fitted ConvNet, for rows of values.
+
+    Parameters
+    ----------
+    model : ConvNetClassifier, ConvNetRegressor or ConvNetFeatures
+        Fitted.
+    dtype : torch.dtype
+        Of the rows.
 
     Raises
     ------
     UnsupportedModelError
-        If its `test_time_augmentation` cannot be exported.
+        If its `test_time_augmentation` cannot be exported, or an offset should be subtracted
+        from values that are no float64 any more.
     """
+    if model.offset_ is not None and dtype != torch.float64:
+        raise UnsupportedModelError(
+            f"{type(model).__name__} behind other steps cannot be exported with values so far from "
+            "zero that an offset is subtracted from them (offset_): subtract it in the first step."
+        )
     views = getattr(model, "test_time_augmentation", None)
     name = type(model).__name__
     if not (views is None or isinstance(views, str)):

@@ -13,6 +13,7 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import VotingClassifier
 from sklearn.frozen import FrozenEstimator
 
+from skcnn._convnet.classifier import ConvNetClassifier
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.persistence._onnx.graphs import (
     LABEL,
@@ -28,12 +29,8 @@ from skcnn.persistence._onnx.packages import imported
 from skcnn.persistence._onnx.transformers import TRANSFORMERS, Form
 
 ML_OPSET = 3  # of the operators for scikit-learn
-OPTIONS = {
-    "zipmap": [True, False, "columns"],
-    "nocl": [True, False],
-    "output_class_labels": [True, False],
-    "raw_scores": [True, False],
-}
+CLASSIFIERS = (ConvNetClassifier, CalibratedClassifierCV)
+OPTIONS = {"zipmap": [True, False, "columns"]}  # by which skl2onnx tells classifiers
 LOCK = threading.RLock()  # a calibrated classifier may have estimators of scikit-learn inside
 
 
@@ -74,7 +71,7 @@ def sklearn_graph(builder: Any, model: Any, n_values: int, raw_scores: bool = Fa
                 target_opset={"": builder.opset, "ai.onnx.ml": ML_OPSET},
                 options={id(model): options} if options else None,
             )
-    except UnsupportedModelError:
+    except UnsupportedModelError:  # of a part that is converted here
         raise
     except Exception as error:  # of many types, such as NameError and RuntimeError
         first = str(error).strip().partition("\n")[0]
@@ -108,7 +105,7 @@ def _own_converters(builder: Any) -> Iterator[None]:
                     lambda scope, operator, container: _convert(
                         builder, scope, operator, container
                     ),
-                    options=OPTIONS,
+                    options=OPTIONS if cls in CLASSIFIERS else None,
                 )
             yield
         finally:
@@ -149,7 +146,7 @@ def _convert(builder: Any, scope: Any, operator: Any, container: Any) -> None:
     form = Form((int(source.type.shape[1]),))
     inner = model.estimator if isinstance(model, FrozenEstimator) else model
     names = [each.onnx_name for each in operator.outputs]
-    graph = _nested(builder, inner, form, container.get_options(model, {}))
+    graph = _nested(builder, inner, form)
     wires = {
         ROWS: source.onnx_name,
         **dict(zip((each.name for each in graph.graph.output), names, strict=True)),
@@ -160,14 +157,9 @@ def _convert(builder: Any, scope: Any, operator: Any, container: Any) -> None:
     container.node_domain_version_pair_sets.add(("", builder.opset))
 
 
-def _nested(builder: Any, model: Any, form: Form, options: dict[str, Any]) -> Any:
+def _nested(builder: Any, model: Any, form: Form) -> Any:
     """Return the graph of an estimator with the outputs that skl2onnx expects."""
     if is_classifier(model):
-        if options.get("raw_scores"):
-            raise UnsupportedModelError(
-                f"{type(model).__name__} inside an estimator that reads its decision function "
-                "cannot be exported."
-            )
         return builder.predictions(model, form)
     if is_regressor(model):
         return builder.predictions_as_columns(model, form)

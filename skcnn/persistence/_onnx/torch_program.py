@@ -40,7 +40,9 @@ def write_program(what: Exported, path: Path, facts: str) -> None:
     UnsupportedModelError
         If it has a part that is no network or transformer of skcnn, or torch cannot export it.
     """
-    module = Program(_modules(what.model, what.form)).eval().requires_grad_(False)
+    module = (
+        Program(_modules(what.model, what.form, DTYPES[what.dtype])).eval().requires_grad_(False)
+    )
     module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     samples = torch.zeros((N_TRACED, *what.form.shape), dtype=DTYPES[what.dtype])
     shapes = ({0: torch.export.Dim(DYNAMIC)},)
@@ -57,27 +59,28 @@ def write_program(what: Exported, path: Path, facts: str) -> None:
             torch.export.save(program, stream, extra_files={"skcnn.json": facts})
 
 
-def _modules(model: Any, form: Form) -> list[nn.Module]:
+def _modules(model: Any, form: Form, dtype: torch.dtype) -> list[nn.Module]:
     """Return the modules of an estimator, one behind another."""
     if isinstance(model, FrozenEstimator):
-        return _modules(model.estimator, form)
+        return _modules(model.estimator, form, dtype)
     if isinstance(model, Pipeline):
         modules: list[nn.Module] = []
         for _, step in model.steps[:-1]:
             if step is not None and not isinstance(step, str):
-                module, form = _transformer(step, form)
+                module, form = _transformer(step, form, dtype)
                 modules.append(module)
-        return [*modules, *_modules(model.steps[-1][1], form)]
+                dtype = dtype if isinstance(module, nn.Identity) else torch.float32
+        return [*modules, *_modules(model.steps[-1][1], form, dtype)]
     if isinstance(model, ConvNetClassifier):
-        return [Predictions(network_of(model), model._targets.multilabel)]
+        return [Predictions(network_of(model, dtype), model._targets.multilabel)]
     if isinstance(model, ConvNetRegressor):
-        return [ScaledTargets(network_of(model), model)]
-    return [_transformer(model, form)[0]]
+        return [ScaledTargets(network_of(model, dtype), model)]
+    return [_transformer(model, form, dtype)[0]]
 
 
-def _transformer(step: Any, form: Form) -> tuple[nn.Module, Form]:
+def _transformer(step: Any, form: Form, dtype: torch.dtype) -> tuple[nn.Module, Form]:
     if isinstance(step, ConvNetFeatures):
-        return network_of(step), Form((step._network.n_features,))
+        return network_of(step, dtype), Form((step._network.n_features,))
     if isinstance(step, (*TRANSFORMERS, *REFUSED)):
         return transformer_module(step, form)
     raise UnsupportedModelError(

@@ -50,19 +50,8 @@ class Exported:
     dtype: str
 
     def samples(self, X: Any) -> np.ndarray:
-        """Return samples as the graph's input.
-
-        Raises
-        ------
-        InputShapeError
-            If they have another shape.
-        """
+        """Return samples as the graph's input."""
         array = as_array(X) if self.load is None else self.load.transform(X)
-        array = np.asarray(array)
-        if array.shape[1:] != self.form.shape:
-            raise InputShapeError(
-                f"X has samples of shape {array.shape[1:]}, but the graph takes {self.form.shape}."
-            )
         return np.ascontiguousarray(array, self.dtype)
 
 
@@ -112,6 +101,8 @@ def _first(model: Any) -> Any:
         if isinstance(model, Pipeline):
             kept = [s for _, s in model.steps if not (s is None or isinstance(s, str))]
             moving = [s for s in kept if not isinstance(s, Augmentation)]
+            if not kept:
+                return model
             model = (moving or kept)[0]
         elif hasattr(model, "calibrated_classifiers_"):
             model = model.calibrated_classifiers_[0].estimator

@@ -15,15 +15,20 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.multioutput import MultiOutputClassifier, MultiOutputRegressor
 from sklearn.naive_bayes import GaussianNB
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import FeatureUnion, make_pipeline
 from sklearn.preprocessing import FunctionTransformer, MinMaxScaler, StandardScaler
 
 from skcnn import ConvNetClassifier, ConvNetFeatures, ConvNetRegressor
+from skcnn.augmentation import RandomFlip
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.layers import Conv
 from skcnn.persistence import export_onnx
-from skcnn.preprocessing import KernelFilter
+from skcnn.persistence._onnx.builder import GraphBuilder
+from skcnn.persistence._onnx.sklearn_graphs import _nested
+from skcnn.persistence._onnx.transformers import Form
+from skcnn.preprocessing import KernelFilter, StandardizeSignals
 from tests.helpers.exported import assert_same_predictions, run_onnx
 from tests.helpers.small_fits import tiny
 
@@ -36,6 +41,10 @@ FLAT = X.reshape(N, -1)
 NAMES = np.array(["a", "bb", "c"])[Y]
 MLP = MLPClassifier((), solver="lbfgs", alpha=1.0, random_state=0)  # no decision_function
 FEATURES = ConvNetFeatures([Conv(4)], pretrained=False, random_state=0)
+
+FEATURES_OF_ROWS = ConvNetFeatures(
+    [Conv(4)], pretrained=False, random_state=0, input_shape=(6, 6), pooling="average"
+)
 
 
 def net(cls=ConvNetClassifier, **params):
@@ -102,6 +111,23 @@ CASES = {
         FLAT,
         Y,
     ),
+    "union of filters": (
+        make_pipeline(
+            FeatureUnion(
+                [
+                    ("a", KernelFilter("blur", input_shape=(6, 6))),
+                    ("b", StandardizeSignals()),
+                ]
+            ),
+            net(input_shape=(4, 13)),
+        ),
+        FLAT,
+        Y,
+    ),
+    "neighbours": (make_pipeline(FEATURES, KNeighborsClassifier(3)), X, Y),
+    "pipeline in a pipeline": (
+        make_pipeline(make_pipeline(StandardScaler(), FEATURES_OF_ROWS), GaussianNB()), FLAT, Y,
+    ),
     "grid": (GridSearchCV(flat(), {"learning_rate": [1e-3]}, cv=2), FLAT, Y),
     "stack": (
         StackingClassifier([("a", flat()), ("b", FrozenEstimator(flat().fit(FLAT, Y)))], cv=2),
@@ -135,7 +161,8 @@ def outputs_as_predicted(path, model, X):
 ORDINARY = (
     "scaler of bytes", "filter behind a scaler", "frozen", "sigmoid", "temperature of two",
     "calibrated features of two", "votes of a calibrated one", "mean of numbers",
-    "numbers one by one", "grid",
+    "numbers one by one", "grid", "union of filters", "neighbours", "pipeline in a pipeline",
+    "temperature of two probabilities",
 )  # fmt: skip
 
 
@@ -209,3 +236,28 @@ def test_a_graph_that_loses_digits_is_warned_of(tmp_path):
     model = make_pipeline(StandardScaler(), flat()).fit(rows, Y)
     with pytest.warns(UserWarning, match=r"The graph's results for X differ by up to 0\."):
         export_onnx(model, tmp_path / "model.onnx", X=rows)
+
+
+def test_a_part_inside_that_cannot_be_exported_is_named(tmp_path):
+    model = VotingClassifier(
+        [
+            ("a", net(input_shape=(6, 6), test_time_augmentation=[RandomFlip()])),
+            ("b", GaussianNB()),
+        ],
+        voting="soft",
+    ).fit(FLAT, Y)
+    with pytest.raises(UnsupportedModelError, match="test_time_augmentation"):
+        export_onnx(model, tmp_path / "model.onnx")
+
+
+def test_steps_that_do_nothing_return_their_rows(tmp_path):
+    model = make_pipeline("passthrough", make_pipeline("passthrough"), RandomFlip()).fit(X)
+    export_onnx(model, tmp_path / "model.onnx", X=X)
+    got = run_onnx(tmp_path / "model.onnx", X)["variable"]
+    np.testing.assert_array_equal(got, X.reshape(N, -1))
+
+
+def test_an_augmentation_inside_another_estimator_returns_its_rows():
+    builder = GraphBuilder(18)
+    graph = _nested(builder, RandomFlip().fit(X), Form((36,)))
+    assert graph == builder.unchanged(Form((36,)))

@@ -87,7 +87,7 @@ def test_features_in_the_middle_are_followed_by_a_network(tmp_path):
 def modules_run(model):
     """Return what the modules of a Pipeline return for the bytes."""
     values = torch.from_numpy(BYTES).flatten(1)
-    for module in _modules(FrozenEstimator(model), Form((8, 8, 3), is_bytes=True)):
+    for module in _modules(FrozenEstimator(model), Form((8, 8, 3), is_bytes=True), torch.uint8):
         values = module.eval()(values)
     return values
 

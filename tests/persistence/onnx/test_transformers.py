@@ -135,3 +135,11 @@ def test_integers_that_are_rounded_are_refused(tmp_path):
     model = make_pipeline(ResizeImages(4)).fit(BYTES.astype(int))
     with pytest.raises(UnsupportedModelError, match="ResizeImages cannot be exported for X of dty"):
         export_onnx(model, tmp_path / "model.onnx", X=BYTES.astype(int))
+
+
+def test_an_offset_behind_other_steps_is_refused(tmp_path):
+    model = make_pipeline(PadSignals(25, padding_mode="edge"), tiny(n_spatial_dims=1))
+    X = SIGNALS.astype(float) + 1e9
+    model.fit(X, Y)
+    with pytest.raises(UnsupportedModelError, match=r"behind other steps.*\(offset_\)"):
+        export_onnx(model, tmp_path / "model.onnx", X=X)
