@@ -45,6 +45,7 @@ from skcnn._data.value_range import ValueRange
 from skcnn._training.whitening import set_whitening_kernels
 from skcnn._utils.compat import Interval
 from skcnn._utils.device import resolve_device
+from skcnn._utils.plain_state import HasPlainState
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.random_state import derive_seeds, draw_seed, private_random_state
 from skcnn._utils.threads import torch_threads
@@ -124,6 +125,7 @@ class FeatureParameters:
 
 @documented
 class ConvNetFeatures(
+    HasPlainState,
     ClassNamePrefixFeaturesOutMixin,
     KeepsFittedBase,
     TransformerMixin,

@@ -19,6 +19,7 @@ from skcnn._network.frozen_features import FrozenFeatures
 from skcnn._network.split import Trainable
 from skcnn._network.trained_part import TrainedPart
 from skcnn._utils.device import resolve_device
+from skcnn._utils.plain_state import HasPlainState
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.threads import torch_threads
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -28,7 +29,7 @@ from skcnn.augmentation._estimator_parameters import make_views
 UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
 
 
-class FittedNetwork(NetworkBuilder, ConvNetParameters, BaseEstimator):
+class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstimator):
     """An estimator with a network that may be trained."""
 
     unfreezing_: dict[int, Trainable]

@@ -99,6 +99,7 @@ class ChannelNorm(nn.Module):
 
     def __init__(self, n_channels: int, eps: float) -> None:
         super().__init__()
+        self.n_channels = n_channels
         self.weight = nn.Parameter(torch.ones(n_channels))
         self.bias = nn.Parameter(torch.zeros(n_channels))
         self.eps = eps
@@ -109,8 +110,10 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the normalised `x`."""
-        x = x.movedim(1, -1)  # (n_samples, *spatial, n_channels)
-        return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps).movedim(-1, 1)
+        last = x.dim() - 1  # ONNX's exporter takes no negative axis, and only a known shape
+        x = x.movedim(1, last)  # (n_samples, *spatial, n_channels)
+        shape = (self.n_channels,)
+        return F.layer_norm(x, shape, self.weight, self.bias, self.eps).movedim(last, 1)
 
 
 def fix_statistics(module: nn.Module, names: Collection[str] | None = None) -> None:

@@ -4,11 +4,13 @@ import os
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import sklearn
 
 from skcnn._files.container import read_container, write_container
+from skcnn._utils.plain_state import FROM_BYTES, TO_BYTES
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
@@ -124,18 +126,21 @@ def load(path: str | os.PathLike[str], *, architecture: Callable[..., Any] | Non
 
 def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, Any]) -> None:
     """Write an estimator and plain values about it to a file."""
+    from skcnn.persistence._origins import base_origins
+
     register_types()
     encoder = ModelEncoder()
     try:
-        inner = _inner_estimator(estimator)
+        inner = inner_estimator(estimator)
         if not hasattr(inner, "get_params"):
             raise UnsupportedModelError("it is no estimator")
         model = encoder.encode(inner, "model")
+        origins = base_origins(inner)
         manifest = {
             "format_version": FORMAT_VERSION,
             "packages": {name: _installed(name) for name in PACKAGES},
             "libraries": sorted(encoder.libraries),
-            "about": about,
+            "about": about | ({"bases": origins} if origins else {}),
             "model": model,
         }
         write_container(Path(path), manifest, encoder.tensors)
@@ -158,7 +163,7 @@ def _installed(name: str) -> str:
         return "unknown"
 
 
-def _inner_estimator(estimator: Any) -> Any:
+def inner_estimator(estimator: Any) -> Any:
     """Return the best estimator of a search, else the estimator itself."""
     from skcnn.model_selection._search import ConvNetSearchCV
 
@@ -202,6 +207,37 @@ def read_model(
         )
     _warn_of_version(manifest)
     return estimator, manifest["about"]
+
+
+def _to_bytes(estimator: Any) -> bytes:
+    """Return the bytes of the file of a fitted network, which `_from_bytes` can read.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If it cannot be saved, or a callable made its network.
+    """
+    if callable(estimator.architecture):
+        raise UnsupportedModelError(
+            f"The network of {type(estimator).__name__} is one of a callable 'architecture', which "
+            "is not saved with its state: pickle the estimator, or use skcnn.save and give "
+            "skcnn.load the callable."
+        )
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        write_model(estimator, path, {})
+        return path.read_bytes()
+
+
+def _from_bytes(content: bytes) -> Any:
+    """Return the estimator of a file that needs no callable."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "model")
+        path.write_bytes(content)
+        return read_model(path)[0]
+
+
+TO_BYTES[:], FROM_BYTES[:] = [_to_bytes], [_from_bytes]
 
 
 def _check_version(manifest: Any) -> None:

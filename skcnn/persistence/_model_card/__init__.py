@@ -1,0 +1,1 @@
+"""Model cards: what a fitted estimator is, how well it predicts, and where it comes from."""

@@ -1,0 +1,1 @@
+"""Fitted estimators as graphs of ONNX, and as programs of torch."""
