@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from skcnn.model_selection._hashing import description_of, is_installed, with_hash
+from skcnn._data.value_texts import description_of, is_installed, with_hash
 from skcnn.model_selection._plan import SearchPlan
 from skcnn.model_selection._pruners import needs_all_folds
 

@@ -17,6 +17,7 @@ from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
+from skcnn._files.values import check_names
 from skcnn._network.split import Trainable, blocks_of, is_trainable
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.monitor import COLUMNS
@@ -39,7 +40,6 @@ from skcnn.persistence._network_state import (
     traced_layers,
 )
 from skcnn.persistence._registry import trust
-from skcnn.persistence._values import check_names
 
 COMMON = {
     "_layout",
