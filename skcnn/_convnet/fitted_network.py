@@ -96,7 +96,7 @@ class FittedNetwork(NetworkBuilder, ConvNetParameters, BaseEstimator):
     def _hashed_state(self) -> dict[str, Any]:
         """Return what a fitted network computes with, without times and its training's state."""
         if not self.__sklearn_is_fitted__():
-            return vars(self)
+            return dict(vars(self))
         module = self.net_.module_
         left_out = ("net_", "history_", "device_", "_seen")
         kept = {k: v for k, v in vars(self).items() if k not in left_out}

@@ -14,7 +14,7 @@ from skcnn.model_selection._pruners import needs_all_folds
 # Parameters that change how a result is computed, but not the result.
 NOT_IN_FINGERPRINT = (
     *("verbose", "n_jobs", "n_threads", "device"),
-    *("memory", "pre_dispatch", "feature_cache"),
+    *("memory", "pre_dispatch", "feature_cache", "checkpoint", "checkpoint_seconds"),
 )
 PART_OF_SPACE, OF_ESTIMATOR = "param_space[", "estimator's "
 HASH_AT_THE_END = re.compile(r" \[[0-9a-f]+\]$")
