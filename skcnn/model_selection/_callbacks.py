@@ -70,11 +70,11 @@ class EpochWatcher:
 
     def _checkpoint_state(self) -> dict[int, float]:
         """Return what a checkpoint of the fit keeps."""
-        return dict(self.scores)
+        return {epoch: float(score) for epoch, score in self.scores.items()}
 
     def _restore_checkpoint(self, state: dict[int, float], n_done: int, n_epochs: int) -> bool:
         """Tell the listener of the epochs before a checkpoint; return whether to stop."""
-        self.scores = state
+        self.scores = {epoch: score for epoch, score in state.items() if isinstance(score, float)}
         return any(self.listener(epoch, n_epochs, None) for epoch in range(n_done))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from skcnn._data.hashing import image_hashes
 from skcnn._data.samples import SampleSet
-from skcnn._data.value_texts import description_of, hash_of, is_installed, text_of, with_hash
+from skcnn._data.value_texts import description_of, hash_of, is_installed, with_hash
 from skcnn._utils.compat import callbacks_of, parameter_names
 from skcnn._utils.device import resolve_device
 from skcnn._utils.text import plural
@@ -101,19 +101,20 @@ def _seed_text(random_state: Any) -> str:
 def _callbacks_text(net: Any) -> str:
     """Return the classes of the callbacks, with parameters that are plain values.
 
-    What they remember belongs to the state of the training.
+    What they remember belongs to the state of the training, and their code may be mended.
     """
     skorchs = [each[1] if isinstance(each, tuple) else each for each in net.callbacks or ()]
     sklearns = [each for each in callbacks_of(net) if not is_installed(type(each).__module__)]
-    return ", ".join([*map(_callback_text, skorchs), *map(_class_text, sklearns)]) or "None"
+    return ", ".join(map(_callback_text, [*skorchs, *sklearns])) or "None"
 
 
 def _callback_text(callback: Any) -> str:
-    if isinstance(callback, type) or not is_installed(type(callback).__module__):
-        return text_of(callback) if isinstance(callback, type) else _class_text(callback)
-    params = callback.get_params(deep=False) if hasattr(callback, "get_params") else {}
+    cls = callback if isinstance(callback, type) else type(callback)
+    if not is_installed(cls.__module__) or not hasattr(callback, "get_params"):
+        return cls.__name__
+    params = {} if cls is callback else callback.get_params(deep=False)
     plain = {k: v for k, v in sorted(params.items()) if isinstance(v, PLAIN)}
-    return f"{type(callback).__name__}({', '.join(f'{k}={v!r}' for k, v in plain.items())})"
+    return f"{cls.__name__}({', '.join(f'{k}={v!r}' for k, v in plain.items())})"
 
 
 def _class_text(value: Any) -> str:

@@ -9,6 +9,7 @@ from skcnn._data.samples import SampleSet
 from skcnn._training.checkpointing.checkpoint import Checkpoint
 from skcnn._training.checkpointing.file import check_place, opened_file
 from skcnn._utils.validation import is_integer
+from skcnn._utils.worker_threads import current_worker_thread
 from skcnn.augmentation._batch_augmenter import Step
 
 MARK = "_checkpoint_of_clone"  # the attribute of a clone, with the path of the original
@@ -72,4 +73,6 @@ def opened_checkpoint(
     with opened_file(path, name_of(texts) if is_clone else None) as file:
         checkpoint = Checkpoint(file, texts, seed, float(net.checkpoint_seconds))
         yield checkpoint
-        checkpoint.remove()
+        thread = current_worker_thread()
+        if thread is None or not thread.interrupted:
+            checkpoint.remove()

@@ -42,23 +42,28 @@ class CallbackStates:
             for each, fixed in zip(self._callbacks, self._fixed, strict=True)
         ]
 
-    def set(self, kept: Sequence[Any], n_done: int, n_epochs: int) -> bool:
-        """Set the states, and return whether a callback asks to stop the training.
+    def check(self, kept: Sequence[Any]) -> None:
+        """Check that states are those of these callbacks.
 
         Raises
         ------
         ModelFileError
-            If they are those of other callbacks.
+            If they are those of others.
         """
         kinds = [type(each).__qualname__ for each in self._callbacks]
-        if [each["kind"] for each in kept] != kinds:
+        legal = [each["kind"] for each in kept] == kinds
+        if not legal or not all(type(each["state"]) is dict for each in kept):
             raise ModelFileError("its callbacks are not those of this training")
+
+    def set(self, kept: Sequence[Any], n_done: int, n_epochs: int) -> bool:
+        """Set the states, and return whether a callback asks to stop the training."""
         stop = False
         for callback, entry in zip(self._callbacks, kept, strict=True):
+            state = copy.deepcopy(entry["state"])
             if hasattr(callback, "_restore_checkpoint"):
-                stop = callback._restore_checkpoint(entry["state"], n_done, n_epochs) or stop
+                stop = callback._restore_checkpoint(state, n_done, n_epochs) or stop
             else:
-                _set_attributes(callback, entry["state"])
+                _set_attributes(callback, state)
         return stop
 
 

@@ -101,11 +101,12 @@ class Checkpoint:
             )
         try:
             state = decoded(manifest["state"], arrays)
-            over = self.state.set(state["changing"], state["lasting"], n_epochs)
+            self.state.set(state["changing"], state["lasting"], n_epochs)
         except DAMAGED as error:
             raise self.file.error(f"does not fit this fit: {error}") from error
         self._warn_of_another_environment(manifest["environment"])
         self._changing, self._n_done = state["changing"], self.state.n_done
+        over = self.state.tell_callbacks(state["changing"]["callbacks"], n_epochs)
         self._over = over or manifest["over"] is True
         return self._n_done, self._over
 

@@ -129,17 +129,21 @@ class TrainingState:
             else packed(stopping.best_weights),
         }
 
-    def set(self, changing: dict[str, Any], lasting: dict[str, Any], n_epochs: int) -> bool:
-        """Go on from the state of an earlier process; return whether a callback asks to stop.
+    def set(self, changing: dict[str, Any], lasting: dict[str, Any], n_epochs: int) -> None:
+        """Go on from the state of an earlier process. The callbacks are told separately.
 
         Raises
         ------
         ModelFileError
             If it does not fit this training.
         """
+        self._callbacks.check(changing["callbacks"])
         with deferred_interrupts():
             self._set(changing, lasting, n_epochs)
-        return self._callbacks.set(changing["callbacks"], self.n_done, n_epochs)
+
+    def tell_callbacks(self, kept: list[Any], n_epochs: int) -> bool:
+        """Set the states of the callbacks, and return whether one asks to stop."""
+        return self._callbacks.set(kept, self.n_done, n_epochs)
 
     def _set(self, changing: dict[str, Any], lasting: dict[str, Any], n_epochs: int) -> None:
         engine = self._engine
