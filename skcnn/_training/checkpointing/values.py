@@ -53,13 +53,11 @@ class StateDecoder(ValueDecoder):
         self._check(isinstance(kind, str) and isinstance(array, np.ndarray), place)
         stored = {BFLOAT16: "int16", **COMPLEX}.get(kind, kind)
         self._check(stored in DTYPES.values() and array.dtype.name == stored, place)
-        tensor = torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
-        if kind == BFLOAT16:
-            return tensor.view(torch.bfloat16)
         if kind in COMPLEX:
             self._check(array.ndim > 0 and array.shape[-1] == 2, place)
-            return torch.view_as_complex(tensor)
-        return tensor
+            array = np.ascontiguousarray(array).view(kind)[..., 0]
+        tensor = torch.from_numpy(np.ascontiguousarray(array).reshape(array.shape))
+        return tensor.view(torch.bfloat16) if kind == BFLOAT16 else tensor
 
 
 def encoded(values: Any) -> tuple[Any, dict[str, np.ndarray]]:

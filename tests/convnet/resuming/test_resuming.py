@@ -250,6 +250,64 @@ def test_an_exception_of_a_callback_keeps_the_epochs_before(tmp_path, monkeypatc
     assert len(epochs) == N_EPOCHS - 2
 
 
+def test_callbacks_of_scikit_learn_see_the_remaining_epochs(tmp_path, monkeypatch):
+    class Watches:
+        def __init__(self):
+            self.epochs = []
+
+        def setup(self, estimator, context):
+            pass
+
+        def teardown(self, estimator, context):
+            pass
+
+        def on_fit_task_begin(self, estimator, context):
+            pass
+
+        def on_fit_task_end(self, estimator, context):
+            if context.task_name == "epoch":
+                self.epochs.append(context.task_id)
+            return self.epochs[-1:] == [4]
+
+    X, y = data()
+    first, second = Watches(), Watches()
+    net = with_checkpoint(tiny(), tmp_path / "fit.ckpt").set_callbacks(first)
+    stopped(monkeypatch, net, 7, X, y)
+    assert first.epochs == [0, 1]
+    epochs = count_epochs(monkeypatch)
+    net = net.set_callbacks(second).fit(X, y)
+    assert len(epochs) == 3
+    assert second.epochs == [0, 1, 2, 3, 4]  # it remembers what the first one saw
+    assert net.n_iter_ == 5
+
+
+def test_a_fit_that_was_over_is_not_trained_on(tmp_path, monkeypatch):
+    X, y = data()
+    expected = result_of(with_checkpoint(tiny(), None).fit(X, y))
+    net = with_checkpoint(tiny(), tmp_path / "fit.ckpt")
+    with monkeypatch.context() as patched:
+        patched.setattr(ConvNetClassifier, "_keep", interrupted_once(ConvNetClassifier._keep))
+        with pytest.raises(KeyboardInterrupt):
+            net.fit(X, y)
+    assert_same(net, expected)
+    assert (tmp_path / "fit.ckpt").exists()
+    epochs = count_epochs(monkeypatch)
+    assert_same(with_checkpoint(tiny(), tmp_path / "fit.ckpt").fit(X, y), expected)
+    assert epochs == []
+
+
+def interrupted_once(keep):
+    calls = []
+
+    def keep_after_interrupt(self, run, before):
+        calls.append(None)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+        keep(self, run, before)
+
+    return keep_after_interrupt
+
+
 def test_a_training_that_diverges_would_do_so_again_and_leaves_nothing(tmp_path):
     X, y = data()
     net = with_checkpoint(
