@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from skcnn._files.atomic import is_special
 from skcnn._files.container import read_container, write_container
+from skcnn._utils.interrupts import deferred_interrupts
 from skcnn.exceptions import CheckpointError, ModelFileError
 
 FORMAT_VERSION = 1
@@ -60,7 +61,8 @@ class CheckpointFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = FileLock(f"{path}.lock", timeout=0)
-        self._lock.acquire()
+        with deferred_interrupts():  # or a lock could stay that nobody knows
+            self._lock.acquire()
         self._new_name = f".{path.name}.new"
         with suppress(OSError):  # of a process that was killed while it wrote
             path.with_name(self._new_name).unlink(missing_ok=True)
@@ -105,9 +107,10 @@ class CheckpointFile:
 
     def close(self) -> None:
         """Let other fits use the file."""
-        with suppress(OSError):  # Windows deletes no open file
-            os.unlink(self._lock.lock_file)
-        self._lock.release()
+        with deferred_interrupts():
+            with suppress(OSError):  # Windows deletes no open file
+                os.unlink(self._lock.lock_file)
+            self._lock.release()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from sklearn.pipeline import make_pipeline
 from skorch.callbacks import EarlyStopping
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
+from skcnn._convnet.resuming import fingerprint
 from skcnn._convnet.resuming.fingerprint import name_of
 from skcnn.augmentation import RandomFlip, RandomRotation
 from skcnn.exceptions import CheckpointError
@@ -135,6 +136,14 @@ def test_the_code_of_callables_counts(tmp_path, monkeypatch):
     stopped(monkeypatch, net(path, augmentation=brighter), 7, X, Y)
     with pytest.raises(CheckpointError, match=r"augmentation was brighter \[.*, is now darker"):
         net(path, augmentation=darker).fit(X, Y)
+
+
+def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
+    def missing(name):
+        raise fingerprint.PackageNotFoundError(name)
+
+    monkeypatch.setattr(fingerprint, "version", missing)
+    assert fingerprint._version() == "not installed"
 
 
 def test_names_of_fits():

@@ -207,9 +207,9 @@ def test_real_interrupts_at_random_moments_leave_a_state_that_goes_on(tmp_path):
     rng = np.random.default_rng(0)
     n_interrupted = 0
     for _ in range(12):
-        signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.001, 0.1))
         previous = signal.signal(signal.SIGALRM, interrupt)
         try:
+            signal.setitimer(signal.ITIMER_REAL, rng.uniform(0.001, 0.1))
             net.fit(X, y)
         except KeyboardInterrupt:
             n_interrupted += 1
