@@ -15,7 +15,7 @@ from skcnn import ConvNetClassifier, ConvNetSearchCV, compare_models
 from skcnn._convnet import choice
 from skcnn._utils import random_state as seeds
 from skcnn.exceptions import CheckpointError
-from skcnn.inspection import LearningRateDisplay
+from skcnn.inspection._learning_rate_range import TEST_PARAMETERS
 from skcnn.model_selection._parallel import trains_together
 from tests.helpers.killed_fits import finished, killed, killed_after_writing, whole
 from tests.helpers.searches import assert_same_results
@@ -83,7 +83,12 @@ RUNS = {
 }
 
 
-@pytest.mark.parametrize("name", RUNS)
+QUICK = ("cross_validate", "BaggingClassifier", "ConvNetSearchCV")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in RUNS]
+)
 def test_a_stopped_run_goes_on_in_the_fit_that_was_stopped(name, tmp_path, monkeypatch):
     run, n_steps = RUNS[name]
     with monkeypatch.context() as patched:
@@ -108,13 +113,12 @@ def _result(found):
     return result_of(found) if hasattr(found, "net_") else found
 
 
-@pytest.mark.parametrize("pruner", ["auto", "asha"])
+@pytest.mark.parametrize("pruner", [pytest.param("auto", marks=pytest.mark.slow), "asha"])
 def test_the_pruner_of_a_resumed_search_knows_the_epochs_before(pruner, tmp_path, monkeypatch):
     model = net(None, max_epochs=4)
     expected = searched(model, pruner=pruner)
     path = tmp_path / "fit.ckpt"
     kept = model.set_params(checkpoint=path)
-    storage = f"{tmp_path}/study.journal"
     with monkeypatch.context() as patched:
         stop_after(patched, 27)
         with pytest.raises(Stop):
@@ -126,12 +130,24 @@ def test_the_pruner_of_a_resumed_search_knows_the_epochs_before(pruner, tmp_path
         t.intermediate_values for t in expected.study_.trials
     ]
     assert whole(path) == []
+
+
+@pytest.mark.slow
+def test_a_study_in_a_file_and_a_checkpoint_go_on_together(tmp_path, monkeypatch):
+    model = net(None, max_epochs=4)
+    expected = searched(model)
+    path = tmp_path / "fit.ckpt"
+    kept = model.set_params(checkpoint=path)
+    storage = f"{tmp_path}/study.journal"
     with monkeypatch.context() as patched:
         stop_after(patched, 27)
         with pytest.raises(Stop):
-            searched(kept, pruner=pruner, storage=storage)
-    resumed = searched(kept, pruner=pruner, storage=storage)
+            searched(kept, storage=storage)
+    assert any(map(OWN.fullmatch, whole(path)))
+    epochs = count_epochs(monkeypatch)
+    resumed = searched(kept, storage=storage)
     assert_same(resumed.best_estimator_, result_of(expected.best_estimator_))
+    assert len(epochs) < 3 * 2 * 4
     assert not any(map(OWN.fullmatch, whole(path)))
 
 
@@ -204,12 +220,8 @@ def test_clones_that_draw_their_seed_go_on_with_the_drawn_one(tmp_path, monkeypa
     assert_same(resumed, result_of(tiny(random_state=None).fit(X, Y)))
 
 
-def test_the_range_test_of_learning_rates_leaves_checkpoints_alone(tmp_path, monkeypatch):
-    path = tmp_path / "fit.ckpt"
-    stopped(monkeypatch, clone(net(path)), 7, X, Y)
-    before = {name: (tmp_path / name).read_bytes() for name in whole(path)}
-    LearningRateDisplay.from_estimator(net(path), X, Y, n_steps=50)
-    assert {name: (tmp_path / name).read_bytes() for name in whole(path)} == before
+def test_the_range_test_of_learning_rates_has_no_checkpoint():
+    assert TEST_PARAMETERS["checkpoint"] is None
 
 
 def test_a_choice_has_a_checkpoint_in_its_last_fit_only(tmp_path, monkeypatch):
@@ -267,8 +279,7 @@ def stop_in_last_fit(monkeypatch, path):
 def test_a_killed_process(tmp_path, children):
     path = tmp_path / "fit.ckpt"
     expected, n_epochs, _ = finished(children, "fit", path)
-    for _ in range(2):
-        killed_after_writing(children, "fit", path)
+    killed_after_writing(children, "fit", path)
     result, n_again, _ = finished(children, "fit", path)
     assert result == expected
     assert n_again < n_epochs

@@ -123,7 +123,12 @@ def with_checkpoint(model, path, **params):
     return model
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = ("adamw", "augmented", "more and more", "callable", "other types", "stopping callback")
+
+
+@pytest.mark.parametrize(
+    "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in CASES]
+)
 def test_a_resumed_fit_has_the_bits_of_one_in_one_piece(name, tmp_path, monkeypatch):
     model, arguments = CASES[name]
     X, y = data()
