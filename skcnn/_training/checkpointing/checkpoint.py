@@ -60,7 +60,7 @@ class Checkpoint:
             if type(manifest["seed"]) is not int or not 0 <= manifest["seed"] < 2**64:
                 raise file.error("has a damaged manifest")
             self.seed = manifest["seed"]
-        self._about: dict[str, Any] = {}
+        self._about: dict[str, Any] = {}  # empty if nothing can be written
         self._changing: dict[str, Any] | None = None  # after the last epoch
         self._n_done = -1  # epochs, at that time
         self._over = False
@@ -86,16 +86,22 @@ class Checkpoint:
         CheckpointError
             If the file does not fit the training.
         """
+        try:
+            start = self.state.begin()
+        except NOT_WRITTEN as error:  # nor was it, so that nothing is found
+            self._warn(error)
+            return 0, False
         self._about = {
             "fingerprint": self._fingerprint,
             "environment": environment(precision),
             "seed": self.seed,
-            "start": self.state.begin(),
+            "start": start,
         }
         if self._found is None:
             return 0, False
         (manifest, arrays), self._found = self._found, None
-        if manifest["start"] != self._about["start"]:
+        other_conditions = differences(manifest["environment"], self._about["environment"])
+        if manifest["start"] != start and not other_conditions:
             raise self.file.error(
                 "is the checkpoint of another fit: the weights at its beginning were others"
             )
@@ -104,7 +110,13 @@ class Checkpoint:
             self.state.set(state["changing"], state["lasting"], n_epochs)
         except DAMAGED as error:
             raise self.file.error(f"does not fit this fit: {error}") from error
-        self._warn_of_another_environment(manifest["environment"])
+        if other_conditions:
+            warn_caller(
+                f"The fit goes on from the checkpoint {str(self.file.path)!r} under other "
+                f"conditions: {'; '.join(other_conditions)}. Its result may differ by rounding "
+                "from that of a fit in one piece.",
+                CheckpointWarning,
+            )
         self._changing, self._n_done = state["changing"], self.state.n_done
         over = self.state.tell_callbacks(state["changing"]["callbacks"], n_epochs)
         self._over = over or manifest["over"] is True
@@ -112,6 +124,8 @@ class Checkpoint:
 
     def epoch_done(self, over: bool) -> None:
         """Write the file if it is time, `over` is whether no epoch comes after this one."""
+        if not self._about:
+            return
         try:
             self._changing = self.state.changing()
         except NOT_WRITTEN as error:
@@ -156,16 +170,6 @@ class Checkpoint:
             warn_caller(
                 f"The checkpoint {str(self.file.path)!r} cannot be written: {error}. {left}. The "
                 "fit goes on.",
-                CheckpointWarning,
-            )
-
-    def _warn_of_another_environment(self, known: Any) -> None:
-        different = differences(known, self._about["environment"])
-        if different:
-            warn_caller(
-                f"The fit goes on from the checkpoint {str(self.file.path)!r} under other "
-                f"conditions: {'; '.join(different)}. Its result may differ by rounding from that "
-                "of a fit in one piece.",
                 CheckpointWarning,
             )
 

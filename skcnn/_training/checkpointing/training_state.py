@@ -147,11 +147,12 @@ class TrainingState:
 
     def _set(self, changing: dict[str, Any], lasting: dict[str, Any], n_epochs: int) -> None:
         engine = self._engine
-        rows = rows_of(lasting["rows"])
-        history = rows_of(lasting["history"])
+        rows = rows_of(lasting["rows"], n_epochs)
+        history = rows_of(lasting["history"], n_epochs)
         legal = all(row.keys() == {*COLUMNS} and all(map(_is_figure, row.values())) for row in rows)
-        if not legal or len(history) != len(rows) or len(rows) > n_epochs:
+        if not legal or len(history) != len(rows):
             raise ModelFileError("its history is damaged")
+        self._check_changing(changing, len(rows))
         self._parts.resume(len(rows), lasting["parts"])
         set_packed(tensors_of(engine.module_), lasting["weights"], "weights")
         for name, parameter in engine.module_.named_parameters():
@@ -176,20 +177,31 @@ class TrainingState:
             raise ModelFileError("its early stopping is not that of this training")
         if stopping is None:
             return
-        vars(stopping).update({name: kept[name] for name in STOPPING})
+        best, threshold, n_without = (kept[name] for name in STOPPING)
+        legal = type(best) is tuple and len(best) == 2 and all(map(_is_figure, best))
+        if not legal or not _is_figure(threshold) or type(n_without) is not int:
+            raise ModelFileError("its early stopping is damaged")
+        vars(stopping).update(kept)
         if best_weights is not None:
             stopping.best_weights = self._engine.weights_copy()
             set_packed(stopping.best_weights, best_weights, "best weights")
 
+    def _check_changing(self, kept: dict[str, Any], n_done: int) -> None:
+        schedule = kept["schedule"]
+        n_steps = n_done * self._schedule.steps_per_epoch
+        legal = schedule.keys() == {*SCHEDULE} and all(map(_is_figure, schedule.values()))
+        if not legal or schedule["steps_done"] != n_steps or kept["next_epoch"] != n_done:
+            raise ModelFileError("its schedule is not that of this training")
+        if len(kept["generators"]) != len(self._generators()):
+            raise ModelFileError("its generators are not those of this training")
+
     def _set_changing(self, kept: dict[str, Any]) -> None:
         generators = self._generators()
-        if len(kept["generators"]) != len(generators):
-            raise ModelFileError("its generators are not those of this training")
         for generator, state in zip(generators, kept["generators"], strict=True):
             generator.set_state(state)
         self._order.set_state(kept["order"])
         self._batches.next_epoch = kept["next_epoch"]
-        vars(self._schedule).update({name: kept["schedule"][name] for name in SCHEDULE})
+        vars(self._schedule).update(kept["schedule"])
 
     @property
     def _order(self) -> torch.Generator:
@@ -215,7 +227,7 @@ def _without_batches(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_figure(value: Any) -> bool:
-    return type(value) is float or is_number(value) or isinstance(value, np.floating)
+    return isinstance(value, float) or is_number(value)
 
 
 def columns_of(rows: list[dict[str, Any]]) -> dict[str, Any]:
@@ -239,8 +251,16 @@ def _copied(value: Any) -> Any:
     return value.detach().clone() if isinstance(value, Tensor) else value
 
 
-def rows_of(kept: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of columns."""
+def rows_of(kept: dict[str, Any], most: int) -> list[dict[str, Any]]:
+    """Return the rows of columns.
+
+    Raises
+    ------
+    ModelFileError
+        If there are more than `most`.
+    """
+    if type(kept["n"]) is not int or not 0 <= kept["n"] <= most:
+        raise ModelFileError("its history is damaged")
     rows: list[dict[str, Any]] = [{} for _ in range(kept["n"])]
     for name, column in kept["columns"].items():
         values = column["values"]

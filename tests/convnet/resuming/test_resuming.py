@@ -366,6 +366,22 @@ def test_a_module_that_counts_outside_of_its_buffers_has_no_checkpoint(tmp_path,
         assert_same(with_checkpoint(net, tmp_path / "fit.ckpt").fit(X, y), expected)
 
 
+def test_a_module_with_tensors_of_other_kinds_has_no_checkpoint(tmp_path):
+    class Sparse(nn.Module):
+        def __init__(self, n_outputs):
+            super().__init__()
+            self.linear = nn.Linear(36, n_outputs)
+            self.register_buffer("sparse", torch.eye(2).to_sparse(), persistent=False)
+
+        def forward(self, x):
+            return self.linear(x.flatten(1))
+
+    net = tiny(architecture=lambda shape, n_outputs: Sparse(n_outputs))
+    with pytest.warns(CheckpointWarning, match=r"state\.module\.sparse is a tensor of torch\.spa"):
+        fitted = with_checkpoint(net, tmp_path / "fit.ckpt").fit(*data())
+    assert_same(fitted, result_of(with_checkpoint(net, None).fit(*data())))
+
+
 def test_a_callback_that_remembers_an_object_has_no_checkpoint(tmp_path, monkeypatch):
     class Remembers(Callback):
         def __init__(self):

@@ -9,7 +9,7 @@ import torch
 from skcnn._training.checkpointing import checkpoint as module
 from skcnn._training.checkpointing.training_state import columns_of, rows_of
 from skcnn._training.checkpointing.values import decoded, encoded
-from skcnn.exceptions import CheckpointError
+from skcnn.exceptions import CheckpointError, ModelFileError
 from tests.helpers.small_fits import data, tiny
 from tests.helpers.stopped_fits import stopped
 
@@ -21,7 +21,7 @@ def test_rows_come_back_with_their_types():
         {"loss": 0.25, "best": False, "n": 2**70, "tensor": torch.ones(2)},
     ]
     node, arrays = encoded(columns_of(rows))
-    found = rows_of(decoded(node, dict(arrays)))
+    found = rows_of(decoded(node, dict(arrays)), 3)
     assert torch.equal(found[2].pop("tensor"), torch.ones(2))
     del rows[2]["tensor"]
     np.testing.assert_equal(found, rows)
@@ -30,8 +30,14 @@ def test_rows_come_back_with_their_types():
 
 
 def test_no_rows():
-    assert rows_of(columns_of([])) == []
-    assert rows_of(columns_of([{}, {}])) == [{}, {}]
+    assert rows_of(columns_of([]), 0) == []
+    assert rows_of(columns_of([{}, {}]), 5) == [{}, {}]
+
+
+@pytest.mark.parametrize("n", [10**12, -1, 4, True, "3"])
+def test_more_rows_than_epochs_are_damaged(n):
+    with pytest.raises(ModelFileError, match="its history is damaged"):
+        rows_of({"n": n, "columns": {}}, 3)
 
 
 def without_stopping(state):
@@ -48,7 +54,12 @@ CHANGES = {
     "optimizer": lambda s: s["lasting"].pop("optimizer"),
     "best weights": lambda s: s["lasting"]["best_weights"].update(like=""),
     "stopping": without_stopping,
-    "stopping's figures": lambda s: s["lasting"]["stopping"].pop("_best"),
+    "no best figure": lambda s: s["lasting"]["stopping"].pop("_best"),
+    "best figure": lambda s: s["lasting"]["stopping"].update(_best=(0.0, "a")),
+    "threshold": lambda s: s["lasting"]["stopping"].update(_threshold="high"),
+    "epoch": lambda s: s["changing"].update(next_epoch=3),
+    "steps": lambda s: s["changing"]["schedule"].update(steps_done=5),
+    "factor": lambda s: s["changing"]["schedule"].update(_factor="small"),
     "generators": lambda s: s["changing"]["generators"].clear(),
     "a generator": lambda s: s["changing"].update(order=torch.zeros(3, dtype=torch.uint8)),
     "no generator": lambda s: s["changing"].update(order=5),
