@@ -44,7 +44,7 @@ test-slow: $(READY)
 # The lower bounds of the dependencies, and the tests that use most of them.
 OLDEST := .venv-oldest
 OLDEST_TESTS := tests/test_oldest.py tests/utils tests/data tests/plotting tests/files \
-	tests/persistence/test_values.py tests/persistence/test_convnets.py \
+	tests/files/test_values.py tests/persistence/test_convnets.py \
 	tests/persistence/test_sklearn_types.py tests/persistence/test_golden_files.py \
 	tests/convnet/test_sklearn_tools.py tests/convnet/test_training.py \
 	tests/convnet/test_fitted_state.py tests/training/test_engine.py \

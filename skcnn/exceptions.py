@@ -43,6 +43,10 @@ class UnsupportedModelError(ModelFileError):
     """An object is none of those that model files hold; the message names it."""
 
 
+class CheckpointError(SkcnnError, ValueError):
+    """A checkpoint is of another fit, damaged, in use, or cannot be where it is asked for."""
+
+
 class TrainingDivergedError(SkcnnError, ValueError):
     """The training loss became infinite or NaN."""
 
@@ -89,12 +93,18 @@ class SkippedFilesWarning(UserWarning):
     """Image files that cannot be read are left out."""
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint cannot be written, or a fit goes on from one under other conditions."""
+
+
 class ComparisonWarning(UserWarning):
     """The design of a comparison cannot answer its question."""
 
 
 __all__ = [
     "ArchitectureError",
+    "CheckpointError",
+    "CheckpointWarning",
     "ComparisonWarning",
     "DecodedFilesWarning",
     "FrozenAugmentationWarning",

@@ -83,4 +83,4 @@ def make_network(options: argparse.Namespace) -> ConvNetClassifier:
         parameters["augmentation"] = AUGMENTATIONS[options.augment or DEFAULT_AUGMENTATION]()
     if options.epochs:
         parameters["max_epochs"] = options.epochs
-    return ConvNetClassifier(**parameters, random_state=options.seed)
+    return ConvNetClassifier(**parameters, checkpoint=options.checkpoint, random_state=options.seed)

@@ -77,6 +77,13 @@ def add_train(commands: Any, common: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=jobs, metavar="N", help="processes for folds and trials, -1 for all cores"
     )
+    parser.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="keep the state of unfinished trainings in files beside this one, once a minute, from "
+        "which the same command goes on after it was killed",
+    )
     parser.add_argument("--quiet", action="store_true", help="show no progress bars")
     add_reading_options(parser)
     add_network_options(parser)
@@ -144,6 +151,8 @@ def seed(words: str) -> int:
 def run(options: argparse.Namespace) -> int:
     """Train, print, and write the files; return the exit status."""
     check_output(options.model, "--model", force=options.force)
+    if options.checkpoint is not None:
+        check_output(options.checkpoint, "--checkpoint")
     if options.report is not None:
         from skcnn._plotting.axes import standard_style
 

@@ -79,7 +79,7 @@ def train(
         rows = data.rows_of(None)
         say(f"Training on all {plural(len(rows), 'image')}")
         final, _ = _fit(network.set_params(verbose=int(not options.quiet)), data, rows)
-    final.set_params(verbose=0)
+    final.set_params(verbose=0, checkpoint=None)  # model files hold no paths
     return Trained(
         ImageModel(final, data.reading, shlex.join(["skcnn", *options.arguments])),
         joined(parts),

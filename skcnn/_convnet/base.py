@@ -25,6 +25,7 @@ from skcnn._convnet.fitted_base import (
 )
 from skcnn._convnet.fitted_network import UNKNOWN_MACS, FittedNetwork
 from skcnn._convnet.pretrained_input import is_pretrained
+from skcnn._convnet.resuming.opening import check_checkpoint, mark_clone, opened_checkpoint
 from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
 from skcnn._data.images import Images
 from skcnn._data.offsets import check_range
@@ -37,6 +38,7 @@ from skcnn._data.weights import check_weights
 from skcnn._network.split import Trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._training.callbacks import CallbackHooks
+from skcnn._training.checkpointing.checkpoint import Checkpoint
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.fit_plan import FitPlan, FitSeeds
 from skcnn._training.fit_run import FitRun
@@ -119,6 +121,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     ) -> Self:
         """Fit, or with `is_partial` train for one more epoch on this part of the data."""
         self._check_parameters()
+        check_checkpoint(self, is_partial, chooses(self))
         if chooses(self):
             validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
             how = {"classes": classes, **validation}
@@ -126,18 +129,27 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         seed = draw_seed(self.random_state)
         fresh = not (hasattr(self, "net_") and (is_partial or self.warm_start))
         steps, samples = self._read(X, y, sample_weight, classes, fresh)
-        seeds = FitSeeds.derive(seed, 0 if fresh else self.n_iter_)
-        split_seed = None if is_partial else seeds.validation
         given = self._read_validation(X_val, y_val, sample_weight_val)
-        train, valid = self._split(samples, given, fresh, split_seed)
-        plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
+        data = {"X": originals(X), "y": y, "metadata": {"sample_weight": sample_weight}}
+        with opened_checkpoint(self, samples, given, steps, seed, is_partial) as checkpoint:
+            seed = seed if checkpoint is None else checkpoint.seed
+            seeds = FitSeeds.derive(seed, 0 if fresh else self.n_iter_)
+            split_seed = None if is_partial else seeds.validation
+            train, valid = self._split(samples, given, fresh, split_seed)
+            plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
+            self._train_plan(plan, data, checkpoint)
+        return self
+
+    def _train_plan(
+        self, plan: FitPlan, data: dict[str, Any], checkpoint: Checkpoint | None
+    ) -> None:
+        """Build the network, or take the one that is there, and train it."""
+        fresh = plan.is_fresh
         own_state = makes_module(self.architecture)  # the module may use torch's generators
-        with private_random_state(seeds.dropout, plan.device) if own_state else nullcontext():
+        with private_random_state(plan.seeds.dropout, plan.device) if own_state else nullcontext():
             with nullcontext() if fresh else deferred_interrupts():
                 engine = self._build(plan) if fresh else self._resume(plan)
-            data = {"X": originals(X), "y": y, "metadata": {"sample_weight": sample_weight}}
-            self._run(engine, plan, data)
-        return self
+            self._run(engine, plan, data, checkpoint)
 
     def _check_parameters(self) -> None:
         check_parameters(self)
@@ -354,13 +366,19 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         )
         return self.net_
 
-    def _run(self, engine: ConvNetEngine, plan: FitPlan, data: dict[str, Any]) -> None:
+    def _run(
+        self,
+        engine: ConvNetEngine,
+        plan: FitPlan,
+        data: dict[str, Any],
+        checkpoint: Checkpoint | None,
+    ) -> None:
         """Train the engine and set the fitted attributes, also if it ends by an exception."""
         engine.seed_dropout(plan.seeds.dropout)
         first, last = plan.n_epochs_before + 1, plan.n_epochs_before + plan.n_epochs
         progress = ProgressReport(self.verbose, type(self).__name__, first, last)
         parts = self._part_schedule(plan)
-        run = FitRun(engine, plan, self._macs, self._score_outputs, progress, parts)
+        run = FitRun(engine, plan, self._macs, self._score_outputs, progress, parts, checkpoint)
         before = None if plan.is_fresh else self.history_
         with run.resources():
             try:
@@ -370,14 +388,14 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
                     self._keep(run, before)
             except BaseException as error:
                 with deferred_interrupts():
-                    self._end_early(run, before, isinstance(error, Exception))
+                    self._end_early(run, before, error)
                 raise
         run.end()
 
-    def _end_early(self, run: FitRun, before: pd.DataFrame | None, has_failed: bool) -> None:
+    def _end_early(self, run: FitRun, before: pd.DataFrame | None, error: BaseException) -> None:
         """Keep the finished epochs, of a new network only if it was interrupted without error."""
-        run.go_back()
-        if run.plan.is_fresh and (has_failed or not run.monitor.rows):
+        run.go_back(error)
+        if run.plan.is_fresh and (isinstance(error, Exception) or not run.monitor.rows):
             self._forget()
         else:
             self._keep(run, before)
@@ -420,6 +438,10 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             data,
             lambda: {"net_": engine.snapshot()},
         )
+
+    def __sklearn_clone__(self) -> Any:
+        """Return an unfitted copy, whose fits have checkpoints of their own."""
+        return mark_clone(super().__sklearn_clone__(), self)
 
     def __sklearn_tags__(self) -> Any:
         """Return the estimator's tags."""

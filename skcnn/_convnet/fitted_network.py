@@ -94,6 +94,15 @@ class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstima
             "a smaller learning_rate."
         )
 
+    def _hashed_state(self) -> dict[str, Any]:
+        """Return what a fitted network computes with, without times and its training's state."""
+        if not self.__sklearn_is_fitted__():
+            return dict(vars(self))
+        module = self.net_.module_
+        left_out = ("net_", "history_", "device_", "_seen")
+        kept = {k: v for k, v in vars(self).items() if k not in left_out}
+        return {**kept, "module": repr(module), "weights": dict(module.state_dict())}
+
     # Pickling
 
     def __setstate__(self, state: dict[str, Any]) -> None:

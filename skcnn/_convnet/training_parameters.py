@@ -3,6 +3,7 @@
 
 from dataclasses import dataclass, field
 from numbers import Real
+from os import PathLike
 from typing import Any
 
 from skcnn._convnet.declaration import AUTO, COUNT, NOT_NEGATIVE, POSITIVE, SHARE, one_of, parameter
@@ -198,6 +199,25 @@ class ConvNetParameters(TransferParameters):
         """list of skorch callbacks or None
         Callbacks with batch-level hooks make training use skorch's slower loop. Set
         scikit-learn's callbacks with `set_callbacks`.
+        """,
+    )
+    checkpoint: Any = parameter(
+        None,
+        [str, PathLike, None],
+        """str, path-like or None
+        File in which `fit` keeps the state of its training. The same `fit` after a kill or an
+        error goes on from it, and ends with the same bits; at the end it deletes the file. A
+        file of other data or parameters raises an error. Fits of clones, as in
+        cross-validations, searches and ensembles, have files of their own beside it. None keeps
+        nothing, and `partial_fit` does not use it.
+        """,
+    )
+    checkpoint_seconds: float = parameter(
+        60,
+        [NOT_NEGATIVE],
+        """float
+        Least time in seconds from one writing of the `checkpoint` to the next. It is written at
+        the end of an epoch, with 0 of each.
         """,
     )
     device: str = parameter(

@@ -17,13 +17,21 @@ def is_special(path: Path) -> bool:
 
 
 @contextmanager
-def replaced(path: Path) -> Iterator[Path]:
+def replaced(path: Path, new_name: str | None = None) -> Iterator[Path]:
     """Yield the path of a new file that takes the place of `path` if the block ends well.
 
     The new file is in the same folder. It is on the disk before it takes the old one's place, so
     that a crash leaves either of them whole. It has the permissions of the old one, or those of
     any new file. A link stays, and the file that it leads to is replaced. Devices and pipes, such
     as /dev/stdout, are yielded themselves.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    new_name : str or None, default=None
+        The name of the new file, for a caller that nobody else can be: what a killed process has
+        left there is replaced. None makes a name that no file has.
 
     Raises
     ------
@@ -36,9 +44,7 @@ def replaced(path: Path) -> Iterator[Path]:
     path = path.resolve()
     if not path.parent.exists():  # else the message would name the new file
         raise FileNotFoundError(errno.ENOENT, "There is no such folder", str(path.parent))
-    handle, name = tempfile.mkstemp(prefix=f".{path.name[:MOST_LETTERS]}.", dir=path.parent)
-    os.close(handle)
-    new = Path(name)
+    new = _new_file(path, new_name)
     try:
         yield new
         _flush(new)
@@ -48,6 +54,19 @@ def replaced(path: Path) -> Iterator[Path]:
             _flush(path.parent)
     finally:
         new.unlink(missing_ok=True)
+
+
+def _new_file(path: Path, name: str | None) -> Path:
+    """Make an empty file in the folder of `path`, which only its owner can read."""
+    if name is None:
+        handle, made = tempfile.mkstemp(prefix=f".{path.name[:MOST_LETTERS]}.", dir=path.parent)
+        new = Path(made)
+    else:
+        new = path.with_name(name)
+        new.unlink(missing_ok=True)
+        handle = os.open(new, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    os.close(handle)
+    return new
 
 
 def _mode_of(path: Path) -> int:

@@ -49,7 +49,10 @@ NAMES = {dtype: name for name, dtype in DTYPES.items()}
 
 
 def write_container(
-    path: str | os.PathLike[str], manifest: Any, tensors: Mapping[str, np.ndarray]
+    path: str | os.PathLike[str],
+    manifest: Any,
+    tensors: Mapping[str, np.ndarray],
+    new_name: str | None = None,
 ) -> None:
     """Write a manifest and tensors to a file, which is replaced as a whole.
 
@@ -61,6 +64,8 @@ def write_container(
         Values that JSON has.
     tensors : mapping of str to ndarray
         Of a dtype in `DTYPES`.
+    new_name : str or None, default=None
+        As for `replaced`.
 
     Raises
     ------
@@ -88,7 +93,7 @@ def write_container(
         raise ModelFileError(f"a model of {offset} bytes is larger than a file may be")
     start = len(text).to_bytes(PREFIX, "little") + text
     digest = hashlib.sha256(start)
-    with replaced(Path(path)) as new, open(new, "wb") as file:
+    with replaced(Path(path), new_name) as new, open(new, "wb") as file:
         for _, array in ordered:
             digest.update(_bytes_of(array))
         place = PREFIX + len(START)

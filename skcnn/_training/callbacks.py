@@ -56,6 +56,11 @@ class CallbackHooks:
         self._epoch = self.context.subcontext(task_name="epoch")
         self._epoch.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
+    def skip(self, n_epochs: int) -> None:
+        """Count epochs that an earlier process has trained, without calling the callbacks."""
+        for _ in range(n_epochs):
+            self.context.subcontext(task_name="epoch")
+
     def epoch_end(self) -> bool:
         """Close the subtask of an epoch, and return whether a callback asks to stop."""
         return self._task_end(self._epoch)

@@ -23,6 +23,7 @@ from skcnn._network.prediction import Predictor
 from skcnn._network.trained_part import TrainedPart
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import check_skorch_callbacks, has_batch_hook
+from skcnn._training.checkpointing.checkpoint import Checkpoint
 from skcnn._training.divergence import check_finite
 from skcnn._training.eager_optimizers import repeated_step
 from skcnn._training.engine_state import state_on_cpu, training_only, without_inference_tensors
@@ -233,6 +234,7 @@ class ConvNetEngine(NeuralNet):
         monitor: TrainingMonitor,
         state: EpochState,
         parts: PartTraining,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         """Train for `n_epochs`, or until `monitor` or a callback asks to stop.
 
@@ -250,6 +252,8 @@ class ConvNetEngine(NeuralNet):
             Keeps the state after the last finished epoch.
         parts : PartTraining
             Chooses the part of the network that is trained in each epoch.
+        checkpoint : Checkpoint or None, default=None
+            Keeps the state in a file, from which a killed training goes on.
 
         Raises
         ------
@@ -259,9 +263,14 @@ class ConvNetEngine(NeuralNet):
         self._schedule = schedule
         try:
             self.notify("on_train_begin", X=None, y=None)
-            for _ in range(n_epochs):
-                if self._train_epoch(batches, monitor, state, parts):
-                    break
+            n_done, over = 0, False
+            if checkpoint is not None:
+                n_done, over = checkpoint.begin(n_epochs, self._precision)
+            while n_done < n_epochs and not over:
+                over = self._train_epoch(batches, monitor, state, parts)
+                n_done += 1
+                if checkpoint is not None:
+                    checkpoint.epoch_done(over or n_done == n_epochs)
         except StopTraining:
             pass
         finally:
@@ -320,6 +329,10 @@ class ConvNetEngine(NeuralNet):
         self._rate = self._schedule.next_rate()
         for group in self.optimizer_.param_groups:
             group["lr"] = self._rate * group.get("rate_share", 1.0)
+
+    @property
+    def _precision(self) -> str:
+        return "float32" if self.autocast is None else str(self.autocast).removeprefix("torch.")
 
     def autocast_context(self) -> Any:
         """Return the context of the forward pass in training."""

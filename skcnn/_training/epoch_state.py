@@ -45,6 +45,11 @@ class EpochState:
         self._is_trained = True
         self._n_epochs += 1
 
+    def resume(self, n_epochs: int) -> None:
+        """Take the current state as that after so many epochs of an earlier process."""
+        self._is_trained = True
+        self._n_epochs = n_epochs
+
     def go_back(self) -> None:
         """Return to the state after the last finished epoch, also of the engine's history."""
         if self._in_epoch and self._is_trained:

@@ -10,6 +10,8 @@ from skcnn._data.samples import SampleSet
 from skcnn._network.trained_part import PartSchedule
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import CallbackHooks, check_monitors
+from skcnn._training.checkpointing.checkpoint import Checkpoint
+from skcnn._training.checkpointing.training_state import TrainingState
 from skcnn._training.early_stopping import EarlyStopping
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.epoch_state import EpochState
@@ -22,6 +24,7 @@ from skcnn._utils.memory import kept_memory
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.progress import ProgressReport
 from skcnn._utils.threads import ONE_THREAD_MACS, torch_threads
+from skcnn.exceptions import TrainingDivergedError
 
 
 class FitRun:
@@ -41,6 +44,8 @@ class FitRun:
         Shown during the run.
     parts : PartSchedule
         Which part of the network is trained when.
+    checkpoint : Checkpoint or None, default=None
+        Keeps the state in a file, from which a killed training goes on.
 
     Attributes
     ----------
@@ -58,6 +63,7 @@ class FitRun:
         score: Callable[[np.ndarray, SampleSet], float],
         progress: ProgressReport,
         parts: PartSchedule,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.engine = engine
         self.plan = plan
@@ -87,6 +93,19 @@ class FitRun:
             weights=engine.weights_copy,
             progress=progress,
         )
+        self._checkpoint = checkpoint
+        if checkpoint is not None:
+            checkpoint.connect(
+                TrainingState(
+                    engine,
+                    self._batches,
+                    self._schedule,
+                    self._state,
+                    self._early_stopping,
+                    self.parts,
+                    self.monitor,
+                )
+            )
 
     @contextmanager
     def resources(self) -> Iterator[None]:
@@ -119,12 +138,28 @@ class FitRun:
         if not self.plan.is_fresh:
             self.monitor.begin(self.plan.weights_epoch)
         self.engine.train(
-            self._batches, self._schedule, n_epochs, self.monitor, self._state, self.parts
+            self._batches,
+            self._schedule,
+            n_epochs,
+            self.monitor,
+            self._state,
+            self.parts,
+            self._checkpoint,
         )
 
-    def go_back(self) -> None:
-        """Return to the state after the last finished epoch, also one of an earlier call."""
+    def go_back(self, error: BaseException) -> None:
+        """Return to the state after the last finished epoch, also one of an earlier call.
+
+        After an `error` the state is kept in the file of the checkpoint, but for one that would
+        come again.
+        """
         self._state.go_back()
+        if self._checkpoint is None:
+            return
+        if isinstance(error, TrainingDivergedError):
+            self._checkpoint.remove()
+        else:
+            self._checkpoint.save_last()
 
     def finish_network(self) -> bool:
         """Leave the training mode, and return whether the best weights were restored."""

@@ -16,7 +16,7 @@ from skcnn._training.batches import BatchIterator
 from skcnn._training.engine import ConvNetEngine
 from skcnn._utils.threads import torch_threads
 from skcnn._utils.worker_threads import WorkerThread
-from skcnn.layers._dropout import ByteDropout
+from skcnn.layers._dropout import dropout_generator
 
 # The largest number of fits whose data and weights are in memory together.
 MOST_TOGETHER = 10
@@ -106,7 +106,7 @@ class _Member:
         self.n_samples = batches.n_samples
         self.total = torch.zeros((), device=engine.device)
         self.error: BaseException | None = None
-        self.dropout = _dropout_generator(engine)
+        self.dropout = dropout_generator(engine.module_)
         self._batches: Iterator[Any] = iter(batches)
 
     def next_batch(self) -> bool:
@@ -210,9 +210,3 @@ class _JointSteps:
         if key not in self._networks:
             self._networks[key] = JointNetwork([member.engine.module_ for member in members])
         return self._networks[key]
-
-
-def _dropout_generator(engine: ConvNetEngine) -> torch.Generator | None:
-    """Return the generator that the dropout layers of an engine share, None without any."""
-    layers = (part for part in engine.module_.modules() if isinstance(part, ByteDropout))
-    return next((layer.generator for layer in layers), None)

@@ -11,6 +11,15 @@ from skcnn._training.eager_optimizers import SGD, Adagrad, Adam, AdamW, EagerOpt
 from skcnn._training.muon import Muon, hidden_kernels
 
 OPTIMIZERS = ("adam", "adamw", "sgd", "muon", "rmsprop", "adagrad")
+# What they keep for each parameter: in each option all of the names.
+KEPT_STATES = {
+    "adam": [{"step", "exp_avg", "exp_avg_sq"}],
+    "adamw": [{"step", "exp_avg", "exp_avg_sq"}],
+    "sgd": [{"momentum_buffer"}],
+    "muon": [{"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"}],
+    "rmsprop": [{"step", "square_avg"}, {"step", "square_avg", "momentum_buffer"}],
+    "adagrad": [{"step", "sum"}],
+}
 
 
 def parameter_groups(

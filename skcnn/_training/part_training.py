@@ -11,6 +11,7 @@ from skcnn._training.batches import BatchIterator
 from skcnn._training.fit_plan import FitPlan
 from skcnn._utils.interrupts import deferred_interrupts
 from skcnn._utils.threads import torch_threads
+from skcnn.exceptions import ModelFileError
 
 
 class PartTraining:
@@ -62,8 +63,10 @@ class PartTraining:
     def epoch_begin(self) -> None:
         """Freeze what is not trained in the next epoch."""
         trainable = self._schedule.at(self._n_done)
-        if trainable == self._current:
-            return
+        if trainable != self._current:
+            self._change_to(trainable)
+
+    def _change_to(self, trainable: Trainable) -> None:
         part = TrainedPart(
             self._engine.module_,
             self._schedule.rows,
@@ -79,6 +82,28 @@ class PartTraining:
             self._evaluator.features = None
             self._current, self._is_new = trainable, True
             self.trained[self._n_done] = trainable
+
+    def state(self) -> dict[str, Any]:
+        """Return what was trained when, and what the optimizer has states of."""
+        return {"current": self._current, "trained": dict(self.trained)}
+
+    def resume(self, n_done: int, state: dict[str, Any]) -> None:
+        """Go on from the `state` of a training that was at so many epochs.
+
+        Raises
+        ------
+        ModelFileError
+            If it does not follow from the schedule.
+        """
+        legal = {n: self._schedule.at(n) for n in range(self._n_last + 1)}
+        trained, current = state["trained"], state["current"]
+        if any(legal.get(n) != value for n, value in trained.items()):
+            raise ModelFileError("its trained parts are not those of this training")
+        if current not in trained.values():
+            raise ModelFileError("its trained part is not one of this training")
+        self._change_to(current)
+        self.trained = trained
+        self._n_done = n_done
 
     def compute_features(self) -> None:
         """Compute the features of the frozen layers, unless they are known."""

@@ -57,6 +57,8 @@ class WorkerThread:
         Whether the work has ended.
     ending : bool
         Whether the work is to end at the next pause.
+    interrupted : bool
+        Whether it ends only because its holder was interrupted.
     result : object
         What the work returned.
     error : BaseException or None
@@ -71,6 +73,7 @@ class WorkerThread:
         self.seconds_away = 0.0
         self.over = False
         self.ending = False
+        self.interrupted = False
         self.result: Any = None
         self.error: BaseException | None = None
         self._work = work

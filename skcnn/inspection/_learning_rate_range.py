@@ -30,6 +30,7 @@ TEST_PARAMETERS = {
     "compile": False,
     "unfreezing": None,  # the rates are for what `trainable` names
     "verbose": 0,
+    "checkpoint": None,
 }
 
 

@@ -89,6 +89,12 @@ class SampleDropout(ByteDropout):
         return x.shape[:1] + (1,) * (x.dim() - 1)
 
 
+def dropout_generator(module: nn.Module) -> torch.Generator | None:
+    """Return the generator that the dropout layers of a network share, None without any."""
+    layers = (part for part in module.modules() if isinstance(part, ByteDropout))
+    return next((layer.generator for layer in layers), None)
+
+
 # The modules of compiled networks, whose graphs cannot hold a generator.
 _compiled: "weakref.WeakValueDictionary[int, ByteDropout]" = weakref.WeakValueDictionary()
 _keys = itertools.count()

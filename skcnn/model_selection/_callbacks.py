@@ -40,11 +40,18 @@ class EpochWatcher:
     ----------
     listener : callable
         Takes the epoch, counted from zero, the number of epochs planned and a snapshot of
-        the estimator; returns whether to stop.
+        the estimator, None for epochs that an earlier process has trained; returns whether to
+        stop.
+
+    Attributes
+    ----------
+    scores : dict of int to float
+        The scores that the listener has computed, by epoch.
     """
 
     def __init__(self, listener: Callable[[int, int, Any], bool]) -> None:
         self.listener = listener
+        self.scores: dict[int, float] = {}
 
     def setup(self, estimator: Any, context: Any) -> None:
         """Do nothing before the fit."""
@@ -60,6 +67,15 @@ class EpochWatcher:
         if context.task_name != "epoch":
             return False
         return self.listener(context.task_id, context.parent.max_subtasks, fitted_estimator)
+
+    def _checkpoint_state(self) -> dict[int, float]:
+        """Return what a checkpoint of the fit keeps."""
+        return {epoch: float(score) for epoch, score in self.scores.items()}
+
+    def _restore_checkpoint(self, state: dict[int, float], n_done: int, n_epochs: int) -> bool:
+        """Tell the listener of the epochs before a checkpoint; return whether to stop."""
+        self.scores = {epoch: score for epoch, score in state.items() if isinstance(score, float)}
+        return any(self.listener(epoch, n_epochs, None) for epoch in range(n_done))
 
 
 def go_on(epoch: int, n_epochs: int, snapshot: Any) -> bool:

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from skcnn.model_selection._hashing import description_of, is_installed, with_hash
+from skcnn._data.value_texts import description_of, is_installed, with_hash
 from skcnn.model_selection._plan import SearchPlan
 from skcnn.model_selection._pruners import needs_all_folds
 
 # Parameters that change how a result is computed, but not the result.
 NOT_IN_FINGERPRINT = (
     *("verbose", "n_jobs", "n_threads", "device"),
-    *("memory", "pre_dispatch", "feature_cache"),
+    *("memory", "pre_dispatch", "feature_cache", "checkpoint", "checkpoint_seconds"),
 )
 PART_OF_SPACE, OF_ESTIMATOR = "param_space[", "estimator's "
 HASH_AT_THE_END = re.compile(r" \[[0-9a-f]+\]$")

@@ -142,17 +142,22 @@ class FoldRun:
             return
         transformed: list[Pair] = []
 
+        def score_of(snapshot: Any) -> float:
+            if self.cv.own_scorer:
+                model = replace_final(estimator, snapshot)
+                return self._score_so_far(model, *self._test_samples(estimator))
+            if not transformed:  # once for all epochs; the steps are fitted
+                X_test, y_test = self._test_samples(estimator)
+                transformed.append((transform_before_final(estimator, X_test), y_test))
+            return self._score_so_far(snapshot, *transformed[0])
+
         def listener(epoch: int, n_epochs: int, snapshot: Any) -> bool:
             self.n_epochs_seen = epoch + 1
 
             def score() -> float:
-                if self.cv.own_scorer:
-                    model = replace_final(estimator, snapshot)
-                    return self._score_so_far(model, *self._test_samples(estimator))
-                if not transformed:  # once for all epochs; the steps are fitted
-                    X_test, y_test = self._test_samples(estimator)
-                    transformed.append((transform_before_final(estimator, X_test), y_test))
-                return self._score_so_far(snapshot, *transformed[0])
+                if snapshot is not None:
+                    watcher.scores[epoch] = score_of(snapshot)
+                return watcher.scores.get(epoch, np.nan)
 
             self.cut_short = on_epoch(epoch, n_epochs, score)
             return self.cut_short

@@ -84,6 +84,10 @@ def run_folds_together(
     ]
     try:
         _advance_folds(threads, watch)
+    except BaseException as error:
+        for thread in threads:
+            thread.interrupted = not isinstance(error, Exception)
+        raise
     finally:
         for thread in threads:
             thread.end()

@@ -24,11 +24,12 @@ def device_of(net: Any) -> torch.device:
 def trains_together(estimator: Any) -> bool:
     """Return whether fits of `estimator` are trained together if their networks allow it.
 
-    They are trained one by one if a callable makes the network, whose structure is unknown, or
-    if each fit shows its own progress.
+    They are trained one by one if a callable makes the network, whose structure is unknown, if
+    each fit shows its own progress, or has a checkpoint: a resumed fit must have the same bits
+    whatever fits are beside it.
     """
     net = find_convnet(estimator)
-    if net is None or makes_module(net.architecture) or net.verbose:
+    if net is None or makes_module(net.architecture) or net.verbose or net.checkpoint is not None:
         return False
     return joint_training_pays(device_of(net))
 

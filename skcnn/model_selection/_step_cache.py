@@ -8,7 +8,7 @@ from typing import Any
 from sklearn.pipeline import Pipeline
 
 from skcnn._convnet.base import BaseConvNet
-from skcnn.model_selection._hashing import hash_of
+from skcnn._data.value_texts import hash_of
 
 
 class StepCache:

@@ -14,9 +14,11 @@ from skcnn._convnet.fitted_network import UNKNOWN_MACS
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.pretrained_module import pretrained_module_maker
 from skcnn._convnet.regressor import ConvNetRegressor
+from skcnn._convnet.resuming.opening import MARK
 from skcnn._data.seen_samples import SeenSamples
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
+from skcnn._files.values import check_names
 from skcnn._network.split import Trainable, blocks_of, is_trainable
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.monitor import COLUMNS
@@ -39,7 +41,6 @@ from skcnn.persistence._network_state import (
     traced_layers,
 )
 from skcnn.persistence._registry import trust
-from skcnn.persistence._values import check_names
 
 COMMON = {
     "_layout",
@@ -88,7 +89,7 @@ def keep_convnet(model: Any) -> dict[str, Any]:
     if not hasattr(model, "net_"):
         return {}
     own = OWN[type(model)]
-    unknown = vars(model).keys() - {*parameter_names(type(model)), *COMMON, *own}
+    unknown = vars(model).keys() - {*parameter_names(type(model)), *COMMON, *own, MARK}
     if unknown:
         raise UnsupportedModelError(
             f"the attribute {min(unknown)!r} of {type(model).__name__} cannot be saved"
@@ -357,6 +358,7 @@ def _check(condition: bool, owner: str, what: str) -> None:
         raise ModelFileError(f"the {what} of {owner} must fit its other parts")
 
 
-NOT_KEPT = {"callbacks": (None,), "feature_cache": (None, "memory")}  # functions and folders
+# functions, folders and files
+NOT_KEPT = {"callbacks": (None,), "checkpoint": (None,), "feature_cache": (None, "memory")}
 for cls in (ConvNetClassifier, ConvNetRegressor):
     trust(cls, fixed=NOT_KEPT, keep=keep_convnet, restore=restore_convnet)

@@ -8,6 +8,7 @@ import numpy as np
 
 from skcnn import layers
 from skcnn._data.layouts import InputLayout
+from skcnn._files.values import ValueDecoder, ValueEncoder, described
 from skcnn._utils.compat import (
     InvalidParameterError,
     callbacks_of,
@@ -24,7 +25,6 @@ from skcnn.persistence._checks import (
     is_as_declared,
 )
 from skcnn.persistence._registry import BY_CLASS, TRUSTED, Trusted
-from skcnn.persistence._values import ValueDecoder, ValueEncoder, described
 
 LAYERS: dict[str, type] = {
     name: cls

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from skcnn._architectures.packages import MakeModule
 from skcnn._data.layouts import InputLayout
+from skcnn._files.values import check_names
 from skcnn._network.network import ConvNet, Standardize, WrappedNet, wrap_callable
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.engine_state import training_only
@@ -20,14 +21,13 @@ from skcnn._training.losses import (
     RegressionLoss,
     classification_loss,
 )
-from skcnn._training.optimizers import OPTIMIZERS
+from skcnn._training.optimizers import KEPT_STATES, OPTIMIZERS
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.validation import is_number
 from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
 from skcnn.layers._base import LayerSpec
 from skcnn.layers._normalization import BATCH_NORMS, fix_statistics, fixed_statistics
 from skcnn.layers._sequence import TracedLayer, trace
-from skcnn.persistence._values import check_names
 
 # For one sample; what a file claims must not make a prediction take all memory.
 MOST_LAYER_VALUES = 2**31
@@ -36,15 +36,6 @@ SETTINGS = ("lr", "momentum", "nesterov", "weight_decay", "l1_penalty", "gradien
 STATE = {"loss", "settings", "weights", "frozen", "groups", "states", "trained"}
 FIXED = {"fixed_statistics"}  # not in files of networks without such normalisations
 OF_PARTS = {"frozen_for_part", "rate_shares"}  # not in files of networks that were trained whole
-# What the optimizers keep for each parameter: in each option all of the names.
-KEPT_STATES = {
-    "adam": [{"step", "exp_avg", "exp_avg_sq"}],
-    "adamw": [{"step", "exp_avg", "exp_avg_sq"}],
-    "sgd": [{"momentum_buffer"}],
-    "muon": [{"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"}],
-    "rmsprop": [{"step", "square_avg"}, {"step", "square_avg", "momentum_buffer"}],
-    "adagrad": [{"step", "sum"}],
-}
 
 
 def network_state(engine: ConvNetEngine) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from skcnn._convnet.recipes import RECIPES, recipe
 def network(*arguments):
     parser = argparse.ArgumentParser()
     add_network_options(parser)
-    parser.set_defaults(seed=3)
+    parser.set_defaults(seed=3, checkpoint=None)
     return make_network(parser.parse_args(arguments))
 
 

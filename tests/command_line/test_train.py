@@ -16,6 +16,7 @@ from skcnn.augmentation import RandomAffine, RandomFlip
 from skcnn.datasets import load_image_folder
 from tests.helpers.folders import coloured, save_colours, train
 from tests.helpers.pictures import save, save_classes, smooth
+from tests.helpers.stopped_fits import Stop, stop_after
 
 
 @pytest.fixture
@@ -61,6 +62,28 @@ def test_progress_is_shown(folder, model, capsys):
     assert classifier.verbose == 0
     [affine] = classifier.augmentation
     assert isinstance(affine, RandomAffine)
+
+
+def test_a_killed_training_goes_on(folder, tmp_path, monkeypatch):
+    first, second = tmp_path / "a", tmp_path / "b"
+    kept = tmp_path / "fits"
+    kept.mkdir()
+    assert train(folder, first, "--cv", 2) == 0
+    options = ("--cv", 2, "--checkpoint", kept / "fit.ckpt")
+    with monkeypatch.context() as patched:
+        stop_after(patched, 5)  # in the second fold, of epochs with two steps
+        with pytest.raises(Stop):
+            train(folder, second, *options)
+    assert re.fullmatch(r"fit-[0-9a-f]{16}\.ckpt", *[path.name for path in kept.iterdir()])
+    assert train(folder, second, *options) == 0
+    assert [*kept.iterdir()] == []
+    assert load_model(second).classifier.checkpoint is None
+    np.testing.assert_array_equal(probabilities(first, folder), probabilities(second, folder))
+
+
+def test_a_checkpoint_in_no_folder_is_an_error(folder, model, tmp_path, capsys):
+    assert train(folder, model, "--checkpoint", tmp_path / "nowhere" / "fit.ckpt") != 0
+    assert "--checkpoint: the folder" in capsys.readouterr().err
 
 
 def test_the_same_seed_gives_the_same_model(folder, tmp_path):

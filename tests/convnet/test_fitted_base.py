@@ -19,11 +19,11 @@ from torch import nn
 from skcnn import ConvNetFeatures, ConvNetRegressor, ConvNetSearchCV, compare_models
 from skcnn._convnet.fitted_base import makes_module
 from skcnn._convnet.pipelines import all_convnets
+from skcnn._data.value_texts import hash_of
 from skcnn.augmentation import Augmented, RandomTranslation
 from skcnn.exceptions import ArchitectureError, InputScaleWarning, WeightsError
 from skcnn.inspection import feature_maps, saliency
 from skcnn.layers import Conv, GlobalPool, Whiten
-from skcnn.model_selection._hashing import hash_of
 from tests.helpers.bases import (
     STILL,
     any_size,

@@ -20,6 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from skcnn import ConvNetClassifier, ConvNetSearchCV, compare_models
+from skcnn._data.value_texts import description_of, hash_of
 from skcnn.augmentation import Augmented, RandomFlip, RandomNoise, RandomTranslation
 from skcnn.augmentation._augmented_array import AugmentedArray
 from skcnn.comparison import compare_datasets
@@ -35,7 +36,6 @@ from skcnn.inspection import (
     feature_maps,
     saliency,
 )
-from skcnn.model_selection._hashing import description_of, hash_of
 from skcnn.preprocessing import KernelFilter
 from tests.helpers.decodings import counted_decodings, forget_facts
 from tests.helpers.pictures import save, save_all, smooth

@@ -34,6 +34,24 @@ def test_a_file_is_replaced_as_a_whole_or_not_at_all(tmp_path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o666 & ~mask
 
 
+def test_a_new_file_of_a_name_replaces_what_a_killed_process_has_left(tmp_path):
+    path, new_path = tmp_path / "file", tmp_path / ".file.new"
+    (tmp_path / "elsewhere").write_text("kept")
+    new_path.symlink_to(tmp_path / "elsewhere")
+    with replaced(path, ".file.new") as new:
+        assert new == new_path
+        assert not new.is_symlink()
+        assert stat.S_IMODE(new.stat().st_mode) == 0o600
+        new.write_text("whole")
+    assert path.read_text() == "whole"
+    assert (tmp_path / "elsewhere").read_text() == "kept"
+    assert not new_path.exists()
+    with pytest.raises(ZeroDivisionError), replaced(path, ".file.new") as new:
+        1 / 0  # noqa: B018
+    assert path.read_text() == "whole"
+    assert not new_path.exists()
+
+
 def test_the_file_and_its_folder_are_on_the_disk_before_the_end(tmp_path, monkeypatch):
     flushed = []
     fsync = os.fsync

@@ -8,8 +8,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
+from skcnn._data.value_texts import hash_of
 from skcnn.augmentation import RandomTranslation
-from skcnn.model_selection._hashing import hash_of
 from skcnn.model_selection._step_cache import FoldMemory, StepCache, _step_hash
 from tests.helpers.pruned_searches import search_of, small
 from tests.helpers.steps import Double, Halve

@@ -6,6 +6,7 @@ from types import ModuleType, SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 from torch import nn
 
 import skcnn
@@ -173,6 +174,17 @@ def test_illegal_parameters_are_refused_when_saved(model, change, tmp_path):
     with pytest.raises(UnsupportedModelError, match=f"illegal parameter: .*'{min(change)}'"):
         skcnn.save(model.set_params(**change), tmp_path / "model")
     assert not list(tmp_path.iterdir())
+
+
+def test_the_path_of_a_checkpoint_is_refused(tmp_path):
+    X, y = np.random.default_rng(0).random((8, 6, 6)), np.arange(8) % 2
+    net = ConvNetClassifier(max_epochs=1, filters=(2,), checkpoint=tmp_path / "fit.ckpt")
+    fitted = clone(net).fit(X, y)
+    with pytest.raises(UnsupportedModelError, match=r"'checkpoint' .* as None only.*checkpoint=No"):
+        skcnn.save(fitted, tmp_path / "model")
+    again = loaded(fitted.set_params(checkpoint=None, checkpoint_seconds=5), tmp_path)
+    assert (again.checkpoint, again.checkpoint_seconds) == (None, 5)
+    assert "_checkpoint_of_clone" not in vars(again)
 
 
 def test_a_folder_of_features_is_refused(tmp_path):

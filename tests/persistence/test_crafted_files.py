@@ -192,6 +192,10 @@ CASES = {
     ),
     "callbacks": ("classifier", param("callbacks", [1]), "'callbacks' .* as None only"),
     "folder": ("load", param("cache", "/etc"), "'cache' of LoadImages can be saved as 'auto' or"),
+    "checkpoint": (
+        "classifier", param("checkpoint", "/etc/passwd"),
+        "'checkpoint' of ConvNetClassifier can be saved as None only",
+    ),
     "feature cache": (
         "classifier", param("feature_cache", "/etc"),
         "'feature_cache' of ConvNetClassifier can be saved as None or 'memory' only",

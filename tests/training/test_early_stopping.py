@@ -154,10 +154,10 @@ def split_parts(monkeypatch):
         rows = samples.images.rows.numpy()[samples.index]
         return {row.tobytes() for row in rows}
 
-    def watching(self, engine, plan, data):
+    def watching(self, engine, plan, *others):
         for seen, samples in zip(parts, (plan.train, plan.valid), strict=True):
             seen.append(set() if samples is None else values(samples))
-        run(self, engine, plan, data)
+        run(self, engine, plan, *others)
 
     monkeypatch.setattr(BaseConvNet, "_run", watching)
     return parts

@@ -16,7 +16,7 @@ from tests.helpers.small_fits import data, tiny
 def plans(monkeypatch):
     """The plans of all fits, none of which trains."""
     seen = []
-    monkeypatch.setattr(BaseConvNet, "_run", lambda self, engine, plan, data: seen.append(plan))
+    monkeypatch.setattr(BaseConvNet, "_run", lambda self, engine, plan, *others: seen.append(plan))
     return seen
 
 
@@ -69,7 +69,7 @@ def test_plan_of_partial_fit_is_one_epoch_at_a_constant_rate(plans):
 def test_plan_of_a_warm_start_counts_the_epochs_before(monkeypatch):
     X, y = data()
     model, seen = tiny(warm_start=True).fit(X, y), []
-    monkeypatch.setattr(BaseConvNet, "_run", lambda self, engine, plan, data: seen.append(plan))
+    monkeypatch.setattr(BaseConvNet, "_run", lambda self, engine, plan, *others: seen.append(plan))
     model.fit(X, y)
     assert (seen[0].is_fresh, seen[0].n_epochs_before) == (False, 3)
     assert seen[0].seeds == FitSeeds.derive(0, 3)

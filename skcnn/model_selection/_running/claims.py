@@ -12,8 +12,8 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, Trial
 from sklearn.base import clone
 
+from skcnn._data.value_texts import key_of
 from skcnn.model_selection._evaluation import Outcome
-from skcnn.model_selection._hashing import key_of
 from skcnn.model_selection._plan import SearchPlan
 from skcnn.model_selection._running.abandoned import (
     fail_trials_of_dead_workers,

@@ -17,12 +17,12 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial
 from sklearn.utils.parallel import Parallel, delayed
 
+from skcnn._data.value_texts import key_of
 from skcnn._utils.compat import TerminatedWorkerError
 from skcnn._utils.progress import SearchProgress
 from skcnn._utils.validation import warn_caller
 from skcnn.model_selection._callbacks import FoldContext
 from skcnn.model_selection._evaluation import Outcome
-from skcnn.model_selection._hashing import key_of
 from skcnn.model_selection._parallel import processes_for
 from skcnn.model_selection._plan import SearchPlan
 from skcnn.model_selection._results import TrialRecord

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from skcnn._data.value_texts import description_of
 from skcnn.exceptions import ArchitectureError
-from skcnn.model_selection._hashing import description_of
 from skcnn.model_selection._network_size import Limits
 from skcnn.model_selection._spaces.base import ParamSpace, check_initial
 from skcnn.model_selection._spaces.latents import (

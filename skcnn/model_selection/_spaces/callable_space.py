@@ -5,8 +5,8 @@ from typing import Any
 
 from optuna.trial import BaseTrial, FixedTrial, FrozenTrial
 
+from skcnn._data.value_texts import description_of
 from skcnn._utils.compat import InvalidParameterError
-from skcnn.model_selection._hashing import description_of
 from skcnn.model_selection._spaces.base import INITIAL, ParamSpace, check_initial
 
 

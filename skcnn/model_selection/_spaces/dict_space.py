@@ -6,8 +6,8 @@ from typing import Any
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
+from skcnn._data.value_texts import description_of
 from skcnn._utils.compat import InvalidParameterError
-from skcnn.model_selection._hashing import description_of
 from skcnn.model_selection._spaces.base import ParamSpace, check_initial
 from skcnn.model_selection._spaces.entries import make_entry
 

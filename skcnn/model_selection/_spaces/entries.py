@@ -13,9 +13,9 @@ from optuna.distributions import (
     IntDistribution,
 )
 
+from skcnn._data.value_texts import description_of, hash_of, text_of, with_hash
 from skcnn._utils.compat import InvalidParameterError, holds
 from skcnn._utils.validation import is_number
-from skcnn.model_selection._hashing import description_of, hash_of, text_of, with_hash
 
 # Lowest quantile of scipy's distributions that is drawn: at 0 many are infinite.
 LOWEST_QUANTILE = 1e-6

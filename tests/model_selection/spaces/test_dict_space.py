@@ -12,10 +12,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from sklearn.svm import SVC
 
+from skcnn._data.value_texts import text_of
 from skcnn.augmentation import RandomRotation
 from skcnn.layers import Conv, Dense, Flatten
 from skcnn.model_selection import _samplers
-from skcnn.model_selection._hashing import text_of
 from skcnn.model_selection._spaces.dict_space import DictSpace
 from tests.helpers.spaces import search_of, small
 

@@ -20,7 +20,6 @@ import pandas as pd
 import torch
 from sklearn.utils import check_random_state
 
-from skcnn._convnet.base import BaseConvNet
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._utils.text import shorten
 
@@ -32,7 +31,7 @@ GLOBAL_RANDOM_STATE = check_random_state(None)
 # Attributes that Python and scikit-learn add to a class, or to the copy of a class in another
 # process.
 NOT_OF_A_CLASS = ("__module__", "__doc__", "__qualname__", "__firstlineno__")
-NOT_OF_AN_ESTIMATOR = ("_skl_callbacks", "_sklearn_version")
+NOT_OF_AN_ESTIMATOR = ("_skl_callbacks", "_sklearn_version", "_checkpoint_of_clone")
 
 
 def hash_of(value: Any) -> str:
@@ -217,9 +216,8 @@ class _Hasher:
     def _object(self, kind: str, value: Any) -> str:
         """Return the text of what a copy of an object is made of."""
         if hasattr(value, "get_params") and hasattr(value, "__dict__"):
-            state = {k: v for k, v in vars(value).items() if k not in NOT_OF_AN_ESTIMATOR}
-            if isinstance(value, BaseConvNet) and "net_" in state:
-                state = _state_of_a_network(state)
+            every = value._hashed_state() if hasattr(value, "_hashed_state") else vars(value)
+            state = {k: v for k, v in every.items() if k not in NOT_OF_AN_ESTIMATOR}
             return _digest("estimator", self.text(type(value)), self._mapping("", state))
         try:
             reduce = copyreg.dispatch_table.get(type(value))
@@ -235,14 +233,6 @@ class _Hasher:
             [] if entries is None else [self.text(entry) for entry in entries],
             "" if items is None else self._mapping("", dict(items)),
         )
-
-
-def _state_of_a_network(state: dict[str, Any]) -> dict[str, Any]:
-    """Return what a fitted network computes with, without times and its training's state."""
-    module = state["net_"].module_
-    left_out = ("net_", "history_", "device_", "_seen")
-    kept = {k: v for k, v in state.items() if k not in left_out}
-    return {**kept, "module": repr(module), "weights": dict(module.state_dict())}
 
 
 @functools.lru_cache(maxsize=1000)

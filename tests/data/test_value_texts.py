@@ -12,7 +12,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
-from skcnn.model_selection._hashing import description_of, hash_of, key_of, text_of
+from skcnn._data.value_texts import description_of, hash_of, key_of, text_of
 
 
 def test_keys_of_different_parameters_differ():

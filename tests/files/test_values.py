@@ -9,8 +9,8 @@ import pytest
 from sklearn.utils import Bunch
 
 from skcnn._files.manifest import parse_json, to_json
+from skcnn._files.values import ValueDecoder, ValueEncoder
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
-from skcnn.persistence._values import ValueDecoder, ValueEncoder
 
 VALUES = [
     None,

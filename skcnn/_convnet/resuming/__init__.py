@@ -1,0 +1,1 @@
+"""Which checkpoint belongs to a fit of an estimator."""

@@ -1,0 +1,1 @@
+"""Checkpoints of a training: its state, and the file from which a killed fit goes on."""
