@@ -126,6 +126,11 @@ class FitRun:
         """Return to the state after the last finished epoch, also one of an earlier call."""
         self._state.go_back()
 
+    def has_finite_weights(self) -> bool:
+        """Return whether no weight is infinite or NaN. A callback may have changed them."""
+        state = self.engine.module_.state_dict().values()
+        return all(bool(torch.isfinite(value).all()) for value in state)
+
     def finish_network(self) -> bool:
         """Leave the training mode, and return whether the best weights were restored."""
         self.parts.end()
