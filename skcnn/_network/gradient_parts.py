@@ -27,7 +27,9 @@ def computes_each_sample_alone(module: nn.Module) -> bool:
 def _is_sample_wise(part: nn.Module) -> bool:
     if type(part).__module__.partition(".")[0] not in KNOWN_PACKAGES:
         return False
-    keeps_statistics = isinstance(part, BATCH_NORMS) or hasattr(part, "running_mean")
+    keeps_statistics = (
+        isinstance(part, BATCH_NORMS) or getattr(part, "running_mean", None) is not None
+    )
     return not keeps_statistics or is_fixed(part) or not part.training
 
 
@@ -100,7 +102,7 @@ class GradientParts:
     def _try(
         self, forward: Forward, batch: Batch, size: int, module: nn.Module
     ) -> tuple[Tensor, Tensor] | None:
-        """Add the gradients of parts of `size`; return None, without any, if memory is too small."""
+        """Add the gradients of parts of `size`; return None, without any, for lack of memory."""
         try:
             if size == len(batch[0]):
                 loss, outputs = forward(batch)
