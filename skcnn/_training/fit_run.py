@@ -125,6 +125,8 @@ class FitRun:
     def go_back(self) -> None:
         """Return to the state after the last finished epoch, also one of an earlier call."""
         self._state.go_back()
+        # an error may come after an epoch is recorded and before it counts as finished
+        del self.monitor.rows[len(self.engine.history) - self.plan.n_epochs_before :]
 
     def has_finite_weights(self) -> bool:
         """Return whether no weight is infinite or NaN. A callback may have changed them."""
