@@ -91,7 +91,8 @@ class _Handler:
     @contextmanager
     def installed(self) -> Iterator[None]:
         """Handle Ctrl-C inside the block; what waits at its end acts then."""
-        if self.before is None:
+        before = self.before
+        if before is None:
             yield
             return
         signal.signal(signal.SIGINT, self)
@@ -99,5 +100,5 @@ class _Handler:
             yield
         finally:
             if signal.getsignal(signal.SIGINT) is self:
-                signal.signal(signal.SIGINT, self.before)
+                signal.signal(signal.SIGINT, before)
         self.pass_on()
