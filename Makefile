@@ -81,6 +81,7 @@ bench-studies: $(READY)
 	$(BIN)/python tests/benchmarks/architectures.py
 	$(BIN)/python tests/benchmarks/transfer_speed.py
 	$(BIN)/python tests/benchmarks/costs.py
+	$(BIN)/python tests/benchmarks/growth.py
 	$(BIN)/python tests/benchmarks/comparison_error_rates.py
 	$(BIN)/python tests/benchmarks/model_comparison.py
 	$(BIN)/python tests/benchmarks/onnx_export.py

@@ -1,6 +1,6 @@
 """Exceptions and warnings of skcnn.
 
-Every exception is also a ``ValueError`` or an ``ImportError``.
+Every exception is also a ``ValueError``, an ``ImportError`` or a ``MemoryError``.
 
 Examples
 --------
@@ -48,7 +48,18 @@ class CheckpointError(SkcnnError, ValueError):
 
 
 class TrainingDivergedError(SkcnnError, ValueError):
-    """The training loss became infinite or NaN."""
+    """The training loss, a weight or a validation output became infinite or NaN.
+
+    The message names the epoch, the batch and the learning rate. The estimator has the weights
+    after the last finished epoch, which are finite; without a finished epoch it is not fitted.
+    """
+
+
+class OutOfMemoryError(SkcnnError, MemoryError):
+    """A device has too little memory even for the smallest part of a computation.
+
+    In training the message names a batch size that fits, if there is one.
+    """
 
 
 class WeightsError(SkcnnError, ValueError):
@@ -78,6 +89,13 @@ class LeakageWarning(UserWarning):
     """A sample may be on both sides of a split, so that scores are too good.
 
     Copies of a sample are or may be, or samples that a network was trained on in an earlier call.
+    """
+
+
+class OutOfMemoryWarning(UserWarning):
+    """A device had too little memory, so that a batch was computed in smaller parts.
+
+    Results are equal to those of the whole batch up to rounding.
     """
 
 
@@ -115,6 +133,8 @@ __all__ = [
     "LeakageWarning",
     "MissingDependencyError",
     "ModelFileError",
+    "OutOfMemoryError",
+    "OutOfMemoryWarning",
     "RareClassWarning",
     "SkcnnError",
     "SkippedFilesWarning",

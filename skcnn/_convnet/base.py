@@ -61,6 +61,7 @@ from skcnn.augmentation._estimator_parameters import (
     training_steps,
 )
 from skcnn.augmentation._operations import Operation
+from skcnn.exceptions import TrainingDivergedError
 from skcnn.layers._sequence import total_multiply_accumulates
 
 
@@ -393,9 +394,14 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         run.end()
 
     def _end_early(self, run: FitRun, before: pd.DataFrame | None, error: BaseException) -> None:
-        """Keep the finished epochs, of a new network only if it was interrupted without error."""
+        """Keep the finished epochs. Those of a new network are not kept after most errors.
+
+        They are after an interrupt, and if the training diverged later.
+        """
         run.go_back(error)
-        if run.plan.is_fresh and (isinstance(error, Exception) or not run.monitor.rows):
+        diverged = isinstance(error, TrainingDivergedError) and run.has_finite_weights()
+        has_failed = isinstance(error, Exception) and not diverged
+        if run.plan.is_fresh and (has_failed or not run.monitor.rows):
             self._forget()
         else:
             self._keep(run, before)

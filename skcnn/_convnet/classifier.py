@@ -123,7 +123,10 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         ArchitectureError
             If the network does not fit its input.
         TrainingDivergedError
-            If the loss becomes infinite or NaN.
+            If the loss becomes infinite or NaN. The weights after the last finished epoch are
+            kept, if there is one.
+        OutOfMemoryError
+            If the device has too little memory for a batch that cannot be computed in parts.
         """
         return self._train(X, y, sample_weight, X_val, y_val, sample_weight_val)
 

@@ -15,13 +15,13 @@ from torch import Tensor, nn
 
 from skcnn._network.network import ConvNet
 from skcnn._network.prediction_steps import prediction_network
+from skcnn._utils.device import predict_chunk
 from skcnn._utils.threads import ONE_THREAD_MACS, torch_threads
 from skcnn.layers._convolution import CONVOLUTIONS
 from skcnn.layers._dropout import ByteDropout
 
 # The largest activation of a pass stays near the second-level cache.
 MOST_BYTES, MOST_ROWS = 2**22, 256
-VIEW_ROWS = 32  # passes with views have one size: a view's rounding may depend on it
 FEWEST_SHARED_PASSES = 4  # starting threads takes as long as a pass or two
 MOST_CACHED = 1000
 
@@ -88,6 +88,9 @@ class SizesThatRoundAlike(OneSize):
     ----------
     chunk : int
         Number of samples in a full pass; smaller passes have a power of two.
+    view_rows : int
+        Least number of samples in a pass with views. Such passes have one size, since a view's
+        rounding may depend on it.
     macs : int
         Multiply-accumulates of a sample.
     """
@@ -101,6 +104,7 @@ class SizesThatRoundAlike(OneSize):
     ) -> None:
         largest, self.macs = _measure(module, sample_shape)
         super().__init__(_power_of_two(most_bytes // (4 * largest)))
+        self.view_rows = predict_chunk(torch.device("cpu"), sample_shape)
         self.module = module
         self.sample_shape = sample_shape
         acting = (part for part in parts if not isinstance(part, ByteDropout))
@@ -108,7 +112,7 @@ class SizesThatRoundAlike(OneSize):
 
     def passes(self, n: int, has_views: bool) -> Passes:
         """Return how `n` samples are divided; all passes have one size if `has_views`."""
-        chunk = max(self.chunk, VIEW_ROWS) if has_views else self.chunk
+        chunk = max(self.chunk, self.view_rows) if has_views else self.chunk
         left = n % chunk
         return Passes(n, chunk, chunk if has_views or left == 0 else self.rows_for(left))
 
@@ -122,7 +126,7 @@ class SizesThatRoundAlike(OneSize):
         if available == 1:
             return 1, 1
         if has_views:  # a user's view may not be safe in several threads
-            return 1, available if self.macs * VIEW_ROWS >= ONE_THREAD_MACS else 1
+            return 1, available if self.macs * self.view_rows >= ONE_THREAD_MACS else 1
         if len(passes) >= FEWEST_SHARED_PASSES:
             return available, 1
         large = self.macs * passes.rows_at(0) >= ONE_THREAD_MACS

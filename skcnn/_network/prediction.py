@@ -25,6 +25,7 @@ from skcnn._network.prediction_steps import (
 )
 from skcnn._utils.compat import submodules_of
 from skcnn._utils.device import predict_chunk
+from skcnn._utils.out_of_memory import Halving
 from skcnn._utils.threads import torch_threads
 from skcnn.layers._steps import Step
 
@@ -36,7 +37,8 @@ class Predictor:
 
     Weights are read when they are used, or compared, so that it follows any change of them.
     On other devices than the CPU, and for a network with modules that have no prediction
-    steps, all passes have one size and run the module itself.
+    steps, all passes have one size and run the module itself. A pass for which there is too
+    little memory is computed in halves, with a warning.
 
     Parameters
     ----------
@@ -106,13 +108,26 @@ class Predictor:
         Tensor of shape (n_samples, n_outputs)
             With `finish`, what it returns for the outputs of each pass, joined. Outputs are
             then kept for one pass a worker only.
+
+        Raises
+        ------
+        OutOfMemoryError
+            If there is too little memory for one sample.
         """
+        halving = Halving(self.device, "the network's outputs")
+        outputs = self._outputs(images, views, finish, halving)
+        halving.warn()
+        return outputs
+
+    def _outputs(
+        self, images: Images, views: Sequence[View], finish: View | None, halving: Halving
+    ) -> Tensor:
         with torch.inference_mode(), _evaluating(self.module, not self.has_steps):
             for convolution in self.folded:
                 convolution.refresh()
             passes = self.sizes.passes(len(images), bool(views))
             workers, threads = self.sizes.workers_and_threads(passes, bool(views))
-            run = partial(self._run, images, views, finish, passes)
+            run = partial(self._run, images, views, finish, passes, halving)
             with torch_threads(threads, 0):
                 first = run(0)
                 if len(passes) == 1:  # a user's module may return a tensor that it keeps
@@ -162,17 +177,24 @@ class Predictor:
         views: Sequence[View],
         finish: View | None,
         passes: Passes,
+        halving: Halving,
         start: int,
     ) -> Tensor:
         """Return the outputs of the pass that begins at sample `start`."""
         n = min(passes.chunk, passes.n - start)
-        rows = padded_rows(images.part(start, start + n), passes.rows_at(start))
-        batch = images.as_batch(rows.to(self.device))
-        total = self.network(batch)
-        for view in views:
-            total = total + self.network(view(batch))
-        mean = total[:n] / (1 + len(views)) if views else total[:n]
-        return mean if finish is None else finish(mean)
+        rows = images.part(start, start + n)
+
+        def compute(first: int, n: int, n_rows: int) -> Tensor:
+            padded = padded_rows(rows[first : first + n], n_rows)
+            batch = images.as_batch(padded.to(self.device))
+            total = self.network(batch)
+            for view in views:
+                total = total + self.network(view(batch))
+            mean = total[:n] / (1 + len(views)) if views else total[:n]
+            return mean if finish is None else finish(mean)
+
+        parts = halving.run(compute, 0, n, passes.rows_at(start))
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from skorch.callbacks import (
     LRScheduler,
 )
 
+NEEDED = ("initialize", "set_params", "on_epoch_end")  # methods that skorch calls
 BATCH_HOOKS = ("on_batch_begin", "on_batch_end", "on_grad_computed")
 
 
@@ -74,16 +75,23 @@ class CallbackHooks:
 
 
 def check_skorch_callbacks(callbacks: Iterable[Any]) -> None:
-    """Raise for skorch callbacks that would silently do nothing.
+    """Raise for what is no callback of skorch, and for those that would silently do nothing.
 
     Raises
     ------
+    TypeError
+        If an entry is neither a callback of skorch, nor a class of them, nor a named one.
     ValueError
         If there is a learning-rate scheduler or a scoring callback among them.
     """
     for entry in callbacks:
         callback = entry[1] if isinstance(entry, tuple) else entry
         name = type(callback).__name__
+        if callback is not None and not all(hasattr(callback, each) for each in NEEDED):
+            raise TypeError(
+                f"The 'callbacks' parameter must contain skorch callbacks. Got {callback!r}. "
+                "scikit-learn's callbacks are set with set_callbacks."
+            )
         if isinstance(callback, LRScheduler):
             raise ValueError(
                 f"The 'callbacks' parameter must not contain skorch's {name}: the learning "

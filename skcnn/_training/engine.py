@@ -7,6 +7,7 @@ weights.
 """
 
 import copy
+from array import array
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -18,13 +19,14 @@ from torch import Tensor, nn
 
 from skcnn._data.images import Images
 from skcnn._data.layouts import InputLayout
+from skcnn._network.gradient_parts import Batch, GradientParts
 from skcnn._network.joint_network import joint_structure
 from skcnn._network.prediction import Predictor
 from skcnn._network.trained_part import TrainedPart
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import check_skorch_callbacks, has_batch_hook
 from skcnn._training.checkpointing.checkpoint import Checkpoint
-from skcnn._training.divergence import check_finite
+from skcnn._training.divergence import BatchLosses, check_finite, check_losses
 from skcnn._training.eager_optimizers import repeated_step
 from skcnn._training.engine_state import state_on_cpu, training_only, without_inference_tensors
 from skcnn._training.epoch_state import EpochState
@@ -145,12 +147,16 @@ class ConvNetEngine(NeuralNet):
 
     def train_step_single(self, batch: Any, **fit_params: Any) -> dict[str, Tensor]:
         """Run forward and backward; the module is in training mode already."""
-        inputs, target = batch
-        outputs = self.infer(inputs, **fit_params)
-        loss = self.get_loss(outputs, target, X=inputs, training=True)
-        loss.backward()
+
+        def forward(part: Batch) -> tuple[Tensor, Tensor]:
+            inputs, target = part
+            outputs = self.infer(inputs, **fit_params)
+            return self.get_loss(outputs, target, X=inputs, training=True), outputs
+
+        module = self.module_ if self.part is None else self.part.module
+        loss, outputs = self._gradient_parts.add(forward, batch, module)
         self.clip_gradient()
-        return {"loss": loss.detach(), "y_pred": outputs}
+        return {"loss": loss, "y_pred": outputs}
 
     def clip_gradient(self) -> None:
         """Scale the gradient down if its norm is larger than `gradient_clip`."""
@@ -176,6 +182,7 @@ class ConvNetEngine(NeuralNet):
             batches = self.history[-1]["batches"]
             sizes = [b[f"{prefix}_batch_size"] for b in batches]
             losses = [b[f"{prefix}_loss"] for b in batches]
+            check_losses(losses, self)
             loss = float(np.average(losses, weights=sizes))
         else:
             loss = self._train_pass(iterator)
@@ -196,15 +203,15 @@ class ConvNetEngine(NeuralNet):
         """Train over `iterator` once and return the mean loss."""
         step = repeated_step(self.optimizer_)
         zero = self.optimizer_.zero_grad
-        total = torch.zeros((), device=self.device)
+        losses = BatchLosses(len(iterator), self.device)
         for batch in iterator:
             self.advance_schedule()
             zero(set_to_none=True)
             loss = self.train_step_single(batch)["loss"]
             step()
-            total.add_(loss, alpha=len(batch[0]))
+            losses.add(loss, len(batch[0]))
         self.history.new_batch()  # some of skorch's epoch-level callbacks need one
-        return total.item() / iterator.n_samples
+        return losses.mean(iterator.n_samples, self)
 
     def train_step(self, batch: Any, **fit_params: Any) -> Any:
         """Do one step of the stock loop at the schedule's rate."""
@@ -260,7 +267,8 @@ class ConvNetEngine(NeuralNet):
         TrainingDivergedError
             If the training loss or a weight becomes infinite or NaN.
         """
-        self._schedule = schedule
+        self._schedule, self._rates = schedule, array("d")
+        self._gradient_parts = GradientParts(torch.device(self.device))
         try:
             self.notify("on_train_begin", X=None, y=None)
             n_done, over = 0, False
@@ -274,7 +282,7 @@ class ConvNetEngine(NeuralNet):
         except StopTraining:
             pass
         finally:
-            del self._schedule
+            del self._schedule, self._gradient_parts, self._rates
         self.notify("on_train_end", X=None, y=None)
 
     def _train_epoch(
@@ -288,17 +296,16 @@ class ConvNetEngine(NeuralNet):
         parts.epoch_begin()
         state.epoch_begin()
         self.notify("on_epoch_begin", dataset_train=batches, dataset_valid=None)
+        self._rates = array("d")
         start = own_seconds()
         parts.compute_features()
         with parts.threads():
             self.run_single_epoch(batches, True, "train", self.train_step)
         seconds = own_seconds() - start
-        train_loss = self.history[-1, "train_loss"]
-        check_finite(train_loss, len(self.history), self.lr)
-        figures = {"train_loss": train_loss, **monitor.evaluate()}
+        figures = {"train_loss": self.history[-1, "train_loss"], **monitor.evaluate()}
         self._check_weights()
         figures |= {
-            "learning_rate": self._rate,
+            "learning_rate": self.rates[-1],
             "seconds": own_seconds() - start,
             "samples_per_second": batches.n_samples / seconds,
         }
@@ -322,13 +329,19 @@ class ConvNetEngine(NeuralNet):
     def _check_weights(self) -> None:
         """Check the weights after the last step of an epoch, for which there is no loss yet."""
         total = sum(p.detach().sum() for p in self.trained_module.parameters())
-        check_finite(float(total), len(self.history), self.lr, "sum of weights")
+        check_finite(float(total), self, "sum of weights")
 
     def advance_schedule(self) -> None:
         """Set the learning rate of the next step."""
-        self._rate = self._schedule.next_rate()
+        rate = self._schedule.next_rate()
+        self._rates.append(rate)
         for group in self.optimizer_.param_groups:
-            group["lr"] = self._rate * group.get("rate_share", 1.0)
+            group["lr"] = rate * group.get("rate_share", 1.0)
+
+    @property
+    def rates(self) -> Sequence[float]:
+        """The learning rates of the batches of the present epoch so far."""
+        return vars(self).get("_rates", ())
 
     @property
     def _precision(self) -> str:

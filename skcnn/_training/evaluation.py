@@ -55,8 +55,7 @@ class Evaluator:
             outputs = part.outputs(self.features, self.engine.predictor(self.valid.images.layout))
         else:
             outputs = self._outputs(self.valid.images)
-        epoch, rate = len(self.engine.history), self.engine.lr
-        check_finite(float(np.abs(outputs).max()), epoch, rate, "largest validation output")
+        check_finite(float(np.abs(outputs).max()), self.engine, "largest validation output")
         with torch.no_grad():
             loss = self.engine.criterion_(torch.from_numpy(outputs), self.target)
         return {"valid_loss": float(loss), "valid_score": self.score(outputs, self.valid)}

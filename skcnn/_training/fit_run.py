@@ -154,12 +154,19 @@ class FitRun:
         come again.
         """
         self._state.go_back()
+        # an error may come after an epoch is recorded and before it counts as finished
+        del self.monitor.rows[len(self.engine.history) - self.plan.n_epochs_before :]
         if self._checkpoint is None:
             return
         if isinstance(error, TrainingDivergedError):
             self._checkpoint.remove()
         else:
             self._checkpoint.save_last()
+
+    def has_finite_weights(self) -> bool:
+        """Return whether no weight is infinite or NaN. A callback may have changed them."""
+        state = self.engine.module_.state_dict().values()
+        return all(bool(torch.isfinite(value).all()) for value in state)
 
     def finish_network(self) -> bool:
         """Leave the training mode, and return whether the best weights were restored."""

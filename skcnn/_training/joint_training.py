@@ -13,6 +13,7 @@ from torch import Tensor
 
 from skcnn._network.joint_network import JointNetwork
 from skcnn._training.batches import BatchIterator
+from skcnn._training.divergence import BatchLosses
 from skcnn._training.engine import ConvNetEngine
 from skcnn._utils.threads import torch_threads
 from skcnn._utils.worker_threads import WorkerThread
@@ -104,7 +105,7 @@ class _Member:
     def __init__(self, engine: ConvNetEngine, batches: BatchIterator) -> None:
         self.engine = engine
         self.n_samples = batches.n_samples
-        self.total = torch.zeros((), device=engine.device)
+        self.losses = BatchLosses(len(batches), engine.device)
         self.error: BaseException | None = None
         self.dropout = dropout_generator(engine.module_)
         self._batches: Iterator[Any] = iter(batches)
@@ -135,8 +136,8 @@ class _Member:
             return self.error
         self.engine.history.new_batch()  # as in separate training
         try:
-            return self.total.item() / self.n_samples
-        except Exception as error:  # from the device
+            return self.losses.mean(self.n_samples, self.engine)
+        except Exception as error:  # of a training that diverged, or from the device
             return error
 
 
@@ -203,7 +204,7 @@ class _JointSteps:
         torch.stack(losses).sum().backward()
         network.keep_statistics()
         for member, loss in zip(members, losses, strict=True):
-            member.total.add_(loss.detach(), alpha=len(member.inputs))
+            member.losses.add(loss.detach(), len(member.inputs))
 
     def _network(self, members: Sequence[_Member]) -> JointNetwork:
         key = tuple(map(id, members))

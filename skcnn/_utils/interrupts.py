@@ -10,12 +10,22 @@ from typing import Any
 @contextmanager
 def deferred_interrupts() -> Iterator[None]:
     """Let Ctrl-C wait until the block has ended."""
-    arrived: list[tuple[int, Any]] = []
-    previous = _handler()
-    with _handled_by(lambda number, frame: arrived.append((number, frame))):
+    handler = _Handler(_handler())
+    with handler.installed():
         yield
-    if arrived and previous is not None:
-        previous(*arrived[0])
+
+
+def uninterrupted(function: Callable[[], None]) -> None:
+    """Call a function that cleans up. Ctrl-C waits until it has returned."""
+    is_done = False
+    try:
+        with deferred_interrupts():
+            function()
+            is_done = True
+    except KeyboardInterrupt:
+        if not is_done:  # it came before the block began
+            function()
+        raise
 
 
 @contextmanager
@@ -24,16 +34,14 @@ def noticed_interrupts() -> Iterator[Callable[[], bool]]:
 
     skorch's callbacks raise KeyboardInterrupt, too, in order to stop a training.
     """
-    arrived: list[int] = []
-    previous = _handler()
-
-    def handler(number: int, frame: Any) -> None:
-        arrived.append(number)
-        if previous is not None:
-            previous(number, frame)
-
-    with _handled_by(handler):
-        yield lambda: bool(arrived)
+    handler = _Handler(_handler())
+    with handler.installed():
+        handler.passes_on = True
+        try:
+            handler.pass_on()
+            yield lambda: handler.has_come
+        finally:
+            handler.passes_on = False  # until the handler before is back in its place
 
 
 def _handler() -> Callable[[int, Any], Any] | None:
@@ -44,16 +52,53 @@ def _handler() -> Callable[[int, Any], Any] | None:
     return handler if callable(handler) else None
 
 
-@contextmanager
-def _handled_by(handler: Callable[[int, Any], None]) -> Iterator[None]:
-    """Let `handler` handle Ctrl-C inside the block, if Python handles it in this thread."""
-    previous = _handler()
-    if previous is None:
-        yield
-        return
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield
-    finally:
-        if signal.getsignal(signal.SIGINT) is handler:
-            signal.signal(signal.SIGINT, previous)
+class _Handler:
+    """Handles Ctrl-C in a block. It keeps one that comes, or passes it on to the handler before.
+
+    Parameters
+    ----------
+    before : callable or None
+        The handler before. None where Python does not handle Ctrl-C in this thread.
+
+    Attributes
+    ----------
+    passes_on : bool
+        Whether Ctrl-C acts at once.
+    has_come : bool
+        Whether it has come.
+    """
+
+    def __init__(self, before: Callable[[int, Any], Any] | None) -> None:
+        self.before = before
+        self.passes_on = False
+        self.has_come = False
+        self._waiting: list[tuple[int, Any]] = []
+
+    def __call__(self, number: int, frame: Any) -> None:
+        """Take note of Ctrl-C, as the handler of the signal."""
+        self.has_come = True
+        self._waiting.append((number, frame))
+        if self.passes_on:
+            self.pass_on()
+
+    def pass_on(self) -> None:
+        """Let the handler before handle a Ctrl-C that waits."""
+        if self._waiting and self.before is not None:
+            first = self._waiting[0]
+            self._waiting.clear()
+            self.before(*first)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Handle Ctrl-C inside the block; what waits at its end acts then."""
+        before = self.before
+        if before is None:
+            yield
+            return
+        signal.signal(signal.SIGINT, self)
+        try:
+            yield
+        finally:
+            if signal.getsignal(signal.SIGINT) is self:
+                signal.signal(signal.SIGINT, before)
+        self.pass_on()

@@ -10,8 +10,10 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from typing import Any
+
+from skcnn._utils.interrupts import deferred_interrupts, uninterrupted
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_MMAP_MAX = -1, -3, -4  # of malloc.h
 LARGEST_INT = 2**31 - 1
@@ -55,11 +57,15 @@ def kept_memory(much: bool) -> Iterator[None]:
     if libc is None:
         yield
         return
-    _enter(libc, much)
+    is_inside = False
     try:
+        with deferred_interrupts():
+            _enter(libc, much)
+            is_inside = True
         yield
     finally:
-        _leave(libc)
+        if is_inside:
+            uninterrupted(partial(_leave, libc))
 
 
 def _enter(libc: Any, much: bool) -> None:

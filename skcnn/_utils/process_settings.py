@@ -138,7 +138,8 @@ _ON_CUDA = [
 ]
 
 _lock = threading.Lock()
-_blocks: list[int] = []  # the threads that are in blocks, one entry a block
+# the thread of each open block, and what tells the blocks apart
+_blocks: list[tuple[int, object]] = []
 _before: dict[Setting, Any] = {}  # what the blocks have changed, in this order
 
 
@@ -159,11 +160,10 @@ def right_settings(*, cuda: bool) -> Iterator[None]:
     cuda : bool
         Whether the block computes on CUDA.
     """
-    thread = threading.get_ident()
-    with _lock:
-        _blocks.append(thread)
+    block = threading.get_ident(), object()
     try:
         with _lock:
+            _blocks.append(block)
             for setting in _ON_CUDA if cuda else _ON_CPU:
                 if not setting.is_right():
                     if setting not in _before:
@@ -172,7 +172,8 @@ def right_settings(*, cuda: bool) -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _blocks.remove(thread)
+            if block in _blocks:  # Ctrl-C may have come before
+                _blocks.remove(block)
             _restore_after_the_last()
 
 
@@ -187,7 +188,7 @@ def _forget_other_threads() -> None:
     """Keep the blocks of the only thread that a forked process has."""
     global _lock
     _lock = threading.Lock()
-    _blocks[:] = [thread for thread in _blocks if thread == threading.get_ident()]
+    _blocks[:] = [block for block in _blocks if block[0] == threading.get_ident()]
     _restore_after_the_last()
 
 

@@ -15,7 +15,8 @@ _IMPORTED_IN = os.getpid()  # a spawned process imports this module itself, a fo
 # torch has a number for each thread. A thread that computes for the first time takes the
 # process's, which is the last that any thread has set.
 _lock = threading.Lock()
-_blocks: list[tuple[int, int]] = []  # thread and number of each block that has set a number
+# thread and number of each block that has set a number, and what tells the blocks apart
+_blocks: list[tuple[int, int, object]] = []
 _of_process = 1  # the process's number when the first of these blocks began
 _thread = threading.local()  # .has_own: whether its number is not one that a block has set
 
@@ -44,8 +45,9 @@ def torch_threads(n_threads: int | None, macs_per_batch: int) -> Iterator[None]:
     if wanted == now == before:
         yield
         return
-    block = _enter(wanted, before)
+    block = threading.get_ident(), wanted, object()
     try:
+        _enter(block, before)
         yield
     finally:
         _leave(block, before)
@@ -54,26 +56,26 @@ def torch_threads(n_threads: int | None, macs_per_batch: int) -> Iterator[None]:
 def _number_outside(now: int) -> int:
     """Return this thread's number of threads outside of the blocks of other threads."""
     with _lock:
-        if _blocks and not hasattr(_thread, "has_own") and now in {n for _, n in _blocks}:
+        if _blocks and not hasattr(_thread, "has_own") and now in {n for _, n, _ in _blocks}:
             now = _of_process
     _thread.has_own = True
     return now
 
 
-def _enter(n_threads: int, before: int) -> tuple[int, int]:
+def _enter(block: tuple[int, int, object], before: int) -> None:
     global _of_process
-    block = threading.get_ident(), n_threads
     with _lock:
         if not _blocks:
             _of_process = before
         _blocks.append(block)
-        torch.set_num_threads(n_threads)
-    return block
+        torch.set_num_threads(block[1])
 
 
-def _leave(block: tuple[int, int], before: int) -> None:
+def _leave(block: tuple[int, int, object], before: int) -> None:
+    """Undo `_enter`, also if Ctrl-C came in the middle of it."""
     with _lock:
-        _blocks.remove(block)
+        if block in _blocks:
+            _blocks.remove(block)
         torch.set_num_threads(before)
         if not _blocks and before != _of_process:  # set by a thread that then ends
             setter = threading.Thread(target=torch.set_num_threads, args=(_of_process,))

@@ -23,7 +23,11 @@ def in_standard_torch_state(function: Callable[P, T]) -> Callable[P, T]:
     @wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> T:
         if _is_standard():  # entering a block takes longer than this check
-            return function(*args, **kwargs)
+            try:
+                return function(*args, **kwargs)
+            except BaseException:
+                torch.set_grad_enabled(True)  # Ctrl-C inside of no_grad's own code may leave it off
+                raise
         with standard_torch_state():
             return function(*args, **kwargs)
 

@@ -1,5 +1,7 @@
 """Saliency from derivatives: gradients, integrated gradients and Grad-CAM."""
 
+from functools import partial
+
 import numpy as np
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
@@ -14,11 +16,11 @@ INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}  # by the number of
 
 def gradient(explained: TargetOutputs) -> np.ndarray:
     """Return the derivatives of the outputs at the samples, in the samples' shape."""
-    parts = [
-        explained.gradient(explained.rows[index].float(), explained.codes[index])
-        for index in explained.chunks(len(explained.rows))
-    ]
-    return explained.as_samples(torch.cat(parts))
+
+    def of_pass(index: Tensor, n_rows: int) -> Tensor:
+        return explained.gradient(explained.rows[index].float(), explained.codes[index], n_rows)
+
+    return explained.as_samples(torch.cat(explained.in_passes(of_pass, len(explained.rows))))
 
 
 def integrated_gradients(explained: TargetOutputs, baseline: Tensor, n_steps: int) -> np.ndarray:
@@ -38,12 +40,15 @@ def integrated_gradients(explained: TargetOutputs, baseline: Tensor, n_steps: in
     weights_of_mean = torch.from_numpy(weights / 2).unsqueeze(1)
     path = explained.rows.float() - baseline
     mean = torch.zeros(path.shape, dtype=torch.float64)
-    # the nodes of all samples one after another, so that few samples fill a chunk too
-    for index in explained.chunks(len(path) * n_steps):
+
+    def add_pass(index: Tensor, n_rows: int) -> None:
         sample, step = index // n_steps, index % n_steps
         points = baseline + positions[step] * path[sample]
-        gradients = explained.gradient(points, explained.codes[sample])
+        gradients = explained.gradient(points, explained.codes[sample], n_rows)
         mean.index_add_(0, sample, weights_of_mean[step] * gradients)
+
+    # the nodes of all samples one after another, so that few samples fill a pass too
+    explained.in_passes(add_pass, len(path) * n_steps)
     return explained.as_samples(mean * path)
 
 
@@ -64,15 +69,16 @@ def grad_cam(explained: TargetOutputs, layer: str | int | None) -> np.ndarray:
     """
     network = explained.network
     name = last_map_layer(network.layers) if layer is None else network.name_of(layer)
-    parts = [_grad_cam(explained, name, i) for i in explained.chunks(len(explained.rows))]
+    of_pass = partial(_grad_cam, explained, name)
+    parts = explained.in_passes(of_pass, len(explained.rows))
     return with_channels(torch.cat(parts).numpy(), explained.layout)
 
 
-def _grad_cam(explained: TargetOutputs, name: str, index: Tensor) -> Tensor:
-    """Return Grad-CAM for a chunk of samples, (n_samples, 1, *spatial)."""
+def _grad_cam(explained: TargetOutputs, name: str, index: Tensor, n_rows: int) -> Tensor:
+    """Return Grad-CAM for a pass of samples, (n_samples, 1, *spatial)."""
     kept: list[Tensor] = []
     hooks = {name: _variable_keeper(kept)}
-    outputs = explained.outputs(explained.rows[index], explained.codes[index], hooks)
+    outputs = explained.outputs(explained.rows[index], explained.codes[index], n_rows, hooks)
     maps, spatial = kept[0], explained.layout.spatial
     check_spatial_axes("layer", name, maps.shape[1:], len(spatial))
     weights = derivative(outputs, maps).mean(tuple(range(2, maps.dim())), keepdim=True)

@@ -7,7 +7,7 @@ import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from skcnn._network.named_layers import (
     pick_layer,
 )
 from skcnn._utils.device import predict_chunk
+from skcnn._utils.out_of_memory import Halving
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.threads import torch_threads
 from skcnn.layers._base import SIGNAL_DIMS
@@ -31,6 +32,7 @@ from skcnn.layers._sequence import TracedLayer
 
 # Takes the output of a layer and returns what the next layer is given.
 Hook = Callable[[Tensor], Tensor]
+T = TypeVar("T")
 
 
 def with_channels(maps: np.ndarray, layout: InputLayout) -> np.ndarray:
@@ -86,7 +88,8 @@ class HookedNetwork:
     ----------
     chunk : int
         Number of samples in every pass, some of which may be padding. It makes a sample's
-        values and gradients bitwise independent of the other samples.
+        values and gradients bitwise independent of the other samples. Passes are smaller where
+        there is too little memory, with a warning.
     device : torch.device
         Device of the copy.
     """
@@ -110,7 +113,9 @@ class HookedNetwork:
         submodules = () if self._rows is not None else dict(self._module.module.named_modules())
         return pick_layer(layer, [each.name for each in self.layers], submodules)
 
-    def run(self, rows: Tensor, hooks: Mapping[str, Hook] | None = None) -> Tensor:
+    def run(
+        self, rows: Tensor, hooks: Mapping[str, Hook] | None = None, n_rows: int | None = None
+    ) -> Tensor:
         """Return the outputs for at most `chunk` samples.
 
         Parameters
@@ -118,10 +123,12 @@ class HookedNetwork:
         rows : Tensor of shape (n_samples, n_values)
             Samples on the network's device.
         hooks : mapping of str to callable, default=None
-            Hooks by the name of their layer. A hook takes the layer's output (chunk, n_maps,
+            Hooks by the name of their layer. A hook takes the layer's output (n_rows, n_maps,
             *spatial) and returns what the next layer is given.
+        n_rows : int or None, default=None
+            Size of the pass, None for `chunk`.
         """
-        padded = padded_rows(rows, self.chunk)
+        padded = padded_rows(rows, self.chunk if n_rows is None else n_rows)
         batch = Images(padded, self._layout).as_batch(padded)
         if not hooks:
             outputs = self._module(batch)
@@ -133,14 +140,36 @@ class HookedNetwork:
 
     def values(self, rows: Tensor, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Return the outputs of layers for all samples, each (n_samples, n_maps, *spatial)."""
-        parts: dict[str, list[Tensor]] = {name: [] for name in names}
+
+        def compute(first: int, n: int, n_rows: int) -> dict[str, Tensor]:
+            found: dict[str, Tensor] = {}
+            few = rows[first : first + n].to(self.device)
+            self.run(few, {name: _keeper(found, name) for name in names}, n_rows)
+            return {name: value[:n].float().cpu() for name, value in found.items()}
+
         with torch.no_grad():
-            for few in rows.split(self.chunk):
-                found: dict[str, Tensor] = {}
-                self.run(few.to(self.device), {name: _keeper(found, name) for name in names})
-                for name in names:
-                    parts[name].append(found[name][: len(few)].float().cpu())
-        return {name: torch.cat(values).numpy() for name, values in parts.items()}
+            parts = self.in_passes(compute, len(rows), "the layers' outputs")
+        return {name: torch.cat([part[name] for part in parts]).numpy() for name in names}
+
+    def in_passes(self, compute: Callable[[int, int, int], T], n: int, what: str) -> list[T]:
+        """Return what `compute` returns for the passes of `n` samples, in order.
+
+        Parameters
+        ----------
+        compute : callable
+            Called with the first sample, the number of samples and the number of rows of a
+            pass. It is called again with smaller ones if there is too little memory.
+        n : int
+            Number of samples.
+        what : str
+            What is computed, for the warning of too little memory.
+        """
+        halving = Halving(self.device, what)
+        parts: list[T] = []
+        for start in range(0, n, self.chunk):
+            parts += halving.run(compute, start, min(self.chunk, n - start), self.chunk)
+        halving.warn()
+        return parts
 
     def _run_specs(
         self, batch: Tensor, rows: Sequence[TracedLayer], hooks: Mapping[str, Hook]

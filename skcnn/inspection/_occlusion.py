@@ -102,17 +102,20 @@ def occlusion(
     sides = _window_sides(window, layout.spatial)
     positions = tuple(side - w + 1 for side, w in zip(layout.spatial, sides, strict=True))
     n_positions = prod(positions)
-    unchanged = [
-        explained.outputs(explained.rows[index], explained.codes[index])
-        for index in explained.chunks(len(explained.rows))
-    ]
-    covered = []
-    for index in explained.chunks(len(explained.rows) * n_positions):
+
+    def unchanged(index: Tensor, n_rows: int) -> Tensor:
+        return explained.outputs(explained.rows[index], explained.codes[index], n_rows)
+
+    def covered(index: Tensor, n_rows: int) -> Tensor:
         sample = index // n_positions
         corners = torch.unravel_index(index % n_positions, positions)
         mask = _covered(corners, sides, layout)
         rows = torch.where(mask, baseline, explained.rows[sample].float())
-        covered.append(explained.outputs(rows, explained.codes[sample]))
-    falls = torch.cat(unchanged).double().unsqueeze(1) - torch.cat(covered).view(-1, n_positions)
+        return explained.outputs(rows, explained.codes[sample], n_rows)
+
+    n = len(explained.rows)
+    before = torch.cat(explained.in_passes(unchanged, n)).double().unsqueeze(1)
+    after = torch.cat(explained.in_passes(covered, n * n_positions)).view(-1, n_positions)
+    falls = before - after
     maps = _mean_over_windows(falls.view(-1, *positions).numpy(), sides)
     return with_channels(maps[:, np.newaxis], layout)

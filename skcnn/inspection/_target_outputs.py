@@ -1,7 +1,7 @@
 """The outputs of a network that are explained, one for each sample, and their derivatives."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from skcnn._convnet.base import BaseConvNet
 from skcnn._data.images import Images
 from skcnn._utils.validation import did_you_mean
 from skcnn.inspection._hooked_network import Hook, HookedNetwork
+
+T = TypeVar("T")
 
 
 def _code_of(codes: Mapping[Any, int], label: Any) -> int | None:
@@ -110,22 +112,32 @@ class TargetOutputs:
         scale = net._target_scale if is_regressor(net) else 1.0
         self._scale = np.broadcast_to(scale, net.n_outputs_)
 
-    def chunks(self, n: int) -> Iterator[Tensor]:
-        """Yield the numbers from 0 to `n`, as many at a time as the network takes."""
-        for start in range(0, n, self.network.chunk):
-            yield torch.arange(start, min(start + self.network.chunk, n))
+    def in_passes(self, compute: Callable[[Tensor, int], T], n: int) -> list[T]:
+        """Return what `compute` returns for the numbers from 0 to `n`, one pass at a time.
+
+        It is called with some of the numbers and the size of the pass, and again with fewer if
+        there is too little memory.
+        """
+
+        def compute_pass(first: int, n: int, n_rows: int) -> T:
+            return compute(torch.arange(first, first + n), n_rows)
+
+        return self.network.in_passes(compute_pass, n, "the saliency")
 
     def outputs(
-        self, rows: Tensor, codes: Tensor, hooks: Mapping[str, Hook] | None = None
+        self, rows: Tensor, codes: Tensor, n_rows: int, hooks: Mapping[str, Hook] | None = None
     ) -> Tensor:
-        """Return the output with the number in `codes` for each row, on the CPU."""
-        outputs = self.network.run(rows.to(self.network.device), hooks).cpu()
+        """Return the output with the number in `codes` for each row, on the CPU.
+
+        `n_rows` is the size of the pass.
+        """
+        outputs = self.network.run(rows.to(self.network.device), hooks, n_rows).cpu()
         return outputs.gather(1, codes.unsqueeze(1)).squeeze(1)
 
-    def gradient(self, rows: Tensor, codes: Tensor) -> Tensor:
+    def gradient(self, rows: Tensor, codes: Tensor, n_rows: int) -> Tensor:
         """Return the derivative of each row's output with respect to the row."""
         rows = rows.detach().requires_grad_()
-        return derivative(self.outputs(rows, codes), rows)
+        return derivative(self.outputs(rows, codes, n_rows), rows)
 
     def as_samples(self, rows: Tensor) -> np.ndarray:
         """Return rows of values in the shape of the samples."""

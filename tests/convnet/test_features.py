@@ -28,6 +28,7 @@ from skcnn.exceptions import (
     FrozenAugmentationWarning,
     InputScaleWarning,
     InputShapeError,
+    OutOfMemoryWarning,
     WeightsError,
 )
 from skcnn.inspection import feature_maps
@@ -45,6 +46,8 @@ from tests.helpers.bases import (
     state,
     torch_features,
 )
+from tests.helpers.inspected import fitted
+from tests.helpers.little_memory import limit_predictions
 
 (OLD, _), (X, Y) = digits()
 N_CHECKS = 47  # what scikit-learn 1.9.1 runs; an empty or shortened run must not pass
@@ -398,3 +401,12 @@ def test_an_interrupt_leaves_it_as_it_was(monkeypatch):
         model.transform(X)
     monkeypatch.undo()
     np.testing.assert_array_equal(model.transform(X), right)
+
+
+def test_features_are_computed_in_halves_where_memory_is_too_small(monkeypatch):
+    X, model = fitted((9, 8), device="cpu")
+    expected = ConvNetFeatures(model, device="cpu").fit_transform(X)
+    limit_predictions(monkeypatch, 4)
+    with pytest.warns(OutOfMemoryWarning, match="parts of down to 4"):
+        got = ConvNetFeatures(model, device="cpu").fit_transform(X)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)

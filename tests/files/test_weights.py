@@ -41,6 +41,21 @@ def test_tensors_are_read_by_name(tmp_path, name):
     assert_equal(read_weights(str(saved(tmp_path, WEIGHTS, name))), WEIGHTS)
 
 
+DTYPES = [
+    "bool", "uint8", "int8", "float8_e4m3fn", "float8_e5m2", "uint16", "int16", "float16",
+    "bfloat16", "uint32", "int32", "float32", "uint64", "int64", "float64",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_tensors_of_all_types_of_safetensors_are_read(tmp_path, dtype):
+    weights = {"w": torch.tensor([0, 1, 1, 0, 1, 1, 0, 1, 1]).to(getattr(torch, dtype))}
+    found = read_weights(saved(tmp_path, weights, "w.safetensors"))
+    is_float = weights["w"].is_floating_point()
+    assert found["w"].dtype == (torch.float32 if is_float else weights["w"].dtype)
+    assert found["w"].to(torch.int64).tolist() == [0, 1, 1, 0, 1, 1, 0, 1, 1]
+
+
 def test_files_of_old_torch_are_read(tmp_path):
     path = tmp_path / "old.pth"
     torch.save(OrderedDict(WEIGHTS), path, _use_new_zipfile_serialization=False)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from skcnn._network import pass_sizes
-from skcnn._network.pass_sizes import MOST_BYTES, MOST_ROWS, VIEW_ROWS, OneSize, SizesThatRoundAlike
+from skcnn._network.pass_sizes import MOST_BYTES, MOST_ROWS, OneSize, SizesThatRoundAlike
 from skcnn.layers import Conv, GlobalPool
 from skcnn.layers._steps import PREDICTION_STEPS, PredictionStep
 from tests.helpers.predicted import CASES, FLAT, drawn, each_case, fitted_small_net
@@ -58,7 +58,7 @@ def test_passes_cover_all_samples(n, has_views):
         assert sum(rows[:-1]) < n <= sum(rows)
         if has_views:
             assert {*rows} == {passes.chunk}
-            assert passes.chunk >= VIEW_ROWS
+            assert passes.chunk >= 32
 
 
 @pytest.mark.parametrize("rounds_by", ["number", "place"])

@@ -17,7 +17,9 @@ from skcnn import ConvNetClassifier
 from skcnn._data.images import Images
 from skcnn._network import prediction
 from skcnn._network.prediction import Predictor
+from skcnn.exceptions import OutOfMemoryError, OutOfMemoryWarning
 from skcnn.layers import Conv, Pool
+from tests.helpers.little_memory import ERRORS, limit_predictions
 from tests.helpers.predicted import CASES, CPU, FLAT, drawn, each_case, fitted_small_net, samples
 
 
@@ -241,3 +243,44 @@ def test_outputs_are_finished_pass_by_pass(n, threads):
     assert torch.equal(got, predictor.outputs(samples(n, shape)).argmax(1))
     assert sum(sizes) == n
     assert max(sizes) <= predictor.sizes.chunk
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("error", ERRORS.values(), ids=ERRORS)
+def test_with_too_little_memory_passes_are_halved(error, workers, monkeypatch):
+    shape, layers = CASES["conv, pool, dense"]
+    net = drawn(layers, shape)
+    images = samples(2 * Predictor(net, shape, CPU).sizes.chunk + 5, shape)
+    expected = Predictor(net, shape, CPU).outputs(images)
+    limit_predictions(monkeypatch, 2, error=error)
+    predictor = Predictor(net, shape, CPU)
+    monkeypatch.setattr(predictor.sizes, "workers_and_threads", lambda *_: (workers, 1))
+    with pytest.warns(OutOfMemoryWarning, match="the network's outputs .* parts of down to 2"):
+        got = predictor.outputs(images)
+    torch.testing.assert_close(got, expected)
+    with pytest.warns(OutOfMemoryWarning):
+        labels = predictor.outputs(images, finish=lambda out: out.argmax(1))
+    assert torch.equal(labels, expected.argmax(1))
+
+
+def test_views_are_halved_with_their_samples(monkeypatch):
+    shape, layers = CASES["hidden"]
+    net, images, views = drawn(layers, shape), samples(70, shape), [lambda x: x.flip(2)]
+    expected = Predictor(net, shape, CPU).outputs(images, views)
+    refused = []
+    limit_predictions(monkeypatch, 16, refused)
+    predictor = Predictor(net, shape, CPU)
+    with pytest.warns(OutOfMemoryWarning):
+        torch.testing.assert_close(predictor.outputs(images, views), expected)
+    assert refused == [256, 128, 64, 32, 32, 64, 32]  # of 70 samples and padding
+    with pytest.warns(OutOfMemoryWarning):  # the division of a pass is always the same
+        again = predictor.outputs(images, views)
+    with pytest.warns(OutOfMemoryWarning):
+        assert torch.equal(again, predictor.outputs(images, views))
+
+
+def test_too_little_memory_for_one_sample_ends_a_prediction(monkeypatch):
+    limit_predictions(monkeypatch, 0)
+    predictor = Predictor(drawn([FLAT], (1, 4, 4)), (1, 4, 4), CPU)
+    with pytest.raises(OutOfMemoryError, match="too small for the network's outputs of one sample"):
+        predictor.outputs(samples(9, (1, 4, 4)))

@@ -310,3 +310,90 @@ def test_a_signal_from_another_process_in_mid_epoch_takes_the_epoch_back():
     child = Child(interrupted_child)
     os.kill(child.hear(), signal.SIGINT)
     assert child.hear() == (3, True)
+
+
+SKORCH_HOOKS = [
+    "initialize", "on_train_begin", "on_epoch_begin", "on_batch_begin", "on_grad_computed",
+    "on_batch_end", "on_epoch_end", "on_train_end",
+]  # fmt: skip
+
+
+def failing_callback(hook, call):
+    """Return a skorch callback whose hook raises an error when it is called that often."""
+    left = call
+
+    def raises(self, *args, **kwargs):
+        nonlocal left
+        left -= 1
+        if left == 0:
+            fail()
+
+    return type("Failing", (Callback,), {hook: raises})()
+
+
+@pytest.mark.parametrize("hook", SKORCH_HOOKS)
+def test_an_error_in_any_hook_of_skorch_leaves_a_new_estimator_unfitted(hook):
+    call = 1 if hook in ("initialize", "on_train_begin", "on_train_end") else 2
+    model = tiny(callbacks=[failing_callback(hook, call)])
+    with pytest.raises(RuntimeError, match="broken callback"):
+        model.fit(*data())
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)
+
+
+@pytest.mark.parametrize("hook", SKORCH_HOOKS[1:])
+def test_an_error_in_any_hook_of_skorch_keeps_the_finished_epochs(hook):
+    X, y = data()
+    call = 1 if hook in ("on_train_begin", "on_train_end") else 2
+    how = {"warm_start": True, "lr_schedule": "constant", "max_epochs": 2}
+    model, expected = (tiny(**how).fit(X, y) for _ in range(2))
+    model.net_.callbacks_ = [("failing", failing_callback(hook, call))]
+    with pytest.raises(RuntimeError, match="broken callback"):
+        model.fit(X, y)
+    model.net_.callbacks_ = []
+    n_done = {"on_epoch_begin": 1, "on_epoch_end": 2, "on_train_end": 2}.get(hook, 0)
+    if n_done:
+        expected.set_params(max_epochs=n_done).fit(X, y)
+    assert_same_training(model, expected)
+
+
+class FailingTask:
+    """A callback of scikit-learn that fails at the beginning or the end of a task."""
+
+    def __init__(self, method, task):
+        self.fails_in = method, task
+
+    def setup(self, estimator, context):
+        self._at("setup", context)
+
+    def teardown(self, estimator, context):
+        pass
+
+    def on_fit_task_begin(self, estimator, context):
+        self._at("begin", context)
+
+    def on_fit_task_end(self, estimator, context):
+        self._at("end", context)
+
+    def _at(self, method, context):
+        if (method, context.task_name) == self.fails_in:
+            fail()
+
+
+@pytest.mark.parametrize(
+    "place", [("setup", "fit"), ("begin", "fit"), ("begin", "epoch"), ("end", "epoch")]
+)
+def test_an_error_in_a_callback_of_scikit_learn_leaves_a_new_estimator_unfitted(place):
+    model = tiny().set_callbacks(FailingTask(*place))
+    with pytest.raises(RuntimeError, match="broken callback"):
+        model.fit(*data())
+    with pytest.raises(NotFittedError):
+        check_is_fitted(model)
+
+
+def test_an_error_at_the_end_of_the_fit_keeps_the_whole_training():
+    X, y = data()
+    model = tiny().set_callbacks(FailingTask("end", "fit"))
+    with pytest.raises(RuntimeError, match="broken callback"):
+        model.fit(X, y)
+    assert_same_training(model, tiny().fit(X, y))

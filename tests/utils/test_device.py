@@ -1,5 +1,7 @@
 """Devices by name, and the size of a prediction chunk."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -69,19 +71,42 @@ def test_estimator_names_a_wrong_device(name, match):
         model.fit(np.eye(4), [0, 1, 0, 1])
 
 
+GIB = 2**30
+
+
+def fake_cuda(monkeypatch, n_bytes):
+    """Let torch report a CUDA device of so many bytes, of which an unknown part is free."""
+    monkeypatch.setattr(
+        torch.cuda, "get_device_properties", lambda device: SimpleNamespace(total_memory=n_bytes)
+    )
+    return torch.device("cuda")
+
+
 @pytest.mark.parametrize(
     ("shape", "on_cpu", "on_cuda"),
     [
         ((1, 28, 28), 32, 512),
-        ((3, 128, 128), 32, 512),
-        ((1, 16_384), 32, 512),
-        ((3, 256, 256), 32, 128),
-        ((1, 100_000), 32, 64),  # 83 fit
-        ((1, 128, 128, 128), 4, 4),
-        ((1_024, 128, 128), 16, 16),
+        ((3, 64, 64), 32, 512),
+        ((3, 128, 128), 32, 128),
+        ((1, 16_384), 32, 128),
+        ((3, 256, 256), 32, 32),
+        ((3, 512, 512), 8, 8),
+        ((1, 100_000), 16, 16),  # 20 fit
+        ((1, 128, 128, 128), 1, 1),
+        ((1_024, 128, 128), 4, 4),
         ((1, 10**8), 1, 1),
     ],
 )
-def test_chunk_is_small_on_the_cpu_and_for_large_samples(shape, on_cpu, on_cuda):
+def test_chunk_is_small_on_the_cpu_and_for_large_samples(shape, on_cpu, on_cuda, monkeypatch):
     assert predict_chunk(CPU, shape) == on_cpu
-    assert predict_chunk(torch.device("cuda"), shape) == on_cuda
+    assert predict_chunk(fake_cuda(monkeypatch, 80 * GIB), shape) == on_cuda
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "small", "large"), [(4 * GIB, 512, 128), (2 * GIB, 512, 64), (GIB // 4, 128, 8)]
+)
+def test_chunk_follows_the_whole_memory_of_an_accelerator(n_bytes, small, large, monkeypatch):
+    device = fake_cuda(monkeypatch, n_bytes)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: 1 / 0)  # what is free is not asked
+    assert predict_chunk(device, (3, 32, 32)) == small
+    assert predict_chunk(device, (3, 128, 128)) == large
