@@ -25,11 +25,16 @@ from skcnn._convnet.fitted_base import (
 )
 from skcnn._convnet.fitted_network import UNKNOWN_MACS, FittedNetwork
 from skcnn._convnet.pretrained_input import is_pretrained
-from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
+from skcnn._convnet.transfer_parameters import (
+    check_trained_whole,
+    check_transfer_parameters,
+    part_schedule,
+)
 from skcnn._data.images import Images
 from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.seen_samples import SeenSamples, warn_of_trained_samples
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
@@ -135,6 +140,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         with private_random_state(seeds.dropout, plan.device) if own_state else nullcontext():
             with nullcontext() if fresh else deferred_interrupts():
                 engine = self._build(plan) if fresh else self._resume(plan)
+            for each in (train, *(() if valid is None else (valid,))):
+                self._check_lengths(each.images)
             data = {"X": originals(X), "y": y, "metadata": {"sample_weight": sample_weight}}
             self._run(engine, plan, data)
         return self
@@ -172,6 +179,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             warn_of_other_scale(self.architecture, images)
             self._value_range = ValueRange.of(images, given)
             check_range(self._value_range.low, self._value_range.high)
+        if isinstance(self._layout, SeriesLayout):
+            check_trained_whole(self)
         check_steps(steps, self._layout, X, name)
         make_views(self.test_time_augmentation, self._layout, 1.0, name)
         return steps, SampleSet(images, index, targets[index], weights)
@@ -292,6 +301,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             self.augmentation_strength,
             self.n_outputs_,
             self.offset_,
+            isinstance(self._layout, SeriesLayout),
         )
 
     def _build(self, plan: FitPlan) -> ConvNetEngine:

@@ -38,6 +38,8 @@ from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
 from skcnn._data.layouts import InputLayout, layout_of_input_shape
 from skcnn._data.samples import SampleSet
+from skcnn._data.series.layout import SeriesLayout
+from skcnn._data.series.reading import open_channels
 from skcnn._data.value_range import ValueRange
 from skcnn._network.network import (
     ConvNet,
@@ -46,6 +48,8 @@ from skcnn._network.network import (
     initialize_weights,
     wrap_callable,
 )
+from skcnn._network.series_net import SeriesNet, check_lengths, check_no_module
+from skcnn._network.series_prediction import row_lengths
 from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -53,7 +57,7 @@ from skcnn.layers._base import LayerSpec, Shape
 from skcnn.layers._normalization import fix_statistics
 from skcnn.layers._sequence import TracedLayer, follow, trace, with_output
 
-KNOBS = [*signature(from_knobs).parameters][1:]  # the parameters that describe a network
+KNOBS = [*signature(from_knobs).parameters][2:]  # the parameters that describe a network
 
 
 class NetworkBuilder(NetworkParameters):
@@ -85,7 +89,15 @@ class NetworkBuilder(NetworkParameters):
             return base_layers(base, input_shape)
         if self.architecture is not None:
             return tuple(self.architecture)
-        return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
+        knobs = {name: getattr(self, name) for name in KNOBS}
+        return from_knobs(input_shape, any_length=self._takes_any_length, **knobs)
+
+    @property
+    def _takes_any_length(self) -> bool:
+        """Whether the network is one for signals of unequal length."""
+        if open_channels(self.input_shape, self.channels) is not None:
+            return True
+        return isinstance(getattr(self, "_layout", None), SeriesLayout)
 
     def _pretrained_layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
         """Return the layers that prepare images for a pretrained base, and those of the base."""
@@ -122,6 +134,12 @@ class NetworkBuilder(NetworkParameters):
         """Check the opacity of images for a pretrained base."""
         if self._limits is not None:
             check_opacity(images, self._limits)
+
+    def _check_lengths(self, images: Images) -> None:
+        """Check that signals of unequal length are long enough for the network."""
+        if isinstance(images.layout, SeriesLayout):
+            assert self._rows is not None
+            check_lengths(self._rows, row_lengths(images).tolist())
 
     def _module_maker(self) -> MakeModule:
         """Return the callable that makes a module, with pretrained weights if asked for."""
@@ -165,11 +183,14 @@ class NetworkBuilder(NetworkParameters):
         """Return the module with initial weights."""
         shape = layout.network_shape
         if makes_module(self.architecture):
+            check_no_module(layout, self.architecture)
             standardize = Standardize(*statistics, n_axes=len(layout.spatial))
             module = wrap_callable(self._module_maker(), shape, self.n_outputs_, standardize)
             return module, None
         rows = self._trace(shape, self.n_outputs_)
-        net = ConvNet(rows, Standardize(*statistics, n_axes=max(len(layout.spatial), 2)))
+        of_any_length = isinstance(layout, SeriesLayout)
+        standardize = Standardize(*statistics, n_axes=max(len(layout.spatial), 2))
+        net = (SeriesNet if of_any_length else ConvNet)(rows, standardize)
         generator = torch.Generator().manual_seed(seed)
         initialize_weights(net, self.weight_init, generator)
         if is_pretrained(self.pretrained):

@@ -53,6 +53,7 @@ class FittedNetwork(NetworkBuilder, ConvNetParameters, BaseEstimator):
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
         self._check_opacity(images)
+        self._check_lengths(images)
         name, span = type(self).__name__, self._value_range.span
         how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
         views = make_views(*how)

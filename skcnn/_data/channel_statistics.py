@@ -7,6 +7,8 @@ from torch import Tensor
 from skcnn._data.images import Images, cached_rows
 from skcnn._data.layouts import InputLayout
 from skcnn._data.samples import SampleSet
+from skcnn._data.series.layout import SeriesLayout
+from skcnn._data.series.reading import steps_of
 
 
 def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Tensor]:
@@ -21,7 +23,9 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
     layout = train.images.layout
     if not standardize:
         return torch.zeros(layout.n_channels), torch.ones(layout.n_channels)
-    if train.images.dtype.is_floating_point:
+    if isinstance(layout, SeriesLayout):
+        mean, variance = _of_floats(_as_steps(train))
+    elif train.images.dtype.is_floating_point:
         mean, variance = _of_floats(train)
     elif train.weights is None:
         mean, variance = _of_bytes(train)
@@ -31,6 +35,14 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
     # the deviation of a constant channel is nothing but rounding
     std[std <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 1.0
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def _as_steps(train: SampleSet) -> SampleSet:
+    """Return the time steps of signals of unequal length, each with the weight of its signal."""
+    steps, index = steps_of(train.images, train.index)
+    lengths = train.images.source.lengths[train.index]  # type: ignore[union-attr]
+    weights = None if train.weights is None else np.repeat(train.weights, lengths)
+    return SampleSet(steps, index, np.empty((len(index), 0)), weights)
 
 
 def byte_moments(rows: np.ndarray, layout: InputLayout) -> np.ndarray:

@@ -104,8 +104,7 @@ class Images:
 
     def as_batch(self, rows: Tensor) -> Tensor:
         """View selected `rows` as (n_samples, n_channels, *spatial)."""
-        batch = rows.view(-1, *self.layout.shape)
-        return batch.movedim(-1, 1) if self.layout.channels == "last" else batch
+        return self.layout.batch_of(rows)
 
     def take(self, index: Tensor) -> Tensor:
         """Return the samples at `index` as (n_samples, n_channels, *spatial)."""

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+from torch import Tensor
 
 from skcnn._utils.compat import StrOptions
 from skcnn._utils.validation import WholeNumbers, is_integer, warn_caller
@@ -60,6 +61,11 @@ class InputLayout:
         """The places of the spatial axes in `shape`."""
         n_axes = len(self.shape) - 1
         return tuple(range(n_axes)) if self.channels == "last" else tuple(range(1, n_axes + 1))
+
+    def batch_of(self, rows: Tensor) -> Tensor:
+        """View rows as (n_samples, n_channels, *spatial)."""
+        batch = rows.view(-1, *self.shape)
+        return batch.movedim(-1, 1) if self.channels == "last" else batch
 
     def row_of(self, channels: np.ndarray) -> np.ndarray:
         """Return one row of values, at each place the value of its channel."""

@@ -5,6 +5,8 @@ import numpy as np
 from skcnn._data.images import row_parts
 from skcnn._data.layouts import InputLayout
 from skcnn._data.mapped_rows import MappedRows
+from skcnn._utils.validation import warn_caller
+from skcnn.exceptions import InputScaleWarning
 
 FEWEST_STEPS = 2**10  # a range of fewer steps of float32 counts as lost
 SMALLEST_RANGE = 1e-35  # float32 has full precision down to 1.2e-38
@@ -58,6 +60,18 @@ def channel_offset(
         )
     lost &= fine | whole
     return np.where(lost, low / 2 + high / 2, 0.0) if lost.any() else None
+
+
+def usable_offset(offset: np.ndarray | None, is_usable: bool) -> np.ndarray | None:
+    """Return the offset, or warn that it is needed and return None where none may be used."""
+    if offset is None or is_usable:
+        return offset
+    warn_caller(
+        f"float32 has few steps between the values of X, which are near {offset.max():g}: "
+        "subtract that number from X, or set standardize=True.",
+        InputScaleWarning,
+    )
+    return None
 
 
 def check_range(low: float, high: float) -> None:

@@ -19,11 +19,18 @@ from skcnn._data.layouts import (
     infer_layout,
 )
 from skcnn._data.mapped_rows import MappedRows
-from skcnn._data.offsets import channel_offset
+from skcnn._data.offsets import channel_offset, usable_offset
+from skcnn._data.series.items import signal_items
+from skcnn._data.series.layout import SeriesLayout
+from skcnn._data.series.reading import (
+    open_channels,
+    read_more_series,
+    read_series,
+    unequal_items,
+)
 from skcnn._data.weights import check_weights
 from skcnn._utils.compat import check_feature_names, validate_parameter_constraints
-from skcnn._utils.validation import warn_caller
-from skcnn.exceptions import InputScaleWarning, InputShapeError
+from skcnn.exceptions import InputShapeError
 
 MOST_PLAIN_VALUES = 2**16
 
@@ -55,18 +62,15 @@ def check_training_images(
     with_offset : bool, default=True
         Whether an offset may be subtracted. If it is needed nonetheless, warn.
     """
+    items = _series_to_fit(estimator, X, min_samples)
+    if items is not None:
+        return read_series(estimator, items, sample_weight, with_offset)
     array, layout = check_sample_array(estimator, X, reset=True, min_samples=min_samples, lazy=True)
     if isinstance(array, ImageFiles):  # whose bytes and 16-bit integers float32 holds
         estimator.offset_ = None
         return file_images(array, layout, compact=True, offset=None)
-    offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
-    if offset is not None and not with_offset:
-        warn_caller(
-            f"float32 has few steps between the values of X, which are near {offset.max():g}: "
-            "subtract that number from X, or set standardize=True.",
-            InputScaleWarning,
-        )
-        offset = None
+    weights = check_weights(sample_weight, len(array))
+    offset = usable_offset(channel_offset(array, layout, weights), with_offset)
     estimator.offset_ = offset
     return as_images(array, layout, compact=True, offset=offset)
 
@@ -76,6 +80,14 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
 
     With ``compact=True``, for more training data, whole numbers become bytes as at fit.
     """
+    if isinstance(estimator._layout, SeriesLayout):
+        return read_more_series(estimator, _series_of(estimator, X))
+    if unequal_items(X, estimator._layout.channels) is not None:
+        raise InputShapeError(
+            f"X has samples of several shapes, but {type(estimator).__name__} was fitted on "
+            f"samples of shape {estimator._layout.shape}. For signals of unequal length fit it on "
+            "such signals, or set input_shape=(None,) or (None, n_channels) before fit."
+        )
     array, layout = check_sample_array(estimator, X, reset=False, lazy=True)
     if isinstance(array, ImageFiles):
         return file_images(array, layout, compact=compact, offset=estimator.offset_)
@@ -136,6 +148,30 @@ def check_sample_array(
     if not layout.accepts(array.shape[1:]):
         raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
     return array, layout
+
+
+def _series_to_fit(estimator: Any, X: Any, min_samples: int) -> list[Any] | None:
+    """Return signals of unequal length, or of any length by `input_shape`; None for all else."""
+    if open_channels(estimator.input_shape, estimator.channels) is not None:
+        return _series_of(estimator, X, min_samples)
+    return unequal_items(X, estimator.channels)
+
+
+def _series_of(estimator: Any, X: Any, min_samples: int = 1) -> list[Any]:
+    """Return the signals in a list, in a column or in an array of signals of one length."""
+    items = signal_items(X)
+    if items is None:
+        items = [*_check_array(_NoNames.of(estimator), X, True, min_samples)]
+    return items
+
+
+class _NoNames(BaseEstimator):
+    """Takes the place of an estimator of signals of any length, which have no feature names."""
+
+    @classmethod
+    def of(cls, estimator: Any) -> Any:
+        """Return one that messages call by the estimator's name."""
+        return type(type(estimator).__name__, (cls,), {})()
 
 
 class _Reader(BaseEstimator):
