@@ -39,6 +39,7 @@ from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
 from skcnn._data.weights import check_weights
+from skcnn._network.series_prediction import check_signals
 from skcnn._network.split import Trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._training.callbacks import CallbackHooks
@@ -141,7 +142,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             with nullcontext() if fresh else deferred_interrupts():
                 engine = self._build(plan) if fresh else self._resume(plan)
             for each in (train, *(() if valid is None else (valid,))):
-                self._check_lengths(each.images)
+                check_signals(self._rows, each.images)
             data = {"X": originals(X), "y": y, "metadata": {"sample_weight": sample_weight}}
             self._run(engine, plan, data)
         return self

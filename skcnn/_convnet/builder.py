@@ -48,8 +48,7 @@ from skcnn._network.network import (
     initialize_weights,
     wrap_callable,
 )
-from skcnn._network.series_net import SeriesNet, check_lengths, check_no_module
-from skcnn._network.series_prediction import row_lengths
+from skcnn._network.series_net import SeriesNet, check_no_module
 from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -134,12 +133,6 @@ class NetworkBuilder(NetworkParameters):
         """Check the opacity of images for a pretrained base."""
         if self._limits is not None:
             check_opacity(images, self._limits)
-
-    def _check_lengths(self, images: Images) -> None:
-        """Check that signals of unequal length are long enough for the network."""
-        if isinstance(images.layout, SeriesLayout):
-            assert self._rows is not None
-            check_lengths(self._rows, row_lengths(images).tolist())
 
     def _module_maker(self) -> MakeModule:
         """Return the callable that makes a module, with pretrained weights if asked for."""

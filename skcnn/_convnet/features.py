@@ -42,6 +42,7 @@ from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.value_range import ValueRange
+from skcnn._network.series_prediction import check_signals
 from skcnn._training.whitening import set_whitening_kernels
 from skcnn._utils.compat import Interval
 from skcnn._utils.device import resolve_device
@@ -236,6 +237,7 @@ class ConvNetFeatures(
         self._forget()  # a failed fit must not leave attributes of an earlier one
         images = check_training_images(self, originals(X))
         module, rows = self._whole_network(images)
+        check_signals(rows, images)
         shape = self._layout.network_shape
         module, layer = feature_network(module, rows, shape, self.layer, self.pooling)
         if rows is not None:
@@ -331,6 +333,7 @@ class ConvNetFeatures(
         images = check_images(self, X)
         self._value_range.warn_if_rescaled(images)
         self._builder._check_opacity(images)
+        check_signals(self._rows, images)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(self._network.device):
             features = self._network(images)
         lost = np.flatnonzero(~np.isfinite(features).all(axis=1))

@@ -62,7 +62,7 @@ def check_training_images(
     with_offset : bool, default=True
         Whether an offset may be subtracted. If it is needed nonetheless, warn.
     """
-    items = _series_to_fit(estimator, X, min_samples)
+    items = series_to_fit(estimator, X, min_samples)
     if items is not None:
         return read_series(estimator, items, sample_weight, with_offset)
     array, layout = check_sample_array(estimator, X, reset=True, min_samples=min_samples, lazy=True)
@@ -150,7 +150,7 @@ def check_sample_array(
     return array, layout
 
 
-def _series_to_fit(estimator: Any, X: Any, min_samples: int) -> list[Any] | None:
+def series_to_fit(estimator: Any, X: Any, min_samples: int = 1) -> list[Any] | None:
     """Return signals of unequal length, or of any length by `input_shape`; None for all else."""
     if open_channels(estimator.input_shape, estimator.channels) is not None:
         return _series_of(estimator, X, min_samples)

@@ -22,7 +22,7 @@ def first_layers(convnet: ConvNet, rows: Sequence[TracedLayer], k: int) -> ConvN
     """
     # built afresh: a module may depend on the one after it, which is not there at the end
     blank = Standardize(torch.zeros(1), torch.ones(1), n_axes=1)
-    prefix = ConvNet(rows[:k], blank)
+    prefix = type(convnet)(rows[:k], blank)
     for name in ("scale", "shift"):
         setattr(blank, name, getattr(convnet.standardize, name).clone())
     weights = convnet.layers.state_dict()

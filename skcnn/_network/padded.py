@@ -256,5 +256,3 @@ def _centred(x: Padded, axes: tuple[int, ...], count: Tensor) -> tuple[Tensor, T
     mean = values.sum(axes, keepdim=True) / count
     centred = (values - mean).masked_fill(~x.inside, 0)
     return centred, mean, centred.square().sum(axes, keepdim=True) / count
-
-

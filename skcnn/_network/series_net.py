@@ -11,6 +11,7 @@ from skcnn._data.series.layout import SeriesLayout
 from skcnn._network.network import ConvNet, Standardize
 from skcnn._network.padded import Padded, RunLeaf, run_padded
 from skcnn.exceptions import ArchitectureError, InputShapeError
+from skcnn.layers._dense import Flatten
 from skcnn.layers._normalization import GroupNorm
 from skcnn.layers._sequence import TracedLayer, length_after, trace
 
@@ -50,6 +51,9 @@ def check_lengths(rows: Sequence[TracedLayer], lengths: Iterable[int]) -> None:
         If a signal is too short.
     """
     lengths = list(lengths)
+    for row in rows:  # the reason that a network cannot be changed for comes first
+        if isinstance(row.spec, Flatten):
+            _length_after(row, 1)
     for length in sorted(set(lengths)):
         at = length
         for row in rows:

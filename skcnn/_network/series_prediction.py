@@ -10,9 +10,10 @@ from skcnn._data.images import Images
 from skcnn._data.series.layout import SeriesLayout, padded_batch
 from skcnn._data.series.rows import SeriesRows
 from skcnn._network.prediction_steps import inner_have_steps, inner_step
-from skcnn._network.series_net import SeriesNet
+from skcnn._network.series_net import SeriesNet, check_lengths
 from skcnn._utils.compat import submodules_of
 from skcnn._utils.device import predict_chunk
+from skcnn.layers._sequence import TracedLayer
 from skcnn.layers._steps import Step
 
 STEPS_PER_OCTAVE = 8  # widths of passes between a length and its double
@@ -120,6 +121,12 @@ class SeriesPredictor:
         if module not in self.steps:
             self.steps[module] = inner_step(module)
         return self.steps[module](x)
+
+
+def check_signals(rows: Sequence[TracedLayer] | None, images: Images) -> None:
+    """Check that signals of unequal length are long enough for the layers of the network."""
+    if isinstance(images.layout, SeriesLayout) and rows is not None:
+        check_lengths(rows, row_lengths(images).tolist())
 
 
 def row_lengths(images: Images) -> np.ndarray:

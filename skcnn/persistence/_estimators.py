@@ -8,6 +8,7 @@ import numpy as np
 
 from skcnn import layers
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.compat import (
     InvalidParameterError,
     callbacks_of,
@@ -15,7 +16,7 @@ from skcnn._utils.compat import (
     declares_parameters,
 )
 from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
-from skcnn.layers._base import LayerSpec
+from skcnn.layers._base import SIGNAL_DIMS, LayerSpec
 from skcnn.persistence._checks import (
     MOST_AXES,
     check_attributes,
@@ -50,7 +51,8 @@ class ModelEncoder(ValueEncoder):
         if id(value) in self._numbers:
             return {"same": self._numbers[id(value)]}
         if isinstance(value, InputLayout):
-            return {"layout": list(value.shape), "channels": value.channels}
+            node = {"layout": list(value.shape), "channels": value.channels}
+            return {**node, "unequal": True} if isinstance(value, SeriesLayout) else node
         if type(value) in LAYERS.values():
             given = {each.name: getattr(value, each.name) for each in fields(value)}
             return {"layer": type(value).__name__, "fields": self._parts(given, place, level)}
@@ -138,7 +140,10 @@ class ModelDecoder(ValueDecoder):
         legal = 2 <= len(shape) <= MOST_AXES
         self._check(legal and all(type(n) is int and 1 <= n < 2**31 for n in shape), place)
         self._check(node.get("channels") in ("last", "first"), place)
-        return InputLayout(tuple(shape), node["channels"])
+        if "unequal" not in node:
+            return InputLayout(tuple(shape), node["channels"])
+        self._check(node["unequal"] is True and len(shape) == SIGNAL_DIMS, place)
+        return SeriesLayout(tuple(shape), node["channels"])
 
     def _layer(self, node: dict[str, Any], place: str, level: int) -> LayerSpec:
         name = node["layer"]

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from skcnn._architectures.packages import MakeModule
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._network.network import ConvNet, Standardize, WrappedNet, wrap_callable
+from skcnn._network.series_net import SeriesNet
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.engine_state import training_only
 from skcnn._training.losses import (
@@ -23,7 +25,7 @@ from skcnn._training.losses import (
 from skcnn._training.optimizers import OPTIMIZERS
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.validation import is_number
-from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
+from skcnn.exceptions import ArchitectureError, ModelFileError, SkcnnError, UnsupportedModelError
 from skcnn.layers._base import LayerSpec
 from skcnn.layers._normalization import BATCH_NORMS, fix_statistics, fixed_statistics
 from skcnn.layers._sequence import TracedLayer, trace
@@ -172,13 +174,14 @@ def restored_module(
         _check_weights(module, weights)
     else:
         n_axes = max(n_axes, 2)
+        network = SeriesNet if isinstance(layout, SeriesLayout) else ConvNet
         standardize = _plain_standardize(layout, n_axes)  # arithmetic loads torch's compiler there
         with torch.device("meta"):
             try:
-                _check_weights(ConvNet(rows, standardize), weights)
-            except (RuntimeError, OverflowError, TypeError) as error:
+                _check_weights(network(rows, standardize), weights)
+            except (RuntimeError, OverflowError, TypeError, ArchitectureError) as error:
                 raise ModelFileError(f"its layers cannot be built: {error}") from error
-        module = ConvNet(rows, _plain_standardize(layout, n_axes))
+        module = network(rows, _plain_standardize(layout, n_axes))
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             tensor.copy_(torch.from_numpy(weights.pop(name)))
