@@ -4,12 +4,14 @@ A step gives each signal what it would give alone, whatever the padding holds.
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any, TypeVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
+from skcnn._network.padded_norm import normalize_batch
 from skcnn.layers._activation import ACTIVATIONS, Log
 from skcnn.layers._channels import ChannelGate, ChannelPad, ChannelScale, per_channel
 from skcnn.layers._concatenate import ParallelBranches
@@ -29,30 +31,51 @@ Make = TypeVar("Make", bound=Step)
 NOT_ZERO_AT_ZERO = (nn.Sigmoid, Log)  # activations
 
 
+class Ends:
+    """Where signals of unequal length end in padded maps.
+
+    Parameters
+    ----------
+    lengths : Tensor of shape (n_signals,), dtype int64
+        Length of each signal's maps.
+    width : int
+        Length of the padded maps.
+    """
+
+    def __init__(self, lengths: Tensor, width: int) -> None:
+        self.lengths = lengths
+        places = torch.arange(width, device=lengths.device)
+        self.inside = (places < lengths[:, None])[:, None, None]  # (n_signals, 1, 1, width)
+        self._masks: dict[torch.dtype, Tensor] = {}
+
+    def mask(self, dtype: torch.dtype) -> Tensor:
+        """Return 1 for the places of the signals and 0 for the padding."""
+        if dtype not in self._masks:
+            self._masks[dtype] = self.inside.to(dtype)
+        return self._masks[dtype]
+
+    @cached_property
+    def n_places(self) -> int:
+        """The number of places of all signals."""
+        return int(self.lengths.sum())
+
+
 class Padded:
     """Feature maps of signals of unequal length.
 
     Parameters
     ----------
-    values : Tensor of shape (n_signals, n_channels, 1, width)
+    values : Tensor of shape (n_signals, n_channels, height, width)
         The maps. What stands after the end of a signal is finite, and zero if `is_zero`.
-    lengths : Tensor of shape (n_signals,), dtype int64
-        Length of each signal's maps.
+    ends : Ends
+        Where each signal ends.
     is_zero : bool
         Whether the padding is zero.
-    inside : Tensor of shape (n_signals, 1, 1, width), dtype bool, or None
-        Which places are no padding, None to find out.
     """
 
-    def __init__(
-        self, values: Tensor, lengths: Tensor, is_zero: bool, inside: Tensor | None = None
-    ) -> None:
+    def __init__(self, values: Tensor, ends: Ends, is_zero: bool) -> None:
         self.values = values
-        self.lengths = lengths
-        if inside is None:
-            places = torch.arange(values.shape[3], device=values.device)
-            inside = (places < lengths[:, None])[:, None, None]
-        self.inside = inside
+        self.ends = ends
         self._zeroed = values if is_zero else None
 
     @property
@@ -64,16 +87,20 @@ class Padded:
     def zeroed(self) -> Tensor:
         """The maps with padding of zeros."""
         if self._zeroed is None:
-            self._zeroed = self.values.masked_fill(~self.inside, 0)
+            self._zeroed = self.values * self.ends.mask(self.values.dtype)
         return self._zeroed
 
     def filled(self, value: float) -> Tensor:
         """Return the maps with padding of another value."""
-        return self.values.masked_fill(~self.inside, value)
+        return torch.where(self.ends.inside, self.values, value)
 
     def like(self, values: Tensor, is_zero: bool) -> "Padded":
         """Return other maps of the same lengths."""
-        return Padded(values, self.lengths, is_zero, self.inside)
+        return Padded(values, self.ends, is_zero)
+
+    def of_lengths(self, values: Tensor, lengths: Tensor, is_zero: bool) -> "Padded":
+        """Return maps of other lengths."""
+        return Padded(values, Ends(lengths, values.shape[3]), is_zero)
 
 
 STEPS: dict[type, Step] = {}
@@ -121,7 +148,8 @@ def _convolve(conv: Any, x: Padded, leaf: RunLeaf) -> Padded:
     kernel, stride, padding, dilation = (each[-1] for each in settings)
     if stride == 1 and 2 * padding == dilation * (kernel - 1):
         return x.like(values, is_zero=False)
-    return Padded(values, _slid(x.lengths, kernel, stride, 2 * padding, dilation), False)
+    lengths = _slid(x.ends.lengths, kernel, stride, 2 * padding, dilation)
+    return x.of_lengths(values, lengths, is_zero=False)
 
 
 def _slid(lengths: Tensor, kernel: int, stride: int, padding: int = 0, dilation: int = 1) -> Tensor:
@@ -134,33 +162,38 @@ def _pad(pad: Pad, x: Padded, leaf: RunLeaf) -> Padded:
     """Return padded maps, whose added values count as values of the signal."""
     before, after = pad.padding[:2]
     filled = x.zeroed if pad.value == 0 else x.filled(pad.value)
-    return Padded(leaf(pad, filled), x.lengths + before + after, is_zero=pad.value == 0)
+    return x.of_lengths(leaf(pad, filled), x.ends.lengths + before + after, pad.value == 0)
 
 
 @step(nn.MaxPool2d, MaxPoolByPairs)
 def _largest(pool: nn.MaxPool2d, x: Padded, leaf: RunLeaf) -> Padded:
     kernel, stride = _window(pool)
-    lowest = _wide_enough(x.filled(float("-inf")), kernel, float("-inf"))
-    values = F.max_pool2d(lowest, pool.kernel_size, pool.stride)
-    return _pooled(values, x.lengths, kernel, stride)
+    rectified = getattr(pool, "rectified", False)  # so that zeros change no maximum
+    fill = 0.0 if rectified else float("-inf")
+    values = leaf(pool, _wide_enough(x.zeroed if rectified else x.filled(fill), kernel, fill))
+    pooled = x.of_lengths(values, _pooled_lengths(x.ends.lengths, kernel, stride), is_zero=False)
+    return pooled if rectified else pooled.like(pooled.filled(0.0), is_zero=True)
 
 
 @step(nn.AvgPool2d)
 def _average(pool: nn.AvgPool2d, x: Padded, leaf: RunLeaf) -> Padded:
-    kernel, stride = _window(pool)
-    values = _wide_enough(x.zeroed, kernel, 0)
-    share = _wide_enough(x.inside.to(values.dtype), kernel, 0)
-    return _pooled(_quotient(pool, values, share), x.lengths, kernel, stride)
+    return _averaged(pool, x.zeroed, x.ends.mask(x.values.dtype), x)
 
 
 @step(PaddedAveragePool)
 def _padded_average(module: PaddedAveragePool, x: Padded, leaf: RunLeaf) -> Padded:
-    kernel, stride = _window(module.pool)
     before, after = module.pad.padding[:2]
-    values = _wide_enough(module.pad(x.zeroed), kernel, 0)
-    share = _wide_enough(module.pad(x.inside.to(values.dtype)), kernel, 0)
-    lengths = x.lengths + before + after
-    return _pooled(_quotient(module.pool, values, share), lengths, kernel, stride)
+    mask = module.pad(x.ends.mask(x.values.dtype))
+    longer = x.of_lengths(module.pad(x.zeroed), x.ends.lengths + before + after, is_zero=True)
+    return _averaged(module.pool, longer.values, mask, longer)
+
+
+def _averaged(pool: Any, values: Tensor, mask: Tensor, x: Padded) -> Padded:
+    """Return averages over the places of each window that `mask` counts."""
+    kernel, stride = _window(pool)
+    counted = pool(_wide_enough(mask, kernel, 0.0))
+    averages = pool(_wide_enough(values, kernel, 0.0)) / torch.where(counted == 0, 1, counted)
+    return x.of_lengths(averages, _pooled_lengths(x.ends.lengths, kernel, stride), is_zero=False)
 
 
 def _window(pool: Any) -> tuple[int, int]:
@@ -174,23 +207,16 @@ def _wide_enough(values: Tensor, kernel: int, fill: float) -> Tensor:
     return values if missing <= 0 else F.pad(values, (0, missing), value=fill)
 
 
-def _quotient(pool: Any, values: Tensor, share: Tensor) -> Tensor:
-    """Return the averages over the counted places of each window, 0 where there are none."""
-    counted = pool(share)
-    return pool(values) / counted.masked_fill(counted == 0, 1)
-
-
-def _pooled(values: Tensor, lengths: Tensor, kernel: int, stride: int) -> Padded:
-    """Return pooled maps; a signal that is shorter than the window has one value."""
-    pooled = Padded(values, _slid(lengths, kernel, stride).clamp(min=1), is_zero=False)
-    return pooled.like(pooled.zeroed, is_zero=True)  # the padding may be infinite
+def _pooled_lengths(lengths: Tensor, kernel: int, stride: int) -> Tensor:
+    """Return the lengths after a pool: a signal that is shorter than the window has one value."""
+    return _slid(lengths, kernel, stride).clamp(min=1)
 
 
 @step(GlobalPooling)
 def _global(pool: GlobalPooling, x: Padded, leaf: RunLeaf) -> Any:
     if pool.kind == "max":
         return x.filled(float("-inf")).amax((2, 3))
-    return x.zeroed.sum((2, 3)) / x.lengths[:, None]
+    return x.zeroed.sum((2, 3)) / x.ends.lengths[:, None]
 
 
 @step(ChannelGate)
@@ -222,37 +248,20 @@ def _branches(block: ParallelBranches, x: Padded, leaf: RunLeaf) -> Any:
 def _normalize(norm: BatchNorm, x: Padded, leaf: RunLeaf) -> Padded:
     if not norm.uses_batch:
         return x.like(leaf(norm, x.values), is_zero=False)
-    count = x.lengths.sum()
-    has_many = count > 1  # the variance of one value is undefined
-    centred, mean, variance = _centred(x, (0, 2, 3), count)
-    with torch.no_grad():
-        momentum = norm.momentum * has_many
-        unbiased = variance * (count / (count - 1).clamp(min=1))
-        norm.running_mean.add_((mean.reshape(-1) - norm.running_mean) * momentum)
-        norm.running_var.add_((unbiased.reshape(-1) - norm.running_var) * momentum)
-    centred = torch.where(has_many, centred, x.zeroed.float() - norm.running_mean.view(mean.shape))
-    variance = torch.where(has_many, variance, norm.running_var.view(mean.shape))
-    scale = (variance + norm.eps).rsqrt() * norm.weight.view(mean.shape)
-    values = torch.addcmul(norm.bias.view(mean.shape), centred, scale)
-    return x.like(values.to(x.values.dtype), is_zero=False)
+    n = x.ends.n_places
+    return x.like(normalize_batch(norm, x.values, x.ends.mask(x.values.dtype), n), is_zero=False)
 
 
 @step(GroupNorm)
 def _normalize_groups(norm: GroupNorm, x: Padded, leaf: RunLeaf) -> Padded:
-    n, n_channels, _, width = x.values.shape
-    grouped = (n, norm.num_groups, n_channels // norm.num_groups, width)
-    inside = x.inside.expand(n, norm.num_groups, 1, width)
-    maps = Padded(x.values.reshape(grouped), x.lengths, is_zero=False, inside=inside)
-    count = (x.lengths * grouped[2]).view(n, 1, 1, 1)
-    centred, _, variance = _centred(maps, (2, 3), count)
-    values = (centred * (variance + norm.eps).rsqrt()).reshape(x.values.shape)
-    values = torch.addcmul(norm.bias.view(1, -1, 1, 1), values, norm.weight.view(1, -1, 1, 1))
-    return x.like(values.to(x.values.dtype), is_zero=False)
-
-
-def _centred(x: Padded, axes: tuple[int, ...], count: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return maps less their mean, with padding of zeros, the mean, and the variance."""
+    """Return maps normalised by the statistics of each group of a signal."""
     values = x.zeroed.float()
-    mean = values.sum(axes, keepdim=True) / count
-    centred = (values - mean).masked_fill(~x.inside, 0)
-    return centred, mean, centred.square().sum(axes, keepdim=True) / count
+    groups = (len(values), norm.num_groups, -1, values.shape[3])
+    mask = x.ends.mask(values.dtype)
+    count = x.ends.lengths.view(-1, 1, 1, 1) * (values.shape[1] // norm.num_groups)
+    grouped = values.reshape(groups)  # (N, groups, channels of a group, width)
+    centred = (grouped - grouped.sum((2, 3), keepdim=True) / count) * mask
+    variance = centred.square().sum((2, 3), keepdim=True) / count
+    normal = (centred * (variance + norm.eps).rsqrt()).reshape(values.shape)
+    result = torch.addcmul(norm.bias.view(1, -1, 1, 1), normal, norm.weight.view(1, -1, 1, 1))
+    return x.like(result.to(x.values.dtype), is_zero=False)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from skcnn._data.layouts import InputLayout
 from skcnn._data.series.layout import SeriesLayout
 from skcnn._network.network import ConvNet, Standardize
-from skcnn._network.padded import Padded, RunLeaf, run_padded
+from skcnn._network.padded import Ends, Padded, RunLeaf, run_padded
 from skcnn.exceptions import ArchitectureError, InputShapeError
 from skcnn.layers._dense import Flatten
 from skcnn.layers._normalization import GroupNorm
@@ -111,7 +111,9 @@ class SeriesNet(ConvNet):
         """Return the outputs, with `leaf` to compute the modules that have no inner ones."""
         lengths = x[:, -1].sum(1).long()
         maps = self.standardize(x[:, :-1].unsqueeze(2))  # (N, C, 1, width)
-        return run_padded(self.layers, Padded(maps, lengths, is_zero=False), leaf)
+        return run_padded(
+            self.layers, Padded(maps, Ends(lengths, maps.shape[3]), is_zero=False), leaf
+        )
 
 
 def net_of_length(
