@@ -34,7 +34,7 @@ def normalize_batch(norm: BatchNorm, values: Tensor, mask: Tensor, n: int) -> Te
         norm.running_mean.lerp_(mean, norm.momentum)
         norm.running_var.lerp_(variance * (n / (n - 1)), norm.momentum)
     statistics = (mean, variance, norm.weight, norm.bias)
-    return _Normalize.apply(values, mask, n, *statistics, norm.eps)  # type: ignore[no-any-return]
+    return _Normalize.apply(values, mask, n, *statistics, norm.eps)
 
 
 def _moments(values: Tensor, mask: Tensor, n: int) -> tuple[Tensor, Tensor]:
