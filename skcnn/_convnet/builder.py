@@ -255,6 +255,6 @@ class NetworkBuilder(NetworkParameters):
             return layout_of_input_shape(input_shape, *how, with_channels=True)
         if self.__sklearn_is_fitted__():
             return self._layout
-        if self.input_shape is not None:
+        if self.input_shape is not None and None not in self.input_shape:
             return layout_of_input_shape(self.input_shape, *how)
         return None

@@ -373,7 +373,7 @@ class ConvNetFeatures(
             layout = layout_of_input_shape(input_shape, *how, with_channels=True)
         elif self.__sklearn_is_fitted__():
             layout = self._layout
-        elif self.input_shape is not None:
+        elif self.input_shape is not None and None not in self.input_shape:
             layout = layout_of_input_shape(self.input_shape, *how)
         else:
             raise NotFittedError(
