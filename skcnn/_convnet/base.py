@@ -18,6 +18,7 @@ from skcnn._convnet.automatic import (
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
     KeepsFittedBase,
+    check_masks,
     fitted_base,
     makes_module,
     standardizes,
@@ -31,6 +32,7 @@ from skcnn._convnet.transfer_parameters import (
     part_schedule,
 )
 from skcnn._data.images import Images
+from skcnn._data.layouts import MASK
 from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.seen_samples import SeenSamples, warn_of_trained_samples
@@ -180,6 +182,9 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             warn_of_other_scale(self.architecture, images)
             self._value_range = ValueRange.of(images, given)
             check_range(self._value_range.low, self._value_range.high)
+        base = fitted_base(self.architecture)
+        if base is not None:
+            check_masks(base, self._layout)
         if isinstance(self._layout, SeriesLayout):
             check_trained_whole(self)
         check_steps(steps, self._layout, X, name)
@@ -436,5 +441,6 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         """Return the estimator's tags."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == MASK
         tags.target_tags.required = True
         return tags

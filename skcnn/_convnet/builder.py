@@ -1,5 +1,6 @@
 """From an estimator's parameters to its network, and the network as a table."""
 
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
@@ -17,6 +18,7 @@ from skcnn._convnet.automatic import usual_layer_values
 from skcnn._convnet.choice import chosen_parameters
 from skcnn._convnet.fitted_base import (
     base_layers,
+    check_masks,
     copy_base,
     fitted_base,
     makes_module,
@@ -24,6 +26,7 @@ from skcnn._convnet.fitted_base import (
 )
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import (
+    check_no_masks,
     check_opacity,
     check_prepared,
     input_layers,
@@ -36,16 +39,16 @@ from skcnn._convnet.pretrained_input import (
 from skcnn._convnet.pretrained_module import package_base, pretrained_module_maker
 from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
-from skcnn._data.layouts import InputLayout, layout_of_input_shape
+from skcnn._data.layouts import MASK, InputLayout, layout_of_input_shape
 from skcnn._data.samples import SampleSet
 from skcnn._data.series.layout import SeriesLayout
 from skcnn._data.series.reading import open_channels
 from skcnn._data.value_range import ValueRange
 from skcnn._network.network import (
     ConvNet,
-    Standardize,
     call_architecture,
     initialize_weights,
+    make_standardize,
     wrap_callable,
 )
 from skcnn._network.series_net import SeriesNet, check_no_module
@@ -102,6 +105,7 @@ class NetworkBuilder(NetworkParameters):
         """Return the layers that prepare images for a pretrained base, and those of the base."""
         name = self.architecture
         base = pretrained_base(name)
+        check_no_masks(self.missing)
         owner = f"architecture={name!r}"
         first = input_layers(owner, base, input_shape, self.image_size, self.standardize)
         return (*first, *published_architecture(name, follow(first, input_shape)))
@@ -119,6 +123,7 @@ class NetworkBuilder(NetworkParameters):
             self._check_opacity(train.images)
             return channel_statistics(train, standardize=False)
         if is_pretrained(self.pretrained):
+            check_no_masks(self.missing)
             find_base = package_base if makes_module(self.architecture) else pretrained_base
             find_base(self.architecture)  # raises if there is none, before warnings about values
         if is_pretrained(self.pretrained) and self.standardize:
@@ -147,7 +152,7 @@ class NetworkBuilder(NetworkParameters):
 
     def _layer_values(self, layout: InputLayout) -> int:
         """Return how many values all layers return for a sample, an estimate for a callable."""
-        shape = layout.network_shape
+        shape = layout.traced_shape
         if makes_module(self.architecture):
             return usual_layer_values(self._module_shape(shape))
         rows = self._trace(shape, self.n_outputs_)
@@ -164,8 +169,10 @@ class NetworkBuilder(NetworkParameters):
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the module and its traced layers, or None if a callable made it."""
-        module, rows = self._new_module(layout, statistics, seed)
         base = fitted_base(self.architecture)
+        if base is not None:
+            check_masks(base, layout)
+        module, rows = self._new_module(layout, statistics, seed)
         if base is not None:
             copy_base(module, base, self.offset_)
         return module, rows
@@ -174,15 +181,15 @@ class NetworkBuilder(NetworkParameters):
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the module with initial weights."""
-        shape = layout.network_shape
+        shape = layout.traced_shape
         if makes_module(self.architecture):
             check_no_module(layout, self.architecture)
-            standardize = Standardize(*statistics, n_axes=len(layout.spatial))
+            standardize = make_standardize(*statistics, layout)
             module = wrap_callable(self._module_maker(), shape, self.n_outputs_, standardize)
             return module, None
         rows = self._trace(shape, self.n_outputs_)
         of_any_length = isinstance(layout, SeriesLayout)
-        standardize = Standardize(*statistics, n_axes=max(len(layout.spatial), 2))
+        standardize = make_standardize(*statistics, layout, least_axes=2)
         net = (SeriesNet if of_any_length else ConvNet)(rows, standardize)
         generator = torch.Generator().manual_seed(seed)
         initialize_weights(net, self.weight_init, generator)
@@ -232,7 +239,7 @@ class NetworkBuilder(NetworkParameters):
                 f"This {type(self).__name__} instance is not fitted yet: summary needs "
                 "input_shape, with the channel axis, and n_outputs."
             )
-        network_shape = layout.network_shape
+        network_shape = layout.traced_shape
         if fitted and input_shape is None and n_outputs == self.n_outputs_:
             if self._rows is not None:
                 return summarize_layers(self._rows)
@@ -251,10 +258,12 @@ class NetworkBuilder(NetworkParameters):
     def _summary_layout(self, input_shape: tuple[int, ...] | None) -> InputLayout | None:
         """Return the layout of the samples that `summary` describes, None if it is not known."""
         how = (self.n_spatial_dims, self.channels, type(self).__name__)
+        masks = self.missing == MASK
         if input_shape is not None:
-            return layout_of_input_shape(input_shape, *how, with_channels=True)
+            layout = layout_of_input_shape(input_shape, *how, with_channels=True)
+            return replace(layout, masks=masks)
         if self.__sklearn_is_fitted__():
             return self._layout
         if self.input_shape is not None and None not in self.input_shape:
-            return layout_of_input_shape(self.input_shape, *how)
+            return replace(layout_of_input_shape(self.input_shape, *how), masks=masks)
         return None

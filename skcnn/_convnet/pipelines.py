@@ -307,7 +307,7 @@ def of_one_length(net: BaseConvNet, images: Images) -> tuple[BaseConvNet, Images
     rows = rows if channels == "last" else rows.movedim(-1, 1)
     shape = (length, n_channels) if channels == "last" else (n_channels, length)
     alone: Any = copy.copy(net)
-    alone._layout = InputLayout(shape, channels)
+    alone._layout = InputLayout(shape, channels, images.layout.masks)
     alone.net_ = net.net_.snapshot()
     assert net._rows is not None
     module, alone._rows = net_of_length(net.net_.module_, net._rows, length)

@@ -178,7 +178,7 @@ def _converted(
         narrow = rows[start : start + len(part)]
         with np.errstate(over="ignore"):
             narrow[...] = part if offset is None else part - offset
-        if part.dtype.kind == "f" and not np.isfinite(narrow).all():
+        if part.dtype.kind == "f" and np.isinf(narrow).any():
             raise ValueError("Input X contains values too large for dtype('float32').")
         start += len(part)
     return rows

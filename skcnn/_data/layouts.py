@@ -16,6 +16,11 @@ AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 # by the number of sides, where `n_spatial_dims` is None
 USUAL_SPATIAL_DIMS = {1: 1, 2: 2, 3: 2, 4: 3}
 # legal values of the parameters
+MASK = "mask"
+MISSING = [StrOptions({"error", MASK})]
+MISSING_HINT = (
+    "Or set missing='mask': the network then gets zeros and a channel that marks missing values."
+)
 CHANNELS = [StrOptions({"last", "first"})]
 N_SPATIAL_DIMS = [WholeNumbers({1, 2, 3}), None]
 
@@ -31,10 +36,13 @@ class InputLayout:
         ``channels="last"``, ``(n_channels, *spatial)`` for ``"first"``.
     channels : {"last", "first"}
         Where the channel axis is.
+    masks : bool, default=False
+        Whether values may be missing, which are NaN.
     """
 
     shape: tuple[int, ...]
     channels: str
+    masks: bool = False
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -50,6 +58,11 @@ class InputLayout:
     def network_shape(self) -> tuple[int, ...]:
         """One sample as the network sees it, ``(n_channels, *spatial)``."""
         return (self.n_channels, *self.spatial)
+
+    @property
+    def traced_shape(self) -> tuple[int, ...]:
+        """One sample as the layers see it: after its channels those of masks, if there are any."""
+        return (self.n_channels * (1 + self.masks), *self.spatial)
 
     @property
     def n_values(self) -> int:

@@ -1,5 +1,7 @@
 """The offset of each channel, subtracted in float64 where float32 would lose the signal."""
 
+from typing import Any
+
 import numpy as np
 
 from skcnn._data.images import row_parts
@@ -45,6 +47,8 @@ def channel_offset(
     whole = array.dtype.kind in "iu"
     # differences of long integers may not fit into their type
     ranges = (high.astype(object) - low.astype(object)).astype(np.float64)
+    if layout.masks:  # a channel may have no values at all
+        low, high, ranges = (np.nan_to_num(each) for each in (low, high, ranges))
     low, high = low.astype(np.float64), high.astype(np.float64)
     check_range(float(low.min()), float(high.max()))
     largest = np.maximum(np.abs(low), np.abs(high))
@@ -94,10 +98,21 @@ def _limits(
         if weights is not None:
             rows = part[weights[start:seen] > 0]
         if len(rows):
-            least, most = rows.min(0), rows.max(0)
-            low = least if low is None else np.minimum(low, least)
-            high = most if high is None else np.maximum(high, most)
+            least, most = lowest(rows, layout, 0), highest(rows, layout, 0)
+            low = least if low is None else np.fmin(low, least)
+            high = most if high is None else np.fmax(high, most)
     if low is None or high is None:
         return None, None
     axes = layout.spatial_axes
-    return low.reshape(layout.shape).min(axes), high.reshape(layout.shape).max(axes)
+    low, high = low.reshape(layout.shape), high.reshape(layout.shape)
+    return lowest(low, layout, axes), highest(high, layout, axes)
+
+
+def lowest(values: np.ndarray, layout: InputLayout, axes: Any = None) -> np.ndarray:
+    """Return the smallest values along axes, of those that are not missing."""
+    return np.fmin.reduce(values, axes) if layout.masks else values.min(axes)
+
+
+def highest(values: np.ndarray, layout: InputLayout, axes: Any = None) -> np.ndarray:
+    """Return the largest values along axes, of those that are not missing."""
+    return np.fmax.reduce(values, axes) if layout.masks else values.max(axes)

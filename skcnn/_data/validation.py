@@ -1,5 +1,8 @@
 """Validation of ``X``: every accepted form becomes an array with a layout, or `Images`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +16,8 @@ from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.images import Images, as_images, row_parts
 from skcnn._data.layouts import (
     CHANNELS,
+    MASK,
+    MISSING_HINT,
     N_SPATIAL_DIMS,
     InputLayout,
     check_input_shape,
@@ -130,7 +135,8 @@ def check_sample_array(
     if reset:
         if estimator.input_shape is not None:
             check_input_shape(estimator.input_shape)
-        array = _check_array(estimator, X, reset=True, min_samples=min_samples)
+        masks = getattr(estimator, "missing", None) == MASK
+        array = _check_array(estimator, X, True, min_samples, masks)
         layout = infer_layout(
             array.shape[1:],
             estimator.input_shape,
@@ -139,12 +145,13 @@ def check_sample_array(
             type(estimator).__name__,
             doubt=doubt,
         )
+        layout = replace(layout, masks=True) if masks else layout
         estimator.n_features_in_ = layout.n_values
         estimator.input_shape_ = layout.shape
         estimator._layout = layout
         return array, layout
     layout = estimator._layout  # not the parameters, which may have changed since fit
-    array = _check_array(estimator, X, reset=False, min_samples=min_samples)
+    array = _check_array(estimator, X, False, min_samples, layout.masks)
     if not layout.accepts(array.shape[1:]):
         raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
     return array, layout
@@ -251,48 +258,56 @@ def read_samples(
     return array, layout
 
 
-def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.ndarray:
-    """Return `X` as a finite real array of two or more axes."""
+def _check_array(
+    estimator: Any, X: Any, reset: bool, min_samples: int, masks: bool = False
+) -> np.ndarray:
+    """Return `X` as a real array of two or more axes, finite but for NaN with `masks`."""
     if not reset and _is_plainly_fine(X) and not hasattr(estimator, "feature_names_in_"):
         return X
     X = as_array(X)
     check_no_paths(X)
     in_file = isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind == "f"
     mapped = MappedRows.of(X) if in_file else None  # checked for finite numbers in parts
-    if getattr(X, "ndim", 2) > 2:
-        array = check_array(
-            X,
-            allow_nd=True,
-            estimator=estimator,
-            input_name="X",
-            ensure_min_samples=min_samples,
-            ensure_all_finite=mapped is None,
+    finite: Any = "allow-nan" if masks else True
+    how = {
+        "ensure_min_samples": min_samples,
+        "ensure_all_finite": finite if mapped is None else False,
+    }
+    with _way_out(estimator):
+        if getattr(X, "ndim", 2) > 2:
+            array = check_array(X, allow_nd=True, estimator=estimator, input_name="X", **how)
+            check_feature_names(estimator, X, reset=reset)
+        else:
+            array = validate_data(estimator, X, reset=reset, skip_check_array=False, **how)
+        if mapped is not None:
+            name = type(estimator).__name__
+            for part in row_parts(array.reshape(len(array), -1), mapped):
+                assert_all_finite(part, estimator_name=name, input_name="X", allow_nan=masks)
+    if min(array.shape) < 1:
+        raise InputShapeError(
+            f"Found array with an empty axis (shape={array.shape}) while every axis "
+            f"must have at least one value for {type(estimator).__name__}."
         )
-        check_feature_names(estimator, X, reset=reset)
-        if min(array.shape) < 1:
-            raise InputShapeError(
-                f"Found array with an empty axis (shape={array.shape}) while every axis "
-                f"must have at least one value for {type(estimator).__name__}."
-            )
-    else:
-        array = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            ensure_min_samples=min_samples,
-            ensure_all_finite=mapped is None,
-            skip_check_array=False,
-        )
-    if mapped is not None:
-        for part in row_parts(array.reshape(len(array), -1), mapped):
-            assert_all_finite(part, estimator_name=type(estimator).__name__, input_name="X")
     if array.ndim > 5:
         raise InputShapeError(
             f"X has {array.ndim} axes (shape={array.shape}), but {type(estimator).__name__} "
             "accepts 2 to 5: (n, features), (n, height, width), (n, height, width, "
             "channels) or (n, depth, height, width, channels)."
         )
+    if masks and array.dtype.kind == "f" and np.isnan(array).all():
+        raise ValueError(f"Input X contains NaN only, but {type(estimator).__name__} needs values.")
     return array
+
+
+@contextmanager
+def _way_out(estimator: Any) -> Iterator[None]:
+    """Name the parameter that allows missing values in the error about them."""
+    try:
+        yield
+    except ValueError as error:
+        if hasattr(estimator, "missing") and "contains NaN" in str(error):
+            raise ValueError(f"{error}\n{MISSING_HINT}") from None
+        raise
 
 
 def _is_plainly_fine(X: Any) -> bool:

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from skcnn._network.network import ConvNet, Standardize
+from skcnn._network.network import ConvNet, MaskMissing, Standardize
 from skcnn._utils.compat import are_plain_float32, has_global_forward_hooks
 from skcnn.layers._convolution import CONVOLUTIONS, convolve
 from skcnn.layers._normalization import BatchNorm
@@ -20,7 +20,7 @@ MOST_FOLDED_WEIGHTS = 2**17
 Watch = Callable[[nn.Module, Tensor], None]
 
 # The steps of what is inside of a container are made one by one.
-prediction_step(ConvNet, Standardize, nn.Sequential, nn.ModuleList)(own_forward)
+prediction_step(ConvNet, Standardize, MaskMissing, nn.Sequential, nn.ModuleList)(own_forward)
 
 
 class FoldedConvolution:

@@ -22,6 +22,8 @@ from skcnn.augmentation._operations import (
 )
 from skcnn.exceptions import InputShapeError
 
+LENGTHS_HINT = "Or make the signals equally long, as PadSignals does."
+MISSING_VALUES_HINT = "Or fill the missing values first."
 Target = tuple[Tensor, Tensor | None]  # targets and weights
 
 
@@ -49,21 +51,22 @@ def check_axes(steps: Sequence[Step], layout: InputLayout, owner: str | None = N
     """
     for step in steps:
         if isinstance(layout, SeriesLayout):
-            _check_keeps_padding(step.augmentation)
+            _check_keeps_padding(step.augmentation, "signals of unequal length", LENGTHS_HINT)
+        if layout.masks:
+            _check_keeps_padding(step.augmentation, "missing='mask'", MISSING_VALUES_HINT)
         if isinstance(step.augmentation, Operation):
             step.augmentation._check_axes(layout, owner)
 
 
-def _check_keeps_padding(augmentation: Any) -> None:
-    """Raise if an augmentation would take the padding of signals for values."""
+def _check_keeps_padding(augmentation: Any, what: str, hint: str) -> None:
+    """Raise if an augmentation would take padding, or missing values, for values."""
     if isinstance(augmentation, Operation) and augmentation._keeps_padding():
         return
     name = getattr(augmentation, "__name__", type(augmentation).__name__)
     raise InputShapeError(
-        f"{name} is not for signals of unequal length, as it works with the samples' ends or with "
-        "all of their values. Those that are: RandomBrightness, RandomNoise(std) and "
-        "RandomChannelDropout with a number as fill_value. Or make the signals equally long, as "
-        "PadSignals does."
+        f"{name} is not for {what}, as it moves values, mixes them or looks at all of a sample. "
+        "Those that are: RandomBrightness, RandomNoise(std) and RandomChannelDropout with a "
+        f"number as fill_value. {hint}"
     )
 
 

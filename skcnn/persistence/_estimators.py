@@ -52,7 +52,8 @@ class ModelEncoder(ValueEncoder):
             return {"same": self._numbers[id(value)]}
         if isinstance(value, InputLayout):
             node = {"layout": list(value.shape), "channels": value.channels}
-            return {**node, "unequal": True} if isinstance(value, SeriesLayout) else node
+            kinds = {"unequal": isinstance(value, SeriesLayout), "masks": value.masks}
+            return node | {name: True for name, holds in kinds.items() if holds}
         if type(value) in LAYERS.values():
             given = {each.name: getattr(value, each.name) for each in fields(value)}
             return {"layer": type(value).__name__, "fields": self._parts(given, place, level)}
@@ -140,10 +141,12 @@ class ModelDecoder(ValueDecoder):
         legal = 2 <= len(shape) <= MOST_AXES
         self._check(legal and all(type(n) is int and 1 <= n < 2**31 for n in shape), place)
         self._check(node.get("channels") in ("last", "first"), place)
-        if "unequal" not in node:
-            return InputLayout(tuple(shape), node["channels"])
-        self._check(node["unequal"] is True and len(shape) == SIGNAL_DIMS, place)
-        return SeriesLayout(tuple(shape), node["channels"])
+        kinds = {name: node.get(name, False) for name in ("unequal", "masks")}
+        self._check(all(type(kind) is bool for kind in kinds.values()), place)
+        if not kinds["unequal"]:
+            return InputLayout(tuple(shape), node["channels"], kinds["masks"])
+        self._check(len(shape) == SIGNAL_DIMS, place)
+        return SeriesLayout(tuple(shape), node["channels"], kinds["masks"])
 
     def _layer(self, node: dict[str, Any], place: str, level: int) -> LayerSpec:
         name = node["layer"]

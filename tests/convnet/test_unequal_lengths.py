@@ -123,7 +123,7 @@ def test_features_are_pooled(fitted):
     together = both.transform(X)
     assert together.shape == (48, 16)
     assert np.array_equal(both.transform(X[7:9]), together[7:9])
-    with pytest.raises(ValueError, match="'pooling' parameter must not be None.*'conv_1'"):
+    with pytest.raises(ValueError, match=r"'pooling' parameter must not be None.*'conv_1'"):
         ConvNetFeatures(fitted, layer="conv_1", pooling=None).fit(X)
 
 

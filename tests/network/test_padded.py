@@ -21,7 +21,7 @@ def call(module, x):
     return module(x)
 
 
-def built(layers, length=max(LENGTHS)):
+def built(layers, length=20):
     """Return the module of layers on four channels, with drawn weights and statistics."""
     module = build_sequence(trace([*layers, Flatten()], (4, length))[:-1], is_signal=True)
     torch.manual_seed(0)

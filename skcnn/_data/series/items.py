@@ -35,7 +35,7 @@ def _is_signal(item: Any) -> bool:
     return isinstance(item, np.ndarray | Tensor | pd.Series) and len(item.shape) > 0
 
 
-def signal_arrays(items: list[Any], channels: str) -> list[np.ndarray]:
+def signal_arrays(items: list[Any], channels: str, masks: bool = False) -> list[np.ndarray]:
     """Return arrays of shape (length,) or (length, n_channels), the same number of axes in all.
 
     Raises
@@ -43,9 +43,9 @@ def signal_arrays(items: list[Any], channels: str) -> list[np.ndarray]:
     InputShapeError
         If samples are no signals, or differ in their axes or channels.
     ValueError
-        If values are missing or infinite.
+        If values are infinite, or missing without `masks`.
     """
-    arrays = [_as_signal(item, row, channels) for row, item in enumerate(items)]
+    arrays = [_as_signal(item, row, channels, masks) for row, item in enumerate(items)]
     n_axes = sorted({array.ndim for array in arrays})
     n_channels = sorted({array.shape[1] for array in arrays if array.ndim == 2})
     if len(n_axes) > 1 or len(n_channels) > 1:
@@ -57,7 +57,7 @@ def signal_arrays(items: list[Any], channels: str) -> list[np.ndarray]:
     return arrays
 
 
-def _as_signal(item: Any, row: int, channels: str) -> np.ndarray:
+def _as_signal(item: Any, row: int, channels: str, masks: bool) -> np.ndarray:
     """Return an array of shape (length,) or (length, n_channels)."""
     try:
         array = np.asarray(item)
@@ -70,5 +70,8 @@ def _as_signal(item: Any, row: int, channels: str) -> np.ndarray:
             f"{row} is an array of shape {array.shape} and dtype {array.dtype}."
         )
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"Input X contains NaN or infinity, the first in row {row}.")
+        if not masks:
+            raise ValueError(f"Input X contains NaN or infinity, the first in row {row}.")
+        if np.isinf(array).any():
+            raise ValueError(f"Input X contains infinity, the first in row {row}.")
     return array.T if array.ndim == 2 and channels == "first" else array

@@ -3,9 +3,10 @@
 from typing import Any
 
 import numpy as np
+import torch
 
 from skcnn._data.images import Images, as_images
-from skcnn._data.layouts import InputLayout, warn_of_doubtful_axes
+from skcnn._data.layouts import MASK, MISSING_HINT, InputLayout, warn_of_doubtful_axes
 from skcnn._data.offsets import channel_offset, usable_offset
 from skcnn._data.series.items import signal_arrays, signal_items
 from skcnn._data.series.layout import SeriesLayout
@@ -76,7 +77,8 @@ def read_series(estimator: Any, items: list[Any], sample_weight: Any, with_offse
             f"X has signals of unequal length, but input_shape={estimator.input_shape} has one. "
             "Leave input_shape out, or write None for the length."
         )
-    arrays = signal_arrays(items, channels)
+    masks = getattr(estimator, "missing", None) == MASK
+    arrays = _arrays(estimator, items, channels, masks)
     n_channels = arrays[0].shape[1] if arrays[0].ndim == 2 else 1
     if expected is not None and n_channels != expected:
         raise InputShapeError(
@@ -88,9 +90,9 @@ def read_series(estimator: Any, items: list[Any], sample_weight: Any, with_offse
     steps, lengths = _joined(arrays)
     weights = check_weights(sample_weight, len(lengths))
     each = None if weights is None else np.repeat(weights, lengths)
-    offset = channel_offset(steps, _of_steps(n_channels), each)
+    offset = channel_offset(steps, _of_steps(n_channels, masks), each)
     estimator.offset_ = usable_offset(offset, with_offset)
-    images = _as_rows(steps, lengths, channels, estimator.offset_)
+    images = _as_rows(steps, lengths, channels, estimator.offset_, masks)
     estimator._layout = images.layout
     estimator.input_shape_ = estimator._layout.open_shape
     return images
@@ -105,7 +107,7 @@ def read_more_series(estimator: Any, items: list[Any]) -> Images:
         If they have other numbers of channels.
     """
     layout = estimator._layout
-    arrays = signal_arrays(items, layout.channels)
+    arrays = _arrays(estimator, items, layout.channels, layout.masks)
     n_channels = arrays[0].shape[1] if arrays[0].ndim == 2 else 1
     if n_channels != layout.n_channels:
         raise InputShapeError(
@@ -113,7 +115,7 @@ def read_more_series(estimator: Any, items: list[Any]) -> Images:
             f"on signals of {layout.n_channels}, with channels={layout.channels!r}."
         )
     steps, lengths = _joined(arrays)
-    return _as_rows(steps, lengths, layout.channels, estimator.offset_)
+    return _as_rows(steps, lengths, layout.channels, estimator.offset_, layout.masks)
 
 
 def steps_of(images: Images, index: np.ndarray) -> tuple[Images, np.ndarray]:
@@ -123,7 +125,9 @@ def steps_of(images: Images, index: np.ndarray) -> tuple[Images, np.ndarray]:
     """
     rows = images.source
     assert isinstance(rows, SeriesRows)
-    steps = as_images(rows.steps, _of_steps(rows.steps.shape[1]), compact=False)
+    steps = as_images(
+        rows.steps, _of_steps(rows.steps.shape[1], images.layout.masks), compact=False
+    )
     return steps, rows.steps_of(index)
 
 
@@ -133,17 +137,37 @@ def _joined(arrays: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([array.reshape(len(array), -1) for array in arrays]), lengths
 
 
-def _of_steps(n_channels: int) -> InputLayout:
-    return InputLayout((1, n_channels), "last")
+def _arrays(estimator: Any, items: list[Any], channels: str, masks: bool) -> list[np.ndarray]:
+    """Return the signals, and name the way out in the error about missing values."""
+    try:
+        arrays = signal_arrays(items, channels, masks)
+    except ValueError as error:
+        if hasattr(estimator, "missing") and "contains NaN" in str(error):
+            raise ValueError(f"{error} {MISSING_HINT}") from None
+        raise
+    if masks and all(array.dtype.kind == "f" and np.isnan(array).all() for array in arrays):
+        raise ValueError(f"Input X contains NaN only, but {type(estimator).__name__} needs values.")
+    return arrays
+
+
+def _of_steps(n_channels: int, masks: bool) -> InputLayout:
+    return InputLayout((1, n_channels), "last", masks)
 
 
 def _as_rows(
-    steps: np.ndarray, lengths: np.ndarray, channels: str, offset: np.ndarray | None
+    steps: np.ndarray,
+    lengths: np.ndarray,
+    channels: str,
+    offset: np.ndarray | None,
+    masks: bool,
 ) -> Images:
     n_channels, longest = steps.shape[1], int(lengths.max())
-    values = as_images(steps, _of_steps(n_channels), compact=False, offset=offset).rows.float()
+    layout = _of_steps(n_channels, masks)
+    values = as_images(steps, layout, compact=False, offset=offset).rows.float()
+    if masks:
+        values = torch.where(values.isnan(), torch.nan, values)  # of one pattern of bits
     shape = (longest, n_channels) if channels == "last" else (n_channels, longest)
-    return Images(None, SeriesLayout(shape, channels), SeriesRows(values.numpy(), lengths))
+    return Images(None, SeriesLayout(shape, channels, masks), SeriesRows(values.numpy(), lengths))
 
 
 def _warn_of_images(arrays: list[np.ndarray], n_spatial_dims: int | None, channels: str) -> None:

@@ -68,8 +68,8 @@ class SeriesRows:
 
     @cached_property
     def _facts(self) -> RowFacts:
-        low = np.minimum.reduceat(self.steps.min(axis=1), self.starts)
-        high = np.maximum.reduceat(self.steps.max(axis=1), self.starts)
+        low = np.fmin.reduceat(np.fmin.reduce(self.steps, axis=1), self.starts)
+        high = np.fmax.reduceat(np.fmax.reduce(self.steps, axis=1), self.starts)
         return RowFacts(self._hashes(row_hashes), self._hashes(value_hashes), low, high, None)
 
     def _hashes(self, hash_rows: Any) -> np.ndarray:
