@@ -317,7 +317,8 @@ class ConvNetFeatures(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples of the shape seen at fit.
+            Samples of the shape seen at fit, or signals of any length after signals of unequal
+            length.
 
         Returns
         -------

@@ -52,7 +52,9 @@ class NetworkParameters:
         """tuple of int or None
         Shape of one sample, to read flat rows as images: ``(height, width)`` or
         ``(height, width, channels)``. None takes the shape of `X` itself: (n, p) are
-        signals of length p with one channel, (n, height, width) are grey images.
+        signals of length p with one channel, (n, height, width) are grey images. None in the
+        place of the length, (None,) or ``(None, channels)``, asks for a network for signals of
+        any length, also if those of `X` have one length.
         """,
     )
     n_spatial_dims: int | None = parameter(

@@ -11,6 +11,7 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from skcnn._data.containers import as_array, check_no_paths
+from skcnn._data.epochs import epochs_array
 from skcnn._data.image_files.file_rows import file_images
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.images import Images, as_images, row_parts
@@ -85,8 +86,9 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
 
     With ``compact=True``, for more training data, whole numbers become bytes as at fit.
     """
-    if isinstance(estimator._layout, SeriesLayout):
-        return read_more_series(estimator, _series_of(estimator, X))
+    layout = estimator._layout
+    if isinstance(layout, SeriesLayout):
+        return read_more_series(estimator, _series_of(estimator, X, layout.channels, layout.masks))
     if unequal_items(X, estimator._layout.channels) is not None:
         raise InputShapeError(
             f"X has samples of several shapes, but {type(estimator).__name__} was fitted on "
@@ -132,6 +134,9 @@ def check_sample_array(
             estimator, shape_alone, reset=reset, min_samples=min_samples, doubt=doubt
         )
         return X if lazy else np.asarray(X), layout
+    epochs = epochs_array(X, estimator.channels if reset else estimator._layout.channels)
+    if epochs is not None:
+        X, doubt = epochs, False
     if reset:
         if estimator.input_shape is not None:
             check_input_shape(estimator.input_shape)
@@ -140,7 +145,7 @@ def check_sample_array(
         layout = infer_layout(
             array.shape[1:],
             estimator.input_shape,
-            estimator.n_spatial_dims,
+            estimator.n_spatial_dims or (None if epochs is None else 1),
             estimator.channels,
             type(estimator).__name__,
             doubt=doubt,
@@ -160,15 +165,21 @@ def check_sample_array(
 def series_to_fit(estimator: Any, X: Any, min_samples: int = 1) -> list[Any] | None:
     """Return signals of unequal length, or of any length by `input_shape`; None for all else."""
     if open_channels(estimator.input_shape, estimator.channels) is not None:
-        return _series_of(estimator, X, min_samples)
+        masks = getattr(estimator, "missing", None) == MASK
+        return _series_of(estimator, X, estimator.channels, masks, min_samples)
     return unequal_items(X, estimator.channels)
 
 
-def _series_of(estimator: Any, X: Any, min_samples: int = 1) -> list[Any]:
+def _series_of(
+    estimator: Any, X: Any, channels: str, masks: bool, min_samples: int = 1
+) -> list[Any]:
     """Return the signals in a list, in a column or in an array of signals of one length."""
+    epochs = epochs_array(X, channels)
+    X = X if epochs is None else epochs
     items = signal_items(X)
     if items is None:
-        items = [*_check_array(_NoNames.of(estimator), X, True, min_samples)]
+        with _way_out(estimator):
+            items = [*_check_array(_NoNames.of(estimator), X, True, min_samples, masks)]
     return items
 
 

@@ -129,8 +129,15 @@ def test_signals_of_unequal_length():
     assert model.score(signals[30:], labels[30:]) > 0.8
     expected = model.predict_proba(signals)
     assert np.array_equal(model.predict_proba(signals[4:7]), expected[4:7])
-    with pytest.raises(ValueError, match=r"NaN or infinity, the first in row 0\. Or set missing='m"):
+    with pytest.raises(
+        ValueError, match=r"NaN or infinity, the first in row 0\. Or set missing='m"
+    ):
         net(n_spatial_dims=1, missing="error").fit(signals, labels)
+    array = np.stack([signal[:10] for signal in signals])
+    model = net(n_spatial_dims=1, input_shape=(None, 3)).fit(array, labels)
+    assert model.predict(array).shape == (40,)
+    with pytest.raises(ValueError, match=r"contains NaN(.|\n)*set missing='mask'"):
+        net(input_shape=(None, 3), missing="error").fit(array, labels)
     signals[3][0] = np.inf
     with pytest.raises(ValueError, match="contains infinity, the first in row 3"):
         model.predict(signals)

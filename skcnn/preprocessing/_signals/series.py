@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from skcnn._data.containers import as_array
+from skcnn._data.epochs import epochs_array
 from skcnn._data.layouts import InputLayout, warn_of_doubtful_axes
 from skcnn._data.series.items import signal_arrays, signal_items
 from skcnn._data.validation import check_sample_array, read_samples
@@ -82,6 +83,8 @@ def read_signals(estimator: Any, X: Any, reset: bool) -> Signals:
     ValueError
         If values are missing or infinite.
     """
+    epochs = epochs_array(X, estimator.channels)
+    X = X if epochs is None else epochs
     items = signal_items(X)
     if items is not None:
         return _of_items(items, estimator.channels)
