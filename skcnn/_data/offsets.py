@@ -79,7 +79,9 @@ def usable_offset(offset: np.ndarray | None, is_usable: bool) -> np.ndarray | No
 
 
 def check_range(low: float, high: float) -> None:
-    """Raise ValueError if values differ by so little that float32 cannot hold the difference."""
+    """Raise ValueError if there are no values, or float32 cannot hold their difference."""
+    if not low <= high:
+        raise ValueError("Input X contains NaN only: there are no values to learn from.")
     if 0 < high - low < SMALLEST_RANGE:
         raise ValueError(
             f"The values of X lie in [{low:g}, {high:g}]: their differences are too small for "

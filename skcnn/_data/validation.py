@@ -305,8 +305,6 @@ def _check_array(
             "accepts 2 to 5: (n, features), (n, height, width), (n, height, width, "
             "channels) or (n, depth, height, width, channels)."
         )
-    if masks and array.dtype.kind == "f" and np.isnan(array).all():
-        raise ValueError(f"Input X contains NaN only, but {type(estimator).__name__} needs values.")
     return array
 
 

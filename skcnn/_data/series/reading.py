@@ -140,14 +140,11 @@ def _joined(arrays: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 def _arrays(estimator: Any, items: list[Any], channels: str, masks: bool) -> list[np.ndarray]:
     """Return the signals, and name the way out in the error about missing values."""
     try:
-        arrays = signal_arrays(items, channels, masks)
+        return signal_arrays(items, channels, masks)
     except ValueError as error:
         if hasattr(estimator, "missing") and "contains NaN" in str(error):
             raise ValueError(f"{error} {MISSING_HINT}") from None
         raise
-    if masks and all(array.dtype.kind == "f" and np.isnan(array).all() for array in arrays):
-        raise ValueError(f"Input X contains NaN only, but {type(estimator).__name__} needs values.")
-    return arrays
 
 
 def _of_steps(n_channels: int, masks: bool) -> InputLayout:
