@@ -34,7 +34,7 @@ def model(request):
     return ConvNetClassifier(**how, **ARCHITECTURES[request.param]).fit(*tones(16))
 
 
-@settings(deadline=None, max_examples=15)
+@settings(deadline=None, max_examples=10)
 @given(
     lengths=st.lists(st.integers(1, 90), min_size=2, max_size=40),
     seed=st.integers(0, 2**20),
