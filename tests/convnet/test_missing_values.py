@@ -10,6 +10,7 @@ from torch import nn
 
 import skcnn
 from skcnn import ConvNetClassifier, ConvNetFeatures, ConvNetRegressor
+from skcnn._data import mapped_rows
 from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.validation import check_training_images
@@ -119,6 +120,22 @@ def test_tables_bytes_and_regression():
     pixels = rng.integers(0, 2, size=(60, 6, 6), dtype=np.uint8)
     assert net().fit(pixels, y).predict(pixels).shape == (60,)
     assert ConvNetRegressor(**FEW, max_epochs=6).fit(X, y * 1.0).score(X, y) > 0.5
+
+
+def test_missing_values_in_any_container(tmp_path, monkeypatch):
+    flat = X.reshape(60, -1)[:, :36].astype(np.float32)
+    expected = net().fit(flat, y).predict_proba(flat)
+    objects = flat.astype(object)
+    objects[np.isnan(flat)] = None
+    frame = pd.DataFrame(flat).astype("Float32")
+    frame[np.isnan(flat)] = pd.NA
+    np.save(tmp_path / "X.npy", flat)
+    monkeypatch.setattr(mapped_rows, "SMALLEST_BYTES", 1)
+    mapped = np.load(tmp_path / "X.npy", mmap_mode="r")
+    for given in (objects, frame, torch.from_numpy(flat), mapped):
+        assert np.array_equal(net().fit(given, y).predict_proba(given), expected)
+    with pytest.raises(ValueError, match=r"contains NaN(.|\n)*set missing='mask'"):
+        net(missing="error").fit(mapped, y)
 
 
 def test_signals_of_unequal_length():
