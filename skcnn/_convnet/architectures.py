@@ -12,7 +12,7 @@ from skcnn.layers._convolution import Conv
 from skcnn.layers._dense import Dense, Flatten
 from skcnn.layers._dropout import Dropout
 from skcnn.layers._normalization import Normalize
-from skcnn.layers._pooling import Pool
+from skcnn.layers._pooling import GlobalPool, Pool
 from skcnn.layers._sequence import follow, trace
 from skcnn.layers._shapes import per_axis
 
@@ -62,6 +62,7 @@ def _pool_of_long_axes(spatial: Shape, size: object, stride: object, kind: str) 
 
 def from_knobs(
     input_shape: Shape,
+    any_length: bool = False,
     *,
     filters: object,
     kernel_size: int | tuple[int, ...],
@@ -88,6 +89,9 @@ def from_knobs(
     ----------
     input_shape : tuple of int
         ``(n_channels, *spatial)``.
+    any_length : bool, default=False
+        Whether signals have unequal lengths. The means of the feature maps then take the
+        place of their values in front of the dense layers.
 
     Returns
     -------
@@ -132,7 +136,7 @@ def from_knobs(
             add(Dropout(conv_dropout, channels=True))
     units = _units_of_layers(hidden_units)
     before_dense = (Dropout(dropout),) if dropout > 0 else ()
-    add(*before_dense, Flatten())
+    add(*((GlobalPool(), *before_dense) if any_length else (*before_dense, Flatten())))
     for n_units in units:
         add(*normalized(Dense, n_units), *before_dense)
     return tuple(layers)

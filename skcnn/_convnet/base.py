@@ -18,6 +18,7 @@ from skcnn._convnet.automatic import (
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
     KeepsFittedBase,
+    check_masks,
     fitted_base,
     makes_module,
     standardizes,
@@ -26,15 +27,22 @@ from skcnn._convnet.fitted_base import (
 from skcnn._convnet.fitted_network import UNKNOWN_MACS, FittedNetwork
 from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.resuming.opening import check_checkpoint, mark_clone, opened_checkpoint
-from skcnn._convnet.transfer_parameters import check_transfer_parameters, part_schedule
+from skcnn._convnet.transfer_parameters import (
+    check_trained_whole,
+    check_transfer_parameters,
+    part_schedule,
+)
 from skcnn._data.images import Images
+from skcnn._data.layouts import MASK
 from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.seen_samples import SeenSamples, warn_of_trained_samples
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
 from skcnn._data.weights import check_weights
+from skcnn._network.series_prediction import check_signals
 from skcnn._network.split import Trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._training.callbacks import CallbackHooks
@@ -150,6 +158,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         with private_random_state(plan.seeds.dropout, plan.device) if own_state else nullcontext():
             with nullcontext() if fresh else deferred_interrupts():
                 engine = self._build(plan) if fresh else self._resume(plan)
+            for each in (plan.train, *(() if plan.valid is None else (plan.valid,))):
+                check_signals(self._rows, each.images)
             self._run(engine, plan, data, checkpoint)
 
     def _check_parameters(self) -> None:
@@ -185,6 +195,11 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             warn_of_other_scale(self.architecture, images)
             self._value_range = ValueRange.of(images, given)
             check_range(self._value_range.low, self._value_range.high)
+        base = fitted_base(self.architecture)
+        if base is not None:
+            check_masks(base, self._layout)
+        if isinstance(self._layout, SeriesLayout):
+            check_trained_whole(self)
         check_steps(steps, self._layout, X, name)
         make_views(self.test_time_augmentation, self._layout, 1.0, name)
         return steps, SampleSet(images, index, targets[index], weights)
@@ -305,6 +320,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             self.augmentation_strength,
             self.n_outputs_,
             self.offset_,
+            isinstance(self._layout, SeriesLayout),
         )
 
     def _build(self, plan: FitPlan) -> ConvNetEngine:
@@ -453,5 +469,6 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         """Return the estimator's tags."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == MASK
         tags.target_tags.required = True
         return tags

@@ -1,5 +1,6 @@
 """From an estimator's parameters to its network, and the network as a table."""
 
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
@@ -17,6 +18,7 @@ from skcnn._convnet.automatic import usual_layer_values
 from skcnn._convnet.choice import chosen_parameters
 from skcnn._convnet.fitted_base import (
     base_layers,
+    check_masks,
     copy_base,
     fitted_base,
     makes_module,
@@ -24,6 +26,7 @@ from skcnn._convnet.fitted_base import (
 )
 from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import (
+    check_no_masks,
     check_opacity,
     check_prepared,
     input_layers,
@@ -36,16 +39,19 @@ from skcnn._convnet.pretrained_input import (
 from skcnn._convnet.pretrained_module import package_base, pretrained_module_maker
 from skcnn._data.channel_statistics import channel_statistics
 from skcnn._data.images import Images
-from skcnn._data.layouts import InputLayout, layout_of_input_shape
+from skcnn._data.layouts import MASK, InputLayout, layout_of_input_shape
 from skcnn._data.samples import SampleSet
+from skcnn._data.series.layout import SeriesLayout
+from skcnn._data.series.reading import open_channels
 from skcnn._data.value_range import ValueRange
 from skcnn._network.network import (
     ConvNet,
-    Standardize,
     call_architecture,
     initialize_weights,
+    make_standardize,
     wrap_callable,
 )
+from skcnn._network.series_net import SeriesNet, check_no_module
 from skcnn._network.summary import summarize_layers, summarize_module
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -53,7 +59,7 @@ from skcnn.layers._base import LayerSpec, Shape
 from skcnn.layers._normalization import fix_statistics
 from skcnn.layers._sequence import TracedLayer, follow, trace, with_output
 
-KNOBS = [*signature(from_knobs).parameters][1:]  # the parameters that describe a network
+KNOBS = [*signature(from_knobs).parameters][2:]  # the parameters that describe a network
 
 
 class NetworkBuilder(NetworkParameters):
@@ -85,12 +91,21 @@ class NetworkBuilder(NetworkParameters):
             return base_layers(base, input_shape)
         if self.architecture is not None:
             return tuple(self.architecture)
-        return from_knobs(input_shape, **{name: getattr(self, name) for name in KNOBS})
+        knobs = {name: getattr(self, name) for name in KNOBS}
+        return from_knobs(input_shape, any_length=self._takes_any_length, **knobs)
+
+    @property
+    def _takes_any_length(self) -> bool:
+        """Whether the network is one for signals of unequal length."""
+        if open_channels(self.input_shape, self.channels) is not None:
+            return True
+        return isinstance(getattr(self, "_layout", None), SeriesLayout)
 
     def _pretrained_layers(self, input_shape: Shape) -> tuple[LayerSpec, ...]:
         """Return the layers that prepare images for a pretrained base, and those of the base."""
         name = self.architecture
         base = pretrained_base(name)
+        check_no_masks(self.missing)
         owner = f"architecture={name!r}"
         first = input_layers(owner, base, input_shape, self.image_size, self.standardize)
         return (*first, *published_architecture(name, follow(first, input_shape)))
@@ -108,6 +123,7 @@ class NetworkBuilder(NetworkParameters):
             self._check_opacity(train.images)
             return channel_statistics(train, standardize=False)
         if is_pretrained(self.pretrained):
+            check_no_masks(self.missing)
             find_base = package_base if makes_module(self.architecture) else pretrained_base
             find_base(self.architecture)  # raises if there is none, before warnings about values
         if is_pretrained(self.pretrained) and self.standardize:
@@ -136,7 +152,7 @@ class NetworkBuilder(NetworkParameters):
 
     def _layer_values(self, layout: InputLayout) -> int:
         """Return how many values all layers return for a sample, an estimate for a callable."""
-        shape = layout.network_shape
+        shape = layout.traced_shape
         if makes_module(self.architecture):
             return usual_layer_values(self._module_shape(shape))
         rows = self._trace(shape, self.n_outputs_)
@@ -153,8 +169,10 @@ class NetworkBuilder(NetworkParameters):
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the module and its traced layers, or None if a callable made it."""
-        module, rows = self._new_module(layout, statistics, seed)
         base = fitted_base(self.architecture)
+        if base is not None:
+            check_masks(base, layout)
+        module, rows = self._new_module(layout, statistics, seed)
         if base is not None:
             copy_base(module, base, self.offset_)
         return module, rows
@@ -163,13 +181,16 @@ class NetworkBuilder(NetworkParameters):
         self, layout: InputLayout, statistics: tuple[Tensor, Tensor], seed: int
     ) -> tuple[nn.Module, list[TracedLayer] | None]:
         """Return the module with initial weights."""
-        shape = layout.network_shape
+        shape = layout.traced_shape
         if makes_module(self.architecture):
-            standardize = Standardize(*statistics, n_axes=len(layout.spatial))
+            check_no_module(layout, self.architecture)
+            standardize = make_standardize(*statistics, layout)
             module = wrap_callable(self._module_maker(), shape, self.n_outputs_, standardize)
             return module, None
         rows = self._trace(shape, self.n_outputs_)
-        net = ConvNet(rows, Standardize(*statistics, n_axes=max(len(layout.spatial), 2)))
+        of_any_length = isinstance(layout, SeriesLayout)
+        standardize = make_standardize(*statistics, layout, least_axes=2)
+        net = (SeriesNet if of_any_length else ConvNet)(rows, standardize)
         generator = torch.Generator().manual_seed(seed)
         initialize_weights(net, self.weight_init, generator)
         if is_pretrained(self.pretrained):
@@ -218,7 +239,7 @@ class NetworkBuilder(NetworkParameters):
                 f"This {type(self).__name__} instance is not fitted yet: summary needs "
                 "input_shape, with the channel axis, and n_outputs."
             )
-        network_shape = layout.network_shape
+        network_shape = layout.traced_shape
         if fitted and input_shape is None and n_outputs == self.n_outputs_:
             if self._rows is not None:
                 return summarize_layers(self._rows)
@@ -237,10 +258,12 @@ class NetworkBuilder(NetworkParameters):
     def _summary_layout(self, input_shape: tuple[int, ...] | None) -> InputLayout | None:
         """Return the layout of the samples that `summary` describes, None if it is not known."""
         how = (self.n_spatial_dims, self.channels, type(self).__name__)
+        masks = self.missing == MASK
         if input_shape is not None:
-            return layout_of_input_shape(input_shape, *how, with_channels=True)
+            layout = layout_of_input_shape(input_shape, *how, with_channels=True)
+            return replace(layout, masks=masks)
         if self.__sklearn_is_fitted__():
             return self._layout
-        if self.input_shape is not None:
-            return layout_of_input_shape(self.input_shape, *how)
+        if self.input_shape is not None and None not in self.input_shape:
+            return replace(layout_of_input_shape(self.input_shape, *how), masks=masks)
         return None

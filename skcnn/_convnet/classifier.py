@@ -76,6 +76,12 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     >>> model.fit(signals, y_train).input_shape_
     (32, 2)
 
+    Signals of unequal length:
+
+    >>> unequal = [signal[: 20 + row % 13] for row, signal in enumerate(signals)]
+    >>> model.fit(unequal, y_train).input_shape_
+    (None, 2)
+
     A published network by its name, and its number of parameters for 1,000 classes:
 
     >>> model = ConvNetClassifier(architecture="resnet18")
@@ -101,7 +107,8 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
             Images, signals or volumes, as a NumPy array, DataFrame, tensor or memory map
-            of bytes, integers or floats.
+            of bytes, integers or floats. Or a list or array of objects of signals of unequal
+            length, (length_i,) or (length_i, n_channels), or ``mne.Epochs``.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any kind, or a 0/1 matrix for multilabel targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -232,7 +239,8 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples of the shape seen at fit.
+            Samples of the shape seen at fit, or signals of any length after signals of unequal
+            length.
 
         Returns
         -------
@@ -259,7 +267,8 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples of the shape seen at fit.
+            Samples of the shape seen at fit, or signals of any length after signals of unequal
+            length.
 
         Returns
         -------
@@ -277,7 +286,8 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples of the shape seen at fit.
+            Samples of the shape seen at fit, or signals of any length after signals of unequal
+            length.
 
         Returns
         -------
@@ -294,7 +304,8 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples of the shape seen at fit.
+            Samples of the shape seen at fit, or signals of any length after signals of unequal
+            length.
 
         Returns
         -------

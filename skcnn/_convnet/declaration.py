@@ -47,11 +47,11 @@ SIZE = [COUNT, tuple, list]
 
 ATTRIBUTES = """
 n_features_in_ : int
-    Number of values of a sample.
+    Number of values of a sample. Not set for signals of unequal length.
 feature_names_in_ : ndarray of shape (n_features_in_,)
     Column names of `X`. Set only if `X` has column names that are all strings.
 input_shape_ : tuple of int
-    Shape of a sample with its channel axis.
+    Shape of a sample with its channel axis. None is in it for an unequal length.
 offset_ : ndarray of shape (n_channels,) or None
     Subtracted from `X`, in float64, where float32 would lose the differences between values.
     None for most data.

@@ -15,6 +15,8 @@ from skcnn._network.first_layers import first_layers
 from skcnn._network.named_layers import layers_of_module, pick_layer
 from skcnn._network.network import ConvNet, WrappedNet
 from skcnn._network.prediction import Predictor
+from skcnn._network.series_net import SeriesNet
+from skcnn._network.series_prediction import SeriesPredictor
 from skcnn.layers._base import SIGNAL_DIMS, LayerSpec, Shape
 from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._dense import Flatten
@@ -44,19 +46,25 @@ class FeatureNetwork:
         self.module = module.to(device).eval().requires_grad_(False)
         self.sample_shape = sample_shape
         self.device = device
-        self._predictor: Predictor | None = None
+        self._predictor: Predictor | SeriesPredictor | None = None
 
     @cached_property
     def n_features(self) -> int:
         """The number of features."""
+        of_any_length = isinstance(self.module, SeriesNet)
+        n_channels, *spatial = self.sample_shape
+        sample = torch.ones((1, n_channels + of_any_length, *spatial), device=self.device)
         with torch.inference_mode():
-            return self.module(torch.zeros((1, *self.sample_shape), device=self.device)).shape[1]
+            return self.module(sample).shape[1]
 
     def __call__(self, images: Images) -> np.ndarray:
         """Return the features of all `images`, batch-independent bit for bit, as float32."""
         predictor = self._predictor
         if predictor is None or not predictor.fits(self.module, self.device):
-            predictor = Predictor(self.module, self.sample_shape, self.device, MOST_BYTES)
+            if isinstance(self.module, SeriesNet):
+                predictor = SeriesPredictor(self.module, self.sample_shape, self.device)
+            else:
+                predictor = Predictor(self.module, self.sample_shape, self.device, MOST_BYTES)
             self._predictor = predictor
         return predictor.outputs(images).float().cpu().numpy()
 
@@ -109,6 +117,11 @@ def with_pooling(part: ConvNet, rows: Sequence[TracedLayer], pooling: str | None
     shape = rows[-1].output_shape
     if len(shape) > 1:
         is_signal = part.is_signal and len(shape) == SIGNAL_DIMS
+        if pooling is None and isinstance(part, SeriesNet):
+            raise ValueError(
+                "The 'pooling' parameter must not be None for signals of unequal length, whose "
+                f"maps in the layer {rows[-1].name!r} have unequal sizes."
+            )
         part.layers.add_module("features", _pool(pooling).build(shape, is_signal))
     return part
 

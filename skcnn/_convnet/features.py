@@ -42,6 +42,7 @@ from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.value_range import ValueRange
+from skcnn._network.series_prediction import check_signals
 from skcnn._training.whitening import set_whitening_kernels
 from skcnn._utils.compat import Interval
 from skcnn._utils.device import resolve_device
@@ -238,6 +239,7 @@ class ConvNetFeatures(
         self._forget()  # a failed fit must not leave attributes of an earlier one
         images = check_training_images(self, originals(X))
         module, rows = self._whole_network(images)
+        check_signals(rows, images)
         shape = self._layout.network_shape
         module, layer = feature_network(module, rows, shape, self.layer, self.pooling)
         if rows is not None:
@@ -317,7 +319,8 @@ class ConvNetFeatures(
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples of the shape seen at fit.
+            Samples of the shape seen at fit, or signals of any length after signals of unequal
+            length.
 
         Returns
         -------
@@ -333,6 +336,7 @@ class ConvNetFeatures(
         images = check_images(self, X)
         self._value_range.warn_if_rescaled(images)
         self._builder._check_opacity(images)
+        check_signals(self._rows, images)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(self._network.device):
             features = self._network(images)
         lost = np.flatnonzero(~np.isfinite(features).all(axis=1))
@@ -372,7 +376,7 @@ class ConvNetFeatures(
             layout = layout_of_input_shape(input_shape, *how, with_channels=True)
         elif self.__sklearn_is_fitted__():
             layout = self._layout
-        elif self.input_shape is not None:
+        elif self.input_shape is not None and None not in self.input_shape:
             layout = layout_of_input_shape(self.input_shape, *how)
         else:
             raise NotFittedError(

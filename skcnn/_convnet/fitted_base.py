@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from skcnn._architectures import packages
 from skcnn._convnet.network_parameters import NetworkParameters, inside_frozen
 from skcnn._data.images import Images
+from skcnn._data.layouts import InputLayout
 from skcnn._network.summary import channels_last, run_once
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape
@@ -81,7 +82,7 @@ def base_layers(base: Any, input_shape: Shape) -> tuple[LayerSpec, ...]:
 
 
 def _check_samples(base: Any, input_shape: Shape) -> None:
-    own = base._layout.network_shape
+    own = base._layout.traced_shape
     if own[0] != input_shape[0] or len(own) != len(input_shape):
         raise ArchitectureError(
             f"The network given as 'architecture' was fitted on samples with {_axes(own)}. Got "
@@ -93,6 +94,22 @@ def _axes(shape: Shape) -> str:
     spatial, channels = len(shape) - 1, shape[0]
     axes = f"{spatial} spatial {'axis' if spatial == 1 else 'axes'}"
     return f"{axes} and {channels} channel{'' if channels == 1 else 's'}"
+
+
+def check_masks(base: Any, layout: InputLayout) -> None:
+    """Check that a network and its base both have channels that mark missing values, or none.
+
+    Raises
+    ------
+    ArchitectureError
+        If only one of them has.
+    """
+    if base._layout.masks != layout.masks:
+        given, own = ("mask", "error") if base._layout.masks else ("error", "mask")
+        raise ArchitectureError(
+            f"The network given as 'architecture' was fitted with missing={given!r}, so that its "
+            f"first layer does not fit missing={own!r}."
+        )
 
 
 def copy_base(net: Any, base: Any, offset: np.ndarray | None) -> None:

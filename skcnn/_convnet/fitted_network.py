@@ -16,6 +16,7 @@ from skcnn._data.images import Images
 from skcnn._data.samples import SampleSet
 from skcnn._data.validation import check_images
 from skcnn._network.frozen_features import FrozenFeatures
+from skcnn._network.series_prediction import check_signals
 from skcnn._network.split import Trainable
 from skcnn._network.trained_part import TrainedPart
 from skcnn._utils.device import resolve_device
@@ -54,6 +55,7 @@ class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstima
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
         self._check_opacity(images)
+        check_signals(self._rows, images)
         name, span = type(self).__name__, self._value_range.span
         how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
         views = make_views(*how)

@@ -11,7 +11,7 @@ from sklearn.frozen import FrozenEstimator
 from skcnn._architectures.packages import PREFIXES
 from skcnn._architectures.registry import NAMED
 from skcnn._convnet.declaration import AUTO, COUNT, SHARE, SIZE, NameOrPrefixed, one_of, parameter
-from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS
+from skcnn._data.layouts import CHANNELS, MISSING, N_SPATIAL_DIMS
 from skcnn._network.network import WEIGHT_INITS
 from skcnn._utils.compat import HasMethods, Interval
 from skcnn.layers._activation import ACTIVATIONS
@@ -52,7 +52,9 @@ class NetworkParameters:
         """tuple of int or None
         Shape of one sample, to read flat rows as images: ``(height, width)`` or
         ``(height, width, channels)``. None takes the shape of `X` itself: (n, p) are
-        signals of length p with one channel, (n, height, width) are grey images.
+        signals of length p with one channel, (n, height, width) are grey images. None in the
+        place of the length, (None,) or ``(None, channels)``, asks for a network for signals of
+        any length, also if those of `X` have one length.
         """,
     )
     n_spatial_dims: int | None = parameter(
@@ -71,6 +73,16 @@ class NetworkParameters:
         CHANNELS,
         """{"last", "first"}
         Position of the channel axis in `X` and `input_shape`.
+        """,
+    )
+    missing: str = parameter(
+        "error",
+        MISSING,
+        """{"error", "mask"}
+        What NaN in `X` means: an error, or with "mask" a missing value. The network then gets
+        the standardised values with zeros in the place of missing ones, and for each channel a
+        second one, which is 1 where there is a value and 0 where it is missing. Means and
+        deviations are those of the values that are there. Infinite values are always errors.
         """,
     )
     filters: Any = parameter(

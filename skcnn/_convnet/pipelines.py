@@ -13,9 +13,14 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._data.images import Images
+from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._data.validation import check_images
+from skcnn._network.series_net import net_of_length
+from skcnn._network.series_prediction import row_lengths
 from skcnn._utils.compat import BaseSearchCV
 from skcnn.augmentation._augmented_array import originals
+from skcnn.exceptions import InputShapeError
 
 
 def final_estimator(estimator: Any, *, fitted: bool = False) -> Any:
@@ -275,4 +280,36 @@ def network_samples(estimator: Any, X: Any) -> tuple[BaseConvNet, Images]:
     net, X = network_input(estimator, X)
     images = check_images(net, X)
     net._value_range.warn_if_rescaled(images)
-    return net, images
+    return of_one_length(net, images)
+
+
+def of_one_length(net: BaseConvNet, images: Images) -> tuple[BaseConvNet, Images]:
+    """Return a network for signals of unequal length as one for the length of `images`.
+
+    Other networks, and their samples, are returned as they are.
+
+    Raises
+    ------
+    InputShapeError
+        If the signals have several lengths.
+    """
+    if not isinstance(images.layout, SeriesLayout):
+        return net, images
+    lengths = row_lengths(images)
+    length, longest = int(lengths.min()), int(lengths.max())
+    if length < longest:
+        raise InputShapeError(
+            f"X has signals of {length} to {longest} samples, whose layers have maps of unequal "
+            "sizes. Pass signals of one length at a time, such as X[:1]."
+        )
+    n_channels, channels = images.layout.n_channels, images.layout.channels
+    rows = images.rows[:, 1:].reshape(-1, length, n_channels)
+    rows = rows if channels == "last" else rows.movedim(-1, 1)
+    shape = (length, n_channels) if channels == "last" else (n_channels, length)
+    alone: Any = copy.copy(net)
+    alone._layout = InputLayout(shape, channels, images.layout.masks)
+    alone.net_ = net.net_.snapshot()
+    assert net._rows is not None
+    module, alone._rows = net_of_length(net.net_.module_, net._rows, length)
+    alone.net_.__dict__["module_"] = module.eval()
+    return alone, Images(rows.reshape(len(rows), -1).contiguous(), alone._layout)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from skcnn._architectures.pretrained import PretrainedBase
 from skcnn._data.images import Images
+from skcnn._data.layouts import MASK
 from skcnn._data.value_range import MOST_BYTE, ValueRange
 from skcnn._utils.validation import is_integer, warn_caller
 from skcnn.exceptions import ArchitectureError, InputScaleWarning
@@ -19,6 +20,21 @@ TWO, RGB, RGBA = 2, 3, 4
 # Chosen by features of EfficientNet-Lite0 for digits, Fashion-MNIST and CIFAR-10.
 MOST_ENLARGED, LEAST_AUTO_SIDE, SIDE_STEP = 5, 96, 32
 FEWEST_BYTES = 32  # bytes below it count as numbers of another range, such as 0 to 16
+
+
+def check_no_masks(missing: str) -> None:
+    """Check that no channels mark missing values, which a pretrained base does not know.
+
+    Raises
+    ------
+    ArchitectureError
+        If they do.
+    """
+    if missing == MASK:
+        raise ArchitectureError(
+            "A network with pretrained weights takes no channels that mark missing values: fill "
+            f"them and set missing='error', or set pretrained=False. Got missing={missing!r}."
+        )
 
 
 def is_pretrained(pretrained: object) -> bool:

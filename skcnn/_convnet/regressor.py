@@ -73,7 +73,8 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
             Images, signals or volumes, as a NumPy array, DataFrame, tensor or memory map
-            of bytes, integers or floats.
+            of bytes, integers or floats. Or a list or array of objects of signals of unequal
+            length, (length_i,) or (length_i, n_channels), or ``mne.Epochs``.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             Continuous targets.
         sample_weight : array-like of shape (n_samples,) or None, default=None
@@ -165,7 +166,8 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Samples of the shape seen at fit.
+            Samples of the shape seen at fit, or signals of any length after signals of unequal
+            length.
 
         Returns
         -------

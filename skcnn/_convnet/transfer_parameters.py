@@ -101,6 +101,23 @@ def check_transfer_parameters(params: TransferParameters) -> None:
         _check_feature_cache(params.feature_cache)
 
 
+def check_trained_whole(params: TransferParameters) -> None:
+    """Check that all of a network for signals of unequal length is trained.
+
+    Raises
+    ------
+    ValueError
+        If layers would be frozen, whose outputs are kept for samples of one length.
+    """
+    for name, whole in (("trainable", "all"), ("unfreezing", None)):
+        value = getattr(params, name)
+        if value != whole:
+            raise ValueError(
+                f"The {name!r} parameter must be {whole!r} for signals of unequal length, whose "
+                f"networks are trained as a whole. Got {value!r}."
+            )
+
+
 def _check_feature_cache(feature_cache: str | os.PathLike[str]) -> None:
     wanted = "The 'feature_cache' parameter must be None, 'memory' or the path of a folder."
     if os.fspath(feature_cache) == "":

@@ -7,6 +7,8 @@ from torch import Tensor
 from skcnn._data.images import Images, cached_rows
 from skcnn._data.layouts import InputLayout
 from skcnn._data.samples import SampleSet
+from skcnn._data.series.layout import SeriesLayout
+from skcnn._data.series.reading import steps_of
 
 
 def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Tensor]:
@@ -21,7 +23,11 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
     layout = train.images.layout
     if not standardize:
         return torch.zeros(layout.n_channels), torch.ones(layout.n_channels)
-    if train.images.dtype.is_floating_point:
+    if isinstance(layout, SeriesLayout):
+        train = _as_steps(train)
+    if layout.masks and train.images.dtype.is_floating_point:
+        mean, variance = _of_present(train)
+    elif train.images.dtype.is_floating_point:
         mean, variance = _of_floats(train)
     elif train.weights is None:
         mean, variance = _of_bytes(train)
@@ -31,6 +37,14 @@ def channel_statistics(train: SampleSet, standardize: bool) -> tuple[Tensor, Ten
     # the deviation of a constant channel is nothing but rounding
     std[std <= 1e-6 * np.maximum(np.abs(mean), 1e-30)] = 1.0
     return torch.from_numpy(mean).float(), torch.from_numpy(std).float()
+
+
+def _as_steps(train: SampleSet) -> SampleSet:
+    """Return the time steps of signals of unequal length, each with the weight of its signal."""
+    steps, index = steps_of(train.images, train.index)
+    lengths = train.images.source.lengths[train.index]  # type: ignore[union-attr]
+    weights = None if train.weights is None else np.repeat(train.weights, lengths)
+    return SampleSet(steps, index, np.empty((len(index), 0)), weights)
 
 
 def byte_moments(rows: np.ndarray, layout: InputLayout) -> np.ndarray:
@@ -118,6 +132,38 @@ def _of_floats(train: SampleSet) -> tuple[np.ndarray, np.ndarray]:
     near_mean, moments = _moments(train)
     offset, square = (_per_channel(each, train.images.layout) for each in moments)
     return near_mean + offset, square - offset**2
+
+
+def _of_present(train: SampleSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return the weighted mean and variance of the values of each channel that are not missing.
+
+    A channel without values has the mean 0 and the variance 1.
+    """
+    layout = train.images.layout
+    weights = np.ones(len(train)) if train.weights is None else train.weights
+    parts = torch.from_numpy(train.index).split(cached_rows(layout.n_values))
+    origin: np.ndarray | None = None
+    sums = np.zeros((3, layout.n_channels))  # weights, differences and their squares
+    start = 0
+    for part in parts:
+        values = _doubles(train.images, part).reshape(len(part), *layout.shape)
+        channels = np.moveaxis(values, -1 if layout.channels == "last" else 1, 0)
+        channels = channels.reshape(layout.n_channels, len(part), -1)
+        present = ~np.isnan(channels)
+        channels = np.where(present, channels, 0.0)
+        if origin is None:  # near the mean, so that a small variance is not lost beside it
+            origin = channels.sum((1, 2)) / np.maximum(present.sum((1, 2)), 1)
+        centred = (channels - origin[:, None, None]) * present
+        each = weights[start : start + len(part), None]
+        sums += np.stack(
+            [(term * each).sum((1, 2)) for term in (present, centred, np.square(centred))]
+        )
+        start += len(part)
+    assert origin is not None
+    total = np.maximum(sums[0], np.finfo(float).tiny)
+    offset, square = sums[1:] / total
+    variance = np.where(sums[0] > 0, square - offset**2, 1.0)
+    return np.where(sums[0] > 0, origin + offset, 0.0), variance
 
 
 def _moments(train: SampleSet) -> tuple[np.ndarray, np.ndarray]:

@@ -146,7 +146,9 @@ def _stacked(values: Any, name: str) -> np.ndarray:
         shapes = sorted({np.shape(sample) for sample in plain})
         raise InputShapeError(
             f"The samples of {name} have several shapes, such as {shapes[0]} and {shapes[-1]}: "
-            f"crop, pad or resize them to one shape. NumPy says: {error}"
+            "crop, pad or resize them to one shape. Only arrays of signals may differ, in their "
+            "length: with n_spatial_dims=1, and the same number of channels, which are last or, "
+            f"with channels='first', first. NumPy says: {error}"
         ) from error
 
 

@@ -1,5 +1,6 @@
 """Hashes of rows by their content."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from math import ceil
 
@@ -89,4 +90,12 @@ def image_hashes(images: Images) -> np.ndarray:
     facts = images.facts()
     if facts is not None:
         return facts.hashes
-    return np.concatenate([row_hashes(part.numpy()) for part in images.parts()])
+    return hashes_of_parts(images, row_hashes)
+
+
+def hashes_of_parts(images: Images, hash_rows: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Return the hashes of all rows, in which all missing values are alike."""
+    parts = (part.numpy() for part in images.parts())
+    if images.layout.masks and images.dtype.is_floating_point:
+        parts = (np.where(np.isnan(part), np.float32(np.nan), part) for part in parts)
+    return np.concatenate([hash_rows(part) for part in parts])

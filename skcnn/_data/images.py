@@ -108,8 +108,7 @@ class Images:
 
     def as_batch(self, rows: Tensor) -> Tensor:
         """View selected `rows` as (n_samples, n_channels, *spatial)."""
-        batch = rows.view(-1, *self.layout.shape)
-        return batch.movedim(-1, 1) if self.layout.channels == "last" else batch
+        return self.layout.batch_of(rows)
 
     def take(self, index: Tensor) -> Tensor:
         """Return the samples at `index` as (n_samples, n_channels, *spatial)."""
@@ -183,7 +182,7 @@ def _converted(
         narrow = rows[start : start + len(part)]
         with np.errstate(over="ignore"):
             narrow[...] = part if offset is None else part - offset
-        if part.dtype.kind == "f" and not np.isfinite(narrow).all():
+        if part.dtype.kind == "f" and np.isinf(narrow).any():
             raise ValueError("Input X contains values too large for dtype('float32').")
         start += len(part)
     return rows

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+from torch import Tensor
 
 from skcnn._utils.compat import StrOptions
 from skcnn._utils.validation import WholeNumbers, is_integer, warn_caller
@@ -15,6 +16,11 @@ AXES = {1: "length", 2: "height, width", 3: "depth, height, width"}
 # by the number of sides, where `n_spatial_dims` is None
 USUAL_SPATIAL_DIMS = {1: 1, 2: 2, 3: 2, 4: 3}
 # legal values of the parameters
+MASK = "mask"
+MISSING = [StrOptions({"error", MASK})]
+MISSING_HINT = (
+    "Or set missing='mask': the network then gets zeros and a channel that marks missing values."
+)
 CHANNELS = [StrOptions({"last", "first"})]
 N_SPATIAL_DIMS = [WholeNumbers({1, 2, 3}), None]
 
@@ -30,10 +36,13 @@ class InputLayout:
         ``channels="last"``, ``(n_channels, *spatial)`` for ``"first"``.
     channels : {"last", "first"}
         Where the channel axis is.
+    masks : bool, default=False
+        Whether values may be missing, which are NaN.
     """
 
     shape: tuple[int, ...]
     channels: str
+    masks: bool = False
 
     @property
     def spatial(self) -> tuple[int, ...]:
@@ -51,6 +60,11 @@ class InputLayout:
         return (self.n_channels, *self.spatial)
 
     @property
+    def traced_shape(self) -> tuple[int, ...]:
+        """One sample as the layers see it: after its channels those of masks, if there are any."""
+        return (self.n_channels * (1 + self.masks), *self.spatial)
+
+    @property
     def n_values(self) -> int:
         """The number of values of one sample."""
         return prod(self.shape)
@@ -60,6 +74,11 @@ class InputLayout:
         """The places of the spatial axes in `shape`."""
         n_axes = len(self.shape) - 1
         return tuple(range(n_axes)) if self.channels == "last" else tuple(range(1, n_axes + 1))
+
+    def batch_of(self, rows: Tensor) -> Tensor:
+        """View rows as (n_samples, n_channels, *spatial)."""
+        batch = rows.view(-1, *self.shape)
+        return batch.movedim(-1, 1) if self.channels == "last" else batch
 
     def row_of(self, channels: np.ndarray) -> np.ndarray:
         """Return one row of values, at each place the value of its channel."""

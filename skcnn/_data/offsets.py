@@ -1,10 +1,14 @@
 """The offset of each channel, subtracted in float64 where float32 would lose the signal."""
 
+from typing import Any
+
 import numpy as np
 
 from skcnn._data.images import row_parts
 from skcnn._data.layouts import InputLayout
 from skcnn._data.mapped_rows import MappedRows
+from skcnn._utils.validation import warn_caller
+from skcnn.exceptions import InputScaleWarning
 
 FEWEST_STEPS = 2**10  # a range of fewer steps of float32 counts as lost
 SMALLEST_RANGE = 1e-35  # float32 has full precision down to 1.2e-38
@@ -43,6 +47,8 @@ def channel_offset(
     whole = array.dtype.kind in "iu"
     # differences of long integers may not fit into their type
     ranges = (high.astype(object) - low.astype(object)).astype(np.float64)
+    if layout.masks:  # a channel may have no values at all
+        low, high, ranges = (np.nan_to_num(each) for each in (low, high, ranges))
     low, high = low.astype(np.float64), high.astype(np.float64)
     check_range(float(low.min()), float(high.max()))
     largest = np.maximum(np.abs(low), np.abs(high))
@@ -60,8 +66,22 @@ def channel_offset(
     return np.where(lost, low / 2 + high / 2, 0.0) if lost.any() else None
 
 
+def usable_offset(offset: np.ndarray | None, is_usable: bool) -> np.ndarray | None:
+    """Return the offset, or warn that it is needed and return None where none may be used."""
+    if offset is None or is_usable:
+        return offset
+    warn_caller(
+        f"float32 has few steps between the values of X, which are near {offset.max():g}: "
+        "subtract that number from X, or set standardize=True.",
+        InputScaleWarning,
+    )
+    return None
+
+
 def check_range(low: float, high: float) -> None:
-    """Raise ValueError if values differ by so little that float32 cannot hold the difference."""
+    """Raise ValueError if there are no values, or float32 cannot hold their difference."""
+    if not low <= high:
+        raise ValueError("Input X contains NaN only: there are no values to learn from.")
     if 0 < high - low < SMALLEST_RANGE:
         raise ValueError(
             f"The values of X lie in [{low:g}, {high:g}]: their differences are too small for "
@@ -80,10 +100,21 @@ def _limits(
         if weights is not None:
             rows = part[weights[start:seen] > 0]
         if len(rows):
-            least, most = rows.min(0), rows.max(0)
-            low = least if low is None else np.minimum(low, least)
-            high = most if high is None else np.maximum(high, most)
+            least, most = lowest(rows, layout, 0), highest(rows, layout, 0)
+            low = least if low is None else np.fmin(low, least)
+            high = most if high is None else np.fmax(high, most)
     if low is None or high is None:
         return None, None
     axes = layout.spatial_axes
-    return low.reshape(layout.shape).min(axes), high.reshape(layout.shape).max(axes)
+    low, high = low.reshape(layout.shape), high.reshape(layout.shape)
+    return lowest(low, layout, axes), highest(high, layout, axes)
+
+
+def lowest(values: np.ndarray, layout: InputLayout, axes: Any = None) -> np.ndarray:
+    """Return the smallest values along axes, of those that are not missing."""
+    return np.fmin.reduce(values, axes) if layout.masks else values.min(axes)
+
+
+def highest(values: np.ndarray, layout: InputLayout, axes: Any = None) -> np.ndarray:
+    """Return the largest values along axes, of those that are not missing."""
+    return np.fmax.reduce(values, axes) if layout.masks else values.max(axes)

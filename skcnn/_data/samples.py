@@ -129,8 +129,11 @@ def _equals_predecessor(
     for start in range(0, len(candidates), step):
         part = candidates[start : start + step]
         here, before = images.rows_at(index[part]), images.rows_at(index[part - 1])
-        same[part] = (here == before).all(dim=1).numpy()
+        equal = here == before
+        if images.layout.masks and images.dtype.is_floating_point:
+            equal |= here.isnan() & before.isnan()
+        same[part] = equal.all(dim=1).numpy()
         if targets is not None:
-            equal = targets[order[part]] == targets[order[part - 1]]
-            same[part] &= equal.reshape(len(part), -1).all(axis=1)
+            alike = targets[order[part]] == targets[order[part - 1]]
+            same[part] &= alike.reshape(len(part), -1).all(axis=1)
     return same

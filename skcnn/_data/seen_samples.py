@@ -5,7 +5,7 @@ from typing import Self
 
 import numpy as np
 
-from skcnn._data.hashing import value_hashes
+from skcnn._data.hashing import hashes_of_parts, value_hashes
 from skcnn._data.samples import SampleSet
 from skcnn._data.validation_split import split_validation
 from skcnn._utils.validation import warn_caller
@@ -77,5 +77,4 @@ def _hashes(samples: SampleSet) -> np.ndarray:
     facts = samples.images.facts()
     if facts is not None:
         return facts.value_hashes[samples.index]
-    every = [value_hashes(part.numpy()) for part in samples.images.parts()]
-    return np.concatenate(every)[samples.index]
+    return hashes_of_parts(samples.images, value_hashes)[samples.index]

@@ -1,5 +1,8 @@
 """Validation of ``X``: every accepted form becomes an array with a layout, or `Images`."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,23 +11,33 @@ from sklearn.utils import assert_all_finite, check_array
 from sklearn.utils.validation import validate_data
 
 from skcnn._data.containers import as_array, check_no_paths
+from skcnn._data.epochs import epochs_array
 from skcnn._data.image_files.file_rows import file_images
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.images import Images, as_images, row_parts
 from skcnn._data.layouts import (
     CHANNELS,
+    MASK,
+    MISSING_HINT,
     N_SPATIAL_DIMS,
     InputLayout,
     check_input_shape,
     infer_layout,
 )
 from skcnn._data.mapped_rows import MappedRows
-from skcnn._data.offsets import channel_offset
+from skcnn._data.offsets import channel_offset, usable_offset
+from skcnn._data.series.items import signal_items
+from skcnn._data.series.layout import SeriesLayout
+from skcnn._data.series.reading import (
+    open_channels,
+    read_more_series,
+    read_series,
+    unequal_items,
+)
 from skcnn._data.signal_windows import SignalWindows
 from skcnn._data.weights import check_weights
 from skcnn._utils.compat import check_feature_names, validate_parameter_constraints
-from skcnn._utils.validation import warn_caller
-from skcnn.exceptions import InputScaleWarning, InputShapeError
+from skcnn.exceptions import InputShapeError
 
 MOST_PLAIN_VALUES = 2**16
 
@@ -56,6 +69,9 @@ def check_training_images(
     with_offset : bool, default=True
         Whether an offset may be subtracted. If it is needed nonetheless, warn.
     """
+    items = series_to_fit(estimator, X, min_samples)
+    if items is not None:
+        return read_series(estimator, items, sample_weight, with_offset)
     array, layout = check_sample_array(estimator, X, reset=True, min_samples=min_samples, lazy=True)
     if isinstance(array, ImageFiles):  # whose bytes and 16-bit integers float32 holds
         estimator.offset_ = None
@@ -64,13 +80,7 @@ def check_training_images(
         offset = array.offset(layout)
     else:
         offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
-    if offset is not None and not with_offset:
-        warn_caller(
-            f"float32 has few steps between the values of X, which are near {offset.max():g}: "
-            "subtract that number from X, or set standardize=True.",
-            InputScaleWarning,
-        )
-        offset = None
+    offset = usable_offset(offset, with_offset)
     estimator.offset_ = offset
     if isinstance(array, SignalWindows):
         return array.images(layout, offset, compact=True)
@@ -82,6 +92,15 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
 
     With ``compact=True``, for more training data, whole numbers become bytes as at fit.
     """
+    layout = estimator._layout
+    if isinstance(layout, SeriesLayout):
+        return read_more_series(estimator, _series_of(estimator, X, layout.channels, layout.masks))
+    if unequal_items(X, estimator._layout.channels) is not None:
+        raise InputShapeError(
+            f"X has samples of several shapes, but {type(estimator).__name__} was fitted on "
+            f"samples of shape {estimator._layout.shape}. For signals of unequal length fit it on "
+            "such signals, or set input_shape=(None,) or (None, n_channels) before fit."
+        )
     array, layout = check_sample_array(estimator, X, reset=False, lazy=True)
     if isinstance(array, ImageFiles):
         return file_images(array, layout, compact=compact, offset=estimator.offset_)
@@ -125,27 +144,62 @@ def check_sample_array(
             estimator, shape_alone, reset=reset, min_samples=min_samples, doubt=doubt
         )
         return X if lazy else np.asarray(X), layout
+    epochs = epochs_array(X, estimator.channels if reset else estimator._layout.channels)
+    if epochs is not None:
+        X, doubt = epochs, False
     if reset:
         if estimator.input_shape is not None:
             check_input_shape(estimator.input_shape)
-        array = _check_array(estimator, X, reset=True, min_samples=min_samples)
+        masks = getattr(estimator, "missing", None) == MASK
+        array = _check_array(estimator, X, True, min_samples, masks)
         layout = infer_layout(
             array.shape[1:],
             estimator.input_shape,
-            estimator.n_spatial_dims,
+            estimator.n_spatial_dims or (None if epochs is None else 1),
             estimator.channels,
             type(estimator).__name__,
             doubt=doubt,
         )
+        layout = replace(layout, masks=True) if masks else layout
         estimator.n_features_in_ = layout.n_values
         estimator.input_shape_ = layout.shape
         estimator._layout = layout
         return array, layout
     layout = estimator._layout  # not the parameters, which may have changed since fit
-    array = _check_array(estimator, X, reset=False, min_samples=min_samples)
+    array = _check_array(estimator, X, False, min_samples, layout.masks)
     if not layout.accepts(array.shape[1:]):
         raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
     return array, layout
+
+
+def series_to_fit(estimator: Any, X: Any, min_samples: int = 1) -> list[Any] | None:
+    """Return signals of unequal length, or of any length by `input_shape`; None for all else."""
+    if open_channels(estimator.input_shape, estimator.channels) is not None:
+        masks = getattr(estimator, "missing", None) == MASK
+        return _series_of(estimator, X, estimator.channels, masks, min_samples)
+    return unequal_items(X, estimator.channels)
+
+
+def _series_of(
+    estimator: Any, X: Any, channels: str, masks: bool, min_samples: int = 1
+) -> list[Any]:
+    """Return the signals in a list, in a column or in an array of signals of one length."""
+    epochs = epochs_array(X, channels)
+    X = X if epochs is None else epochs
+    items = signal_items(X)
+    if items is None:
+        with _way_out(estimator):
+            items = [*_check_array(_NoNames.of(estimator), X, True, min_samples, masks)]
+    return items
+
+
+class _NoNames(BaseEstimator):
+    """Takes the place of an estimator of signals of any length, which have no feature names."""
+
+    @classmethod
+    def of(cls, estimator: Any) -> Any:
+        """Return one that messages call by the estimator's name."""
+        return type(type(estimator).__name__, (cls,), {})()
 
 
 class _Reader(BaseEstimator):
@@ -225,41 +279,36 @@ def read_samples(
     return array, layout
 
 
-def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.ndarray:
-    """Return `X` as a finite real array of two or more axes."""
+def _check_array(
+    estimator: Any, X: Any, reset: bool, min_samples: int, masks: bool = False
+) -> np.ndarray:
+    """Return `X` as a real array of two or more axes, finite but for NaN with `masks`."""
     if not reset and _is_plainly_fine(X) and not hasattr(estimator, "feature_names_in_"):
         return X
     X = as_array(X)
     check_no_paths(X)
     in_file = isinstance(X, np.ndarray) and X.ndim > 1 and X.dtype.kind == "f"
     mapped = MappedRows.of(X) if in_file else None  # checked for finite numbers in parts
-    if getattr(X, "ndim", 2) > 2:
-        array = check_array(
-            X,
-            allow_nd=True,
-            estimator=estimator,
-            input_name="X",
-            ensure_min_samples=min_samples,
-            ensure_all_finite=mapped is None,
+    finite: Any = "allow-nan" if masks else True
+    how = {
+        "ensure_min_samples": min_samples,
+        "ensure_all_finite": finite if mapped is None else False,
+    }
+    with _way_out(estimator):
+        if getattr(X, "ndim", 2) > 2:
+            array = check_array(X, allow_nd=True, estimator=estimator, input_name="X", **how)
+            check_feature_names(estimator, X, reset=reset)
+        else:
+            array = validate_data(estimator, X, reset=reset, skip_check_array=False, **how)
+        if mapped is not None:
+            name = type(estimator).__name__
+            for part in row_parts(array.reshape(len(array), -1), mapped):
+                assert_all_finite(part, estimator_name=name, input_name="X", allow_nan=masks)
+    if min(array.shape) < 1:
+        raise InputShapeError(
+            f"Found array with an empty axis (shape={array.shape}) while every axis "
+            f"must have at least one value for {type(estimator).__name__}."
         )
-        check_feature_names(estimator, X, reset=reset)
-        if min(array.shape) < 1:
-            raise InputShapeError(
-                f"Found array with an empty axis (shape={array.shape}) while every axis "
-                f"must have at least one value for {type(estimator).__name__}."
-            )
-    else:
-        array = validate_data(
-            estimator,
-            X,
-            reset=reset,
-            ensure_min_samples=min_samples,
-            ensure_all_finite=mapped is None,
-            skip_check_array=False,
-        )
-    if mapped is not None:
-        for part in row_parts(array.reshape(len(array), -1), mapped):
-            assert_all_finite(part, estimator_name=type(estimator).__name__, input_name="X")
     if array.ndim > 5:
         raise InputShapeError(
             f"X has {array.ndim} axes (shape={array.shape}), but {type(estimator).__name__} "
@@ -267,6 +316,17 @@ def _check_array(estimator: Any, X: Any, reset: bool, min_samples: int) -> np.nd
             "channels) or (n, depth, height, width, channels)."
         )
     return array
+
+
+@contextmanager
+def _way_out(estimator: Any) -> Iterator[None]:
+    """Name the parameter that allows missing values in the error about them."""
+    try:
+        yield
+    except ValueError as error:
+        if hasattr(estimator, "missing") and "contains NaN" in str(error):
+            raise ValueError(f"{error}\n{MISSING_HINT}") from None
+        raise
 
 
 def _is_plainly_fine(X: Any) -> bool:

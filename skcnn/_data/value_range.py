@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from skcnn._data.images import Images
+from skcnn._data.offsets import highest, lowest
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import InputScaleWarning
 
@@ -26,7 +27,7 @@ class ValueRange:
         facts = images.facts()
         if facts is not None:
             counted = slice(None) if weights is None else weights > 0
-            low, high = facts.low[counted].min(), facts.high[counted].max()
+            low, high = np.fmin.reduce(facts.low[counted]), np.fmax.reduce(facts.high[counted])
             return cls(float(low), float(high))
         low, high, seen = np.inf, -np.inf, 0
         for part in images.parts():
@@ -34,8 +35,9 @@ class ValueRange:
             if weights is not None:
                 rows, seen = rows[weights[seen : seen + len(rows)] > 0], seen + len(rows)
             if len(rows):
-                low, high = min(low, float(rows.min())), max(high, float(rows.max()))
-        return cls(low, high)
+                low = np.fmin(low, lowest(rows, images.layout))
+                high = np.fmax(high, highest(rows, images.layout))
+        return cls(float(low), float(high))
 
     @property
     def span(self) -> float:
@@ -56,7 +58,7 @@ class ValueRange:
             return
         seen = ValueRange.of(images)
         fractions = may_shrink and seen.low >= 0 and 0 < seen.high <= 1
-        shrunk = fractions and any(bool((rows % 1 != 0).any()) for rows in images.parts())
+        shrunk = fractions and any(bool((rows % 1 > 0).any()) for rows in images.parts())
         grown = may_grow and seen.low >= 0 and seen.high > 10
         if shrunk or grown:
             self._warn(seen, "bytes and the other bytes divided by 255", 255)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import torch
 
-from skcnn._network.network import ConvNet, Standardize
+from skcnn._network.network import ConvNet
 from skcnn.layers._sequence import TracedLayer
 
 
@@ -21,8 +21,9 @@ def first_layers(convnet: ConvNet, rows: Sequence[TracedLayer], k: int) -> ConvN
         How many of them, at least one.
     """
     # built afresh: a module may depend on the one after it, which is not there at the end
-    blank = Standardize(torch.zeros(1), torch.ones(1), n_axes=1)
-    prefix = ConvNet(rows[:k], blank)
+    kind = type(convnet.standardize)
+    blank = kind(torch.zeros(1), torch.ones(1), n_axes=1)
+    prefix = type(convnet)(rows[:k], blank)
     for name in ("scale", "shift"):
         setattr(blank, name, getattr(convnet.standardize, name).clone())
     weights = convnet.layers.state_dict()

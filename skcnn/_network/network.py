@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from skcnn._data.layouts import InputLayout
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import Shape
 from skcnn.layers._fixed_kernels import PatternConv2d
@@ -50,6 +51,27 @@ class Standardize(nn.Module):
         else:
             x = x.to(self.scale.dtype)
         return torch.addcmul(self.shift, x, self.scale)
+
+
+class MaskMissing(Standardize):
+    """Standardise, replace missing values by zeros, and add channels that mark the others by 1."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the standardised `x` and its masks, (n_samples, 2 * n_channels, *spatial)."""
+        if not x.is_floating_point():  # nothing is missing
+            x = x.to(self.scale.dtype)
+        present = ~x.isnan()
+        values = super().forward(torch.where(present, x, 0))
+        present = present.to(values.dtype)
+        return torch.cat([values * present, present], 1)
+
+
+def make_standardize(
+    mean: Tensor, std: Tensor, layout: InputLayout, least_axes: int = 1
+) -> Standardize:
+    """Return the first module of a network for samples of a layout."""
+    n_axes = max(len(layout.spatial), least_axes)
+    return (MaskMissing if layout.masks else Standardize)(mean, std, n_axes)
 
 
 class ConvNet(nn.Module):
@@ -194,7 +216,8 @@ def wrap_callable(
     make_group_norms_safe(net)
     net.eval()
     with torch.no_grad():
-        out = net(torch.zeros((2, *input_shape)))
+        n_channels = standardize.scale.shape[1]  # those of masks are added
+        out = net(torch.zeros((2, n_channels, *input_shape[1:])))
     if not isinstance(out, Tensor) or tuple(out.shape) != (2, n_outputs):
         got = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ArchitectureError(

@@ -7,7 +7,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from skcnn._network.network import ConvNet, Standardize
+from skcnn._network.network import ConvNet, MaskMissing, Standardize
 from skcnn._utils.compat import are_plain_float32, has_global_forward_hooks
 from skcnn.layers._convolution import CONVOLUTIONS, convolve
 from skcnn.layers._normalization import BatchNorm
@@ -20,7 +20,7 @@ MOST_FOLDED_WEIGHTS = 2**17
 Watch = Callable[[nn.Module, Tensor], None]
 
 # The steps of what is inside of a container are made one by one.
-prediction_step(ConvNet, Standardize, nn.Sequential, nn.ModuleList)(own_forward)
+prediction_step(ConvNet, Standardize, MaskMissing, nn.Sequential, nn.ModuleList)(own_forward)
 
 
 class FoldedConvolution:
@@ -60,14 +60,18 @@ class FoldedConvolution:
 
 def has_prediction_steps(parts: Sequence[nn.Module], device: torch.device) -> bool:
     """Return whether all modules of a network have prediction steps, as the package made them."""
+    return type(parts[0]) is ConvNet and inner_have_steps(parts, device)
+
+
+def inner_have_steps(parts: Sequence[nn.Module], device: torch.device) -> bool:
+    """Return whether all modules but the first, the network, have prediction steps."""
     return bool(
         device.type == "cpu"
         and torch.backends.mkldnn.is_available()
         and torch.backends.mkldnn.enabled
-        and type(parts[0]) is ConvNet
         and not has_global_forward_hooks()
         and are_plain_float32(parts)  # a user may have changed them
-        and all(map(_has_step, parts))
+        and all(map(_has_step, parts[1:]))
     )
 
 
@@ -90,6 +94,11 @@ def prediction_network(
         return _through(steps, _in_memory_order(x.unsqueeze(2) if module.is_signal else x))
 
     return run
+
+
+def inner_step(module: nn.Module) -> Step:
+    """Return the step of a module inside of a network that does not convolve feature vectors."""
+    return partial(_through, _steps(module, [], None))
 
 
 def _in_memory_order(x: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import numpy as np
 
 from skcnn._data.images import Images
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._data.validation import read_samples
 from skcnn._plotting.axes import grey, new_axes
 
@@ -71,7 +72,7 @@ def draw_sample(
 
 def value_limits(samples: np.ndarray) -> tuple[float, float]:
     """Return the smallest and the largest value of all samples, as their common scale."""
-    return float(samples.min()), float(samples.max())
+    return float(np.nanmin(samples)), float(np.nanmax(samples))
 
 
 def size_text(spatial: Sequence[int]) -> str:
@@ -91,6 +92,9 @@ def drawn_samples(X: Any, images: Images) -> np.ndarray:
         The same samples as the network is given them, drawn if those of `X` cannot be.
     """
     layout = images.layout
+    if isinstance(layout, SeriesLayout):  # drawn to the end of each
+        batch = images.as_batch(images.rows).numpy()
+        return np.where(batch[:, -1:] > 0, batch[:, :-1], np.nan)
     try:
         values, _ = read_samples(X, None, None, layout.channels, "drawn_samples", doubt=False)
     except (TypeError, ValueError):  # strings, missing or sparse values, for earlier steps

@@ -22,6 +22,8 @@ from skcnn._data.layouts import InputLayout
 from skcnn._network.gradient_parts import Batch, GradientParts
 from skcnn._network.joint_network import joint_structure
 from skcnn._network.prediction import Predictor
+from skcnn._network.series_net import SeriesNet
+from skcnn._network.series_prediction import SeriesPredictor
 from skcnn._network.trained_part import TrainedPart
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import check_skorch_callbacks, has_batch_hook
@@ -430,12 +432,14 @@ class ConvNetEngine(NeuralNet):
             return predictor.outputs(images, views, finish).cpu().numpy()
         return predictor.outputs(images, views).float().cpu().numpy()
 
-    def predictor(self, layout: InputLayout) -> Predictor:
+    def predictor(self, layout: InputLayout) -> Any:
         """Return the predictor of the module, for samples of this layout."""
-        predictor: Predictor | None = vars(self).get("_predictor")
+        predictor: Any = vars(self).get("_predictor")
         device = torch.device(self.device)
         if predictor is None or not predictor.fits(self.module_, device):
-            predictor = Predictor(self.module_, layout.network_shape, device)
+            of_any_length = isinstance(self.module_, SeriesNet)
+            make = SeriesPredictor if of_any_length else Predictor
+            predictor = make(self.module_, layout.network_shape, device)
             self.__dict__["_predictor"] = predictor
         return predictor
 

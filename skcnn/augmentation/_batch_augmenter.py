@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.random_state import private_random_state
 from skcnn.augmentation._draws import row_keys
 from skcnn.augmentation._operations import (
@@ -19,7 +20,10 @@ from skcnn.augmentation._operations import (
     finish,
     join,
 )
+from skcnn.exceptions import InputShapeError
 
+LENGTHS_HINT = "Or make the signals equally long, as PadSignals does."
+MISSING_VALUES_HINT = "Or fill the missing values first."
 Target = tuple[Tensor, Tensor | None]  # targets and weights
 
 
@@ -43,11 +47,27 @@ def check_axes(steps: Sequence[Step], layout: InputLayout, owner: str | None = N
     Raises
     ------
     InputShapeError
-        If an augmentation needs images and the samples are signals.
+        If an augmentation needs images and the samples are signals, or signals of one length.
     """
     for step in steps:
+        if isinstance(layout, SeriesLayout):
+            _check_keeps_padding(step.augmentation, "signals of unequal length", LENGTHS_HINT)
+        if layout.masks:
+            _check_keeps_padding(step.augmentation, "missing='mask'", MISSING_VALUES_HINT)
         if isinstance(step.augmentation, Operation):
             step.augmentation._check_axes(layout, owner)
+
+
+def _check_keeps_padding(augmentation: Any, what: str, hint: str) -> None:
+    """Raise if an augmentation would take padding, or missing values, for values."""
+    if isinstance(augmentation, Operation) and augmentation._keeps_padding():
+        return
+    name = getattr(augmentation, "__name__", type(augmentation).__name__)
+    raise InputShapeError(
+        f"{name} is not for {what}, as it moves values, mixes them or looks at all of a sample. "
+        "Those that are: RandomBrightness, RandomNoise(std) and RandomChannelDropout with a "
+        f"number as fill_value. {hint}"
+    )
 
 
 def _call(function: Callable[[Tensor], Any], images: Tensor, keys: np.ndarray) -> Tensor:
@@ -87,6 +107,9 @@ class BatchAugmenter:
         Number of classes, for mixing where targets are class codes.
     offset : ndarray of shape (n_channels,) or None, default=None
         What was subtracted from the channels of the images.
+    marks_ends : bool, default=False
+        Whether the last channel of a batch says where signals of unequal length end. It is not
+        augmented.
     """
 
     def __init__(
@@ -98,7 +121,9 @@ class BatchAugmenter:
         strength: float = 1.0,
         n_classes: int | None = None,
         offset: np.ndarray | None = None,
+        marks_ends: bool = False,
     ) -> None:
+        self.marks_ends = marks_ends
         self.steps = [step.less(offset) for step in steps]
         self.spatial = spatial
         self.span = span
@@ -130,6 +155,9 @@ class BatchAugmenter:
     ) -> tuple[Tensor, Target]:
         """Return an augmented training batch; mixing turns class codes into shares."""
         target: Target = (targets, weights)
+        if self.marks_ends:
+            signals, _ = self._run(images[:, :-1], target, rows, epoch)
+            return torch.cat([signals, images[:, -1:]], 1), target
         images, mixed = self._run(images, target, rows, epoch)
         return images, mixed or target
 

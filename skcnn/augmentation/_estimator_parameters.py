@@ -9,6 +9,7 @@ from sklearn.base import clone
 from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.validation import did_you_mean
 from skcnn.augmentation._augmented_array import AugmentedArray
@@ -142,6 +143,11 @@ def make_views(
     if given is None:
         return []
     check_views(given, owner)
+    if isinstance(layout, SeriesLayout):
+        raise InputShapeError(
+            f"The 'test_time_augmentation' parameter of {owner} must be None for signals of "
+            f"unequal length. Got {given!r}."
+        )
     if isinstance(given, str):
         given = [RandomFlip()]
     views = []

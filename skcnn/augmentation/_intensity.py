@@ -68,6 +68,9 @@ class RandomBrightness(Augmentation):
         self.channels = channels
         self.random_state = random_state
 
+    def _keeps_padding(self) -> bool:
+        return True
+
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         shares = uniforms(keys, 1)[:, 0]
         if self.gain_db is not None:
@@ -184,6 +187,9 @@ class RandomNoise(Augmentation):
         self.n_spatial_dims = n_spatial_dims
         self.channels = channels
         self.random_state = random_state
+
+    def _keeps_padding(self) -> bool:
+        return self.snr_db is None  # else the power of the whole sample counts
 
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         shares = uniforms(subkeys(keys, 0), 1)[:, 0]

@@ -166,6 +166,10 @@ class Operation(ABC):
                 f"{'' if owner is None else f' of {owner}'}."
             )
 
+    def _keeps_padding(self) -> bool:
+        """Whether values are changed whatever is before or after them, and how many there are."""
+        return False
+
     @abstractmethod
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         """Return parameters for every key, in the units of the constructor."""

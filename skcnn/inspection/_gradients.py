@@ -38,12 +38,15 @@ def integrated_gradients(explained: TargetOutputs, baseline: Tensor, n_steps: in
     nodes, weights = np.polynomial.legendre.leggauss(n_steps)  # on [-1, 1]
     positions = torch.from_numpy((nodes + 1) / 2).float().unsqueeze(1)
     weights_of_mean = torch.from_numpy(weights / 2).unsqueeze(1)
-    path = explained.rows.float() - baseline
+    rows = explained.rows.float()
+    missing = rows.isnan()  # on all of the path
+    path = (rows - baseline).masked_fill(missing, 0)
     mean = torch.zeros(path.shape, dtype=torch.float64)
 
     def add_pass(index: Tensor, n_rows: int) -> None:
         sample, step = index // n_steps, index % n_steps
         points = baseline + positions[step] * path[sample]
+        points = points.masked_fill(missing[sample], torch.nan)
         gradients = explained.gradient(points, explained.codes[sample], n_rows)
         mean.index_add_(0, sample, weights_of_mean[step] * gradients)
 

@@ -106,7 +106,7 @@ class HookedNetwork:
         """The layers in the order of the summary."""
         if self._rows is not None:
             return layers_of_specs(self._rows)
-        return layers_of_module(self._module.module, self._layout.network_shape)
+        return layers_of_module(self._module.module, self._layout.traced_shape)
 
     def name_of(self, layer: str | int) -> str:
         """Return the name of the layer that the user's parameter means."""

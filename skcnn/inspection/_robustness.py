@@ -15,6 +15,7 @@ from torch import Tensor
 from skcnn._convnet.pipelines import copy_samples, find_convnet, has_steps
 from skcnn._data.containers import as_array
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._data.validation import read_samples
 from skcnn._utils.compat import validate_parameter_constraints
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -77,8 +78,13 @@ def _read(
 ) -> tuple[np.ndarray, InputLayout]:
     """Return the samples and their layout, the ConvNet's if no other is given and it fits."""
     model = getattr(estimator, "best_estimator_", estimator)
-    X = as_array(X)
     net = None if input_shape or n_spatial_dims or channels else find_convnet(model)
+    if net is not None and isinstance(net._layout, SeriesLayout):
+        raise InputShapeError(
+            f"{type(net).__name__} was fitted on signals of unequal length, whose ends "
+            "RobustnessDisplay would move. Fit it on signals of one length, as PadSignals makes."
+        )
+    X = as_array(X)
     own = net._layout if net is not None and net._layout.accepts(np.shape(X)[1:]) else None
     array, layout = read_samples(
         X,

@@ -77,6 +77,7 @@ class Activation(LayerSpec):
     """
 
     kind: str = field(default="relu")
+    keeps_length = True
 
     def __post_init__(self) -> None:
         check_choice(self, "kind", ACTIVATIONS)

@@ -28,6 +28,9 @@ class LayerSpec:
     its torch modules are registered with ``prediction_step`` and ``joint_step``.
     """
 
+    # whether it computes each position alone, or so that padding after a signal can be left out
+    keeps_length = False
+
     def output_shape(self, shape: Shape) -> Shape:
         """Return the output's shape for an input of `shape`."""
         return shape
@@ -56,6 +59,20 @@ class LayerSpec:
         signals. The weights of convolutions and dense layers are drawn later.
         """
         raise NotImplementedError
+
+    def output_length(self, length: int, shape: Shape) -> int:
+        """Return the length of the maps of a signal of `length`, below 1 if it is too short.
+
+        It is asked for where signals have unequal lengths, of which the longest has `shape`.
+
+        Raises
+        ------
+        ArchitectureError
+            If the layer needs signals of one length.
+        """
+        if not self.keeps_length:
+            raise ArchitectureError(f"{self!r} is not for signals of unequal length.")
+        return length
 
     def inner_layers(self) -> "tuple[LayerSpec, ...]":
         """Return the layers that this layer is made of."""

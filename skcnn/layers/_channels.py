@@ -108,6 +108,7 @@ class LayerScale(LayerSpec):
     """
 
     initial: float = field(default=1e-6)
+    keeps_length = True
 
     def __post_init__(self) -> None:
         if not is_number(self.initial) or not abs(self.initial) < float("inf"):
@@ -149,6 +150,7 @@ class PadChannels(LayerSpec):
     """
 
     channels: int
+    keeps_length = True
 
     def __post_init__(self) -> None:
         check_count(self, "channels")
@@ -196,6 +198,7 @@ class SqueezeExcitation(LayerSpec):
 
     units: int
     inner_activation: str = field(default="relu", kw_only=True)
+    keeps_length = True
 
     def __post_init__(self) -> None:
         check_count(self, "units")

@@ -10,7 +10,14 @@ from torch import Tensor, nn
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape
-from skcnn.layers._sequence import as_layers, build_path, follow, sum_over_paths
+from skcnn.layers._sequence import (
+    as_layers,
+    build_path,
+    common_length,
+    follow,
+    length_after,
+    sum_over_paths,
+)
 from skcnn.layers._steps import Step, StepOf, Updates, join_each, joint_step, prediction_step
 
 
@@ -69,6 +76,11 @@ class Concatenate(LayerSpec):
                 f"for an input of {shape}."
             )
         return (sum(out[0] for out in outs), *outs[0][1:])
+
+    def output_length(self, length: int, shape: Shape) -> int:
+        """Return the length after each branch."""
+        lengths = (length_after(branch, length, shape) for branch in self.branches)
+        return common_length(self, lengths, length)
 
     def n_parameters(self, shape: Shape) -> int:
         """Return the parameters of all branches."""

@@ -136,6 +136,15 @@ class Conv(LayerSpec):
                 "smaller kernel_size or padding_mode='zeros'."
             )
 
+    def output_length(self, length: int, shape: Shape) -> int:
+        """Return the number of positions of the kernel."""
+        if self.padding_mode != "zeros":
+            raise ArchitectureError(
+                f"{self!r}: signals of unequal length need padding_mode='zeros', since their "
+                f"ends are padded with zeros. Got {self.padding_mode!r}."
+            )
+        return self.window(len(shape) - 1).slide_along_last(length)
+
     def n_parameters(self, shape: Shape) -> int:
         """Return the kernels' weights and the biases."""
         window = prod(self.window(len(shape) - 1).size)

@@ -61,6 +61,7 @@ class Dense(LayerSpec):
     bias: bool = field(default=True, kw_only=True)
     activation: str | None = field(default=None, kw_only=True)
     flattens = True
+    keeps_length = True
 
     def __post_init__(self) -> None:
         check_count(self, "units")
@@ -104,6 +105,13 @@ class Flatten(LayerSpec):
     def output_shape(self, shape: Shape) -> Shape:
         """Return ``(n_features,)``."""
         return (prod(shape),)
+
+    def output_length(self, length: int, shape: Shape) -> int:
+        """Raise ArchitectureError: the number of features would depend on the length."""
+        raise ArchitectureError(
+            "Flatten gives as many features as a signal has values, and a dense layer needs one "
+            "number of them for all: signals of unequal length need GlobalPool() in its place."
+        )
 
     def build(self, shape: Shape, is_signal: bool) -> nn.Module:
         """Return the flattening module."""

@@ -159,6 +159,7 @@ class Dropout(LayerSpec):
     rate: float = field(default=0.5)
     channels: bool = field(default=False, kw_only=True)
     draws = True
+    keeps_length = True
 
     def __post_init__(self) -> None:
         check_flag(self, "channels")
@@ -194,6 +195,7 @@ class StochasticDepth(LayerSpec):
 
     rate: float = field(default=0.1)
     draws = True
+    keeps_length = True
 
     def __post_init__(self) -> None:
         check_rate(self)

@@ -71,6 +71,7 @@ class TrendFilters(LayerSpec):
     sizes: tuple[int, ...] = field(default=(2, 4, 8, 16, 32, 64))
     activation: str | None = field(default="relu", kw_only=True)
     convolves = True
+    keeps_length = True
 
     def __post_init__(self) -> None:
         sizes = self.sizes

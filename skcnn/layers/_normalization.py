@@ -216,6 +216,7 @@ class Normalize(LayerSpec):
     groups: int | None = field(default=None, kw_only=True)
     momentum: float = field(default=0.1, kw_only=True)
     epsilon: float = field(default=1e-5, kw_only=True)
+    keeps_length = True
 
     def __post_init__(self) -> None:
         check_choice(self, "kind", KINDS)

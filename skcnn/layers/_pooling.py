@@ -116,6 +116,12 @@ class Pool(LayerSpec):
             )
         return (shape[0], *window.slide(self, shape[1:]))
 
+    def output_length(self, length: int, shape: Shape) -> int:
+        """Return the number of windows, one for a signal that is shorter than the window."""
+        if length < 1:
+            return length
+        return max(self.window(len(shape) - 1).slide_along_last(length), 1)
+
     def kernel(self, shape: Shape) -> Shape:
         """Return the window's size along each axis."""
         return self.window(len(shape) - 1).size
@@ -161,6 +167,7 @@ class GlobalPool(LayerSpec):
 
     kind: str = field(default="average", kw_only=True)
     flattens = True
+    keeps_length = True
 
     def __post_init__(self) -> None:
         check_choice(self, "kind", POOLINGS)

@@ -11,7 +11,14 @@ from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape
 from skcnn.layers._convolution import Conv
 from skcnn.layers._dense import Dense
-from skcnn.layers._sequence import as_layers, build_path, follow, sum_over_paths
+from skcnn.layers._sequence import (
+    as_layers,
+    build_path,
+    common_length,
+    follow,
+    length_after,
+    sum_over_paths,
+)
 from skcnn.layers._steps import Step, StepOf, Updates, join, joint_step, prediction_step
 
 
@@ -92,6 +99,11 @@ class Residual(LayerSpec):
                 f"for an input of {shape}. Give a shortcut that matches the body."
             )
         return out
+
+    def output_length(self, length: int, shape: Shape) -> int:
+        """Return the length after the body, which is that after the shortcut."""
+        paths = (self.layers, self.resolve_shortcut(shape))
+        return common_length(self, (length_after(path, length, shape) for path in paths), length)
 
     def n_parameters(self, shape: Shape) -> int:
         """Return the parameters of body and shortcut."""

@@ -48,6 +48,41 @@ def follow(layers: Iterable[LayerSpec], shape: Shape) -> Shape:
     return shape
 
 
+def length_after(layers: Iterable[LayerSpec], length: int, shape: Shape) -> int:
+    """Return the length of the maps of a signal after all `layers`, below 1 if it is too short.
+
+    Parameters
+    ----------
+    layers : iterable of LayerSpec
+        The layers, in a network for signals of unequal length.
+    length : int
+        Length of the signal.
+    shape : tuple of int
+        The longest signal, ``(n_channels, length)``.
+    """
+    for layer in layers:
+        length = layer.output_length(length, shape)
+        shape = layer.output_shape(shape)
+    return length
+
+
+def common_length(owner: LayerSpec, lengths: Iterable[int], length: int) -> int:
+    """Return the one of `lengths` that parallel paths give.
+
+    Raises
+    ------
+    ArchitectureError
+        If they differ.
+    """
+    different = sorted(set(lengths))
+    if len(different) > 1:
+        raise ArchitectureError(
+            f"{owner!r}: its paths give maps of the lengths {different} for a signal of length "
+            f"{length}. Signals of unequal length need paths that agree for every length."
+        )
+    return different[0]
+
+
 def sum_over_paths(method: str, paths: Iterable[Iterable[LayerSpec]], shape: Shape) -> int:
     """Return the sum of the results of a method of all layers in parallel paths."""
     total = 0

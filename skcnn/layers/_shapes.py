@@ -130,3 +130,10 @@ class Window:
                 f"{tuple(d * (k - 1) + 1 - p for _, k, p, d in axes)}."
             )
         return out
+
+    def slide_along_last(self, length: int) -> int:
+        """Return the number of positions along a last axis of `length`, below 1 if none fits."""
+        padding = sum(self.padding[-1])
+        return window_output_size(
+            length, self.size[-1], self.stride[-1], padding, self.dilation[-1]
+        )

@@ -8,7 +8,9 @@ from sklearn.pipeline import Pipeline
 
 from skcnn._convnet.pipelines import find_convnet, fit_before_final
 from skcnn._data.layouts import InputLayout, infer_layout, layout_of_input_shape
-from skcnn._data.validation import check_sample_array
+from skcnn._data.series.layout import SeriesLayout
+from skcnn._data.series.reading import read_series
+from skcnn._data.validation import check_sample_array, series_to_fit
 from skcnn._utils.compat import check_method_params, num_samples, safe_split
 from skcnn._utils.validation import check_parameters
 from skcnn.augmentation._augmented_array import originals
@@ -30,10 +32,19 @@ class NetworkSizer:
         parameters.
     n_outputs : int
         Number of outputs of the network.
+    series : SeriesLayout or None, default=None
+        How the ConvNet reads signals of unequal length.
     """
 
-    def __init__(self, estimator: Any, sample: tuple[int, ...], n_outputs: int) -> None:
+    def __init__(
+        self,
+        estimator: Any,
+        sample: tuple[int, ...],
+        n_outputs: int,
+        series: SeriesLayout | None = None,
+    ) -> None:
         self.estimator = estimator
+        self.series = series
         self.sample = sample
         self.n_outputs = n_outputs
 
@@ -42,7 +53,10 @@ class NetworkSizer:
         candidate = clone(self.estimator).set_params(**clone(dict(params), safe=False))
         net: Any = find_convnet(candidate)
         check_parameters(net)
-        table = net.summary(self._layout(net).shape, self.n_outputs)
+        shape = self._layout(net).shape if self.series is None else self.series.shape
+        if self.series is not None:
+            net.set_params(input_shape=self.series.open_shape)
+        table = net.summary(shape, self.n_outputs)
         return {
             "n_parameters": int(table["parameters"].sum()),
             "multiply_accumulates": int(table["multiply_accumulates"].sum()),
@@ -103,5 +117,9 @@ def read_shape(cv: CrossValidation) -> tuple[tuple[int, ...], InputLayout]:
     net: Any = find_convnet(cv.estimator)
     reader = clone(net)
     check_parameters(reader)
+    series = series_to_fit(reader, originals(X))
+    if series is not None:
+        layout = read_series(reader, series, None, with_offset=True).layout
+        return layout.shape, layout
     array, layout = check_sample_array(reader, originals(X), reset=True, doubt=False, lazy=True)
     return array.shape[1:], layout

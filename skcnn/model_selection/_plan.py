@@ -12,6 +12,7 @@ from sklearn.model_selection import check_cv
 
 from skcnn._convnet.pipelines import final_estimator, find_convnet
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.compat import InvalidParameterError, is_made_scorer, routed_fit_params, scorers_of
 from skcnn._utils.random_state import (
     distinct_seeds,
@@ -223,7 +224,8 @@ def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
     if shape is not None:
         sample, layout = shape
         n_outputs = read_outputs(find_convnet(cv.estimator), cv.X, cv.y)
-        sizer = NetworkSizer(cv.estimator, sample, n_outputs)
+        series = layout if isinstance(layout, SeriesLayout) else None
+        sizer = NetworkSizer(cv.estimator, sample, n_outputs, series)
     limits = Limits(bounds, sizer) if bounds and sizer is not None else None
     n_epochs = _epochs_per_fold(cv)
     sampler_for(search.sampler, None, 0)  # raises if it is illegal

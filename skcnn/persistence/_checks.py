@@ -132,7 +132,8 @@ PLAIN = {
     "tuple": lambda value: type(value) is tuple,
     "dict": lambda value: isinstance(value, dict),
     "shape": _is_shape,
-    "layout": lambda value: isinstance(value, InputLayout),
+    "layout": lambda value: type(value) is InputLayout,
+    "samples": lambda value: isinstance(value, InputLayout),  # or signals of unequal length
     "output": lambda value: value in ({}, *({"transform": kind} for kind in OUTPUTS)),
     "dtype": lambda value: isinstance(value, np.dtype),
     "estimator": lambda value: hasattr(value, "get_params"),

@@ -15,7 +15,9 @@ from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.pretrained_module import pretrained_module_maker
 from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn._convnet.resuming.opening import MARK
+from skcnn._data.layouts import InputLayout
 from skcnn._data.seen_samples import SeenSamples
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._data.targets import ClassTargets
 from skcnn._data.value_range import ValueRange
 from skcnn._files.values import check_names
@@ -69,11 +71,11 @@ OWN = {
     ConvNetRegressor: {"_target_mean", "_target_scale", "_target_shape"},
 }
 KEPT = declared(
-    "layout=layout offset=none|finite(C) outputs=count low=real high=real history=any "
+    "layout=samples offset=none|finite(C) outputs=count low=real high=real history=any "
     "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none "
     "network=any limits?=any unfreezing?=any choice?=any"
 )
-NAMES = declared("n_features_in_=count feature_names_in_?=strings(F)")
+NAMES = declared("n_features_in_?=count feature_names_in_?=strings(F)")
 LABELS = declared("classes=labels(K) multilabel=bool")
 TARGETS = declared("shape=tuple mean=any scale=any")
 
@@ -109,7 +111,7 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         _check_module(model)
     seen = model._seen
     kept = {
-        "n_features_in_": model.n_features_in_,
+        **kept_size(model),
         "layout": model._layout,
         "offset": model.offset_,
         "outputs": model.n_outputs_,
@@ -161,7 +163,7 @@ def _check_parts(kept: dict[str, Any], name: str, is_classifier: bool) -> None:
     """Check the kinds of what was saved, and that samples and offset have one shape."""
     check_attributes(kept, KEPT | NAMES | (LABELS if is_classifier else TARGETS), name)
     layout, offset, state = kept["layout"], kept["offset"], kept["network"]
-    _check(int(kept["n_features_in_"]) == prod(layout.shape), name, "number of features")
+    _check(has_size_of(kept, layout), name, "number of features")
     legal = type(state) is dict and state.keys() - FIXED in (STATE, STATE | OF_PARTS)
     _check(legal, name, "network")
     _check(offset is None or offset.shape == (layout.n_channels,), name, "offset")
@@ -169,17 +171,15 @@ def _check_parts(kept: dict[str, Any], name: str, is_classifier: bool) -> None:
 
 def _attributes(model: Any, kept: dict[str, Any]) -> dict[str, Any]:
     """Return the fitted attributes of a ConvNet, with its network on the CPU."""
-    layout, n_outputs = kept["layout"], int(kept["outputs"])
+    n_outputs = int(kept["outputs"])
     read_targets = _labels if isinstance(model, ConvNetClassifier) else _numbers
     targets, history = read_targets(kept, n_outputs), _history(kept)
     rows, engine = _network(model, kept, n_outputs)
     _fill_skorch_history(engine, history)
     names = ("feature_names_in_",) if "feature_names_in_" in kept else ()
     return {
-        "n_features_in_": int(kept["n_features_in_"]),
         **{name: kept[name] for name in names},
-        "input_shape_": layout.shape,
-        "_layout": layout,
+        **restored_size(kept),
         "offset_": kept["offset"],
         "n_outputs_": n_outputs,
         "_value_range": restored_value_range(kept),
@@ -351,6 +351,28 @@ def _seen(kept: Any) -> SeenSamples | None:
         legal = legal and hashes.ndim == 1 and bool((hashes[:-1] < hashes[1:]).all())
     _check(legal, "the ConvNet", "hashes of earlier samples")
     return SeenSamples(*kept)
+
+
+def kept_size(model: Any) -> dict[str, Any]:
+    """Return the number of features; signals of unequal length have none."""
+    is_fixed = not isinstance(model._layout, SeriesLayout)
+    return {"n_features_in_": model.n_features_in_} if is_fixed else {}
+
+
+def has_size_of(kept: dict[str, Any], layout: InputLayout) -> bool:
+    """Return whether the number of features is that of the samples."""
+    if isinstance(layout, SeriesLayout):
+        return "n_features_in_" not in kept and "feature_names_in_" not in kept
+    return "n_features_in_" in kept and int(kept["n_features_in_"]) == prod(layout.shape)
+
+
+def restored_size(kept: dict[str, Any]) -> dict[str, Any]:
+    """Return the attributes that say which shape samples have."""
+    layout = kept["layout"]
+    if isinstance(layout, SeriesLayout):
+        return {"input_shape_": layout.open_shape, "_layout": layout}
+    n_features = int(kept["n_features_in_"])
+    return {"n_features_in_": n_features, "input_shape_": layout.shape, "_layout": layout}
 
 
 def _check(condition: bool, owner: str, what: str) -> None:

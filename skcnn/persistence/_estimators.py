@@ -8,6 +8,7 @@ import numpy as np
 
 from skcnn import layers
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._files.values import ValueDecoder, ValueEncoder, described
 from skcnn._utils.compat import (
     InvalidParameterError,
@@ -16,7 +17,7 @@ from skcnn._utils.compat import (
     declares_parameters,
 )
 from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
-from skcnn.layers._base import LayerSpec
+from skcnn.layers._base import SIGNAL_DIMS, LayerSpec
 from skcnn.persistence._checks import (
     MOST_AXES,
     check_attributes,
@@ -50,7 +51,9 @@ class ModelEncoder(ValueEncoder):
         if id(value) in self._numbers:
             return {"same": self._numbers[id(value)]}
         if isinstance(value, InputLayout):
-            return {"layout": list(value.shape), "channels": value.channels}
+            node = {"layout": list(value.shape), "channels": value.channels}
+            kinds = {"unequal": isinstance(value, SeriesLayout), "masks": value.masks}
+            return node | {name: True for name, holds in kinds.items() if holds}
         if type(value) in LAYERS.values():
             given = {each.name: getattr(value, each.name) for each in fields(value)}
             return {"layer": type(value).__name__, "fields": self._parts(given, place, level)}
@@ -138,7 +141,12 @@ class ModelDecoder(ValueDecoder):
         legal = 2 <= len(shape) <= MOST_AXES
         self._check(legal and all(type(n) is int and 1 <= n < 2**31 for n in shape), place)
         self._check(node.get("channels") in ("last", "first"), place)
-        return InputLayout(tuple(shape), node["channels"])
+        kinds = {name: node.get(name, False) for name in ("unequal", "masks")}
+        self._check(all(type(kind) is bool for kind in kinds.values()), place)
+        if not kinds["unequal"]:
+            return InputLayout(tuple(shape), node["channels"], kinds["masks"])
+        self._check(len(shape) == SIGNAL_DIMS, place)
+        return SeriesLayout(tuple(shape), node["channels"], kinds["masks"])
 
     def _layer(self, node: dict[str, Any], place: str, level: int) -> LayerSpec:
         name = node["layer"]

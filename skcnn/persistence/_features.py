@@ -1,6 +1,5 @@
 """What is saved of a fitted ConvNetFeatures, and how it is restored."""
 
-from math import prod
 from typing import Any
 
 import torch
@@ -13,7 +12,13 @@ from skcnn._utils.device import resolve_device
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.layers._dense import Flatten
 from skcnn.persistence._checks import check_attributes, declared
-from skcnn.persistence._convnets import restored_limits, restored_value_range
+from skcnn.persistence._convnets import (
+    has_size_of,
+    kept_size,
+    restored_limits,
+    restored_size,
+    restored_value_range,
+)
 from skcnn.persistence._network_state import checked_rows, kept_weights, restored_module
 from skcnn.persistence._registry import trust
 
@@ -32,7 +37,7 @@ ATTRIBUTES = {
     "offset_",
 }
 KEPT = declared(
-    "n_features_in_=count feature_names_in_?=strings(F) layout=layout offset=none|finite(C) "
+    "n_features_in_?=count feature_names_in_?=strings(F) layout=samples offset=none|finite(C) "
     "low=real high=real limits=any layers=tuple pooling=any weights=any"
 )
 
@@ -61,7 +66,7 @@ def keep_features(model: Any) -> dict[str, Any]:
     if hasattr(model, "feature_names_in_"):
         names["feature_names_in_"] = model.feature_names_in_
     return {
-        "n_features_in_": model.n_features_in_,
+        **kept_size(model),
         **names,
         "layout": model._layout,
         "offset": model.offset_,
@@ -90,9 +95,7 @@ def restore_features(model: Any, kept: dict[str, Any], architecture: Any) -> Non
         return
     check_attributes(kept, KEPT, "ConvNetFeatures")
     layout, offset = kept["layout"], kept["offset"]
-    legal = int(kept["n_features_in_"]) == prod(layout.shape) and (
-        offset is None or offset.shape == (layout.n_channels,)
-    )
+    legal = has_size_of(kept, layout) and (offset is None or offset.shape == (layout.n_channels,))
     pooling = kept["pooling"]
     legal = legal and (pooling is None or (type(pooling) is str and pooling in POOLINGS))
     if not legal or not kept["layers"]:
@@ -101,10 +104,8 @@ def restore_features(model: Any, kept: dict[str, Any], architecture: Any) -> Non
     module = restored_module(rows, None, layout, 0, kept["weights"])
     assert isinstance(module, ConvNet)
     vars(model).update(
-        n_features_in_=int(kept["n_features_in_"]),
-        input_shape_=layout.shape,
+        restored_size(kept),
         offset_=offset,
-        _layout=layout,
         _value_range=restored_value_range(kept),
     )
     if "feature_names_in_" in kept:

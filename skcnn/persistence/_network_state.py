@@ -9,8 +9,16 @@ from torch import Tensor, nn
 
 from skcnn._architectures.packages import MakeModule
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._files.values import check_names
-from skcnn._network.network import ConvNet, Standardize, WrappedNet, wrap_callable
+from skcnn._network.network import (
+    ConvNet,
+    Standardize,
+    WrappedNet,
+    make_standardize,
+    wrap_callable,
+)
+from skcnn._network.series_net import SeriesNet
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.engine_state import training_only
 from skcnn._training.losses import (
@@ -24,7 +32,7 @@ from skcnn._training.losses import (
 from skcnn._training.optimizers import KEPT_STATES, OPTIMIZERS
 from skcnn._utils.random_state import private_random_state
 from skcnn._utils.validation import is_number
-from skcnn.exceptions import ModelFileError, SkcnnError, UnsupportedModelError
+from skcnn.exceptions import ArchitectureError, ModelFileError, SkcnnError, UnsupportedModelError
 from skcnn.layers._base import LayerSpec
 from skcnn.layers._normalization import BATCH_NORMS, fix_statistics, fixed_statistics
 from skcnn.layers._sequence import TracedLayer, trace
@@ -135,7 +143,7 @@ def checked_rows(layers: Any, layout: InputLayout) -> list[TracedLayer]:
     legal = type(layers) is tuple and all(isinstance(each, LayerSpec) for each in layers)
     _check(legal and len(layers) > 0, "layers")
     try:
-        rows = trace(layers, layout.network_shape)
+        rows = trace(layers, layout.traced_shape)
         values = sum(row.spec.n_output_values(row.input_shape) for row in rows)
     except (SkcnnError, ValueError, OverflowError) as error:
         raise ModelFileError(f"its layers do not fit its samples: {error}") from error
@@ -155,36 +163,36 @@ def restored_module(
 
     Without rows `make` makes it.
     """
-    n_axes = len(layout.spatial)
     if rows is None:
         if make is None:
             raise ModelFileError("the network's architecture is damaged")
         module: nn.Module = called_module(make, layout, n_outputs)
         _check_weights(module, weights)
     else:
-        n_axes = max(n_axes, 2)
-        standardize = _plain_standardize(layout, n_axes)  # arithmetic loads torch's compiler there
+        network = SeriesNet if isinstance(layout, SeriesLayout) else ConvNet
+        standardize = _plain_standardize(layout, 2)  # arithmetic loads torch's compiler there
         with torch.device("meta"):
             try:
-                _check_weights(ConvNet(rows, standardize), weights)
-            except (RuntimeError, OverflowError, TypeError) as error:
+                _check_weights(network(rows, standardize), weights)
+            except (RuntimeError, OverflowError, TypeError, ArchitectureError) as error:
                 raise ModelFileError(f"its layers cannot be built: {error}") from error
-        module = ConvNet(rows, _plain_standardize(layout, n_axes))
+        module = network(rows, _plain_standardize(layout, 2))
     with torch.no_grad():
         for name, tensor in module.state_dict().items():
             tensor.copy_(torch.from_numpy(weights.pop(name)))
     return module
 
 
-def _plain_standardize(layout: InputLayout, n_axes: int) -> Standardize:
-    return Standardize(torch.zeros(layout.n_channels), torch.ones(layout.n_channels), n_axes)
+def _plain_standardize(layout: InputLayout, least_axes: int) -> Standardize:
+    mean, std = torch.zeros(layout.n_channels), torch.ones(layout.n_channels)
+    return make_standardize(mean, std, layout, least_axes)
 
 
 def called_module(make: MakeModule, layout: InputLayout, n_outputs: int) -> WrappedNet:
     """Return the module that a callable makes, with any weights."""
-    standardize = _plain_standardize(layout, len(layout.spatial))
+    standardize = _plain_standardize(layout, 1)
     with private_random_state(0, torch.device("cpu")):
-        return wrap_callable(make, layout.network_shape, n_outputs, standardize)
+        return wrap_callable(make, layout.traced_shape, n_outputs, standardize)
 
 
 def _check_weights(module: nn.Module, weights: Any) -> None:

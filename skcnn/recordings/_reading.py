@@ -8,9 +8,9 @@ from sklearn.utils.validation import validate_data
 
 from skcnn._data.containers import as_array
 from skcnn._data.layouts import warn_of_doubtful_axes
+from skcnn._data.series.items import signal_arrays, signal_items
 from skcnn._data.signal_windows import SignalWindows
 from skcnn.exceptions import InputShapeError
-from skcnn.preprocessing._signals.series import as_signal, signal_items
 
 
 def read_recordings(estimator: Any, X: Any, reset: bool) -> list[np.ndarray]:
@@ -41,15 +41,8 @@ def read_recordings(estimator: Any, X: Any, reset: bool) -> list[np.ndarray]:
         items = list(_checked_array(estimator, X, reset))
     if not items:
         raise ValueError("X has no recordings: at least one is needed.")
-    recordings = [as_signal(item, row, channels) for row, item in enumerate(items)]
-    kinds = sorted({each.shape[1:] for each in recordings})
-    if len(kinds) > 1:
-        of = [f"{kind[0]} channels" if kind else "no axis of channels" for kind in kinds]
-        raise InputShapeError(
-            "All recordings of X must have the same channels, or no axis of channels. Got some "
-            f"with {' and some with '.join(of)}, with channels={channels!r}."
-        )
-    if kinds[0]:
+    recordings = signal_arrays(items, channels)
+    if recordings[0].ndim == 2:
         warn_of_doubtful_axes(_as_given(recordings[0].shape, channels), channels, 1)
     dtype = np.result_type(*{each.dtype for each in recordings})
     return [each.astype(dtype, copy=False) for each in recordings]

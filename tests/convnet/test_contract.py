@@ -46,6 +46,12 @@ def test_check_estimator_passes_where_parts_are_trained(cls):
     assert run_checks(estimator)["passed"] == N_CHECKS[cls]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", N_CHECKS)
+def test_check_estimator_passes_where_values_may_be_missing(cls):
+    assert run_checks(cls(missing="mask"))["passed"] == N_CHECKS[cls]
+
+
 @pytest.mark.parametrize(
     "check",
     [

@@ -19,7 +19,7 @@ def test_signature_has_the_parameters_as_keywords(cls):
     assert {p.kind for p in parameters.values()} == {inspect.Parameter.KEYWORD_ONLY}
     assert cls().get_params() == {name: p.default for name, p in parameters.items()}
     assert [*parameters] == [*cls._parameter_constraints]
-    assert [*parameters][:4] == ["input_shape", "n_spatial_dims", "channels", "filters"]
+    assert [*parameters][:4] == ["input_shape", "n_spatial_dims", "channels", "missing"]
     assert [*parameters][-2:] == ["random_state", "verbose"]
 
 

@@ -154,8 +154,12 @@ UNREADABLE = [
         InputShapeError,
         r"several shapes.*\(4, 3\) and \(4, 5\)",
     ),
-    ([torch.ones(4), torch.ones(5)] * 3, InputShapeError, r"several shapes.*\(4,\) and \(5,\)"),
-    (pd.Series([np.ones(4), np.ones(5)] * 3), InputShapeError, r"several shapes"),
+    (
+        [torch.ones(4), torch.ones(5, 2)] * 3,
+        InputShapeError,
+        r"several shapes.*\(4,\) and \(5, 2\)",
+    ),
+    (pd.Series([np.ones((4, 2, 1)), np.ones((5, 2, 1))] * 3), InputShapeError, "several shapes"),
 ]
 
 

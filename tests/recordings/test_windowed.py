@@ -265,8 +265,8 @@ def test_estimators_that_would_split_recordings_are_refused(inner, message):
     ("X", "message"),
     [
         ([np.zeros(30), np.zeros(19)], "1 of 2 recordings are shorter than a window of length=20"),
-        ([np.zeros((30, 2)), np.zeros((30, 3))], "some with 2 channels and some with 3 channels"),
-        ([np.zeros(30), np.zeros((30, 2))], "some with no axis of channels and some with 2"),
+        ([np.zeros((30, 2)), np.zeros((30, 3))], "numbers of channels [2, 3]"),
+        ([np.zeros(30), np.zeros((30, 2))], "signals with 1 and 2 axes"),
         (np.zeros((2, 30, 2, 2)), "an array of shape (2, 30, 2, 2)"),
         ([np.zeros(30), np.full(30, np.nan)], "NaN or infinity, the first in row 1"),
         ([np.zeros(30), "a.wav"], "Row 1"),

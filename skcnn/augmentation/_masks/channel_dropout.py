@@ -73,6 +73,9 @@ class RandomChannelDropout(Augmentation):
         self.channels = channels
         self.random_state = random_state
 
+    def _keeps_padding(self) -> bool:
+        return self.fill_value != "mean"
+
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         shares = uniforms(subkeys(keys, 0), 1)[:, 0]
         return {"share": self._scaled("share", shares, strength), "channel_key": subkeys(keys, 1)}

@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.utils import check_scalar
 
-from skcnn._convnet.pipelines import check_convnet, network_input
+from skcnn._convnet.pipelines import check_convnet, network_input, of_one_length
 from skcnn._data.images import Images
 from skcnn._data.validation import check_images
 from skcnn._plotting.axes import grey
@@ -287,7 +287,7 @@ default=("gradient", "integrated_gradients", "grad_cam")
         if np.ndim(target) == 1 and len(target) == num_samples(X):
             target = np.asarray(target, dtype=object)[few]
         X = safe_indexing(X, few)
-        images = check_images(*network_input(estimator, X))
+        net, images = of_one_length(net, check_images(*network_input(estimator, X)))
         codes = target_codes(net, target, len(few))
         labels, target = _labels_and_targets(net, _as_at_fit(net, images), codes)
         axis = -1 if net._layout.channels == "last" else 1

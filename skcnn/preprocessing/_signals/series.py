@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from torch import Tensor
 
-from skcnn._data.containers import as_array, without_tensors
+from skcnn._data.containers import as_array
+from skcnn._data.epochs import epochs_array
 from skcnn._data.layouts import InputLayout, warn_of_doubtful_axes
+from skcnn._data.series.items import signal_arrays, signal_items
 from skcnn._data.validation import check_sample_array, read_samples
-from skcnn.exceptions import InputShapeError
 
 
 @dataclass(frozen=True)
@@ -84,6 +83,8 @@ def read_signals(estimator: Any, X: Any, reset: bool) -> Signals:
     ValueError
         If values are missing or infinite.
     """
+    epochs = epochs_array(X, estimator.channels)
+    X = X if epochs is None else epochs
     items = signal_items(X)
     if items is not None:
         return _of_items(items, estimator.channels)
@@ -103,42 +104,9 @@ def _with_channels_last(array: np.ndarray, layout: InputLayout) -> np.ndarray:
     return signals if layout.channels == "last" else np.moveaxis(signals, 1, -1)
 
 
-def signal_items(X: Any) -> list[Any] | None:
-    """Return the signals of a list, tuple, Series or array of objects, None for all else.
-
-    Nested lists of numbers that make one array are such an array: flat rows.
-    """
-    if isinstance(X, pd.Series):
-        X = X.to_numpy()
-    is_column = isinstance(X, np.ndarray) and X.ndim == 1 and X.dtype == object
-    if not is_column and not isinstance(X, list | tuple):
-        return None
-    if not any(_is_signal(item) for item in X):
-        return None
-    if all(isinstance(item, list | tuple) for item in X):
-        lengths = {len(item) for item in X}
-        if len(lengths) == 1 and 0 not in lengths:
-            return None
-    return [without_tensors(item, "X") for item in X]
-
-
-def _is_signal(item: Any) -> bool:
-    if isinstance(item, list | tuple):
-        return True
-    return isinstance(item, np.ndarray | Tensor | pd.Series) and len(item.shape) > 0
-
-
 def _of_items(items: list[Any], channels: str) -> Signals:
-    arrays = [as_signal(item, row, channels) for row, item in enumerate(items)]
-    n_axes = sorted({array.ndim for array in arrays})
-    n_channels = sorted({array.shape[1] for array in arrays if array.ndim == 2})
-    if len(n_axes) > 1 or len(n_channels) > 1:
-        raise InputShapeError(
-            "All signals of X must have the same number of channels, or no channel axis. Got "
-            f"signals with {' and '.join(map(str, n_axes))} axes and the numbers of channels "
-            f"{n_channels}, with channels={channels!r}."
-        )
-    form = "plain" if n_axes == [1] else "channels"
+    arrays = signal_arrays(items, channels)
+    form = "plain" if arrays[0].ndim == 1 else "channels"
     if form == "channels":
         length, n = arrays[0].shape
         warn_of_doubtful_axes((length, n) if channels == "last" else (n, length), channels, 1)
@@ -149,20 +117,3 @@ def _of_items(items: list[Any], channels: str) -> Signals:
     if len({len(signal) for signal in signals}) == 1:
         return Signals([np.stack(signals)], form)
     return Signals([signal[None] for signal in signals], form)
-
-
-def as_signal(item: Any, row: int, channels: str) -> np.ndarray:
-    """Return an array of shape (length,) or (length, n_channels)."""
-    try:
-        array = np.asarray(item)
-    except ValueError as error:  # a list of unequal lists
-        raise InputShapeError(f"Row {row} of X is no signal. NumPy says: {error}") from error
-    if array.ndim not in (1, 2) or array.dtype.kind not in "buif" or min(array.shape) < 1:
-        axes = "length, n_channels" if channels == "last" else "n_channels, length"
-        raise InputShapeError(
-            f"X must have signals of shape (length,) or ({axes}), with channels={channels!r}. Row "
-            f"{row} is an array of shape {array.shape} and dtype {array.dtype}."
-        )
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"Input X contains NaN or infinity, the first in row {row}.")
-    return array.T if array.ndim == 2 and channels == "first" else array

@@ -1,0 +1,73 @@
+"""Epochs of MNE-Python, of which only `get_data` and indexing are used."""
+
+import numpy as np
+import pytest
+from sklearn.model_selection import cross_val_score
+from sklearn.pipeline import make_pipeline
+
+from skcnn import ConvNetClassifier
+from skcnn._data.epochs import epochs_array
+from skcnn.preprocessing import StandardizeSignals
+
+
+class Epochs:
+    """Has the methods of mne.Epochs that scikit-learn and skcnn call."""
+
+    __module__ = "mne.epochs"
+
+    def __init__(self, data):
+        self._data = data
+
+    def get_data(self):
+        return self._data
+
+    def __len__(self):
+        return len(self._data)
+
+    def __getitem__(self, item):
+        return type(self)(np.atleast_3d(self._data[[item] if np.ndim(item) == 0 else item]))
+
+
+class OwnEpochs(Epochs):
+    __module__ = "elsewhere"
+
+
+y = np.arange(30) % 2
+DATA = 1e-6 * np.random.default_rng(0).normal(size=(30, 3, 40))  # volts, channels first
+DATA[y == 1, 0] += 2e-6
+FEW = {"filters": (4,), "max_epochs": 3, "random_state": 0}
+
+
+def test_the_channels_are_where_they_are_wanted():
+    for kind in (Epochs, OwnEpochs):
+        assert np.array_equal(epochs_array(kind(DATA), "first"), DATA)
+        assert np.array_equal(epochs_array(kind(DATA), "last"), np.moveaxis(DATA, 1, -1))
+    rows = [Epochs(DATA)[3], Epochs(DATA)[5]]
+    assert np.array_equal(epochs_array(rows, "first"), DATA[[3, 5]])
+
+
+@pytest.mark.parametrize("X", [DATA, [], [1], [Epochs(DATA), DATA], object()])
+def test_other_data_are_no_epochs(X):
+    assert epochs_array(X, "last") is None
+
+
+@pytest.mark.parametrize("channels", ["last", "first"])
+def test_networks_read_epochs_as_signals(channels):
+    array = DATA if channels == "first" else np.moveaxis(DATA, 1, -1)
+    expected = ConvNetClassifier(n_spatial_dims=1, channels=channels, **FEW).fit(array, y)
+    model = ConvNetClassifier(channels=channels, **FEW).fit(Epochs(DATA), y)
+    assert model.input_shape_ == expected.input_shape_ == array.shape[1:]
+    assert np.array_equal(model.predict_proba(Epochs(DATA)), expected.predict_proba(array))
+    assert np.array_equal(model.predict_proba(array), expected.predict_proba(array))
+
+
+def test_epochs_may_be_signals_of_any_length():
+    model = ConvNetClassifier(input_shape=(None, 3), **FEW).fit(Epochs(DATA), y)
+    assert model.input_shape_ == (None, 3)
+    assert model.predict(Epochs(DATA[:, :, :25])).shape == (30,)
+
+
+def test_pipelines_and_cross_validation_take_epochs():
+    model = make_pipeline(StandardizeSignals(), ConvNetClassifier(n_spatial_dims=1, **FEW))
+    assert model.fit(Epochs(DATA), y).predict(Epochs(DATA)).shape == (30,)
+    assert len(cross_val_score(ConvNetClassifier(**FEW), Epochs(DATA), y, cv=2)) == 2
