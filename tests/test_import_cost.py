@@ -36,7 +36,10 @@ def modules():
 
 
 @pytest.mark.parametrize("stage", ["import", "fit"])
-@pytest.mark.parametrize("library", ["optuna", "matplotlib", "PIL", "timm", "torchvision"])
+@pytest.mark.parametrize(
+    "library",
+    ["optuna", "matplotlib", "PIL", "timm", "torchvision", "onnx", "onnxruntime", "skl2onnx"],
+)
 def test_optional_libraries_are_imported_only_when_used(modules, stage, library):
     assert library not in modules[stage]
 

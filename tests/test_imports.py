@@ -57,7 +57,17 @@ WITH_OPTUNA = [
     "skcnn.model_selection._samplers",
     "skcnn.model_selection._running.",
 ]
-NEVER_AT_IMPORT = ["PIL", "matplotlib", "optuna", "torchvision", "timm", "soundfile"]
+NEVER_AT_IMPORT = [
+    "PIL",
+    "matplotlib",
+    "onnx",
+    "onnxruntime",
+    "optuna",
+    "skl2onnx",
+    "soundfile",
+    "timm",
+    "torchvision",
+]
 MOST_MODULES, MOST_LINES = 20, 500
 
 

@@ -191,7 +191,7 @@ def export_torch(estimator: Any, path: str | os.PathLike[str], *, X: Any = None)
     The program takes a tensor of shape ``(n, *sample_shape)``, as the input of `export_onnx`. Of
     a classifier it returns the places of the labels in `classes_` (for several labels a sample,
     the indicators) and the probabilities; of a regressor the numbers, in float64. The extra file
-    "skcnn.json" has the classes and other facts, the same as the metadata of `export_onnx`.
+    "facts.json" has the classes and other facts, the same as the metadata of `export_onnx`.
 
     Examples
     --------

@@ -56,7 +56,7 @@ def write_program(what: Exported, path: Path, facts: str) -> None:
                 f"{type(what.model).__name__} cannot be exported by torch.export: {first}"
             ) from error
         with path.open("wb") as stream:
-            torch.export.save(program, stream, extra_files={"skcnn.json": facts})
+            torch.export.save(program, stream, extra_files={"facts.json": facts})
 
 
 def _modules(model: Any, form: Form, dtype: torch.dtype) -> list[nn.Module]:

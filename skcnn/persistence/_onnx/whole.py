@@ -58,7 +58,8 @@ class Exported:
 def exported(estimator: Any, X: Any) -> Exported:
     """Return what is exported, with the form of the samples `X`, or else that of the fit."""
     model, load = estimator, None
-    if isinstance(model, Pipeline) and isinstance(model.steps[0][1], LoadImages):
+    loads = isinstance(model, Pipeline) and isinstance(model.steps[0][1], LoadImages)
+    if loads and len(model.steps) > 1:
         load, rest = model.steps[0][1], model.steps[1:]
         model = rest[0][1] if len(rest) == 1 else Pipeline(rest)
     first = _first(model)

@@ -52,9 +52,9 @@ def test_a_program_gives_places_of_labels_and_probabilities(tmp_path):
 @pytest.mark.slow
 def test_the_file_has_facts(tmp_path):
     export_torch(net().fit(X, Y), tmp_path / "model.pt2")
-    files = {"skcnn.json": ""}
+    files = {"facts.json": ""}
     torch.export.load(tmp_path / "model.pt2", extra_files=files)
-    facts = json.loads(files["skcnn.json"])
+    facts = json.loads(files["facts.json"])
     assert json.loads(facts["classes"]) == [0, 1, 2]
     assert json.loads(facts["input"]) == {"shape": ["n", 8, 8, 3], "dtype": "float32"}
 

@@ -143,3 +143,9 @@ def test_an_offset_behind_other_steps_is_refused(tmp_path):
     model.fit(X, Y)
     with pytest.raises(UnsupportedModelError, match=r"behind other steps.*\(offset_\)"):
         export_onnx(model, tmp_path / "model.onnx", X=X)
+
+
+def test_loading_alone_is_refused(tmp_path):
+    model = make_pipeline(LoadImages(6)).fit(list(BYTES))
+    with pytest.raises(UnsupportedModelError, match="LoadImages cannot be exported"):
+        export_onnx(model, tmp_path / "model.onnx", X=BYTES)
