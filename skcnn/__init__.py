@@ -10,6 +10,7 @@ from skcnn import (
     model_selection,
     persistence,
     preprocessing,
+    recordings,
 )
 from skcnn._convnet.classifier import ConvNetClassifier
 from skcnn._convnet.features import ConvNetFeatures
@@ -38,5 +39,6 @@ __all__ = [
     "persistence",
     "preprocessing",
     "recipe",
+    "recordings",
     "save",
 ]

@@ -12,6 +12,7 @@ import numpydoc.docscrape as docscrape
 import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator
+from sklearn.linear_model import Ridge
 from sklearn.naive_bayes import GaussianNB
 from sklearn.utils._param_validation import StrOptions
 
@@ -44,6 +45,8 @@ ARGUMENTS = {
     skcnn.augmentation.RandomChoice: {"augmentations": [skcnn.augmentation.RandomFlip()]},
     skcnn.preprocessing.ResampleSignals: {"length": 3},
     skcnn.preprocessing.Spectrogram: {"sample_rate": 8000},
+    skcnn.recordings.WindowedClassifier: {"estimator": GaussianNB(), "length": 2},
+    skcnn.recordings.WindowedRegressor: {"estimator": Ridge(), "length": 2},
     skcnn.model_selection.ConvNetSearchCV: {
         "estimator": skcnn.ConvNetClassifier(**FEW),
         "n_trials": 1,
