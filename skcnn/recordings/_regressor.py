@@ -42,6 +42,10 @@ class WindowedRegressor(RegressorMixin, BaseWindowed):
         Number of windows that it was fitted on.
     n_channels_in_ : int
         Number of channels.
+    n_features_in_ : int
+        Number of time steps of a recording, for arrays of flat rows only.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Column names of `X`, if it is a table and all of them are strings.
 
     See Also
     --------
