@@ -83,6 +83,7 @@ bench-studies: $(READY)
 	$(BIN)/python tests/benchmarks/costs.py
 	$(BIN)/python tests/benchmarks/comparison_error_rates.py
 	$(BIN)/python tests/benchmarks/model_comparison.py
+	$(BIN)/python -m tests.benchmarks.kills
 
 clean:
 	rm -rf $(VENV) $(OLDEST) .bench-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist
