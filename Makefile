@@ -85,6 +85,7 @@ bench-studies: $(READY)
 	$(BIN)/python tests/benchmarks/comparison_error_rates.py
 	$(BIN)/python tests/benchmarks/model_comparison.py
 	$(BIN)/python tests/benchmarks/onnx_export.py
+	$(BIN)/python -m tests.benchmarks.kills
 
 clean:
 	rm -rf $(VENV) $(OLDEST) .bench-peers .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* dist
