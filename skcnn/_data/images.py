@@ -129,20 +129,24 @@ class Images:
 
 
 def as_images(
-    array: np.ndarray, layout: InputLayout, compact: bool, offset: np.ndarray | None = None
+    array: np.ndarray,
+    layout: InputLayout,
+    compact: bool,
+    offset: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
 ) -> Images:
     """Return `array` as rows of uint8 or float32, without a copy where possible.
 
     With ``compact=True``, whole numbers from 0 to 255 become bytes, so that the trained
-    network does not depend on their dtype. An `offset` of each channel is subtracted in
-    float64, and the rows are float32.
+    network does not depend on their dtype. Rows of weight zero do not count for it, and may
+    change. An `offset` of each channel is subtracted in float64, and the rows are float32.
     """
     flat = array.reshape(len(array), -1)
     mapped = MappedRows.of(flat)
     if offset is not None:
         flat, mapped = _converted(flat, mapped, np.float32, layout.row_of(offset)), None
     elif flat.dtype == np.bool_ or (
-        compact and flat.dtype != np.uint8 and holds_bytes(flat, mapped)
+        compact and flat.dtype != np.uint8 and holds_bytes(flat, mapped, weights)
     ):
         flat, mapped = _converted(flat, mapped, np.uint8), None
     elif flat.dtype not in (np.uint8, np.float32):
@@ -156,9 +160,17 @@ def as_images(
         return Images(torch.from_numpy(flat), layout, mapped)
 
 
-def holds_bytes(flat: np.ndarray, mapped: MappedRows | None = None) -> bool:
-    """Return whether all values are whole numbers from 0 to 255."""
+def holds_bytes(
+    flat: np.ndarray, mapped: MappedRows | None = None, weights: np.ndarray | None = None
+) -> bool:
+    """Return whether all values of rows whose weight is not zero are whole, from 0 to 255."""
+    seen = 0
     for part in row_parts(flat, mapped):
+        start, seen = seen, seen + len(part)
+        if weights is not None:
+            part = part[weights[start:seen] > 0]
+            if len(part) == 0:
+                continue
         if part.min() < 0 or part.max() > 255:
             return False
         if part.dtype.kind == "f" and not np.array_equal(part, np.trunc(part)):
@@ -180,7 +192,7 @@ def _converted(
     start = 0
     for part in row_parts(flat, mapped):
         narrow = rows[start : start + len(part)]
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             narrow[...] = part if offset is None else part - offset
         if part.dtype.kind == "f" and np.isinf(narrow).any():
             raise ValueError("Input X contains values too large for dtype('float32').")

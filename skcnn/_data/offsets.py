@@ -42,9 +42,12 @@ def channel_offset(
     if np.can_cast(array.dtype, np.float32):
         return None
     low, high = _limits(array.reshape(len(array), -1), layout, weights)
-    if low is None or high is None:
-        return None
-    whole = array.dtype.kind in "iu"
+    return None if low is None or high is None else offset_within(low, high, layout)
+
+
+def offset_within(low: np.ndarray, high: np.ndarray, layout: InputLayout) -> np.ndarray | None:
+    """Return `channel_offset` for the smallest and the largest value of each channel."""
+    whole = low.dtype.kind in "iu"
     # differences of long integers may not fit into their type
     ranges = (high.astype(object) - low.astype(object)).astype(np.float64)
     if layout.masks:  # a channel may have no values at all

@@ -7,7 +7,7 @@ import numpy as np
 
 from skcnn._data.images import Images, holds_bytes
 from skcnn._data.layouts import InputLayout
-from skcnn._data.offsets import channel_offset
+from skcnn._data.offsets import offset_within
 from skcnn._data.row_source import RowSource
 from skcnn._utils.validation import is_integer
 
@@ -105,29 +105,63 @@ class SignalWindows:
         return {**vars(self), "recordings": kept, "recording": recording}
 
     def value_range(self) -> tuple[float, float]:
-        """Return the smallest and the largest value of the recordings."""
-        low, high = (
-            [float(getattr(each, name)()) for each in self.recordings] for name in ("min", "max")
-        )
-        return min(low), max(high)
+        """Return the smallest and the largest value of the windows."""
+        spans = [*self._spans()]
+        return min(float(each.min()) for each in spans), max(float(each.max()) for each in spans)
 
-    def offset(self, layout: InputLayout) -> np.ndarray | None:
-        """Return what must be subtracted from each channel before it becomes float32."""
-        points = InputLayout((1, layout.n_channels), "last")
-        flat = [each.reshape(len(each), -1) for each in self.recordings]
-        return channel_offset(np.concatenate(flat), points)
+    def _spans(self, weights: np.ndarray | None = None) -> Iterator[np.ndarray]:
+        """Yield the parts of the recordings that lie in windows whose weight is not zero."""
+        used = np.arange(len(self)) if weights is None else np.flatnonzero(weights)
+        used = used[np.lexsort((self.start[used], self.recording[used]))]
+        recording, start = self.recording[used], self.start[used]
+        breaks = (np.diff(recording) != 0) | (np.diff(start) > self.length)
+        firsts = np.flatnonzero(np.append(len(used) > 0, breaks))
+        lasts = np.append(firsts[1:], len(used)) - 1
+        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=False):
+            yield self.recordings[recording[first]][start[first] : start[last] + self.length]
 
-    def images(self, layout: InputLayout, offset: np.ndarray | None, compact: bool) -> Images:
+    def images(
+        self,
+        layout: InputLayout,
+        offset: np.ndarray | None,
+        compact: bool,
+        weights: np.ndarray | None = None,
+    ) -> Images:
         """Return the windows as samples that are cut when they are read.
 
-        With ``compact=True``, whole numbers from 0 to 255 become bytes, as in arrays.
+        With ``compact=True``, whole numbers from 0 to 255 become bytes, as in arrays. Windows of
+        weight zero do not count.
+
+        Raises
+        ------
+        ValueError
+            If a number is too large for float32.
         """
         row = None if offset is None else layout.row_of(offset)
         are_bytes = row is None and (
             self.dtype in (np.uint8, np.bool_)
-            or (compact and all(holds_bytes(each) for each in self.recordings))
+            or (compact and all(holds_bytes(each) for each in self._spans(weights)))
         )
+        if not np.can_cast(self.dtype, np.float32):
+            most = float(np.finfo(np.float32).max)
+            low, high = self.value_range()
+            if max(-low, high) > most:
+                raise ValueError("Input X contains values too large for dtype('float32').")
         return Images(None, layout, WindowRows(self, row, np.uint8 if are_bytes else np.float32))
+
+    def offset(self, layout: InputLayout, weights: np.ndarray | None) -> np.ndarray | None:
+        """Return what must be subtracted from each channel before it becomes float32.
+
+        Windows of weight zero, and time steps in no window, do not count.
+        """
+        if np.can_cast(self.dtype, np.float32):
+            return None
+        flat = [each.reshape(len(each), -1) for each in self._spans(weights)]
+        if not flat:
+            return None
+        low = np.min([each.min(axis=0) for each in flat], axis=0)
+        high = np.max([each.max(axis=0) for each in flat], axis=0)
+        return offset_within(low, high, layout)
 
 
 class WindowRows(RowSource):
@@ -163,7 +197,8 @@ class WindowRows(RowSource):
         rows = self._windows._select(index).reshape(len(index), -1)
         if self._offset is not None:
             rows = rows - self._offset
-        return rows.astype(self.dtype, copy=False)
+        with np.errstate(invalid="ignore"):  # in rows of weight zero
+            return rows.astype(self.dtype, copy=False)
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return the rows from `start` to `stop`, a copy."""

@@ -76,15 +76,13 @@ def check_training_images(
     if isinstance(array, ImageFiles):  # whose bytes and 16-bit integers float32 holds
         estimator.offset_ = None
         return file_images(array, layout, compact=True, offset=None)
+    weights = check_weights(sample_weight, len(array))
     if isinstance(array, SignalWindows):
-        offset = array.offset(layout)
-    else:
-        offset = channel_offset(array, layout, check_weights(sample_weight, len(array)))
-    offset = usable_offset(offset, with_offset)
+        estimator.offset_ = usable_offset(array.offset(layout, weights), with_offset)
+        return array.images(layout, estimator.offset_, compact=True, weights=weights)
+    offset = usable_offset(channel_offset(array, layout, weights), with_offset)
     estimator.offset_ = offset
-    if isinstance(array, SignalWindows):
-        return array.images(layout, offset, compact=True)
-    return as_images(array, layout, compact=True, offset=offset)
+    return as_images(array, layout, compact=True, offset=offset, weights=weights)
 
 
 def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from skcnn._data.hashing import image_hashes, value_hashes
 from skcnn._data.samples import SampleSet, repetitions
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import RareClassWarning
@@ -20,10 +21,10 @@ def split_validation(
     ValueError
         If one of the sets would be empty.
     """
-    repeats = repetitions(samples)
     groups = samples.images.groups()
     if groups is not None:
-        return _split_groups(samples, groups[samples.index], repeats, fraction, seed, stratify)
+        return _split_groups(samples, groups, fraction, seed, stratify)
+    repeats = repetitions(samples)
     firsts = np.flatnonzero(~repeats)
     chosen = _choose_validation(samples.targets[firsts], fraction, seed, stratify)
     # a sample and its repetitions must be on the same side, also those with other targets
@@ -42,26 +43,41 @@ def split_validation(
 
 
 def _split_groups(
-    samples: SampleSet,
-    groups: np.ndarray,
-    repeats: np.ndarray,
-    fraction: float,
-    seed: int,
-    stratify: bool,
+    samples: SampleSet, every: np.ndarray, fraction: float, seed: int, stratify: bool
 ) -> tuple[SampleSet, SampleSet]:
-    """Split off whole groups. Samples that repeat a training sample are left out."""
-    _, firsts, group = np.unique(groups, return_index=True, return_inverse=True)
-    chosen = _choose_validation(samples.targets[firsts], fraction, seed, stratify, "recordings")
-    is_valid = np.isin(group, chosen)
-    image = np.cumsum(~repeats) - 1
-    is_left_out = is_valid & np.isin(image, image[~is_valid])
-    valid = np.flatnonzero(is_valid & ~is_left_out)
+    """Split off whole groups, in an order by their content.
+
+    What also occurs in a training group is no validation sample. With the target of one there it
+    is a training sample: rows that are equal were merged, whichever groups they are of.
+
+    Parameters
+    ----------
+    every : ndarray of shape (n_images,)
+        The group of each image, also of those that are not among the samples.
+    """
+    hashes = image_hashes(samples.images)
+    names, firsts, group = np.unique(every[samples.index], return_index=True, return_inverse=True)
+    content = np.array([hashes[every == name].sum(dtype=np.uint64) for name in names])
+    by_target = value_hashes(samples.targets[firsts])
+    order = np.lexsort((by_target, content))
+    targets = samples.targets[firsts[order]]
+    chosen = order[_choose_validation(targets, fraction, seed, stratify, "recordings")]
+    trains = np.setdiff1d(np.arange(len(names)), chosen)
+    place = np.searchsorted(names, every)
+    is_known = names[np.minimum(place, len(names) - 1)] == every
+    in_training = is_known & np.isin(place, trains)
+    targeted = hashes[in_training] ^ by_target[place[in_training]]
+    own = hashes[samples.index]
+    is_seen = np.isin(own, hashes[in_training])
+    is_valid = np.isin(group, chosen) & ~is_seen
+    is_train = ~np.isin(group, chosen) | np.isin(own ^ value_hashes(samples.targets), targeted)
+    valid = np.flatnonzero(is_valid)
     if len(valid) == 0:
         raise ValueError(
             "No validation samples can be split off: all windows of the validation recordings "
             "are also in other recordings."
         )
-    return samples.select(np.flatnonzero(~is_valid)), samples.select(valid)
+    return samples.select(np.flatnonzero(is_train)), samples.select(valid)
 
 
 def _only_in_validation(targets: np.ndarray, is_valid: np.ndarray) -> np.ndarray:

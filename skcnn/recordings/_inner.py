@@ -1,16 +1,26 @@
 """The estimator of windows: what it gets, and whether it would split one recording."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, clone
 from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import has_fit_parameter
 
 from skcnn._convnet.base import BaseConvNet
-from skcnn._convnet.pipelines import find_convnet
+from skcnn._convnet.pipelines import final_estimator, find_convnet
 from skcnn._data.signal_windows import SignalWindows
 from skcnn._utils.compat import InvalidParameterError
 from skcnn.augmentation._base import Augmentation
+
+# Parameters by which estimators split their samples: the values that do, and one that does not.
+SPLITS: dict[str, tuple[Callable[[Any], bool], Any]] = {
+    "early_stopping": (lambda value: isinstance(value, str) or bool(value), False),
+    "n_iter_no_change": (lambda value: value is not None, None),
+    "probability": (lambda value: isinstance(value, bool | np.bool_) and bool(value), False),
+    "pretrained": (lambda value: isinstance(value, str) and value == "auto", True),
+}
 
 
 def make_inner(estimator: Any, owner: str) -> Any:
@@ -66,13 +76,44 @@ def _check_splits(inner: Any, keeps_groups: Any, owner: str) -> None:
                 f"splits. Put {owner} into it, so that it splits recordings: for instance "
                 f"GridSearchCV({owner}(...), {{'estimator__...': ...}})."
             )
-        if own.get("early_stopping", False) is True and part is not keeps_groups:
+        if part is not keeps_groups:
+            _check_parameters_of_splits(own, place, owner)
+
+
+def _check_parameters_of_splits(own: dict[str, Any], place: str, owner: str) -> None:
+    """Raise an error if parameters make an estimator split its samples."""
+    given = {name: own[name] for name in SPLITS if name in own}
+    if "early_stopping" in own:
+        given.pop("n_iter_no_change", None)  # counts only with early stopping
+    for name, value in given.items():
+        splits, instead = SPLITS[name]
+        if splits(value):
             raise InvalidParameterError(
-                f"The 'estimator' of {owner} must not split windows: {place} has "
-                "early_stopping=True, and windows of one recording would be in training and in "
-                "validation. Only a ConvNet, alone or in a Pipeline behind augmentations, splits "
-                "off whole recordings."
+                f"The 'estimator' of {owner} must not split windows: {place} has {name}={value!r}, "
+                "and windows of one recording would be on both sides of its split. Set "
+                f"{name}={instead!r}. Only a ConvNet, alone or in a Pipeline behind augmentations, "
+                "splits off whole recordings by early_stopping=True."
             )
+
+
+def weight_argument(estimator: Any) -> str:
+    """Return the name of the argument of `fit` that takes sample weights.
+
+    Raises
+    ------
+    TypeError
+        If there is none.
+    """
+    final = final_estimator(estimator)
+    if not has_fit_parameter(final, "sample_weight"):
+        raise TypeError(
+            f"sample_weight was given, but {type(final).__name__}.fit does not accept it."
+        )
+    prefix = ""
+    while isinstance(estimator, Pipeline):
+        name, estimator = estimator.steps[-1]
+        prefix += f"{name}__"
+    return f"{prefix}sample_weight"
 
 
 def means_by_recording(values: np.ndarray, windows: SignalWindows) -> np.ndarray:

@@ -7,6 +7,7 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import validate_data
 
 from skcnn._data.containers import as_array
+from skcnn._data.epochs import epochs_array
 from skcnn._data.layouts import warn_of_doubtful_axes
 from skcnn._data.series.items import signal_arrays, signal_items
 from skcnn._data.signal_windows import SignalWindows
@@ -36,9 +37,10 @@ def read_recordings(estimator: Any, X: Any, reset: bool) -> list[np.ndarray]:
         If there are none, or values are missing or infinite.
     """
     channels = estimator.channels
-    items = signal_items(X)
-    if items is None:
-        items = list(_checked_array(estimator, X, reset))
+    epochs = epochs_array(X, channels)
+    items = signal_items(X if epochs is None else epochs)
+    if items is None and not (isinstance(X, list | tuple) and len(X) == 0):
+        items = list(_checked_array(estimator, X if epochs is None else epochs, reset))
     if not items:
         raise ValueError("X has no recordings: at least one is needed.")
     recordings = signal_arrays(items, channels)
@@ -51,6 +53,11 @@ def read_recordings(estimator: Any, X: Any, reset: bool) -> list[np.ndarray]:
 def _checked_array(estimator: Any, X: Any, reset: bool) -> np.ndarray:
     """Return an array of recordings of one length."""
     plain = as_array(X)
+    if getattr(plain, "ndim", 2) == 1 and plain.dtype.kind in "buif":
+        raise InputShapeError(
+            f"X is an array of shape {plain.shape}: for one recording pass a list of it, [X]. "
+            "Reshape your data either using X.reshape(1, -1) if it has a single recording."
+        )
     is_flat = getattr(plain, "ndim", 2) <= 2
     if is_flat and (reset or hasattr(estimator, "n_features_in_")):
         array: np.ndarray = validate_data(estimator, plain, reset=reset, skip_check_array=False)

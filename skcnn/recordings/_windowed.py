@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
-from sklearn.utils.validation import check_is_fitted, has_fit_parameter
+from sklearn.utils.validation import check_is_fitted
 
 from skcnn._data.layouts import CHANNELS
 from skcnn._data.signal_windows import SignalWindows
@@ -14,7 +14,7 @@ from skcnn._data.weights import check_weights
 from skcnn._utils.compat import HasMethods, Interval
 from skcnn._utils.validation import check_parameters
 from skcnn.exceptions import InputShapeError
-from skcnn.recordings._inner import as_input, make_inner
+from skcnn.recordings._inner import as_input, make_inner, weight_argument
 from skcnn.recordings._reading import cut_windows, read_recordings
 
 
@@ -73,19 +73,15 @@ class BaseWindowed(MetaEstimatorMixin, BaseEstimator):
         """
         check_parameters(self)
         inner = make_inner(self.estimator, type(self).__name__)
-        if hasattr(self, "n_features_in_"):
-            del self.n_features_in_  # of an earlier fit on flat rows
+        for name in ("n_features_in_", "feature_names_in_"):
+            self.__dict__.pop(name, None)  # of an earlier fit on flat rows
         windows = self._windows(X)
         targets = self._read_targets(y, len(windows.recordings))
         how = {}
         if sample_weight is not None:
-            if not has_fit_parameter(inner, "sample_weight"):
-                raise TypeError(
-                    f"sample_weight was given, but {type(inner).__name__}.fit does not accept it."
-                )
             weights = check_weights(sample_weight, len(windows.recordings))
             if weights is not None:
-                how["sample_weight"] = weights[windows.recording]
+                how[weight_argument(inner)] = weights[windows.recording]
         self.estimator_ = inner.fit(as_input(windows, inner), targets[windows.recording], **how)
         self.n_windows_ = len(windows)
         self.n_channels_in_ = windows.shape[2] if windows.ndim == 3 else 1

@@ -154,3 +154,15 @@ def test_exact_kernels_are_set_on_cuda_only():
     with exact_kernels(torch.device("cuda")):
         assert (flags.deterministic, flags.allow_tf32) == (True, False)
     assert (flags.deterministic, flags.allow_tf32) == before
+
+
+def test_samples_of_weight_zero_do_not_make_floats_of_bytes():
+    X = np.random.default_rng(0).integers(0, 256, (9, 12)).astype(float)
+    y = np.arange(9) % 2
+    net = ConvNetClassifier(filters=(4,), hidden_units=(), max_epochs=2, random_state=0)
+    expected = net.fit(X[1:], y[1:]).predict_proba(X)
+    for value in (0.5, -1.0, 1e30):
+        X[0, 0] = value
+        weights = np.r_[0.0, np.ones(8)]
+        again = net.fit(X, y, sample_weight=weights).predict_proba(X[1:])
+        np.testing.assert_array_equal(again, expected[1:])

@@ -2,14 +2,20 @@
 
 import pickle
 import re
+import tracemalloc
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.decomposition import PCA
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import (
+    GradientBoostingClassifier,
+    HistGradientBoostingClassifier,
+    RandomForestClassifier,
+)
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.model_selection import GridSearchCV, ShuffleSplit, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
@@ -19,9 +25,12 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from skcnn import ConvNetClassifier, ConvNetRegressor, load, save
 from skcnn._data.signal_windows import SignalWindows
+from skcnn._data.validation_split import split_validation
 from skcnn.augmentation import RandomNoise
 from skcnn.exceptions import InputShapeError
+from skcnn.preprocessing import Spectrogram
 from skcnn.recordings import WindowedClassifier, WindowedRegressor
+from tests.data.test_epochs import Epochs
 
 SMALL = {"filters": (4,), "hidden_units": (), "max_epochs": 2, "random_state": 0}
 
@@ -226,16 +235,134 @@ def test_early_stopping_splits_off_whole_recordings(monkeypatch):
         assert sorted(y[sorted(set(seen["valid"]))]) == [0, 1]  # a tenth of 24, of both classes
 
 
-def test_windows_that_are_also_in_training_do_not_validate():
+@pytest.fixture
+def splits(monkeypatch):
+    """Collect training and validation samples as windows, weights and groups."""
+    seen = []
+
+    def watch(samples, *how):
+        train, valid = split_validation(samples, *how)
+        seen.append([(samples.images.take(torch.from_numpy(s.index)), s) for s in (train, valid)])
+        return train, valid
+
+    monkeypatch.setattr("skcnn._convnet.base.split_validation", watch)
+    return seen
+
+
+def test_windows_that_are_also_in_training_do_not_validate(splits):
     X, y = recordings()
     silence = np.zeros(40, np.float32)
-    X = [np.concatenate([silence, each]) for each in X]
+    X = [
+        np.concatenate([silence, each]) if label else each for each, label in zip(X, y, strict=True)
+    ]
     net = ConvNetClassifier(**SMALL, early_stopping=True)
-    model = WindowedClassifier(net, 20, 20).fit(X, y)
-    assert np.isfinite(model.estimator_.history_["valid_loss"]).all()
+    for seed in range(4):
+        net.set_params(random_state=seed)
+        model = WindowedClassifier(net, 20, 20).fit(X, y)
+        assert np.isfinite(model.estimator_.history_["valid_loss"]).all()
+        (train, train_set), (valid, _) = splits.pop()
+        silent = (train == 0).flatten(1).all(1).numpy()
+        assert silent.sum() == 1
+        assert train_set.weights[silent] / train_set.weights.min() == 12  # of six recordings
+        assert not (valid == 0).flatten(1).all(1).any()
     twice = [each[-20:] for each in X[:4] for _ in range(2)]  # once with either label
     with pytest.raises(ValueError, match="all windows of the validation recordings"):
         WindowedClassifier(net, 20).fit(twice, [0, 1] * 4)
+
+
+def test_a_window_with_two_labels_is_no_validation_sample(splits):
+    X, y = recordings()
+    shared = np.ones(20, np.float32)
+    X = [np.concatenate([shared, each]) for each in X]
+    WindowedClassifier(ConvNetClassifier(**SMALL, early_stopping=True), 20).fit(X, y)
+    (train, train_set), (valid, _) = splits.pop()
+    assert sorted(train_set.targets[(train == 1).flatten(1).all(1).numpy()]) == [0, 1]
+    assert not (valid == 1).flatten(1).all(1).any()
+
+
+def test_the_order_of_recordings_does_not_matter_for_early_stopping():
+    X, y = recordings()
+    X[3] = np.concatenate([X[5][:20], X[3]])  # windows of two recordings
+    net = ConvNetClassifier(**SMALL, early_stopping=True, validation_fraction=0.3)
+    expected = WindowedClassifier(net, 20).fit(X, y).predict_proba(X)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(X))
+        model = WindowedClassifier(net, 20).fit([X[i] for i in order], y[order])
+        np.testing.assert_array_equal(model.predict_proba(X), expected)
+
+
+def test_time_steps_in_no_window_and_weights_of_zero_do_not_count():
+    X, y = recordings(dtype=np.float64)
+    X = [each[: len(each) // 10 * 10] + 1e9 for each in X]
+    model = WindowedClassifier(ConvNetClassifier(**SMALL), 20, 10).fit(X, y)
+    assert abs(model.estimator_.offset_[0] - 1e9) < 2
+    longer = [np.append(each, 0.0) for each in X]
+    again = clone(model).fit(longer, y)
+    np.testing.assert_array_equal(again.predict_proba(X), model.predict_proba(X))
+    weights = np.ones(len(X))
+    weights[0] = 0
+    few = clone(model).fit(X[1:], y[1:])
+    far = clone(model).fit([X[0] - 1e9, *X[1:]], y, sample_weight=weights)
+    np.testing.assert_array_equal(far.predict_proba(X), few.predict_proba(X))
+    gaps = clone(model).set_params(step=30).fit([np.r_[x[:20], 0.0, x[21:]] for x in X], y)
+    assert abs(gaps.estimator_.offset_[0] - 1e9) < 2
+
+
+def test_bytes_of_windows_do_not_depend_on_unused_steps():
+    X, y = recordings()
+    X = [np.round(each[: len(each) // 10 * 10] * 20 + 100) for each in X]
+    model = WindowedClassifier(ConvNetClassifier(**SMALL), 20, 10).fit(X, y)
+    longer = clone(model).fit([np.append(each, 0.5).astype(np.float32) for each in X], y)
+    np.testing.assert_array_equal(longer.predict_proba(X), model.predict_proba(X))
+
+
+def test_values_beyond_float32_are_named():
+    X, y = recordings(dtype=np.float64)
+    with pytest.raises(ValueError, match="too large for dtype\\('float32'\\)"):
+        WindowedClassifier(ConvNetClassifier(**SMALL), 20).fit([each * 1e39 for each in X], y)
+
+
+def test_memory_maps_stay_on_the_disk(tmp_path):
+    for number in range(2):
+        np.save(tmp_path / f"{number}.npy", np.full(500_000, number, np.float32))
+    maps = [np.load(tmp_path / f"{number}.npy", mmap_mode="r") for number in range(2)]
+    model = WindowedClassifier(ConvNetClassifier(**SMALL), 100, 200_000)
+    tracemalloc.start()
+    try:
+        model.fit(maps, [0, 1])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 2**21  # of 4 MB
+
+
+def test_weights_reach_the_end_of_a_pipeline():
+    X, y = recordings()
+    weights = 1 / np.array([len(each) for each in X])
+    plain = ConvNetClassifier(**SMALL)
+    inner = make_pipeline("passthrough", make_pipeline("passthrough", plain))
+    model = WindowedClassifier(inner, 20, 5).fit(X, y, weights)
+    expected = WindowedClassifier(plain, 20, 5).fit(X, y, weights)
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
+
+
+def test_epochs_of_mne_are_recordings():
+    array = np.random.default_rng(0).normal(size=(6, 3, 40))
+    epochs = Epochs(array)
+    model = WindowedClassifier(ConvNetClassifier(**SMALL), 20).fit(epochs, [0, 1] * 3)
+    assert model.n_channels_in_ == 3
+    moved = list(np.moveaxis(array, 1, -1))
+    np.testing.assert_array_equal(model.predict_proba(epochs), model.predict_proba(moved))
+
+
+def test_names_of_columns_are_those_of_the_last_fit():
+    X, y = recordings()
+    frame = pd.DataFrame(np.stack([each[:30] for each in X])).rename(columns=str)
+    model = WindowedClassifier(LogisticRegression(), 20).fit(frame, y)
+    assert len(model.feature_names_in_) == 30
+    model.fit(X, y)
+    assert not hasattr(model, "feature_names_in_")
+    assert not hasattr(model, "n_features_in_")
 
 
 @pytest.mark.parametrize(
@@ -253,6 +380,13 @@ def test_windows_that_are_also_in_training_do_not_validate():
             "its 'convnetclassifier', ConvNetClassifier, has early_stopping=True",
         ),
         (ConvNetClassifier(channels="first"), "leave channels='last'"),
+        (HistGradientBoostingClassifier(), "has early_stopping='auto'"),
+        (GradientBoostingClassifier(n_iter_no_change=2), "has n_iter_no_change=2"),
+        (MLPClassifier(early_stopping=np.True_), "has early_stopping=np.True_"),
+        (
+            make_pipeline(Spectrogram(50), ConvNetClassifier(pretrained="auto")),
+            "has pretrained='auto'",
+        ),
     ],
 )
 def test_estimators_that_would_split_recordings_are_refused(inner, message):
@@ -268,6 +402,8 @@ def test_estimators_that_would_split_recordings_are_refused(inner, message):
         ([np.zeros((30, 2)), np.zeros((30, 3))], "numbers of channels [2, 3]"),
         ([np.zeros(30), np.zeros((30, 2))], "signals with 1 and 2 axes"),
         (np.zeros((2, 30, 2, 2)), "an array of shape (2, 30, 2, 2)"),
+        ([], "X has no recordings"),
+        (np.zeros(30), "for one recording pass a list of it"),
         ([np.zeros(30), np.full(30, np.nan)], "NaN or infinity, the first in row 1"),
         ([np.zeros(30), "a.wav"], "Row 1"),
     ],
