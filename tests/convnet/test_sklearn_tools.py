@@ -58,16 +58,15 @@ def test_pipeline_fits_and_predicts(digits):
 
 def test_grid_search_over_the_architecture(digits):
     X, y = digits
-    grid = {
-        "filters": [4, (8,), (4, 8), ((4, 4), 8)],
-        "kernel_size": [3, (1, 3)],
-        "pool_size": [2, (2, 1)],
-        "hidden_units": [(), 16],
-    }
+    grid = [
+        {"filters": [4, (8,), (4, 8), ((4, 4), 8)]},
+        {"kernel_size": [3, (1, 3)], "pool_size": [(2, 1)], "hidden_units": [(), 16]},
+    ]
     search = GridSearchCV(small(max_epochs=1), grid, cv=2, error_score="raise").fit(X, y)
-    assert len(search.cv_results_["params"]) == 32
+    assert len(search.cv_results_["params"]) == 8
     assert np.isfinite(search.cv_results_["mean_test_score"]).all()
-    assert search.best_estimator_.filters == search.best_params_["filters"]
+    for name, value in search.best_params_.items():
+        assert getattr(search.best_estimator_, name) == value
 
 
 def test_grid_search_over_layer_lists(digits):
