@@ -6,7 +6,7 @@ from typing import Any
 from skcnn import ConvNetClassifier
 from skcnn._architectures.registry import NAMED
 from skcnn._command_line.output import UsageError
-from skcnn._convnet.recipes import RECIPES, recipe
+from skcnn._convnet.recipes import OF_IMAGES, recipe
 from skcnn.augmentation import RandomAffine, RandomFlip
 
 DEFAULT_AUGMENTATION = "affine"
@@ -35,10 +35,10 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--recipe",
-        choices=sorted(RECIPES),
+        choices=sorted(OF_IMAGES),
         metavar="NAME",
         help=f"network, training and augmentation for a kind of images: "
-        f"{', '.join(sorted(RECIPES))}",
+        f"{', '.join(sorted(OF_IMAGES))}",
     )
     group.add_argument(
         "--augment",

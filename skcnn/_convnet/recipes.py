@@ -1,4 +1,4 @@
-"""Parameters of ConvNetClassifier for three kinds of images."""
+"""Parameters of ConvNetClassifier for three kinds of images, and for signals."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,10 +9,12 @@ from skcnn.augmentation._elastic import RandomElastic
 from skcnn.augmentation._flip_and_crop import RandomCrop, RandomFlip
 from skcnn.layers._activation import Activation
 from skcnn.layers._base import LayerSpec
+from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._convolution import Conv
 from skcnn.layers._fixed_kernels import Whiten
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
+from skcnn.layers._residual import Residual
 
 
 def _normalized_conv(filters: int, *, pool: bool = False) -> list[LayerSpec]:
@@ -78,26 +80,52 @@ def _digits() -> dict[str, Any]:
     }
 
 
+def _inception_block() -> Residual:
+    """Return three modules of long kernels and a pool abreast, beside a shortcut."""
+    body: list[LayerSpec] = []
+    for _ in range(3):
+        kernels = Concatenate(tuple((Conv(16, size, bias=False),) for size in (39, 19, 9)))
+        long = (Conv(16, 1, bias=False), kernels)
+        pooled = (Pool(3, stride=1, padding="same"), Conv(16, 1, bias=False))
+        body += [Concatenate((long, pooled)), Normalize(), Activation("relu")]
+    return Residual(tuple(body), shortcut=(Conv(64, 1, bias=False), Normalize()))
+
+
+def _signals() -> dict[str, Any]:
+    blocks = [layer for _ in range(2) for layer in (_inception_block(), Activation("relu"))]
+    return {
+        "architecture": [*blocks, GlobalPool()],
+        "n_spatial_dims": 1,
+        "batch_size": 16,
+        "max_epochs": 150,
+    }
+
+
 RECIPES: dict[str, Callable[[], dict[str, Any]]] = {
     "cifar-fast": _cifar_fast,
     "small-images": _small_images,
     "digits": _digits,
+    "signals": _signals,
 }
+OF_IMAGES = ("cifar-fast", "small-images", "digits")
 
 
 def recipe(name: str) -> dict[str, Any]:
-    """Return parameters of ConvNetClassifier for a kind of images.
+    """Return parameters of ConvNetClassifier for a kind of images, or for signals.
 
     Parameters
     ----------
-    name : {"cifar-fast", "small-images", "digits"}
+    name : {"cifar-fast", "small-images", "digits", "signals"}
         "cifar-fast" is for tens of thousands of colour images of 32x32 pixels: after a
         whitening layer, three blocks of two convolutions with 64, 256 and 256 filters,
         trained by Muon in eight epochs with batches of 2,000. "small-images" is a lighter
         version for some thousand images with sides of 16 to 64 pixels whose mirror images
         have the same labels. "digits" is for grey images of handwritten signs with sides of
         8 to 32 pixels, which are slightly rotated, shifted, zoomed, sheared and bent, with
-        new draws in every epoch.
+        new draws in every epoch. "signals" is for some tens to some hundreds of time series of
+        any kind, with tens to hundreds of time steps, also of unequal length: a small
+        InceptionTime, with 16 filters of each of the lengths 39, 19 and 9 in six modules, trained
+        for 150 epochs with batches of 16. The parameters serve ConvNetRegressor, too.
 
     Returns
     -------
@@ -116,7 +144,8 @@ def recipe(name: str) -> dict[str, Any]:
     References
     ----------
     Jordan, "94% on CIFAR-10 in 3.29 seconds on a single GPU", arXiv:2404.00498, for
-    "cifar-fast".
+    "cifar-fast". Fawaz et al., "InceptionTime: finding AlexNet for time series
+    classification", arXiv:1909.04939, for "signals".
 
     Examples
     --------
