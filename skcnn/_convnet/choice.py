@@ -26,7 +26,7 @@ from skcnn.layers._sequence import total_multiply_accumulates
 AUTO = "auto"
 SCRATCH, HEAD, LAST_BLOCK, ALL = "scratch", "head", "last_block", "all"
 FOLDS = 3
-FEWEST_SAMPLES = 10  # with fewer, folds are too small to compare anything
+FEWEST_SAMPLES = 10  # of those held out: with fewer, folds are too small to compare anything
 # Of all fits of the race and the final one: minutes on two cores, at 20 to 40 thousand millions
 # of multiply-accumulates a second. An accelerator does a hundred times as many.
 MOST_MACS = 15 * 10**12
@@ -188,8 +188,8 @@ def choose(
     codes = samples.targets if plain._stratified else None
     folds = assign_folds(codes, len(samples), np.random.default_rng(fold_seed))
     _estimate(net, plain, ways, len(samples), is_augmented=bool(net._augmentation_steps(X)))
-    if len(samples) < FEWEST_SAMPLES:
-        few = f"fewer than {FEWEST_SAMPLES} samples: too few to compare"
+    few = _too_few(folds)
+    if few:
         for each in ways:
             each.reason = few
         return _table(ways, HEAD)
@@ -226,6 +226,21 @@ def assign_folds(
             folds[rows] = (start + np.arange(len(rows))) % FOLDS
             start += len(rows)
     return folds
+
+
+def _too_few(folds: np.ndarray) -> str:
+    """Return why the samples are too few for a race, "" if they are enough.
+
+    With so many held-out samples, no fold is empty.
+    """
+    if len(folds) < FEWEST_SAMPLES:
+        return f"fewer than {FEWEST_SAMPLES} samples: too few to compare"
+    if np.count_nonzero(folds >= 0) < FEWEST_SAMPLES:
+        return (
+            f"fewer than {FEWEST_SAMPLES} samples of classes with another sample: too few to "
+            "compare"
+        )
+    return ""
 
 
 def _estimate(

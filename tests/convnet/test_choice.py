@@ -225,6 +225,24 @@ def test_few_samples_take_the_head_without_a_race():
     assert_same_weights(model, net(**CHOSEN["head"]).fit(X[:8], LABELS[:8]))
 
 
+@pytest.mark.parametrize("n_repeated", [0, 1, 8])
+def test_classes_of_one_sample_take_the_head_without_a_race(n_repeated):
+    codes = np.arange(12 + n_repeated) % 12  # the first classes have another sample
+    codes[12:] = 0
+    few, labels = X[: len(codes)], np.array([*"abcdefghijkl"])[codes]
+    model = net().fit(few, labels)
+    assert model.choice_["chosen"].tolist() == [False, True, False, False]
+    assert set(model.choice_["reason"]) == {
+        "fewer than 10 samples of classes with another sample: too few to compare"
+    }
+    assert_same_weights(model, net(**CHOSEN["head"]).fit(few, labels))
+
+
+def test_ten_samples_of_classes_with_another_sample_are_enough():
+    codes = np.array([*range(11), *[0] * 9])
+    assert net().fit(X[:20], codes).choice_["score_1"].notna().any()
+
+
 @pytest.mark.parametrize(
     ("trainable", "names"),
     [("head", ["scratch", "head"]), (1, ["scratch", "head", "1"]), (0, ["scratch", "head", "0"])],
