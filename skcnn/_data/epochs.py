@@ -19,13 +19,52 @@ def epochs_array(X: Any, channels: str) -> np.ndarray | None:
     -------
     ndarray of shape (n_epochs, n_times, n_channels) or (n_epochs, n_channels, n_times), or None
     """
-    parts = X if isinstance(X, list) else [X]
-    if not parts or not all(map(_is_epochs, parts)):
+    if not are_epochs(X):
         return None
+    parts = X if isinstance(X, list) else [X]
     signals = np.concatenate([np.asarray(part.get_data()) for part in parts])
     return signals if channels == "first" else np.moveaxis(signals, 1, -1)
 
 
+def are_epochs(X: Any) -> bool:
+    """Return whether `X` are epochs, or a list of them."""
+    parts = X if isinstance(X, list) else [X]
+    return bool(parts) and all(map(_is_epochs, parts))
+
+
+class EpochsArray:
+    """Signals of epochs that were read, which are still known to be epochs.
+
+    Parameters
+    ----------
+    signals : ndarray of shape (n_epochs, n_times, n_channels) or (n_epochs, n_channels, n_times)
+        The signals.
+    channels : {"last", "first"}
+        Where their channels are.
+    """
+
+    def __init__(self, signals: np.ndarray, channels: str) -> None:
+        self.signals = signals
+        self.channels = channels
+        self.shape = signals.shape
+        self.dtype = signals.dtype
+
+    def get_data(self) -> np.ndarray:
+        """Return (n_epochs, n_channels, n_times), as ``mne.Epochs`` do."""
+        return self.signals if self.channels == "first" else np.moveaxis(self.signals, -1, 1)
+
+    def __len__(self) -> int:
+        return len(self.signals)
+
+    def __getitem__(self, rows: Any) -> "EpochsArray":
+        return type(self)(self.signals[rows], self.channels)
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.signals, dtype, copy=copy)
+
+
 def _is_epochs(X: Any) -> bool:
+    if isinstance(X, EpochsArray):
+        return True
     bases = (base.__module__.partition(".")[0] for base in type(X).__mro__)
     return hasattr(X, "get_data") and "mne" in bases

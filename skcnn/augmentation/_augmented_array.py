@@ -33,8 +33,9 @@ class AugmentedArray:
 
     Attributes
     ----------
-    original : ndarray, ImageFiles, SignalWindows or DataFrame of shape (n_samples, ...)
-        The samples without augmentation. Signals of unequal length are a list of arrays.
+    original : ndarray, ImageFiles, SignalWindows, EpochsArray, DataFrame or list
+        The samples without augmentation, of shape (n_samples, ...). A list has signals of
+        unequal length.
     rows : ndarray of shape (n_samples,)
         Numbers of the samples in the array that `fit_transform` returned. Together with
         the seed they decide the draws.

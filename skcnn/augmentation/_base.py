@@ -9,6 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skcnn._data.epochs import EpochsArray, are_epochs
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS, InputLayout
 from skcnn._data.signal_windows import SignalWindows
@@ -144,6 +145,8 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         self._check_parameters()
         original = originals(X)
         array, layout = self._read_training(original)
+        if are_epochs(original) and not isinstance(array, list):
+            array = EpochsArray(array, layout.channels)
         given = layout if self._layout_is_given(array) else None
         if not isinstance(X, AugmentedArray):
             is_frame = hasattr(original, "columns")
@@ -156,8 +159,8 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
     def _layout_is_given(self, X: Any) -> bool:
         """Return whether the parameters say what the axes of a sample are, or `X` itself does."""
         given = self.input_shape is not None or self.n_spatial_dims is not None
-        is_series = isinstance(X, list)
-        return given or is_series or (self.channels == "first" and X.ndim > 2)
+        known = isinstance(X, list | EpochsArray)
+        return given or known or (self.channels == "first" and X.ndim > 2)
 
     def _read_training(self, X: Any) -> tuple[Any, InputLayout]:
         """Check samples at fit; a layout that is not given is left to the next step.
@@ -196,7 +199,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
             self, originals(X), reset=False, lazy=True, allow_nan=allow_nan
         )
         whole = np.ndarray | Tensor | AugmentedArray | ImageFiles | SignalWindows
-        kept = isinstance(X, whole) or hasattr(X, "iloc")
+        kept = isinstance(X, whole) or hasattr(X, "iloc") or are_epochs(X)
         return X if kept else array
 
     def set_output(self, *, transform: str | None = None) -> Self:
