@@ -4,6 +4,10 @@ from typing import Any
 
 import numpy as np
 
+from skcnn.exceptions import InputShapeError
+
+N_AXES = 3  # epochs, channels, times
+
 
 def epochs_array(X: Any, channels: str) -> np.ndarray | None:
     """Return the signals of ``mne.Epochs``, None for all else.
@@ -18,16 +22,30 @@ def epochs_array(X: Any, channels: str) -> np.ndarray | None:
     Returns
     -------
     ndarray of shape (n_epochs, n_times, n_channels) or (n_epochs, n_channels, n_times), or None
+
+    Raises
+    ------
+    InputShapeError
+        If it is another object of MNE, such as a recording, whose data have other axes.
     """
     if not are_epochs(X):
         return None
     parts = X if isinstance(X, list) else [X]
-    signals = np.concatenate([np.asarray(part.get_data()) for part in parts])
+    arrays = [np.asarray(part.get_data()) for part in parts]
+    for part, array in zip(parts, arrays, strict=True):
+        if array.ndim != N_AXES:
+            raise InputShapeError(
+                f"X must be samples. Got {type(part).__name__} of MNE, whose get_data() has the "
+                f"shape {array.shape}. Of MNE's objects only epochs have samples, of shape "
+                "(n_epochs, n_channels, n_times). Cut a recording into epochs, as "
+                "mne.make_fixed_length_epochs does, or pass an array."
+            )
+    signals = np.concatenate(arrays)
     return signals if channels == "first" else np.moveaxis(signals, 1, -1)
 
 
 def are_epochs(X: Any) -> bool:
-    """Return whether `X` are epochs, or a list of them."""
+    """Return whether `X` is an object of MNE that has data, as epochs, or a list of them."""
     parts = X if isinstance(X, list) else [X]
     return bool(parts) and all(map(_is_epochs, parts))
 

@@ -9,6 +9,7 @@ from sklearn.pipeline import make_pipeline
 from skcnn import ConvNetClassifier
 from skcnn._data.epochs import epochs_array
 from skcnn.augmentation import RandomNoise, RandomTimeMask
+from skcnn.exceptions import InputShapeError
 from skcnn.preprocessing import StandardizeSignals
 
 
@@ -109,3 +110,23 @@ def test_scikit_learn_takes_rows_of_augmented_epochs():
     inside = CalibratedClassifierCV(ConvNetClassifier(**FEW), cv=2)
     model = make_pipeline(RandomNoise(0.1, random_state=1), inside).fit(Epochs(DATA), y)
     assert model.predict(Epochs(DATA)).shape == (30,)
+
+
+class Raw(Epochs):
+    __module__ = "mne.io"
+
+
+@pytest.mark.parametrize("X", [Raw(DATA[0]), Raw(DATA[:, 0]), [Raw(DATA[0])] * 30])
+@pytest.mark.parametrize(
+    "model", [ConvNetClassifier(**FEW), StandardizeSignals(), RandomNoise(0.1)], ids=repr
+)
+def test_recordings_are_no_samples(model, X):
+    message = r"Got Raw of MNE, whose get_data\(\) has the shape .*make_fixed_length_epochs"
+    with pytest.raises(InputShapeError, match=message):
+        model.fit(X, y)
+
+
+def test_a_network_does_not_predict_recordings():
+    model = ConvNetClassifier(**FEW).fit(DATA[:, 0], y)
+    with pytest.raises(InputShapeError, match="Got Raw of MNE"):
+        model.predict([Raw(DATA[0]), Raw(DATA[1])])
