@@ -26,7 +26,10 @@ from skcnn.layers._sequence import total_multiply_accumulates
 AUTO = "auto"
 SCRATCH, HEAD, LAST_BLOCK, ALL = "scratch", "head", "last_block", "all"
 FOLDS = 3
-FEWEST_SAMPLES = 10  # with fewer, folds are too small to compare anything
+# Of the folds and the final fit, in fits of all samples: each fold leaves out its share.
+FITS = float(FOLDS)
+FITS_OF_ONE_FOLD = 2 - 1 / FOLDS
+FEWEST_SAMPLES = 10  # of those held out: with fewer, folds are too small to compare anything
 # Of all fits of the race and the final one: minutes on two cores, at 20 to 40 thousand millions
 # of multiply-accumulates a second. An accelerator does a hundred times as many.
 MOST_MACS = 15 * 10**12
@@ -46,8 +49,13 @@ class Candidate:
         Its name in `choice_`.
     parameters : dict
         The parameters of the estimator that it stands for.
-    macs : float
-        Estimate of the multiply-accumulates of its fits.
+    macs_once : float
+        Estimate of the multiply-accumulates of what all its fits share: the features of frozen
+        layers.
+    macs_of_fit : float
+        Estimate of the further multiply-accumulates of a fit of all samples.
+    n_fits : float
+        Number of its fits, the final one included, in fits of all samples.
     scores : list of float
         One for each fold.
     gains : list of ndarray
@@ -60,11 +68,18 @@ class Candidate:
 
     name: str
     parameters: dict[str, Any]
-    macs: float = 0.0
+    macs_once: float = 0.0
+    macs_of_fit: float = 0.0
+    n_fits: float = FITS
     scores: list[float] = field(default_factory=list)
     gains: list[np.ndarray] = field(default_factory=list)
     seconds: float = 0.0
     reason: str = ""
+
+    @property
+    def macs(self) -> float:
+        """Estimate of the multiply-accumulates of its fits."""
+        return self.macs_once + self.macs_of_fit * self.n_fits
 
 
 def chooses(net: Any) -> bool:
@@ -188,8 +203,8 @@ def choose(
     codes = samples.targets if plain._stratified else None
     folds = assign_folds(codes, len(samples), np.random.default_rng(fold_seed))
     _estimate(net, plain, ways, len(samples), is_augmented=bool(net._augmentation_steps(X)))
-    if len(samples) < FEWEST_SAMPLES:
-        few = f"fewer than {FEWEST_SAMPLES} samples: too few to compare"
+    few = _too_few(folds)
+    if few:
         for each in ways:
             each.reason = few
         return _table(ways, HEAD)
@@ -228,21 +243,38 @@ def assign_folds(
     return folds
 
 
+def _too_few(folds: np.ndarray) -> str:
+    """Return why the samples are too few for a race, "" if they are enough.
+
+    With so many held-out samples, no fold is empty.
+    """
+    if len(folds) < FEWEST_SAMPLES:
+        return f"fewer than {FEWEST_SAMPLES} samples: too few to compare"
+    if np.count_nonzero(folds >= 0) < FEWEST_SAMPLES:
+        return (
+            f"fewer than {FEWEST_SAMPLES} samples of classes with another sample: too few to "
+            "compare"
+        )
+    return ""
+
+
 def _estimate(
     net: Any, plain: Any, ways: list[Candidate], n_samples: int, is_augmented: bool
 ) -> None:
-    """Estimate the multiply-accumulates of the fits of each candidate, the final one included."""
+    """Estimate the multiply-accumulates of the fits of each candidate.
+
+    Features of frozen layers are kept, unless the samples are other ones in every epoch.
+    """
     shape, n_outputs = plain._layout.network_shape, plain.n_outputs_
-    fits = FOLDS * (1 - 1 / FOLDS) + 1  # in fits of all samples: FOLDS
     for each in ways:
         with parameters_set(net, each.parameters):
             rows = net._trace(shape, n_outputs)
             k = frozen_prefix_length(rows, net.trainable)
             frozen, trained = (total_multiply_accumulates(part) for part in (rows[:k], rows[k:]))
             n_epochs = net._n_epochs(n_samples)
-        if is_augmented:
-            frozen = frozen * fits * n_epochs
-        each.macs = float(n_samples) * (frozen + BACKWARD_FACTOR * trained * fits * n_epochs)
+        once, in_epoch = (0, frozen) if is_augmented else (frozen, 0)
+        each.macs_once = float(n_samples) * once
+        each.macs_of_fit = float(n_samples) * n_epochs * (in_epoch + BACKWARD_FACTOR * trained)
 
 
 def _bound(ways: list[Candidate], device: str) -> int:
@@ -261,13 +293,13 @@ def _bound(ways: list[Candidate], device: str) -> int:
         return FOLDS
     cheapest = min(tuned, key=lambda each: each.macs)
     tried = [each for each in ways if each is cheapest or not each.reason]
-    # the folds and the final fit cost as much as FOLDS fits of all samples
-    of_fits = [each.macs / FOLDS for each in tried]
-    if (1 - 1 / FOLDS) * sum(of_fits) + max(of_fits) > most:
+    of_fits = [each.macs_of_fit for each in tried]
+    once = sum(each.macs_once for each in tried)
+    if once + (FITS_OF_ONE_FOLD - 1) * sum(of_fits) + max(of_fits) > most:
         return FOLDS
     cheapest.reason = ""
     for each in tried:
-        each.macs *= (2 - 1 / FOLDS) / FOLDS
+        each.n_fits = FITS_OF_ONE_FOLD
     return 1
 
 

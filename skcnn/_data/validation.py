@@ -26,12 +26,14 @@ from skcnn._data.layouts import (
 )
 from skcnn._data.mapped_rows import MappedRows
 from skcnn._data.offsets import channel_offset, usable_offset
-from skcnn._data.series.items import signal_items
+from skcnn._data.series.items import signal_arrays, signal_items
 from skcnn._data.series.layout import SeriesLayout
 from skcnn._data.series.reading import (
+    check_more_series,
     open_channels,
     read_more_series,
     read_series,
+    record_series,
     unequal_items,
 )
 from skcnn._data.signal_windows import SignalWindows
@@ -115,13 +117,15 @@ def check_sample_array(
     min_samples: int = 1,
     doubt: bool = True,
     lazy: bool = False,
+    allow_nan: bool = False,
 ) -> tuple[Any, InputLayout]:
     """Validate `X` without changing its dtype.
 
     With `reset` the layout follows from the estimator's parameters `input_shape`,
     `n_spatial_dims` and `channels`, and is recorded on it as by `check_training_images`;
     without it, `X` must fit the recorded layout. With `doubt`, warn if the axes seem to have
-    another meaning. With `lazy`, ImageFiles and SignalWindows are returned as they are.
+    another meaning. With `lazy`, ImageFiles and SignalWindows are returned as they are. With
+    `allow_nan`, values may be missing, whatever the estimator's parameter `missing`.
 
     Returns
     -------
@@ -149,7 +153,7 @@ def check_sample_array(
         if estimator.input_shape is not None:
             check_input_shape(estimator.input_shape)
         masks = getattr(estimator, "missing", None) == MASK
-        array = _check_array(estimator, X, True, min_samples, masks)
+        array = _check_array(estimator, X, True, min_samples, masks or allow_nan)
         layout = infer_layout(
             array.shape[1:],
             estimator.input_shape,
@@ -164,7 +168,7 @@ def check_sample_array(
         estimator._layout = layout
         return array, layout
     layout = estimator._layout  # not the parameters, which may have changed since fit
-    array = _check_array(estimator, X, False, min_samples, layout.masks)
+    array = _check_array(estimator, X, False, min_samples, layout.masks or allow_nan)
     if not layout.accepts(array.shape[1:]):
         raise InputShapeError(_wrong_shape_message(estimator, layout, array.shape))
     return array, layout
@@ -176,6 +180,45 @@ def series_to_fit(estimator: Any, X: Any, min_samples: int = 1) -> list[Any] | N
         masks = getattr(estimator, "missing", None) == MASK
         return _series_of(estimator, X, estimator.channels, masks, min_samples)
     return unequal_items(X, estimator.channels)
+
+
+def series_to_pass(estimator: Any, X: Any, allow_nan: bool) -> list[np.ndarray] | None:
+    """Return signals of unequal length that a step of a Pipeline hands on; None for all else.
+
+    With ``channels="last"``, the default, they may have their channels first: the next step
+    knows. Sets ``_layout`` and ``input_shape_`` on `estimator`.
+    """
+    channels = estimator.channels
+    if open_channels(estimator.input_shape, channels) is not None:
+        items: Any = _series_of(estimator, X, channels, allow_nan)
+    else:
+        items, channels = _unequal_either_way(X, channels)
+    if items is None:
+        return None
+    record_series(estimator, items, channels, allow_nan)
+    return [np.asarray(item) for item in items]
+
+
+def check_passed_series(estimator: Any, X: Any, allow_nan: bool) -> bool:
+    """Return whether `X` are signals of any length for a fitted step that hands them on.
+
+    After a fit on signals of one length, others are left to the next step.
+    """
+    layout = estimator._layout
+    if isinstance(layout, SeriesLayout):
+        items: Any = _series_of(estimator, X, layout.channels, allow_nan)
+        check_more_series(estimator, items, allow_nan)
+    else:
+        items, channels = _unequal_either_way(X, layout.channels)
+        if items is not None:
+            signal_arrays(items, channels, allow_nan)
+    return items is not None
+
+
+def _unequal_either_way(X: Any, channels: str) -> tuple[list[Any] | None, str]:
+    """Return signals of unequal length, with channels at the place given or else first."""
+    items = unequal_items(X, channels)
+    return (unequal_items(X, "first"), "first") if items is None else (items, channels)
 
 
 def _series_of(

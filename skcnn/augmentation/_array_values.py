@@ -20,14 +20,20 @@ def numbers_of(samples: Any) -> np.ndarray:
     samples = as_array(samples)
     array = np.asarray(samples)
     if array.dtype.kind == "O":
-        array = check_array(samples, ensure_min_samples=0, allow_nd=True)
+        how: Any = {"allow_nd": True, "ensure_all_finite": "allow-nan"}  # they are checked
+        array = check_array(samples, ensure_min_samples=0, **how)
     return array
 
 
 def span_of(values: Any) -> float:
-    """Return the largest minus the smallest value, 1 if all are the same."""
-    low, high = float(values.min()), float(values.max())
-    return high - low or 1.0
+    """Return the largest minus the smallest value, 1 if all are the same.
+
+    Missing values do not count. Signals of unequal length are a list of arrays.
+    """
+    parts = values if isinstance(values, list) else [values]
+    low = float(np.fmin.reduce([np.fmin.reduce(part, axis=None) for part in parts]))
+    high = float(np.fmax.reduce([np.fmax.reduce(part, axis=None) for part in parts]))
+    return high - low if high > low else 1.0  # also where all are missing
 
 
 def span_of_weighted(array: np.ndarray, weights: np.ndarray | None) -> float:

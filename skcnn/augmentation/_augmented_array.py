@@ -33,8 +33,9 @@ class AugmentedArray:
 
     Attributes
     ----------
-    original : ndarray, ImageFiles, SignalWindows or DataFrame of shape (n_samples, ...)
-        The samples without augmentation.
+    original : ndarray, ImageFiles, SignalWindows, EpochsArray, DataFrame or list
+        The samples without augmentation, of shape (n_samples, ...). A list has signals of
+        unequal length.
     rows : ndarray of shape (n_samples,)
         Numbers of the samples in the array that `fit_transform` returned. Together with
         the seed they decide the draws.
@@ -64,7 +65,8 @@ class AugmentedArray:
             low, high = original.value_range()  # known afterwards, so that a fit decodes no more
             span = high - low or 1.0
         else:
-            span = span_of(numbers_of(original))
+            is_series = isinstance(original, list)
+            span = span_of(original if is_series else numbers_of(original))
         return cls(original, rows, (), secrets.randbits(63), None, span)
 
     def then(self, step: Step, layout: InputLayout | None) -> "AugmentedArray":
@@ -87,7 +89,9 @@ class AugmentedArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the samples."""
+        """Shape of the samples; (n_samples,) for signals of unequal length."""
+        if isinstance(self.original, list):
+            return (len(self.rows),)
         return tuple(self.original.shape)
 
     @property
@@ -102,7 +106,9 @@ class AugmentedArray:
 
     @property
     def dtype(self) -> np.dtype:
-        """Type of the values."""
+        """Type of the values; object for signals of unequal length."""
+        if isinstance(self.original, list):
+            return np.dtype(object)
         if hasattr(self.original, "dtypes"):
             return numbers_of(self.original.iloc[:0]).dtype
         return np.dtype(self.original.dtype)
@@ -177,13 +183,16 @@ class AugmentedArray:
         Returns
         -------
         ndarray of shape (n_samples, ...)
-            Whole numbers are rounded and kept within the limits of their type.
+            Whole numbers are rounded and kept within the limits of their type. For signals of
+            unequal length an array of arrays.
         """
         steps: Sequence[Step] = self.steps
         seed = self.seed
         if random_state is not None:
             seed = draw_seed(random_state)
             steps = [Step(step.augmentation, None) for step in steps]
+        if isinstance(self.original, list):
+            return self._signals(steps, seed)
         array = numbers_of(self.original)
         layout = self.layout
         if layout is None:
@@ -192,6 +201,18 @@ class AugmentedArray:
             if array.ndim == 2:
                 steps = self._without_image_steps(steps)
         return draw_values(array, layout, steps, seed, span=self.span, rows=self.rows)
+
+    def _signals(self, steps: Sequence[Step], seed: int) -> np.ndarray:
+        """Return one draw of signals of unequal length, in an array of objects."""
+        assert self.layout is not None
+        channels = self.layout.channels
+        drawn = np.empty(len(self.rows), object)
+        for row, signal in enumerate(self.original):
+            sides = signal.shape if signal.ndim == 2 else (len(signal), 1)
+            layout, key = InputLayout(sides, channels), self.rows[row : row + 1]
+            values = draw_values(signal[None], layout, steps, seed, span=self.span, rows=key)
+            drawn[row] = values[0]
+        return drawn
 
     def _without_image_steps(self, steps: Sequence[Step]) -> list[Step]:
         """Return the steps without those for images only; flat rows are read as signals."""

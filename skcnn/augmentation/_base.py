@@ -9,10 +9,11 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skcnn._data.epochs import EpochsArray, are_epochs
 from skcnn._data.image_files.image_files import ImageFiles
 from skcnn._data.layouts import CHANNELS, N_SPATIAL_DIMS, InputLayout
 from skcnn._data.signal_windows import SignalWindows
-from skcnn._data.validation import check_sample_array
+from skcnn._data.validation import check_passed_series, check_sample_array, series_to_pass
 from skcnn._utils.compat import Interval, InvalidParameterError
 from skcnn._utils.random_state import draw_seed
 from skcnn._utils.torch_state import in_standard_torch_state
@@ -110,7 +111,9 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, *sample_shape)
-            Images, signals or volumes of any real dtype.
+            Images, signals or volumes of any real dtype. `RandomNoise` with `std`,
+            `RandomBrightness` and `RandomChannelDropout` with a number as `fill_value` also
+            take lists of signals of unequal length, and missing values.
         y : None, default=None
             Ignored.
 
@@ -142,7 +145,9 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         self._check_parameters()
         original = originals(X)
         array, layout = self._read_training(original)
-        given = layout if self._layout_is_given(array.ndim) else None
+        if are_epochs(original) and not isinstance(array, list):
+            array = EpochsArray(array, layout.channels)
+        given = layout if self._layout_is_given(array) else None
         if not isinstance(X, AugmentedArray):
             is_frame = hasattr(original, "columns")
             X = AugmentedArray.of(original if is_frame else array)
@@ -151,14 +156,27 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
             check_axes(augmented.steps, augmented.layout)
         return augmented
 
-    def _layout_is_given(self, ndim: int) -> bool:
-        """Return whether the parameters say what the axes of a sample are."""
+    def _layout_is_given(self, X: Any) -> bool:
+        """Return whether the parameters say what the axes of a sample are, or `X` itself does."""
         given = self.input_shape is not None or self.n_spatial_dims is not None
-        return given or (self.channels == "first" and ndim > 2)
+        known = isinstance(X, list | EpochsArray)
+        return given or known or (self.channels == "first" and X.ndim > 2)
 
-    def _read_training(self, X: Any) -> tuple[np.ndarray, InputLayout]:
-        """Check samples at fit; a layout that is not given is left to the next step."""
-        return check_sample_array(self, X, reset=True, doubt=self._layout_is_given(3), lazy=True)
+    def _read_training(self, X: Any) -> tuple[Any, InputLayout]:
+        """Check samples at fit; a layout that is not given is left to the next step.
+
+        Signals of unequal length become a list of arrays. Whether values may be missing is left
+        to the next step, too, if the augmentation does not look at them.
+        """
+        allow_nan = self._keeps_padding()
+        series = series_to_pass(self, X, allow_nan)
+        if series is not None:
+            check_axes([Step(self, None)], self._layout)
+            return series, self._layout
+        given = self.input_shape is not None or self.n_spatial_dims is not None
+        doubt = given or self.channels == "first"
+        how: dict[str, bool] = {"doubt": doubt, "lazy": True, "allow_nan": allow_nan}
+        return check_sample_array(self, X, reset=True, **how)
 
     def transform(self, X: Any) -> Any:
         """Return `X` unchanged: new samples are never augmented.
@@ -171,12 +189,17 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         Returns
         -------
         array-like
-            `X` itself, or an array if `X` is a list.
+            `X` itself, or an array if `X` is a list but of signals of unequal length.
         """
         check_is_fitted(self)
-        array, _ = check_sample_array(self, originals(X), reset=False, lazy=True)
+        allow_nan = self._keeps_padding()
+        if check_passed_series(self, originals(X), allow_nan):
+            return X
+        array, _ = check_sample_array(
+            self, originals(X), reset=False, lazy=True, allow_nan=allow_nan
+        )
         whole = np.ndarray | Tensor | AugmentedArray | ImageFiles | SignalWindows
-        kept = isinstance(X, whole) or hasattr(X, "iloc")
+        kept = isinstance(X, whole) or hasattr(X, "iloc") or are_epochs(X)
         return X if kept else array
 
     def set_output(self, *, transform: str | None = None) -> Self:
@@ -257,7 +280,9 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
     def _read(self, X: Any) -> tuple[np.ndarray, InputLayout]:
         self._check_parameters()
         probe = clone(self)  # reading must not change what fit has seen
-        array, layout = check_sample_array(probe, originals(X), reset=True)
+        array, layout = check_sample_array(
+            probe, originals(X), reset=True, allow_nan=self._keeps_padding()
+        )
         check_axes([Step(self, None)], layout)
         return array, layout
 
@@ -316,6 +341,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         """Return the estimator's tags."""
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self._keeps_padding()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
 

@@ -74,7 +74,8 @@ def check_steps(steps: Sequence[Step], layout: InputLayout, X: Any, owner: str) 
         If an augmentation needs images, or reads samples of another shape.
     """
     given = X.layout if isinstance(X, AugmentedArray) else None
-    if given is not None and given.network_shape != layout.network_shape:
+    fixed = given is not None and not isinstance(given, SeriesLayout)  # which knows no length
+    if given is not None and fixed and given.network_shape != layout.network_shape:
         raise InputShapeError(
             f"The augmentation before {owner} reads samples of shape {given.shape} (channels "
             f"{given.channels}), but {owner} reads {layout.shape} (channels "

@@ -81,12 +81,8 @@ def warp(
     spatial = tuple(images.shape[2:])
     base, to_unit, to_share = _centred_positions(spatial, images.dtype, images.device)
     wraps = padding_mode == "wrap"
-    matrices = matrices[:, :-1] * (to_share if wraps else to_unit)[:, None]
-    if wraps:
-        matrices[..., -1] += 0.5 - to_share / 2
-    rows = torch.from_numpy(matrices).to(images.dtype)
-    # MPS would read `rows` after they are freed
-    rows = rows.to(images.device, non_blocking=images.device.type == "cuda")
+    scale = to_share if wraps else to_unit
+    rows = _rows_of(matrices, scale, 0.5 - to_share / 2 if wraps else None, images)
     shifts = bool(np.any(fill))
     shift = per_channel(fill, images) if isinstance(fill, tuple) else fill
     values = images - shift if shifts and not nearest else images
@@ -113,6 +109,18 @@ def warp(
             sampled += shift
         parts.append(sampled)
     return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+
+def _rows_of(
+    matrices: np.ndarray, scale: np.ndarray, start: np.ndarray | None, images: Tensor
+) -> Tensor:
+    """Return the rows of matrices but the last, scaled and moved, on the device of the images."""
+    scaled = matrices[:, :-1] * scale[:, None]
+    if start is not None:
+        scaled[..., -1] += start
+    rows = torch.from_numpy(scaled).to(images.dtype)
+    # MPS would read `rows` after they are freed
+    return rows.to(images.device, non_blocking=images.device.type == "cuda")
 
 
 def _with_first_again(images: Tensor) -> Tensor:

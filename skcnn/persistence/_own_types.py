@@ -5,12 +5,15 @@ from typing import Any
 
 from skcnn import augmentation, preprocessing, recordings
 from skcnn._data.image_files.decoding import CHANNELS
+from skcnn._data.series.layout import SeriesLayout
 from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import ModelFileError
 from skcnn.persistence._registry import trust
 
 MOST_VALUES = 2**28  # of an image or a signal
 SAMPLES = "n_features_in_=count input_shape_=shape _layout=layout"
+# An augmentation may have seen signals of unequal length, with None in `input_shape_`.
+STEPS = "n_features_in_?=count input_shape_=tuple _layout=samples"
 SIGNALS = "n_channels_=count input_shape_?=shape _layout?=layout"
 IN_MEMORY = {"cache": ("auto", "memory", None), "folder": (None,)}
 
@@ -24,8 +27,12 @@ def _check_samples(estimator: Any, fitted: dict[str, Any], architecture: Any) ->
             message = f"{type(estimator).__name__} has an illegal parameter: {error}"
             raise ModelFileError(message) from error
     if fitted:
-        shape = fitted["_layout"].shape
-        if fitted["input_shape_"] != shape or fitted["n_features_in_"] != prod(shape):
+        layout = fitted["_layout"]
+        shape, n_features = layout.shape, prod(layout.shape)
+        if isinstance(layout, SeriesLayout):
+            shape, n_features = layout.open_shape, None
+        named = "feature_names_in_" in fitted and n_features is None
+        if (fitted["input_shape_"], fitted.get("n_features_in_")) != (shape, n_features) or named:
             raise ModelFileError(f"the shapes of {type(estimator).__name__} differ")
 
 
@@ -93,7 +100,7 @@ def _check_windows(estimator: Any, fitted: dict[str, Any], architecture: Any) ->
 for name in augmentation.__all__:
     cls = getattr(augmentation, name)
     if isinstance(cls, type) and issubclass(cls, Augmentation):
-        trust(cls, SAMPLES, restore=_check_samples)
+        trust(cls, STEPS, restore=_check_samples)
 trust(augmentation.Augmented, f"{SAMPLES} estimator_=estimator", restore=_check_samples)
 trust(
     preprocessing.KernelFilter,

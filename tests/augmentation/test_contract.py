@@ -133,7 +133,8 @@ def test_the_tables_have_every_augmentation():
 def test_without_strength_every_check_passes(augmentation):
     results = check_estimator(augmentation, on_skip=None, on_fail=None)
     assert [r for r in results if r["status"] != "passed"] == []
-    assert len(results) == N_CHECKS
+    # that NaN raises is not checked where values may be missing
+    assert len(results) == N_CHECKS - get_tags(augmentation).input_tags.allow_nan
 
 
 @checking
@@ -145,7 +146,7 @@ def test_only_the_declared_checks_fail(augmentation):
     )
     counts = Counter(r["status"] for r in results)
     assert set(counts) <= {"passed", "xfail"}
-    assert len(results) == N_CHECKS
+    assert len(results) == N_CHECKS - get_tags(augmentation).input_tags.allow_nan
     failed = [r for r in results if r["status"] == "xfail"]
     assert {r["check_name"] for r in failed} <= set(declared)
     # operations for images only, or without effect on such short rows, pass more checks
@@ -181,7 +182,8 @@ def test_the_checks_pass_for_any_random_state(augmentation, seed):
     results = check_estimator(
         augmentation, expected_failed_checks=declared, on_skip=None, on_fail=None
     )
-    assert Counter(r["status"] in ("passed", "xfail") for r in results) == {True: N_CHECKS}
+    n_checks = N_CHECKS - get_tags(augmentation).input_tags.allow_nan
+    assert Counter(r["status"] in ("passed", "xfail") for r in results) == {True: n_checks}
 
 
 @checking
@@ -320,7 +322,7 @@ def test_transform_of_another_shape_raises(make):
 def test_bad_input_raises(X, pattern):
     for use in ("fit", "fit_transform", "draw"):
         with pytest.raises(ValueError, match=pattern):
-            getattr(RandomBrightness(), use)(X)
+            getattr(RandomContrast(), use)(X)
 
 
 @EACH
@@ -361,7 +363,9 @@ def test_tags_are_right(make):
     tags = get_tags(make())
     assert tags.input_tags.two_d_array
     assert tags.input_tags.three_d_array
-    assert not tags.input_tags.allow_nan
+    takes_gaps = (RandomBrightness, RandomNoise, RandomChannelDropout)
+    looks_at_all = getattr(make(), "snr_db", None) is not None
+    assert tags.input_tags.allow_nan == (isinstance(make(), takes_gaps) and not looks_at_all)
     assert not tags.target_tags.required
     assert tags.estimator_type is None
     assert tags.transformer_tags is not None

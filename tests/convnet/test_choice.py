@@ -16,6 +16,7 @@ from sklearn.pipeline import make_pipeline
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._convnet import choice
 from skcnn._convnet.choice import assign_folds, is_behind, scored
+from skcnn._network.split import frozen_prefix_length
 from skcnn.augmentation import RandomFlip
 from skcnn.exceptions import ArchitectureError, MissingDependencyError, WeightsError
 from tests.helpers.tiny_base import MODULE, NAME, install_tiny_base
@@ -185,19 +186,34 @@ def test_candidates_that_cost_too_much_are_named(outcomes, monkeypatch):
     assert table.index[table["chosen"]][0] == costs.idxmin()
 
 
+def frozen_macs(name):
+    """Return the multiply-accumulates of the frozen layers of a candidate for one sample."""
+    if name == "scratch":
+        return 0
+    rows = net(pretrained=True, filters=(1,), trainable=name)._trace((3, 8, 8), 2)
+    return sum(
+        row.spec.n_multiply_accumulates(row.input_shape)
+        for row in rows[: frozen_prefix_length(rows, name)]
+    )
+
+
 def test_one_fold_where_three_leave_no_fine_tuning(outcomes, monkeypatch):
     outcomes.update({"scratch": 0.5, "head": 0.5, "last_block": 0.6, "all": 0.9})
+    names = ["scratch", "head", "last_block"]
     costs = net(filters=(1,)).fit(X, LABELS).choice_["multiply_accumulates"]
-    tried = costs[["scratch", "head", "last_block"]]
-    one_fold = (2 * tried.sum() / 3 + tried.max()) / 3  # and the final fit
+    tried = costs[names]
+    once = pd.Series({name: 30 * frozen_macs(name) for name in names})
+    of_fit = (tried - once) / 3
+    # features of frozen layers once; two thirds of a fit for each, and the final fit of one
+    one_fold = once.sum() + 2 / 3 * of_fit.sum() + of_fit.max()
     assert tried.sum() > one_fold > tried[["scratch", "head"]].sum()
-    monkeypatch.setattr(choice, "MOST_MACS", one_fold)
+    monkeypatch.setattr(choice, "MOST_MACS", 1.000001 * one_fold)
     table = net(filters=(1,)).fit(X, LABELS).choice_
     assert table.index[table["chosen"]].tolist() == ["last_block"]
     assert table["score_1"].notna().tolist() == [True, True, True, False]
     assert table["score_2"].isna().all()
-    np.testing.assert_allclose(table["multiply_accumulates"][tried.index], tried * 5 / 9)
-    monkeypatch.setattr(choice, "MOST_MACS", 0.99 * one_fold)
+    np.testing.assert_allclose(table["multiply_accumulates"][names], once + of_fit * 5 / 3)
+    monkeypatch.setattr(choice, "MOST_MACS", 0.999999 * one_fold)
     table = net(filters=(1,)).fit(X, LABELS).choice_
     assert "too many" in table.loc["last_block", "reason"]
     assert table["score_3"].notna().tolist() == [True, True, False, False]
@@ -223,6 +239,24 @@ def test_few_samples_take_the_head_without_a_race():
     assert set(model.choice_["reason"]) == {"fewer than 10 samples: too few to compare"}
     assert model.choice_["score"].isna().all()
     assert_same_weights(model, net(**CHOSEN["head"]).fit(X[:8], LABELS[:8]))
+
+
+@pytest.mark.parametrize("n_repeated", [0, 1, 8])
+def test_classes_of_one_sample_take_the_head_without_a_race(n_repeated):
+    codes = np.arange(12 + n_repeated) % 12  # the first classes have another sample
+    codes[12:] = 0
+    few, labels = X[: len(codes)], np.array([*"abcdefghijkl"])[codes]
+    model = net().fit(few, labels)
+    assert model.choice_["chosen"].tolist() == [False, True, False, False]
+    assert set(model.choice_["reason"]) == {
+        "fewer than 10 samples of classes with another sample: too few to compare"
+    }
+    assert_same_weights(model, net(**CHOSEN["head"]).fit(few, labels))
+
+
+def test_ten_samples_of_classes_with_another_sample_are_enough():
+    codes = np.array([*range(11), *[0] * 9])
+    assert net().fit(X[:20], codes).choice_["score_1"].notna().any()
 
 
 @pytest.mark.parametrize(

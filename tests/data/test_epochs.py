@@ -2,11 +2,14 @@
 
 import numpy as np
 import pytest
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
 from skcnn import ConvNetClassifier
 from skcnn._data.epochs import epochs_array
+from skcnn.augmentation import RandomNoise, RandomTimeMask
+from skcnn.exceptions import InputShapeError
 from skcnn.preprocessing import StandardizeSignals
 
 
@@ -71,3 +74,59 @@ def test_pipelines_and_cross_validation_take_epochs():
     model = make_pipeline(StandardizeSignals(), ConvNetClassifier(n_spatial_dims=1, **FEW))
     assert model.fit(Epochs(DATA), y).predict(Epochs(DATA)).shape == (30,)
     assert len(cross_val_score(ConvNetClassifier(**FEW), Epochs(DATA), y, cv=2)) == 2
+
+
+@pytest.mark.parametrize("channels", ["last", "first"])
+def test_augmentations_before_a_network_keep_epochs(channels):
+    array = DATA if channels == "first" else np.moveaxis(DATA, 1, -1)
+    steps = [RandomNoise(0.1, random_state=1), RandomTimeMask(0.2, random_state=2)]
+    how = {"channels": channels, **FEW}
+    expected = ConvNetClassifier(n_spatial_dims=1, augmentation=steps, **how).fit(array, y)
+    model = make_pipeline(*steps, ConvNetClassifier(**how)).fit(Epochs(DATA), y)
+    assert model[-1].input_shape_ == array.shape[1:]
+    assert np.array_equal(model.predict_proba(Epochs(DATA)), expected.predict_proba(array))
+    open_shape = (None, 3) if channels == "last" else (3, None)
+    any_length = make_pipeline(*steps[:1], ConvNetClassifier(input_shape=open_shape, **how))
+    assert any_length.fit(Epochs(DATA), y)[-1].input_shape_ == open_shape
+
+
+@pytest.mark.parametrize("channels", ["last", "first"])
+def test_augmented_epochs_are_signals(channels):
+    array = DATA if channels == "first" else np.moveaxis(DATA, 1, -1)
+    step = RandomTimeMask(0.2, channels=channels, random_state=0)
+    drawn = step.fit_transform(Epochs(DATA))
+    assert (drawn.shape, drawn.dtype) == (array.shape, array.dtype)
+    same = RandomTimeMask(0.2, channels=channels, n_spatial_dims=1, random_state=0)
+    expected = same.fit_transform(array)
+    assert np.array_equal(drawn.to_numpy(random_state=3), expected.to_numpy(random_state=3))
+    half = drawn[np.arange(0, 30, 2)].original
+    assert np.array_equal(half.get_data(), DATA[::2])
+    assert np.array_equal(np.asarray(half, np.float32), array[::2].astype(np.float32))
+    epochs = Epochs(DATA)
+    assert step.transform(epochs) is epochs
+
+
+def test_scikit_learn_takes_rows_of_augmented_epochs():
+    inside = CalibratedClassifierCV(ConvNetClassifier(**FEW), cv=2)
+    model = make_pipeline(RandomNoise(0.1, random_state=1), inside).fit(Epochs(DATA), y)
+    assert model.predict(Epochs(DATA)).shape == (30,)
+
+
+class Raw(Epochs):
+    __module__ = "mne.io"
+
+
+@pytest.mark.parametrize("X", [Raw(DATA[0]), Raw(DATA[:, 0]), [Raw(DATA[0])] * 30])
+@pytest.mark.parametrize(
+    "model", [ConvNetClassifier(**FEW), StandardizeSignals(), RandomNoise(0.1)], ids=repr
+)
+def test_recordings_are_no_samples(model, X):
+    message = r"Got Raw of MNE, whose get_data\(\) has the shape .*make_fixed_length_epochs"
+    with pytest.raises(InputShapeError, match=message):
+        model.fit(X, y)
+
+
+def test_a_network_does_not_predict_recordings():
+    model = ConvNetClassifier(**FEW).fit(DATA[:, 0], y)
+    with pytest.raises(InputShapeError, match="Got Raw of MNE"):
+        model.predict([Raw(DATA[0]), Raw(DATA[1])])

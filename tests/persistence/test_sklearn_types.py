@@ -62,6 +62,7 @@ from skcnn.preprocessing import (
     Spectrogram,
     StandardizeSignals,
 )
+from skcnn.recordings import WindowedClassifier, WindowedRegressor
 
 RNG = np.random.default_rng(0)
 X = RNG.random((40, 5))
@@ -171,6 +172,7 @@ CLASSIFIERS = [
         net(), [RandomBrightness(0.1), RandomChoice([RandomNoise(), None])], n_copies={"a": 1}
     ),
     pipeline.make_pipeline(RandomBrightness(0.1), net()),
+    WindowedClassifier(net(), 3, 1),
 ]
 REGRESSORS = [
     linear_model.LinearRegression(),
@@ -184,6 +186,7 @@ REGRESSORS = [
     ensemble.VotingRegressor([("ridge", linear_model.Ridge()), ("net", regressor())]),
     ensemble.StackingRegressor([("ridge", linear_model.Ridge()), ("net", regressor())], cv=2),
     ensemble.BaggingRegressor(regressor(), 2, random_state=0),
+    WindowedRegressor(linear_model.Ridge(), 3, 2),
 ]
 OTHERS = [
     (preprocessing.OneHotEncoder(), WORDS, TWO),
@@ -360,4 +363,5 @@ def test_the_page_lists_the_types_of_scikit_learn():
     names = {name.partition(".")[2] for name in TRUSTED if name.startswith("sklearn.")}
     own = {"ConvNetClassifier", "ConvNetRegressor", "ConvNetFeatures", "ConvNetSearchCV"}
     own |= {"Augmented", "KernelFilter", "LoadImages", "ResizeImages", "Spectrogram"}
+    own |= {"WindowedClassifier", "WindowedRegressor"}
     assert listed == {name for name in names if not name.startswith("_")} | own

@@ -5,6 +5,7 @@ import pytest
 
 import skcnn
 from skcnn import ConvNetClassifier, ConvNetFeatures, ConvNetRegressor
+from skcnn.augmentation import RandomNoise
 from skcnn.exceptions import ModelFileError
 from tests.helpers.model_files import rewritten
 from tests.helpers.series import tones
@@ -74,4 +75,21 @@ def test_a_changed_layout_is_refused(change, tmp_path):
     skcnn.save(ConvNetClassifier(**FEW).fit(X, y), path)
     rewritten(path, lambda manifest, tensors: change(_layout_of(manifest)))
     with pytest.raises(ModelFileError):
+        skcnn.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_features_in_": 3},
+        {"input_shape_": {"tuple": [None, 2]}},
+        {"_layout": {"layout": [8, 3], "channels": "last"}},
+    ],
+)
+def test_a_changed_shape_of_an_augmentation_is_refused(change, tmp_path):
+    path = tmp_path / "model.safetensors"
+    skcnn.save(RandomNoise(0.1).fit(X), path)
+    assert skcnn.load(path).input_shape_ == (None, 3)
+    rewritten(path, lambda manifest, tensors: manifest["model"]["fitted"].update(change))
+    with pytest.raises(ModelFileError, match="the shapes of RandomNoise differ"):
         skcnn.load(path)

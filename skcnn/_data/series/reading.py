@@ -65,27 +65,10 @@ def read_series(estimator: Any, items: list[Any], sample_weight: Any, with_offse
         If the parameters describe no signals, or the samples are none.
     """
     channels = estimator.channels
-    if estimator.n_spatial_dims not in (None, 1):
-        raise InputShapeError(
-            "X has samples of several shapes, which can only be signals, but n_spatial_dims="
-            f"{estimator.n_spatial_dims}. Crop, pad or resize the samples to one shape, or set "
-            "n_spatial_dims=1 for signals of unequal length."
-        )
-    expected = open_channels(estimator.input_shape, channels)
-    if expected is None and estimator.input_shape is not None:
-        raise InputShapeError(
-            f"X has signals of unequal length, but input_shape={estimator.input_shape} has one. "
-            "Leave input_shape out, or write None for the length."
-        )
     masks = getattr(estimator, "missing", None) == MASK
-    arrays = _arrays(estimator, items, channels, masks)
-    n_channels = arrays[0].shape[1] if arrays[0].ndim == 2 else 1
-    if expected is not None and n_channels != expected:
-        raise InputShapeError(
-            f"X has signals of {n_channels} channels, but input_shape={estimator.input_shape} of "
-            f"{type(estimator).__name__} has {expected}, with channels={channels!r}."
-        )
-    if expected is None and arrays[0].ndim == 2:
+    arrays = _arrays_of_fit(estimator, items, channels, masks)
+    n_channels = _n_channels(arrays)
+    if estimator.input_shape is None and arrays[0].ndim == 2:
         _warn_of_images(arrays, estimator.n_spatial_dims, channels)
     steps, lengths = _joined(arrays)
     weights = check_weights(sample_weight, len(lengths))
@@ -98,6 +81,23 @@ def read_series(estimator: Any, items: list[Any], sample_weight: Any, with_offse
     return images
 
 
+def record_series(estimator: Any, items: list[Any], channels: str, allow_nan: bool) -> None:
+    """Check the signals that a step of a Pipeline hands on, and record their layout on it.
+
+    Raises
+    ------
+    InputShapeError
+        If the parameters describe no signals, or the samples are none.
+    """
+    arrays = _arrays_of_fit(estimator, items, channels, allow_nan)
+    longest, n_channels = max(map(len, arrays)), _n_channels(arrays)
+    shape = (longest, n_channels) if channels == "last" else (n_channels, longest)
+    estimator._layout = SeriesLayout(shape, channels)
+    estimator.input_shape_ = estimator._layout.open_shape
+    for name in ("n_features_in_", "feature_names_in_"):  # of an earlier fit
+        vars(estimator).pop(name, None)
+
+
 def read_more_series(estimator: Any, items: list[Any]) -> Images:
     """Return signals for an estimator that was fitted on signals of unequal length.
 
@@ -107,15 +107,28 @@ def read_more_series(estimator: Any, items: list[Any]) -> Images:
         If they have other numbers of channels.
     """
     layout = estimator._layout
-    arrays = _arrays(estimator, items, layout.channels, layout.masks)
-    n_channels = arrays[0].shape[1] if arrays[0].ndim == 2 else 1
+    arrays = check_more_series(estimator, items, layout.masks)
+    steps, lengths = _joined(arrays)
+    return _as_rows(steps, lengths, layout.channels, estimator.offset_, layout.masks)
+
+
+def check_more_series(estimator: Any, items: list[Any], masks: bool) -> list[np.ndarray]:
+    """Return signals as arrays, checked against the channels at the fit of `estimator`.
+
+    Raises
+    ------
+    InputShapeError
+        If they have other numbers of channels.
+    """
+    layout = estimator._layout
+    arrays = _arrays(estimator, items, layout.channels, masks)
+    n_channels = _n_channels(arrays)
     if n_channels != layout.n_channels:
         raise InputShapeError(
             f"X has signals of {n_channels} channels, but {type(estimator).__name__} was fitted "
             f"on signals of {layout.n_channels}, with channels={layout.channels!r}."
         )
-    steps, lengths = _joined(arrays)
-    return _as_rows(steps, lengths, layout.channels, estimator.offset_, layout.masks)
+    return arrays
 
 
 def steps_of(images: Images, index: np.ndarray) -> tuple[Images, np.ndarray]:
@@ -129,6 +142,36 @@ def steps_of(images: Images, index: np.ndarray) -> tuple[Images, np.ndarray]:
         rows.steps, _of_steps(rows.steps.shape[1], images.layout.masks), compact=False
     )
     return steps, rows.steps_of(index)
+
+
+def _arrays_of_fit(
+    estimator: Any, items: list[Any], channels: str, masks: bool
+) -> list[np.ndarray]:
+    """Return the signals of a fit, checked against the parameters of `estimator`."""
+    if estimator.n_spatial_dims not in (None, 1):
+        raise InputShapeError(
+            "X has samples of several shapes, which can only be signals, but n_spatial_dims="
+            f"{estimator.n_spatial_dims}. Crop, pad or resize the samples to one shape, or set "
+            "n_spatial_dims=1 for signals of unequal length."
+        )
+    expected = open_channels(estimator.input_shape, channels)
+    if expected is None and estimator.input_shape is not None:
+        raise InputShapeError(
+            f"X has signals of unequal length, but input_shape={estimator.input_shape} has one. "
+            "Leave input_shape out, or write None for the length."
+        )
+    arrays = _arrays(estimator, items, channels, masks)
+    n_channels = _n_channels(arrays)
+    if expected is not None and n_channels != expected:
+        raise InputShapeError(
+            f"X has signals of {n_channels} channels, but input_shape={estimator.input_shape} of "
+            f"{type(estimator).__name__} has {expected}, with channels={channels!r}."
+        )
+    return arrays
+
+
+def _n_channels(arrays: list[np.ndarray]) -> int:
+    return int(arrays[0].shape[1]) if arrays[0].ndim == 2 else 1
 
 
 def _joined(arrays: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,10 +8,10 @@ import numpy as np
 
 from skcnn._utils.compat import Interval, InvalidParameterError
 from skcnn._utils.validation import check_finite
+from skcnn.preprocessing._signals.lengths import LengthTransformer
 from skcnn.preprocessing._signals.series import Signals
 from skcnn.preprocessing._signals.transformer import (
     LAYOUT_CONSTRAINTS,
-    SeriesTransformer,
     float_type,
 )
 
@@ -75,7 +75,7 @@ def resampled(signals: np.ndarray, ratio: Fraction) -> np.ndarray:
     return result
 
 
-class ResampleSignals(SeriesTransformer):
+class ResampleSignals(LengthTransformer):
     """Bring signals to another sampling rate, or all to one length, band-limited.
 
     Either `length` or `rate` with `original_rate` is set.
@@ -164,23 +164,8 @@ class ResampleSignals(SeriesTransformer):
         self.input_shape = input_shape
         self.channels = channels
 
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return a name for each value of a flat row: "time_3", with the channel if several.
-
-        Parameters
-        ----------
-        input_features : array-like of str or None, default=None
-            Only checked: the names seen at fit.
-
-        Returns
-        -------
-        ndarray of shape (n_values,) of str objects
-            The names.
-        """
-        self._check_flat()
-        length = self._layout.spatial[0]
-        new = -(-length * self._ratio(length) // 1)
-        return self._names(int(new), input_features)
+    def _length_of(self, length: int) -> int:
+        return int(-(-length * self._ratio(length) // 1))
 
     def _check(self) -> None:
         by_rate = (self.rate is not None, self.original_rate is not None)
