@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 
 from skcnn._convnet.classifier import ConvNetClassifier
@@ -24,8 +24,8 @@ from skcnn.persistence._onnx.graphs import (
     joined,
     wired,
 )
-from skcnn.persistence._onnx.networks import NETWORKS
 from skcnn.persistence._onnx.packages import imported
+from skcnn.persistence._onnx.refusals import NETWORKS
 from skcnn.persistence._onnx.transformers import TRANSFORMERS, Form
 
 ML_OPSET = 3  # of the operators for scikit-learn
@@ -62,6 +62,9 @@ def sklearn_graph(builder: Any, model: Any, n_values: int, raw_scores: bool = Fa
     if isinstance(model, VotingClassifier):  # the parameter is of transform only
         model = copy.copy(model)
         model.flatten_transform = False
+    if isinstance(model, VotingClassifier | VotingRegressor) and model.weights is not None:
+        model = copy.copy(model)
+        model.weights = np.asarray(model.weights)  # skl2onnx takes no list
     try:
         with _own_converters(builder), warnings.catch_warnings():
             warnings.simplefilter("ignore")

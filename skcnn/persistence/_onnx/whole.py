@@ -16,8 +16,8 @@ from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import InputShapeError, UnsupportedModelError
 from skcnn.persistence._onnx.builder import GraphBuilder, unwrapped
 from skcnn.persistence._onnx.graphs import DYNAMIC, REASON, ROWS, joined, made_of
-from skcnn.persistence._onnx.networks import NETWORKS
 from skcnn.persistence._onnx.packages import imported
+from skcnn.persistence._onnx.refusals import NETWORKS, check_parts
 from skcnn.persistence._onnx.transformers import Form
 from skcnn.persistence._origins import base_origins
 from skcnn.preprocessing import LoadImages, ResizeImages
@@ -56,7 +56,16 @@ class Exported:
 
 
 def exported(estimator: Any, X: Any) -> Exported:
-    """Return what is exported, with the form of the samples `X`, or else that of the fit."""
+    """Return what is exported, with the form of the samples `X`, or else that of the fit.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a part is refused, see `check_parts`.
+    InputShapeError
+        If the shape is not known, or not the one that the network was fitted on.
+    """
+    check_parts(estimator)
     model, load = estimator, None
     loads = isinstance(model, Pipeline) and isinstance(model.steps[0][1], LoadImages)
     if loads and len(model.steps) > 1:
