@@ -114,12 +114,16 @@ def _check_classes(model: Any) -> None:
 def _check_one_vs_one(model: OneVsOneClassifier) -> None:
     """Check that classes are their own places, which skl2onnx returns as labels."""
     classes = getattr(model, "classes_", None)
-    if classes is not None and np.asarray(classes).tolist() != list(range(len(classes))):
+    if classes is not None and _are_no_places(np.asarray(classes)):
         raise UnsupportedModelError(
             "OneVsOneClassifier can be exported with classes that are the integers 0, 1, 2 and "
             f"so on only. Got {shorten(str(classes), MOST_LETTERS)}: encode them with "
             "LabelEncoder."
         )
+
+
+def _are_no_places(classes: np.ndarray) -> bool:
+    return classes.dtype.kind not in "iu" or classes.tolist() != list(range(len(classes)))
 
 
 def _check_weights(model: Any) -> None:

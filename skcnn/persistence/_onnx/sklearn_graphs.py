@@ -1,7 +1,6 @@
 """Estimators of scikit-learn by skl2onnx, with those of skcnn inside them."""
 
 import copy
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from skcnn._convnet.classifier import ConvNetClassifier
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.persistence._onnx.graphs import (
     LABEL,
+    LOCK,
     PROBABILITIES,
     REASON,
     ROWS,
@@ -31,7 +31,6 @@ from skcnn.persistence._onnx.transformers import TRANSFORMERS, Form
 ML_OPSET = 3  # of the operators for scikit-learn
 CLASSIFIERS = (ConvNetClassifier, CalibratedClassifierCV)
 OPTIONS = {"zipmap": [True, False, "columns"]}  # by which skl2onnx tells classifiers
-LOCK = threading.RLock()  # a calibrated classifier may have estimators of scikit-learn inside
 
 
 def sklearn_graph(builder: Any, model: Any, n_values: int, raw_scores: bool = False) -> Any:

@@ -78,6 +78,7 @@ def exported(estimator: Any, X: Any) -> Exported:
         return Exported(model, load, Form(tuple(load.image_shape_), is_bytes=True), "uint8")
     if X is not None:
         array = np.asarray(as_array(X))
+        _check_samples(first, array.shape)
         _check_rounding(model, array.dtype)
         shape, dtype = array.shape[1:], "uint8" if array.dtype == np.uint8 else "float32"
     else:
@@ -91,6 +92,25 @@ def exported(estimator: Any, X: Any) -> Exported:
             f"X has samples of shape {shape}: an export needs samples of one shape, as an array."
         )
     return Exported(model, load, Form(tuple(map(int, shape)), dtype == "uint8"), dtype)
+
+
+def _check_samples(first: Any, shape: tuple[int, ...]) -> None:
+    """Check that there are samples, of a shape that the first step takes."""
+    if not shape or not shape[0]:
+        raise InputShapeError("X has no samples: an export needs some, or none at all (X=None).")
+    if isinstance(first, NETWORKS):
+        if not first._layout.accepts(shape[1:]):
+            raise InputShapeError(
+                f"X has samples of shape {shape[1:]}, but {type(first).__name__} was fitted on "
+                f"samples of shape {first._layout.shape}."
+            )
+    elif type(first).__module__.startswith("sklearn."):
+        n = getattr(first, "n_features_in_", None)
+        if n is not None and shape[1:] != (n,):
+            raise InputShapeError(
+                f"X has samples of shape {shape[1:]}, but {type(first).__name__} was fitted on "
+                f"samples of shape {(n,)}."
+            )
 
 
 def _check_rounding(model: Any, dtype: np.dtype[Any]) -> None:

@@ -107,9 +107,7 @@ def test_columns_that_ascend_are_exported(tmp_path):
 @pytest.mark.parametrize("labels", [np.array(["a", "b", "c"])[Y], Y > 0, 10 * Y])
 def test_one_vs_one_takes_places_only(labels, tmp_path):
     model = OneVsOneClassifier(LINEAR).fit(ROWS, labels)
-    with pytest.raises(
-        UnsupportedModelError, match="OneVsOneClassifier.*integers 0, 1, 2 and so on only"
-    ):
+    with pytest.raises(UnsupportedModelError, match="integers 0, 1, 2 and so on only"):
         export_onnx(model, tmp_path / "a.onnx")
 
 
