@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import is_classifier
 from sklearn.metrics import r2_score
 
 from skcnn._utils.validation import warn_caller
@@ -12,6 +11,7 @@ from skcnn.exceptions import UnsupportedModelError
 from skcnn.persistence._onnx.graphs import LABEL, PROBABILITIES, VARIABLE
 from skcnn.persistence._onnx.packages import imported
 from skcnn.persistence._onnx.whole import INPUT, Exported
+from skcnn.persistence._targets import targets_like
 
 CHUNK = 64  # samples that are computed at once
 MULTI_OUTPUT_AXES = 3  # of skl2onnx's probabilities: targets, samples, classes
@@ -79,13 +79,13 @@ def measured(
         return row
     tell = estimator.predict if hasattr(estimator, "predict") else estimator.transform
     told = np.asarray(tell(X))
-    targets = y if y is None else targets_like(y, told, estimator)
+    targets = y if y is None else targets_like(y, told, estimator, ("X", "y"))
     outputs = run(model, what.samples(X))
     row["n_samples"] = len(told)
     row["largest_difference"] = _compared(estimator, X, told, outputs, precision)
     if targets is not None and hasattr(estimator, "predict"):
         given = _as_one(outputs[LABEL if LABEL in outputs else VARIABLE], told)
-        score = _accuracy if LABEL in outputs else r2_score
+        score = _accuracy if LABEL in outputs else _r2
         row["score"], row["score_before"] = (
             float(score(targets, given)),
             float(score(targets, told)),
@@ -163,50 +163,15 @@ def _check_share(wrong: np.ndarray, doubtful: np.ndarray, largest: float) -> Non
 # Scores
 
 
-def targets_like(y: Any, told: np.ndarray, estimator: Any) -> np.ndarray:
-    """Return targets in the shape of predictions.
-
-    Raises
-    ------
-    ValueError
-        If they have another length or shape, numbers are not finite, or labels are not those
-        that the classifier knows.
-    """
-    targets = np.asarray(y)
-    if targets.ndim == 0 or len(targets) != len(told):
-        n = "no length" if targets.ndim == 0 else f"{len(targets)} targets"
-        raise ValueError(f"X has {len(told)} samples, but y has {n}.")
-    if targets.shape == (len(told), 1) and told.ndim == 1:  # a column, or a frame of one
-        targets = targets[:, 0]
-    if targets.shape != told.shape:
-        raise ValueError(f"y has the shape {targets.shape}, but predictions {told.shape}.")
-    if not is_classifier(estimator):
-        targets = targets.astype(float)
-        if not np.isfinite(targets).all():
-            raise ValueError("y has values that are not finite.")
-        return targets
-    known = known_labels(estimator, told)
-    columns = targets.reshape(len(targets), -1).T
-    for number, column in enumerate(columns):
-        labels = known[number] if len(known) == len(columns) else known[0]
-        unknown = sorted({*column.tolist()} - {*labels}, key=str)
-        if unknown:
-            raise ValueError(f"y has labels that the classifier does not know: {unknown[:5]}.")
-    return targets
-
-
-def known_labels(estimator: Any, told: np.ndarray) -> list[list[Any]]:
-    """Return the labels of each target."""
-    classes = estimator.classes_
-    if isinstance(classes, list):
-        return [np.asarray(each).tolist() for each in classes]
-    return [[0, 1]] if told.ndim > 1 else [np.asarray(classes).tolist()]
-
-
 def _accuracy(y: np.ndarray, predicted: np.ndarray) -> float:
     """Return the share of samples of which all labels are right."""
     right = y == predicted
     return float(right.reshape(len(predicted), -1).all(axis=1).mean())
+
+
+def _r2(y: np.ndarray, predicted: np.ndarray) -> float:
+    """Return R², NaN of a single sample."""
+    return float(r2_score(y, predicted)) if len(y) > 1 else np.nan
 
 
 def report_of(rows: list[dict[str, Any]]) -> pd.DataFrame:

@@ -35,7 +35,7 @@ def check_parts(model: Any) -> None:
         If skl2onnx would convert one of them to a graph that predicts something else, or a
         network was fitted on signals of unequal length.
     """
-    for part in _parts(model, set(), 0):
+    for part in parts_of(model, set(), 0):
         if isinstance(part, NETWORKS):
             check_network(part)
         elif isinstance(part, TunedThresholdClassifierCV):
@@ -64,8 +64,8 @@ def check_network(model: Any) -> None:
         )
 
 
-def _parts(value: Any, seen: set[int], depth: int) -> Iterator[Any]:
-    """Yield the estimators in an estimator."""
+def parts_of(value: Any, seen: set[int], depth: int) -> Iterator[Any]:
+    """Yield an estimator and those in it; `seen` holds their ids, `depth` counts from 0."""
     if id(value) in seen or depth > MOST_DEEP:
         return
     if isinstance(value, list | tuple):
@@ -90,7 +90,7 @@ def _parts(value: Any, seen: set[int], depth: int) -> Iterator[Any]:
     else:
         return
     for part in inside:
-        yield from _parts(part, seen, depth + 1)
+        yield from parts_of(part, seen, depth + 1)
 
 
 def _check_classes(model: Any) -> None:

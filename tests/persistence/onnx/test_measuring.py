@@ -159,8 +159,8 @@ def test_targets_may_be_a_column_or_a_list(y, net, tmp_path):
         (Y[:1], "X has 30 samples, but y has 1 targets"),
         (Y[:10], "X has 30 samples, but y has 10"),
         (1, "no length"),
-        (Y.astype(str), r"labels that the classifier does not know: \['0', '1', '2'\]"),
-        (np.where(Y > 1, np.nan, Y), "does not know: .nan"),
+        (Y.astype(str), r"labels that the classifier was not trained on: \['0', '1', '2'\]"),
+        (np.where(Y > 1, np.nan, Y), "not trained on: .nan"),
         (np.eye(3)[Y], r"y has the shape \(30, 3\), but predictions \(30,\)"),
     ],
 )
@@ -176,12 +176,19 @@ def test_numbers_that_are_not_finite_are_errors(tmp_path):
         export_onnx(model, tmp_path / "a.onnx", X=X, y=np.where(Y > 1, np.nan, Y))
 
 
+def test_one_number_has_no_score(tmp_path):
+    model = tiny(ConvNetRegressor, max_epochs=1).fit(X, Y)
+    row = export_onnx(model, tmp_path / "a.onnx", X=X[:1], y=Y[:1]).loc["float32"]
+    assert np.isnan(row["score"])
+    assert row["n_samples"] == 1
+
+
 def test_several_targets_have_labels_of_their_own(tmp_path):
     both = np.stack([Y, 5 * (Y % 2)], 1)
     model = MultiOutputClassifier(LogisticRegression()).fit(ROWS, both)
     row = export_onnx(model, tmp_path / "a.onnx", X=ROWS, y=both).loc["float32"]
     assert row["score"] == row["score_before"] == model.score(ROWS, both)
-    with pytest.raises(ValueError, match=r"does not know: \[1\]"):
+    with pytest.raises(ValueError, match=r"not trained on: \[1\]"):
         export_onnx(model, tmp_path / "a.onnx", X=ROWS, y=np.minimum(both, 1))
 
 
