@@ -39,14 +39,15 @@ def export_onnx(
     path : str or path-like
         The file. If it exists it is replaced, as a whole or not at all.
     precision : {"float32", "float16", "int8"}, default="float32"
-        Of the network's weights and values. "float16" halves the file. "int8" quarters it: the
-        range of each value comes from `X`. The input and the outputs have the same types.
+        Of the network's weights and values. "float16" halves the weights. "int8" quarters them:
+        the range of each value comes from `X`. The input and the outputs have the same types.
     X : array-like or None, default=None
         Samples as `predict` takes them. The graph's input gets their shape, and their dtype if
-        that is uint8. The written graph is run on them, and compared with the estimator.
+        that is uint8. The written graph is run on them, and compared with the estimator. None
+        takes a few random ones for that, if the range of the training's values is known.
         Required for "int8".
     y : array-like or None, default=None
-        Targets of `X`, for the scores of the report.
+        Targets of `X`, for the scores of the report. A column is taken for its values.
     opset : int or None, default=None
         Version of ONNX's operators, from 17 to 20. None is 18.
 
@@ -62,8 +63,8 @@ def export_onnx(
           numbers to those of `predict`;
         - ``score``: accuracy, or R² of numbers; ``score_before``: that of the estimator itself.
 
-        NaN stands for what is not known: without `X` or `y`, and of a float32 graph if
-        onnxruntime is not installed.
+        NaN stands for what is not known: without `X` or `y`, of a float32 graph if onnxruntime is
+        not installed, and the difference of classifiers without `predict_proba`.
 
     Raises
     ------
@@ -100,7 +101,8 @@ def export_onnx(
     the estimator, of numbers 0.001 of their standard deviation, there is a UserWarning. If more
     than one sample in a hundred differs by more than 0.01, numbers by 0.1 of their standard
     deviation, or has another label though its probability is larger than the others by more than
-    0.001, there is an error, and no file.
+    0.001 and twice the difference, there is an error, and no file. Exports of several threads run
+    one after another.
 
     Values of NaN, which `predict` refuses without ``missing="mask"``, give probabilities of NaN.
 
@@ -142,7 +144,7 @@ def _graph_and_report(
     model: Any, precision: str, X: Any, y: Any, opset: int
 ) -> tuple[Any, pd.DataFrame]:
     """Return the graph that is written, with facts about it, and the report."""
-    from skcnn.persistence._onnx.measuring import measured, report_of
+    from skcnn.persistence._onnx.measuring import check_made, measured, report_of
     from skcnn.persistence._onnx.precision import changed
     from skcnn.persistence._onnx.whole import exported, metadata, whole_graph
 
@@ -157,6 +159,8 @@ def _graph_and_report(
         graph = changed(graph, precision, what, X)
         _add_facts(graph, facts | {"precision": precision})
         rows.append(measured(model, graph, precision, what, samples, y))
+    if runs and X is None:
+        check_made(graph, precision, what)
     return graph, report_of(rows)
 
 

@@ -1,5 +1,6 @@
 """What a graph predicts for samples, compared with the estimator: differences and scores."""
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,14 +11,16 @@ from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.persistence._onnx.graphs import LABEL, PROBABILITIES, VARIABLE
 from skcnn.persistence._onnx.packages import imported
-from skcnn.persistence._onnx.whole import INPUT, Exported
+from skcnn.persistence._onnx.whole import INPUT, Exported, value_limits
 from skcnn.persistence._targets import targets_like
 
+N_MADE = 8
 CHUNK = 64  # samples that are computed at once
 MULTI_OUTPUT_AXES = 3  # of skl2onnx's probabilities: targets, samples, classes
 WARNED = 1e-3  # of float32; of probabilities, or of numbers in their standard deviations
 CLEAR = 1e-3  # between the two best probabilities: labels must be the same then
 WRONG = {PROBABILITIES: 1e-2, VARIABLE: 1e-1}  # differences of a graph that is plainly wrong
+ROUNDED = 1e-4  # a share of the largest number, which is no error: predictions may be constant
 MOST_WRONG = 0.01  # the share of samples; few may lie on the steep steps of an isotonic regression
 CAUSES = (
     "Values are too large for float32, in which it computes throughout, or one of its parts is "
@@ -93,18 +96,49 @@ def measured(
     return row
 
 
+def check_made(model: Any, precision: str, what: Exported) -> None:
+    """Compare a graph with the estimator on random samples like those of the fit.
+
+    It does nothing where their range is not known.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If the results are plainly wrong, or not finite.
+    """
+    limits = value_limits(what.model)
+    if limits is None:
+        return
+    rng = np.random.default_rng(0)
+    samples = rng.uniform(*limits, (N_MADE, *what.form.shape)).astype(what.dtype)
+    estimator = what.model
+    tell = estimator.predict if hasattr(estimator, "predict") else estimator.transform
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of samples that are no data
+        told, outputs = np.asarray(tell(samples)), run(model, samples)
+        _compared(estimator, samples, told, outputs, precision, "random samples")
+
+
 def _as_one(parts: list[np.ndarray], told: np.ndarray) -> np.ndarray:
     """Return labels or numbers in the shape of those that the estimator returns."""
     return (parts[0] if len(parts) == 1 else np.stack(parts, 1)).reshape(told.shape)
 
 
-def _compared(estimator: Any, X: Any, told: np.ndarray, outputs: Outputs, precision: str) -> float:
+def _compared(
+    estimator: Any,
+    X: Any,
+    told: np.ndarray,
+    outputs: Outputs,
+    precision: str,
+    of: str = "X",
+) -> float:
     """Return the largest difference, and check that it is no sign of a wrong graph."""
     if LABEL not in outputs:
         unit = float(told.std()) or 1.0
         away = _differences(outputs[VARIABLE], [told], precision)
         if precision == "float32":
-            _check_share(away > WRONG[VARIABLE] * unit, away > WARNED * unit, away.max())
+            most = max(WRONG[VARIABLE] * unit, ROUNDED * float(np.abs(told).max()))
+            _check_share(away > most, away > WARNED * unit, away.max(), of)
         return float(away.max())
     away, clear = np.zeros(len(told)), np.ones(told.shape, bool)
     has_probabilities = PROBABILITIES in outputs and hasattr(estimator, "predict_proba")
@@ -116,7 +150,8 @@ def _compared(estimator: Any, X: Any, told: np.ndarray, outputs: Outputs, precis
     if precision == "float32":
         others = (_as_one(outputs[LABEL], told) != told) & clear
         others = others.reshape(len(told), -1).any(axis=1)
-        _check_share((away > WRONG[PROBABILITIES]) | others, (away > WARNED) | others, away.max())
+        wrong = (away > WRONG[PROBABILITIES]) | others
+        _check_share(wrong, (away > WARNED) | others, away.max(), of)
     return float(away.max()) if has_probabilities else np.nan
 
 
@@ -147,9 +182,9 @@ def _clear(wanted: list[np.ndarray], told: np.ndarray, least: np.ndarray) -> np.
     return (np.stack(gaps, 1) > least[:, None]).reshape(told.shape)
 
 
-def _check_share(wrong: np.ndarray, doubtful: np.ndarray, largest: float) -> None:
+def _check_share(wrong: np.ndarray, doubtful: np.ndarray, largest: float, of: str) -> None:
     """Raise if many samples are wrong, and warn if some are doubtful."""
-    what = f"The graph's results for X differ by up to {largest:.2g} from those of the estimator"
+    what = f"The graph's results for {of} differ by up to {largest:.2g} from those of the estimator"
     counted = f"{int(wrong.sum())} of {len(wrong)} samples are plainly wrong"
     if wrong.mean() > MOST_WRONG:
         raise UnsupportedModelError(f"{what}, and {counted}; no file is written. {CAUSES}")

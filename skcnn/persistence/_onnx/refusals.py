@@ -154,10 +154,10 @@ def _places(model: ColumnTransformer, columns: Any) -> np.ndarray:
     names = list(getattr(model, "feature_names_in_", ()))
     every = np.arange(model.n_features_in_)
     if isinstance(columns, slice):
-        ends = [names.index(e) if isinstance(e, str) else e for e in (columns.start, columns.stop)]
-        if isinstance(columns.stop, str):
-            ends[1] += 1  # names include the last
-        return every[slice(*ends, columns.step)]
+        start, stop = columns.start, columns.stop
+        start = names.index(start) if isinstance(start, str) else start
+        stop = names.index(stop) + 1 if isinstance(stop, str) else stop  # names include the last
+        return every[slice(start, stop, columns.step)]
     given = np.atleast_1d(np.asarray(columns))
     if given.dtype.kind in "UO":
         return np.array([names.index(name) for name in given.tolist()], dtype=int)

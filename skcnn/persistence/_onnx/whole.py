@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
 from sklearn.pipeline import Pipeline
 
 from skcnn._data.containers import as_array
@@ -17,7 +18,7 @@ from skcnn.exceptions import InputShapeError, UnsupportedModelError
 from skcnn.persistence._onnx.builder import GraphBuilder, unwrapped
 from skcnn.persistence._onnx.graphs import DYNAMIC, REASON, ROWS, joined, made_of
 from skcnn.persistence._onnx.packages import imported
-from skcnn.persistence._onnx.refusals import NETWORKS, check_parts
+from skcnn.persistence._onnx.refusals import NETWORKS, check_parts, parts_of
 from skcnn.persistence._onnx.transformers import Form
 from skcnn.persistence._origins import base_origins
 from skcnn.preprocessing import LoadImages, ResizeImages
@@ -111,6 +112,20 @@ def _check_samples(first: Any, shape: tuple[int, ...]) -> None:
                 f"X has samples of shape {shape[1:]}, but {type(first).__name__} was fitted on "
                 f"samples of shape {(n,)}."
             )
+
+
+def value_limits(model: Any) -> tuple[float, float] | None:
+    """Return the smallest and the largest value in the fit, None if they are not known."""
+    parts = list(parts_of(model, set(), 0))
+    networks = [p for p in parts if isinstance(p, NETWORKS) and hasattr(p, "_value_range")]
+    first = _first(model)
+    if not isinstance(first, NETWORKS):
+        changes = any(isinstance(part, Pipeline | TransformerMixin) for part in parts)
+        if not networks or changes:  # not the values that the network got
+            return None
+        first = networks[0]
+    values = getattr(first, "_value_range", None)
+    return None if values is None else (float(values.low), float(values.high))
 
 
 def _check_rounding(model: Any, dtype: np.dtype[Any]) -> None:

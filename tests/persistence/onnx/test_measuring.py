@@ -16,7 +16,7 @@ from skcnn import ConvNetClassifier, ConvNetFeatures, ConvNetRegressor
 from skcnn.exceptions import InputShapeError, UnsupportedModelError
 from skcnn.layers import Conv
 from skcnn.persistence import export_onnx, export_torch
-from skcnn.persistence._onnx.measuring import _check_share, _clear, _differences
+from skcnn.persistence._onnx.measuring import _check_share, _clear, _compared, _differences
 from skcnn.persistence._onnx.precision import _quiet
 from tests.helpers.exported import run_onnx
 from tests.helpers.small_fits import tiny
@@ -73,7 +73,7 @@ def test_values_that_float32_does_not_tell_apart_are_an_error(tmp_path):
 def test_few_wrong_samples_are_warned_of():
     wrong = np.arange(200) < 1
     with pytest.warns(UserWarning, match=r"\(1 of 200 samples are plainly wrong\)"):
-        _check_share(wrong, wrong, 0.5)
+        _check_share(wrong, wrong, 0.5, "X")
 
 
 def test_labels_are_clear_where_probabilities_differ():
@@ -92,6 +92,27 @@ def test_nan_is_compared_with_nan_only():
     assert _differences([nan], [nan], "float32") == [0]
     with pytest.raises(UnsupportedModelError, match="graph in int8 has results that are not fin"):
         _differences([nan], [np.ones((1, 2))], "int8")
+
+
+def test_without_samples_the_graph_is_run_on_random_ones(net, tmp_path, monkeypatch):
+    report = export_onnx(net, tmp_path / "a.onnx")
+    assert report.drop(columns="bytes").isna().all(axis=None)
+    wrong_module(monkeypatch, 0.1)
+    bagging = BaggingClassifier(tiny(input_shape=(6, 6), max_epochs=1), 2).fit(ROWS, Y)
+    for model in (net, bagging):
+        with pytest.raises(UnsupportedModelError, match=r"for random samples.* [1-8] of 8 samples"):
+            export_onnx(model, tmp_path / "b.onnx")
+    scaled = make_pipeline(StandardScaler(), tiny(input_shape=(6, 6), max_epochs=1)).fit(ROWS, Y)
+    export_onnx(scaled, tmp_path / "b.onnx")  # whose range is not known
+
+
+def test_constant_numbers_are_not_taken_for_wrong_ones(tmp_path, monkeypatch):
+    model = tiny(ConvNetRegressor, max_epochs=1).fit(X, Y)
+    alike = 5 + 1e-9 * np.arange(N)
+    monkeypatch.setattr(ConvNetRegressor, "predict", lambda self, X: alike)
+    outputs = {"variable": [alike + 1e-5]}
+    with pytest.warns(UserWarning, match="differ by up to 1e-05"):
+        _compared(model, X, alike, outputs, "float32")
 
 
 def test_hard_votes_are_compared_by_their_labels(tmp_path):
@@ -139,8 +160,9 @@ def test_float16_that_overflows_is_an_error(tmp_path):
     with torch.no_grad():
         model.net_.module_.layers.conv_1.weight.mul_(1e6)
         model.net_.module_.output_layer.weight.mul_(1e-6)
-    with pytest.raises(UnsupportedModelError, match="in float16 has results that are not finite"):
-        export_onnx(model, tmp_path / "a.onnx", precision="float16", X=X)
+    for given in (X, None):
+        with pytest.raises(UnsupportedModelError, match="in float16 has results that are not fin"):
+            export_onnx(model, tmp_path / "a.onnx", precision="float16", X=given)
     assert not list(tmp_path.iterdir())
 
 

@@ -16,6 +16,7 @@ from sklearn.svm import LinearSVC
 from skcnn import ConvNetClassifier, ConvNetFeatures, ConvNetRegressor
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.persistence import export_onnx, export_torch
+from skcnn.persistence._onnx.refusals import _places
 from skcnn.preprocessing import StandardizeSignals
 from tests.helpers.exported import assert_same_predictions, run_onnx
 from tests.helpers.small_fits import tiny
@@ -102,6 +103,13 @@ def test_columns_that_ascend_are_exported(tmp_path):
     export_onnx(model, tmp_path / "a.onnx", X=ROWS)
     got = run_onnx(tmp_path / "a.onnx", ROWS)["variable"]
     np.testing.assert_allclose(got, model.transform(ROWS), atol=1e-5)
+
+
+def test_columns_may_be_slices_of_names():
+    pd = pytest.importorskip("pandas")
+    X = pd.DataFrame(ROWS, columns=list("abcdef"))
+    model = ColumnTransformer([("one", "passthrough", slice("b", "d"))]).fit(X)
+    assert _places(model, slice("b", "d")).tolist() == [1, 2, 3]
 
 
 @pytest.mark.parametrize("labels", [np.array(["a", "b", "c"])[Y], Y > 0, 10 * Y])
