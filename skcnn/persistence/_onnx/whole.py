@@ -107,10 +107,10 @@ def _check_samples(first: Any, shape: tuple[int, ...]) -> None:
             )
     elif type(first).__module__.startswith("sklearn."):
         n = getattr(first, "n_features_in_", None)
-        if n is not None and shape[1:] != (n,):
+        if n is not None and prod(shape[1:]) != n:  # those of networks inside may be images
             raise InputShapeError(
                 f"X has samples of shape {shape[1:]}, but {type(first).__name__} was fitted on "
-                f"samples of shape {(n,)}."
+                f"samples of {n} values."
             )
 
 

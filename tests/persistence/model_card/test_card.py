@@ -18,6 +18,7 @@ from skcnn import ConvNetClassifier, ConvNetRegressor, ConvNetSearchCV
 from skcnn.exceptions import InputShapeError, SkcnnError
 from skcnn.inspection._robustness import robustness_scores
 from skcnn.persistence import ModelCard, model_card
+from skcnn.preprocessing import ResizeImages
 from skcnn.recordings import WindowedClassifier
 from tests.helpers.html import check_self_contained
 from tests.helpers.small_fits import digit_net, digits, tiny
@@ -139,6 +140,14 @@ def test_images_inside_others_are_changed_as_their_network_reads_them():
         channels="first",
     )  # fmt: skip
     assert table.loc["rotation 20°", "score"] == turned.scores[0]
+
+
+def test_samples_that_no_network_inside_reads_have_no_robustness():
+    net = make_pipeline(ResizeImages((8, 8)), tiny(max_epochs=1))
+    large = np.repeat(np.repeat(X, 2, 1), 2, 2)
+    model = CalibratedClassifierCV(FrozenEstimator(net.fit(large, Y))).fit(large, Y)
+    line = section(model_card(model, large, Y), "Robustness")[0]
+    assert "no network of the estimator reads samples of shape" in line
 
 
 def test_a_frame_has_a_card():

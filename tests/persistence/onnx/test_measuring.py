@@ -16,9 +16,15 @@ from skcnn import ConvNetClassifier, ConvNetFeatures, ConvNetRegressor
 from skcnn.exceptions import InputShapeError, UnsupportedModelError
 from skcnn.layers import Conv
 from skcnn.persistence import export_onnx, export_torch
-from skcnn.persistence._onnx.measuring import _check_share, _clear, _compared, _differences
+from skcnn.persistence._onnx.measuring import (
+    _check_share,
+    _clear,
+    _compared,
+    _differences,
+    run,
+)
 from skcnn.persistence._onnx.precision import _quiet
-from tests.helpers.exported import run_onnx
+from tests.helpers.exported import assert_same_predictions, run_onnx
 from tests.helpers.small_fits import tiny
 
 RNG = np.random.default_rng(0)
@@ -85,6 +91,12 @@ def test_labels_are_clear_where_probabilities_differ():
     several = np.array([[0.5, 0.9], [0.1, 0.5004]])
     assert _clear([several], several > 0.5, least).tolist() == [[False, True], [True, False]]
     assert _clear([np.ones((2, 1))], np.zeros(2), least).all()
+
+
+def test_a_graph_that_does_not_run_is_an_error(net, tmp_path):
+    export_onnx(net, tmp_path / "a.onnx")
+    with pytest.raises(UnsupportedModelError, match="onnxruntime does not run its graph"):
+        run(onnx.load(tmp_path / "a.onnx"), X[:, :3])
 
 
 def test_nan_is_compared_with_nan_only():
@@ -274,7 +286,14 @@ def test_samples_of_another_shape_are_errors(export, given, match, net, tmp_path
 
 def test_rows_of_another_length_are_errors(tmp_path):
     model = LogisticRegression().fit(ROWS, Y)
-    with pytest.raises(InputShapeError, match=r"\(35,\), but LogisticRegression.*\(36,\)"):
+    with pytest.raises(InputShapeError, match=r"\(35,\), but LogisticRegression.*36 values"):
         export_onnx(model, tmp_path / "a.onnx", X=ROWS[:, 1:])
     export_onnx(model, tmp_path / "a.onnx", X=ROWS)
     assert len(run_onnx(tmp_path / "a.onnx", ROWS)["label"]) == N
+
+
+def test_votes_of_networks_take_images(tmp_path):
+    members = [("a", tiny(max_epochs=1)), ("b", tiny(max_epochs=1, random_state=1))]
+    model = VotingClassifier(members, voting="soft").fit(X, Y)
+    export_onnx(model, tmp_path / "a.onnx", X=X)
+    assert_same_predictions(tmp_path / "a.onnx", model, X)
