@@ -21,6 +21,8 @@ class Classifier:
 
     def __init__(self, path):
         self.session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+        if "probabilities" not in {each.name for each in self.session.get_outputs()}:
+            raise ValueError(f"{path} is no classifier: it has no probabilities")
         self.facts = self.session.get_modelmeta().custom_metadata_map
         given = json.loads(self.facts["input"])
         self.shape, self.dtype = tuple(given["shape"][1:]), np.dtype(given["dtype"])
@@ -28,17 +30,25 @@ class Classifier:
     def predict(self, samples):
         """Return labels, and the probability of each class, as JSON has them.
 
-        Raises ValueError for samples of another shape, or with values that are not finite.
+        Raises ValueError for samples of another shape or type, or with values that are not
+        finite or too large.
         """
-        values = np.asarray(samples, dtype=np.float64)
+        values = np.asarray(samples)  # which raises if samples differ in their shapes
+        if values.dtype.kind not in "iuf":
+            raise ValueError("samples must be numbers")
+        values = values.astype(np.float64)
         if values.ndim == 0 or values.shape[1:] != self.shape:
             raise ValueError(f"samples must have the shape {self.shape}, got {values.shape[1:]}")
         if not np.isfinite(values).all():
             raise ValueError("samples must be finite numbers")
         if self.dtype == np.uint8 and ((values < 0) | (values > 255) | (values % 1 != 0)).any():
             raise ValueError("samples must be whole numbers from 0 to 255")
+        if self.dtype == np.float32 and (np.abs(values) > np.finfo(np.float32).max).any():
+            raise ValueError("samples must be numbers that float32 holds")
         names = ["label", "probabilities"]
         label, probabilities = self.session.run(names, {"X": values.astype(self.dtype)})
+        if not np.isfinite(probabilities).all():
+            raise ValueError("samples have values too large for the model")
         return {"label": label.tolist(), "probabilities": probabilities.tolist()}
 
 

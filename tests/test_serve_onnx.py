@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from skcnn import ConvNetRegressor
 from skcnn.persistence import export_onnx
 from tests.helpers.small_fits import data, tiny
 
@@ -38,7 +39,15 @@ def test_the_example_predicts_as_the_estimator_does(served):
         (X[0].tolist(), "shape"),
         (3, "shape"),
         (np.full((1, 6, 6), np.nan).tolist(), "finite"),
-        ([["x"]], "could not convert"),
+        ([["x"]], "must be numbers"),
+        (np.full((1, 6, 6), "3.5").tolist(), "must be numbers"),
+        (np.full((1, 6, 6), True).tolist(), "must be numbers"),
+        (np.full((1, 6, 6), None).tolist(), "must be numbers"),
+        ([{"a": 1}], "must be numbers"),
+        ([[[10**400] * 6] * 6], "must be numbers"),
+        ([[[1.0]], [[1.0, 2.0]]], "inhomogeneous"),
+        (np.full((1, 6, 6), 1e39).tolist(), "float32 holds"),
+        (np.full((1, 6, 6), -3e38).tolist(), "too large for the model"),
     ],
 )
 def test_the_example_refuses_other_samples(samples, match, served):
@@ -56,6 +65,12 @@ def test_the_example_refuses_values_that_are_no_bytes(tmp_path, served):
         classifier.predict((images + 0.5).tolist())
 
 
+def test_the_example_refuses_other_models(tmp_path, served):
+    export_onnx(tiny(ConvNetRegressor, max_epochs=1).fit(X, Y), tmp_path / "numbers.onnx")
+    with pytest.raises(ValueError, match=r"numbers\.onnx is no classifier"):
+        served[2]["Classifier"](tmp_path / "numbers.onnx")
+
+
 def test_the_example_answers_requests(served, monkeypatch):
     pytest.importorskip("fastapi")
     client = pytest.importorskip("fastapi.testclient")
@@ -65,6 +80,9 @@ def test_the_example_answers_requests(served, monkeypatch):
         answer = app.post("/predict", json={"samples": X[:3].tolist()}).json()
         assert answer["label"] == model.predict(X[:3]).tolist()
         assert app.post("/predict", json={"samples": [[1]]}).status_code == 422
+        for value in (1e300, {"a": 1}):
+            wrong = {"samples": [[[value] * 6] * 6]}
+            assert app.post("/predict", json=wrong).status_code == 422
         assert json.loads(app.get("/").json()["classes"]) == ["no", "yes"]
 
 

@@ -11,12 +11,11 @@ from sklearn.utils.validation import check_is_fitted
 
 from skcnn._files.atomic import replaced
 from skcnn._utils.torch_state import in_standard_torch_state
-from skcnn._utils.validation import is_integer, warn_caller
+from skcnn._utils.validation import is_integer
 from skcnn.persistence._save_load import inner_estimator
 
 OPSET = 18
 LEAST_OPSET, MOST_OPSET = 17, 20  # LayerNormalization is there since 17; torch writes up to 20
-LARGEST_DIFFERENCE = 1e-3  # of float32, beyond which it warns; of numbers in their deviations
 PRECISIONS = ("float32", "float16", "int8")
 
 
@@ -40,14 +39,15 @@ def export_onnx(
     path : str or path-like
         The file. If it exists it is replaced, as a whole or not at all.
     precision : {"float32", "float16", "int8"}, default="float32"
-        Of the network's weights and values. "float16" halves the file. "int8" quarters it: the
-        range of each value comes from `X`. The input and the outputs have the same types.
+        Of the network's weights and values. "float16" halves the weights. "int8" quarters them:
+        the range of each value comes from `X`. The input and the outputs have the same types.
     X : array-like or None, default=None
         Samples as `predict` takes them. The graph's input gets their shape, and their dtype if
-        that is uint8. The written graph is run on them, and compared with the estimator.
+        that is uint8. The written graph is run on them, and compared with the estimator. None
+        takes a few random ones for that, if the range of the training's values is known.
         Required for "int8".
     y : array-like or None, default=None
-        Targets of `X`, for the scores of the report.
+        Targets of `X`, for the scores of the report. A column is taken for its values.
     opset : int or None, default=None
         Version of ONNX's operators, from 17 to 20. None is 18.
 
@@ -63,19 +63,24 @@ def export_onnx(
           numbers to those of `predict`;
         - ``score``: accuracy, or R² of numbers; ``score_before``: that of the estimator itself.
 
-        NaN stands for what is not known: without `X` or `y`, and of a float32 graph if
-        onnxruntime is not installed.
+        NaN stands for what is not known: without `X` or `y`, of a float32 graph if onnxruntime is
+        not installed, and the difference of classifiers without `predict_proba`.
 
     Raises
     ------
     UnsupportedModelError
-        If a part of the estimator cannot be exported. The message names it.
+        If a part of the estimator cannot be exported. The message names it. Also if the graph's
+        results for `X` are plainly wrong, or not finite.
     MissingDependencyError
         If onnx or skl2onnx is not installed, or onnxruntime for another precision.
     NotFittedError
         If the estimator is not fitted.
     InputShapeError
-        If the shape of a sample is not known without `X`.
+        If the shape of a sample is not known without `X`, or `X` has no samples, or others than
+        in the fit.
+    ValueError
+        If `y` has another length or shape than the predictions, numbers that are not finite, or
+        labels that the classifier does not know.
     OSError
         If the file cannot be written. An old file is then left as it was.
 
@@ -93,9 +98,13 @@ def export_onnx(
     those of one channel have no axis for it. The page "Exporting models" lists what is exported.
 
     The graph computes in float32. If its results for `X` differ by more than 0.001 from those of
-    the estimator, of numbers 0.001 of their standard deviation, there is a UserWarning.
+    the estimator, of numbers 0.001 of their standard deviation, there is a UserWarning. If more
+    than one sample in a hundred differs by more than 0.01, numbers by 0.1 of their standard
+    deviation, or has another label though its probability is larger than the others by more than
+    0.001 and twice the difference, there is an error, and no file. Exports of several threads run
+    one after another.
 
-    Values of NaN, which `predict` refuses, give probabilities of NaN.
+    Values of NaN, which `predict` refuses without ``missing="mask"``, give probabilities of NaN.
 
     Examples
     --------
@@ -117,40 +126,50 @@ def export_onnx(
     >>> bool(report.loc["float32", "largest_difference"] < 1e-5)
     True
     """
-    from skcnn.persistence._onnx.precision import changed, measured, report_of
-    from skcnn.persistence._onnx.whole import exported, metadata, whole_graph
+    from skcnn.persistence._onnx.graphs import LOCK
 
     opset = _check(precision, opset, X)
     model = inner_estimator(estimator)
     check_is_fitted(model)
-    what = exported(model, X)
-    graph = whole_graph(what, opset)
-    runs = precision != "float32" or find_spec("onnxruntime") is not None
-    samples = X if runs else None
-    rows = [measured(model, graph, "float32", what, samples, y)]
-    if rows[0]["largest_difference"] > LARGEST_DIFFERENCE * rows[0].pop("unit"):
-        warn_caller(
-            f"The graph's results for X differ by up to {rows[0]['largest_difference']:.2g} from "
-            "those of the estimator: it computes in float32 throughout. Scale X, or give samples "
-            "with smaller values.",
-            UserWarning,
-        )
-    if precision != "float32":
-        graph = changed(graph, precision, what, X)
-        rows.append(measured(model, graph, precision, what, samples, y))
-        del rows[1]["unit"]
-    facts = metadata(model, what) | {"opset": str(opset), "precision": precision}
-    for name, value in facts.items():
-        graph.metadata_props.add(key=name, value=value)
+    with LOCK:
+        graph, report = _graph_and_report(model, precision, X, y, opset)
     with replaced(Path(path)) as new:
         new.write_bytes(graph.SerializeToString(deterministic=True))
-    report = report_of(rows)
     if precision != "float32":
         print(report.to_string())
     return report
 
 
-@in_standard_torch_state
+def _graph_and_report(
+    model: Any, precision: str, X: Any, y: Any, opset: int
+) -> tuple[Any, pd.DataFrame]:
+    """Return the graph that is written, with facts about it, and the report."""
+    from skcnn.persistence._onnx.measuring import check_made, measured, report_of
+    from skcnn.persistence._onnx.precision import changed
+    from skcnn.persistence._onnx.whole import exported, metadata, whole_graph
+
+    what = exported(model, X)
+    facts = metadata(model, what) | {"opset": str(opset)}
+    runs = precision != "float32" or find_spec("onnxruntime") is not None
+    samples = X if runs else None
+    graph = whole_graph(what, opset)
+    _add_facts(graph, facts | {"precision": "float32"})
+    rows = [measured(model, graph, "float32", what, samples, y)]
+    if precision != "float32":
+        graph = changed(graph, precision, what, X)
+        _add_facts(graph, facts | {"precision": precision})
+        rows.append(measured(model, graph, precision, what, samples, y))
+    if runs and X is None:
+        check_made(graph, precision, what)
+    return graph, report_of(rows)
+
+
+def _add_facts(graph: Any, facts: dict[str, str]) -> None:
+    del graph.metadata_props[:]
+    for name, value in facts.items():
+        graph.metadata_props.add(key=name, value=value)
+
+
 def export_torch(estimator: Any, path: str | os.PathLike[str], *, X: Any = None) -> None:
     """Write a fitted network as a program of torch, which runs without skcnn.
 
@@ -178,7 +197,8 @@ def export_torch(estimator: Any, path: str | os.PathLike[str], *, X: Any = None)
     NotFittedError
         If the estimator is not fitted.
     InputShapeError
-        If the shape of a sample is not known without `X`.
+        If the shape of a sample is not known without `X`, or `X` has no samples, or others than
+        in the fit.
     OSError
         If the file cannot be written. An old file is then left as it was.
 
@@ -211,14 +231,22 @@ def export_torch(estimator: Any, path: str | os.PathLike[str], *, X: Any = None)
     >>> bool((model.classes_[places] == model.predict(X)).all())
     True
     """
-    from skcnn.persistence._onnx.torch_program import write_program
-    from skcnn.persistence._onnx.whole import exported, metadata
+    from skcnn.persistence._onnx.graphs import LOCK
 
     model = inner_estimator(estimator)
     check_is_fitted(model)
+    with LOCK:
+        _write_program(model, Path(path), X)
+
+
+@in_standard_torch_state
+def _write_program(model: Any, path: Path, X: Any) -> None:
+    from skcnn.persistence._onnx.torch_program import write_program
+    from skcnn.persistence._onnx.whole import exported, metadata
+
     what = exported(model, X)
     facts = json.dumps(metadata(model, what))
-    with replaced(Path(path)) as new:
+    with replaced(path) as new:
         write_program(what, new, facts)
 
 

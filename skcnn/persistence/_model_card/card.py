@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier, is_regressor
 from sklearn.utils.validation import check_is_fitted
 
 from skcnn._convnet.pipelines import find_convnet
@@ -14,8 +15,10 @@ from skcnn._data.containers import as_array
 from skcnn._files.atomic import replaced
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import is_integer
+from skcnn.exceptions import InputShapeError
 from skcnn.persistence._model_card import sections
 from skcnn.persistence._save_load import inner_estimator
+from skcnn.persistence._targets import n_rows, targets_like
 
 
 @dataclass(frozen=True)
@@ -144,7 +147,10 @@ def model_card(
     Raises
     ------
     ValueError
-        If `X_test` and `y_test` differ in length, or labels are not among the classes.
+        If `X_test` and `y_test` differ in length, labels are not among the classes, or numbers
+        are not finite.
+    TypeError
+        If `estimator` is no classifier of one target and no regressor.
     NotFittedError
         If the estimator is not fitted.
 
@@ -155,7 +161,8 @@ def model_card(
     how the score varies with the test set, not with the training. The expected calibration error
     is the mean over 15 bins of equal width of the gap between the mean probability of the
     predicted class and the accuracy, weighted by the bins' samples [1]_. Robustness is measured
-    on at most 200 samples. The same model and data give the same card.
+    on at most 200 samples, which must be images or volumes. The same model and data give the
+    same card.
 
     References
     ----------
@@ -177,17 +184,22 @@ def model_card(
     _check_seed(random_state)
     model = inner_estimator(estimator)
     check_is_fitted(model)
-    X, y = as_array(X_test), np.asarray(y_test)
-    if len(X) != len(y):
-        raise ValueError(f"X_test has {len(X)} samples, but y_test has {len(y)}.")
-    if len(y) == 0:
+    model = getattr(model, "best_estimator_", model)  # of searches of scikit-learn
+    _check_kind(model)
+    X, y = _samples(X_test), np.asarray(y_test)
+    n_samples, n_targets = n_rows(X), n_rows(y)
+    if n_samples != n_targets:
+        raise ValueError(f"X_test has {n_samples} samples, but y_test has {n_targets}.")
+    if n_samples == 0:
         raise ValueError("X_test has no samples, of which the scores are computed.")
+    predicted = np.asarray(model.predict(X))
+    y = targets_like(y, predicted, model, ("X_test", "y_test"))
     tables: dict[str, pd.DataFrame] = {}
     net = find_convnet(model)
     parts = {
         "Summary": sections.summary(model, net, description),
         "Data": sections.data(model, net, X, y),
-        **sections.performance(model, X, y, tables, random_state),
+        **sections.performance(model, X, (y, predicted), tables, random_state),
         "Robustness": sections.robustness(model, X, y, tables),
         "Training": sections.training(net, tables),
         "Parameters": sections.parameters(model),
@@ -195,6 +207,28 @@ def model_card(
         "Versions": [sections.versions()],
     }
     return ModelCard(title or type(model).__name__, parts, tables)
+
+
+def _check_kind(model: Any) -> None:
+    """Check that an estimator is a classifier of one target, or a regressor."""
+    name = type(model).__name__
+    if not hasattr(model, "predict") or not (is_classifier(model) or is_regressor(model)):
+        raise TypeError(f"model_card describes classifiers and regressors. Got {name}.")
+    if isinstance(getattr(model, "classes_", None), list):
+        raise TypeError(
+            f"model_card describes classifiers of one target. Got {name} with "
+            f"{len(model.classes_)}: make a card of each of its estimators_."
+        )
+
+
+def _samples(X_test: Any) -> Any:
+    """Return samples as an array, and signals of several lengths as they are."""
+    try:
+        return as_array(X_test, "X_test")
+    except InputShapeError:
+        if not isinstance(X_test, list | tuple | np.ndarray):
+            raise
+        return X_test  # which predict takes, or explains why not
 
 
 def _check_seed(random_state: Any) -> None:

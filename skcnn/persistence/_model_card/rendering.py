@@ -11,7 +11,7 @@ from skcnn._report import page
 from skcnn._utils.text import printable
 
 DIGITS = 4
-SPECIAL = "\\`*_[]<>#|~"  # of Markdown
+SPECIAL = "\\`*_[]<>#|~&"  # of Markdown
 
 
 def _cell(value: Any) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.base import is_classifier
 from sklearn.metrics import precision_recall_fscore_support
 
 from skcnn._report.evaluation import wilson_interval
@@ -181,15 +182,20 @@ def calibration_error(table: pd.DataFrame) -> float:
     return float((gaps * table["samples"]).sum() / table["samples"].sum())
 
 
-def robustness_table(estimator: Any, X: Any, y: Any) -> pd.DataFrame:
+def robustness_table(
+    estimator: Any, X: Any, y: Any, layout: dict[str, Any] | None = None
+) -> pd.DataFrame:
     """Return the scores for shifted, rotated and zoomed samples.
 
     Parameters
     ----------
     estimator : estimator
         Fitted.
-    X, y : ndarray
+    X, y : ndarray or DataFrame, ndarray
         Test samples, of which at most 200 at equal distances are changed.
+    layout : dict or None, default=None
+        How samples are images, as parameters of `robustness_scores`. None reads it from the
+        estimator.
 
     Returns
     -------
@@ -202,14 +208,18 @@ def robustness_table(estimator: Any, X: Any, y: Any) -> pd.DataFrame:
         If the samples are no images or volumes.
     """
     places = np.unique(np.linspace(0, len(y) - 1, min(len(y), MOST_MOVED)).astype(int))
-    X, y = X[places], y[places]
+    X, y = (X.iloc[places] if isinstance(X, pd.DataFrame) else X[places]), y[places]
+    if len(y) == 1 and not is_classifier(estimator):
+        raise ValueError("the R² of one sample is not defined.")
+    how = layout or {}
     turned = {"rotation": ROTATIONS, "zoom": ZOOMS}
     found = {
-        kind: robustness_scores(estimator, X, y, kind=kind, values=turned[kind]) for kind in turned
+        kind: robustness_scores(estimator, X, y, kind=kind, values=turned[kind], **how)
+        for kind in turned
     }
     spatial = [n for n in np.shape(X)[1:3] if n > 1]
     shift = max(min(spatial, default=1) // SIDE_PER_SHIFT, 1)
-    moved = robustness_scores(estimator, X, y, kind="translation", values=[-shift, 0, shift])
+    moved = robustness_scores(estimator, X, y, kind="translation", values=[-shift, 0, shift], **how)
     base = moved.baseline
     rows = {"none": base}
     around = np.delete(moved.scores.ravel(), moved.scores.size // 2)

@@ -10,13 +10,19 @@ import pandas as pd
 from sklearn.base import is_classifier
 from sklearn.pipeline import Pipeline
 
+from skcnn._convnet.pipelines import find_convnet
+from skcnn._data.layouts import InputLayout
 from skcnn._utils.text import plural, printable, shorten
+from skcnn.exceptions import InputShapeError
 from skcnn.persistence._model_card import scores
+from skcnn.persistence._onnx.refusals import parts_of
 from skcnn.persistence._origins import base_origins
+from skcnn.recordings import WindowedClassifier, WindowedRegressor
 
 FEWEST_SAMPLES, FEWEST_OF_A_CLASS = 100, 10  # below which a test set is called small
 MOST_LETTERS = 200  # of a parameter's value
 MOST_CLASSES = 100  # in tables
+MIN_AXES = 2  # of images
 PACKAGES = ("skcnn", "scikit-learn", "torch", "numpy", "scipy", "pandas", "skorch")
 TIMES = ["seconds", "samples_per_second"]
 Block: TypeAlias = str | pd.DataFrame
@@ -49,14 +55,21 @@ def data(model: Any, net: Any, X: Any, y: np.ndarray) -> list[Block]:
             f"{net._layout.channels}). Their values in training lay in [{values.low:g}, "
             f"{values.high:g}]."
         )
-    shape = np.shape(X)[1:]
-    blocks.append(f"The test set has {plural(len(y), 'sample')} of shape {shape}.")
+    blocks.append(f"The test set has {plural(len(y), 'sample')} {_shape(X)}.")
     classes = _classes(model)
     if classes is not None and y.ndim == 1:
         counts = [int((y == label).sum()) for label in classes.tolist()]
         shown = pd.DataFrame({"test samples": counts}, index=pd.Index(classes, name="class"))
         blocks += [f"There are {len(classes)} classes.", shown.head(MOST_CLASSES)]
     return [*blocks, *_warnings(y, classes)]
+
+
+def _shape(X: Any) -> str:
+    ragged = not hasattr(X, "shape") or (isinstance(X, np.ndarray) and X.dtype.kind == "O")
+    if not ragged:
+        return f"of shape {tuple(X.shape[1:])}"
+    shortest, longest = min(map(len, X)), max(map(len, X))
+    return f"whose lengths are from {shortest} to {longest}"
 
 
 def _classes(model: Any) -> np.ndarray | None:
@@ -85,25 +98,21 @@ def _warnings(y: np.ndarray, classes: np.ndarray | None) -> list[Block]:
 
 
 def performance(
-    model: Any, X: Any, y: np.ndarray, tables: dict[str, pd.DataFrame], seed: int
+    model: Any,
+    X: Any,
+    results: tuple[np.ndarray, np.ndarray],
+    tables: dict[str, pd.DataFrame],
+    seed: int,
 ) -> dict[str, list[Block]]:
-    """Return the sections of scores and of calibration."""
-    predicted = np.asarray(model.predict(X))
+    """Return the sections of scores and of calibration; results are targets and predictions."""
+    y, predicted = results
     if not is_classifier(model):
-        y = y.reshape(predicted.shape).astype(float)
         metrics = scores.regressor_metrics(y, predicted)
         tables["scores"] = scores.score_table(metrics, None, len(y), seed)
         return {"Scores": [INTERVALS, tables["scores"]]}
-    if y.shape != predicted.shape:
-        raise ValueError(f"y_test has the shape {y.shape}, but predictions {predicted.shape}.")
     classes = np.asarray(model.classes_)
     probabilities = model.predict_proba(X) if hasattr(model, "predict_proba") else None
     if y.ndim == 1:
-        unknown = sorted({*y.tolist()} - {*classes.tolist()}, key=str)
-        if unknown:
-            raise ValueError(
-                f"y_test has labels that the classifier was not trained on: {unknown[:5]}."
-            )
         metrics = scores.classifier_metrics(y, predicted, probabilities, classes)
         right = y == predicted
     else:
@@ -143,7 +152,8 @@ def _calibration(
 
 def robustness(model: Any, X: Any, y: np.ndarray, tables: dict[str, pd.DataFrame]) -> list[Block]:
     try:
-        tables["robustness"] = scores.robustness_table(model, X, y)
+        layout = _layout_of(model, X)
+        tables["robustness"] = scores.robustness_table(model, X, y, layout)
     except (TypeError, ValueError, IndexError) as error:
         return [f"Not measured for these samples: {printable(str(error))}"]
     n = min(len(y), scores.MOST_MOVED)
@@ -152,6 +162,34 @@ def robustness(model: Any, X: Any, y: np.ndarray, tables: dict[str, pd.DataFrame
         "moves in from outside is zero."
     )
     return [words, tables["robustness"]]
+
+
+def _layout_of(model: Any, X: Any) -> dict[str, Any]:
+    """Return how samples are images, as parameters of `robustness_scores`.
+
+    Raises
+    ------
+    InputShapeError
+        If they are signals or recordings, which are not rotated, or several shapes.
+    """
+    parts = list(parts_of(model, set(), 0))
+    if any(isinstance(part, WindowedClassifier | WindowedRegressor) for part in parts):
+        raise InputShapeError("recordings are cut into windows.")
+    layouts = [p._layout for p in parts if isinstance(getattr(p, "_layout", None), InputLayout)]
+    if any(len(layout.spatial) < MIN_AXES for layout in layouts):
+        raise InputShapeError("signals have no height and width.")
+    if not layouts or find_convnet(model) is not None:
+        return {}
+    shape = tuple(np.shape(X)[1:])
+    fitting = [layout for layout in layouts if layout.accepts(shape)]
+    if not fitting:
+        raise InputShapeError(f"no network of the estimator reads samples of shape {shape}.")
+    layout = fitting[0]
+    return {
+        "input_shape": layout.shape if len(shape) == 1 else None,
+        "n_spatial_dims": len(layout.spatial),
+        "channels": layout.channels,
+    }
 
 
 def training(net: Any, tables: dict[str, pd.DataFrame]) -> list[Block]:

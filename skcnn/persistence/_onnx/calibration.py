@@ -119,5 +119,18 @@ def calibrated_module(model: Any) -> Calibrated:
     """Return the module of a fitted CalibratedClassifierCV, of the scores of its classifiers."""
     classes = np.asarray(model.classes_)
     classifiers = model.calibrated_classifiers_
+    for each in classifiers:
+        _check_fold(each, len(classes))
     places = [np.searchsorted(classes, each.estimator.classes_).tolist() for each in classifiers]
     return Calibrated(classifiers, places, len(classes))
+
+
+def _check_fold(classifier: Any, n_classes: int) -> None:
+    """Check that a fold had samples of all classes, or of enough for the method."""
+    n_seen = len(classifier.estimator.classes_)
+    needs_all = classifier.method == "temperature" or n_seen == 2  # of two there is one score
+    if n_seen < n_classes and needs_all:
+        raise UnsupportedModelError(
+            f"CalibratedClassifierCV cannot be exported, since a fold had samples of {n_seen} of "
+            f"its {n_classes} classes only: take fewer folds, or stratified ones."
+        )

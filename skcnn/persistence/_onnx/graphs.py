@@ -1,5 +1,6 @@
 """ONNX graphs: traced from torch modules, made of nodes, and put one behind another."""
 
+import threading
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
@@ -17,6 +18,7 @@ LABEL, PROBABILITIES, VARIABLE, SCORES = "label", "probabilities", "variable", "
 DYNAMIC = "n"  # the name of the first axis
 REASON = "export_onnx"
 N_TRACED = 2  # samples
+LOCK = threading.RLock()  # of exports: those of torch and skl2onnx have global variables
 
 
 def traced(
@@ -136,12 +138,12 @@ def _rename(nodes: Any, names: Mapping[str, str], prefix: str) -> None:
                     value.name = names.get(value.name, value.name)
 
 
-def _all_nodes(nodes: Any) -> Iterator[Any]:
+def all_nodes(nodes: Any) -> Iterator[Any]:
     """Yield nodes, and those of the graphs inside of them."""
     for node in nodes:
         yield node
         for attribute in node.attribute:
-            yield from _all_nodes(attribute.g.node)
+            yield from all_nodes(attribute.g.node)
 
 
 def joined(
@@ -163,7 +165,7 @@ def joined(
     """
     helper = imported("onnx.helper", REASON)
     graphs = [wired(model, f"{number}/", wires) for number, (model, wires) in enumerate(parts)]
-    read = {name for graph in graphs for node in _all_nodes(graph.node) for name in node.input}
+    read = {name for graph in graphs for node in all_nodes(graph.node) for name in node.input}
     ends = {value.name: value for graph in graphs for value in (*graph.input, *graph.output)}
     whole = helper.make_graph(
         [node for graph in graphs for node in graph.node],

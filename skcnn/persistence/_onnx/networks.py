@@ -8,14 +8,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor, nn
 
-from skcnn._convnet.classifier import ConvNetClassifier
 from skcnn._convnet.features import ConvNetFeatures
 from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn._data.layouts import InputLayout
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.layers._image_input import Interpolation
-
-NETWORKS = (ConvNetClassifier, ConvNetRegressor, ConvNetFeatures)
 
 
 class NetworkRows(nn.Module):

@@ -1,7 +1,8 @@
-"""Graphs in float16 and int8, and what they lose against the estimator."""
+"""Graphs in float16 and int8."""
 
 import logging
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
-from sklearn.metrics import r2_score
 
-from skcnn.persistence._onnx.graphs import LABEL, PROBABILITIES, VARIABLE
+from skcnn.persistence._onnx.graphs import all_nodes
 from skcnn.persistence._onnx.packages import imported
 from skcnn.persistence._onnx.whole import INPUT, Exported
 
-PRECISIONS = ("float32", "float16", "int8")
 MOST_CALIBRATED = 256  # samples that the ranges of int8 are from
 CHUNK = 64  # samples that are computed at once
 KEPT_IN_FLOAT = ["Resize", "Softmax", "Sigmoid", "ArgMax"]  # few values, or a loss of labels
-MULTI_OUTPUT_AXES = 3  # of skl2onnx's probabilities: targets, samples, classes
+STANDARDIZE, LAYERS = "standardize/", "network/network/layers/"  # in names of a network's nodes
 QUANTIZED = ["Conv", "Gemm", "MatMul"]
 
 
@@ -30,12 +28,92 @@ def changed(model: Any, precision: str, what: Exported, X: Any) -> Any:
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # of values that become the nearest float16
         if precision == "float16":
-            float16 = imported("onnxruntime.transformers.float16", reason)
-            blocked = [*float16.DEFAULT_OP_BLOCK_LIST, *KEPT_IN_FLOAT]
-            return float16.convert_float_to_float16(
-                model, keep_io_types=True, op_block_list=blocked
-            )
+            return _halved(model, reason)
         return _quantized(model, what.samples(X), reason)
+
+
+def _halved(model: Any, reason: str) -> Any:
+    """Return a graph in float16 but for the values as they are given, up to the standardisation.
+
+    Those may be larger than float16 holds. The converter would round what passes between nodes
+    that it is told to leave as they are, so these are a graph of their own.
+    """
+    float16 = imported("onnxruntime.transformers.float16", reason)
+    onnx = imported("onnx", reason)
+    first, rest = onnx.ModelProto(), onnx.ModelProto()
+    first.CopyFrom(model)
+    rest.CopyFrom(model)
+    names = nodes_before_networks(model.graph)
+    for part, is_first in ((first.graph, True), (rest.graph, False)):
+        nodes = [node for node in part.node if (node.name in names) == is_first]
+        del part.node[:]
+        part.node.extend(nodes)
+        _keep_read(part)
+    inputs = _inputs(model, first.graph, rest.graph)
+    del rest.graph.input[:]
+    rest.graph.input.extend(inputs)
+    blocked = [*float16.DEFAULT_OP_BLOCK_LIST, *KEPT_IN_FLOAT]
+    rest = float16.convert_float_to_float16(rest, keep_io_types=True, op_block_list=blocked)
+    for each in first.graph.initializer:  # which both parts may have
+        _rename_input(first.graph, each.name, f"first/{each.name}")
+        each.name = f"first/{each.name}"
+    nodes = [*first.graph.node, *rest.graph.node]
+    del rest.graph.node[:]
+    rest.graph.node.extend(nodes)
+    rest.graph.initializer.extend(first.graph.initializer)
+    del rest.graph.input[:], rest.graph.value_info[:]
+    rest.graph.input.extend(model.graph.input)
+    return rest
+
+
+def _keep_read(graph: Any) -> None:
+    """Leave constants out that no node reads."""
+    read = {name for node in all_nodes(graph.node) for name in node.input}
+    kept = [each for each in graph.initializer if each.name in read]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _inputs(model: Any, first: Any, rest: Any) -> list[Any]:
+    """Return what a graph reads: inputs of the whole, and values of the one before it."""
+    onnx = imported("onnx", "precision='float16'")
+    inferred = onnx.shape_inference.infer_shapes(model).graph.value_info
+    types = {each.name: each.type.tensor_type.elem_type for each in inferred}
+    read = {name for node in all_nodes(rest.node) for name in node.input}
+    made = [name for node in first.node for name in node.output if name in read]
+    default = onnx.TensorProto.FLOAT
+    return [
+        *(each for each in model.graph.input if each.name in read),
+        *(onnx.helper.make_tensor_value_info(n, types.get(n, default), None) for n in made),
+    ]
+
+
+def _rename_input(graph: Any, old: str, new: str) -> None:
+    for node in graph.node:
+        for place, name in enumerate(node.input):
+            if name == old:
+                node.input[place] = new
+
+
+def nodes_before_networks(graph: Any) -> set[str]:
+    """Return the names of the nodes up to the end of a network's standardisation.
+
+    They have the values as they are given. A network behind another one begins in float16.
+    """
+    makers = {name: node for node in graph.node for name in node.output}
+    found: set[str] = set()
+    for end in graph.node:
+        if STANDARDIZE not in end.name:
+            continue
+        before, waiting = set(), [end]
+        while waiting:
+            node = waiting.pop()
+            if node.name not in before:
+                before.add(node.name)
+                waiting += [makers[name] for name in node.input if name in makers]
+        if not any(LAYERS in name and STANDARDIZE not in name for name in before):
+            found |= before
+    return found
 
 
 def _quantized(model: Any, samples: np.ndarray, reason: str) -> Any:
@@ -76,79 +154,14 @@ def _quantized(model: Any, samples: np.ndarray, reason: str) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep warnings of the root logger, such as advice to preprocess, from being printed."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
+    """Keep this thread's warnings of the root logger, such as advice, from being printed."""
+    this = threading.get_ident()
+
+    def is_kept(record: logging.LogRecord) -> bool:
+        return record.thread != this or record.levelno > logging.WARNING
+
+    logging.root.addFilter(is_kept)
     try:
         yield
     finally:
-        logging.disable(before)
-
-
-def run(model: Any, samples: np.ndarray) -> dict[str, list[np.ndarray]]:
-    """Return the outputs of a graph for samples, computed by onnxruntime on the CPU.
-
-    Each is a list: of one array, or of one for each target of a classifier of several.
-    """
-    runtime = imported("onnxruntime", "Measuring an exported model")
-    session = runtime.InferenceSession(
-        model.SerializeToString(), providers=["CPUExecutionProvider"]
-    )
-    names = [each.name for each in session.get_outputs()]
-    starts = range(0, len(samples), CHUNK)
-    parts = [session.run(None, {INPUT: samples[s : s + CHUNK]}) for s in starts]
-    return {name: _joined([part[k] for part in parts]) for k, name in enumerate(names)}
-
-
-def _joined(parts: list[Any]) -> list[np.ndarray]:
-    """Return what was computed for parts of the samples as a list of arrays."""
-    if not isinstance(parts[0], list):  # of several targets there are three axes
-        axis = 1 if parts[0].ndim == MULTI_OUTPUT_AXES else 0
-        whole = np.concatenate(parts, axis)
-        return list(whole) if axis else [whole]
-    return [np.concatenate(each) for each in zip(*parts, strict=True)]
-
-
-def measured(
-    estimator: Any, model: Any, precision: str, what: Exported, X: Any, y: Any
-) -> dict[str, Any]:
-    """Return a row of the report, see `export_onnx`.
-
-    Beside its columns there is "unit": 1 for probabilities, the standard deviation of numbers.
-    """
-    row: dict[str, Any] = {"precision": precision, "bytes": model.ByteSize(), "unit": 1.0}
-    row |= dict.fromkeys(("n_samples", "largest_difference", "score", "score_before"), np.nan)
-    if X is None:
-        return row
-    outputs = run(model, what.samples(X))
-    tell = estimator.predict if hasattr(estimator, "predict") else estimator.transform
-    expected = np.asarray(tell(X))
-    row["n_samples"] = len(expected)
-    if PROBABILITIES in outputs:
-        wanted = estimator.predict_proba(X)
-        wanted = wanted if isinstance(wanted, list) else [wanted]
-        row["largest_difference"] = _largest(outputs[PROBABILITIES], wanted)
-    elif VARIABLE in outputs:
-        row["largest_difference"] = _largest(outputs[VARIABLE], [expected])
-        row["unit"] = float(expected.std()) or 1.0
-    if y is not None and hasattr(estimator, "predict"):
-        given = outputs[LABEL if LABEL in outputs else VARIABLE][0].reshape(expected.shape)
-        score = _accuracy if LABEL in outputs else r2_score
-        row["score"], row["score_before"] = float(score(y, given)), float(score(y, expected))
-    return row
-
-
-def _largest(given: list[np.ndarray], wanted: list[np.ndarray]) -> float:
-    pairs = zip(given, wanted, strict=True)
-    return max(float(np.abs(a.reshape(b.shape).astype(float) - b).max()) for a, b in pairs)
-
-
-def _accuracy(y: Any, predicted: np.ndarray) -> float:
-    """Return the share of samples of which all labels are right."""
-    right = np.asarray(y) == predicted
-    return float(right.reshape(len(predicted), -1).all(axis=1).mean())
-
-
-def report_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """Return rows as a table, indexed by the precision."""
-    return pd.DataFrame(rows).set_index("precision")
+        logging.root.removeFilter(is_kept)

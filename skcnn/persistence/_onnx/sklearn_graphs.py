@@ -1,7 +1,6 @@
 """Estimators of scikit-learn by skl2onnx, with those of skcnn inside them."""
 
 import copy
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +9,14 @@ from typing import Any
 import numpy as np
 from sklearn.base import is_classifier, is_regressor
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.ensemble import VotingClassifier
+from sklearn.ensemble import VotingClassifier, VotingRegressor
 from sklearn.frozen import FrozenEstimator
 
 from skcnn._convnet.classifier import ConvNetClassifier
 from skcnn.exceptions import UnsupportedModelError
 from skcnn.persistence._onnx.graphs import (
     LABEL,
+    LOCK,
     PROBABILITIES,
     REASON,
     ROWS,
@@ -24,14 +24,13 @@ from skcnn.persistence._onnx.graphs import (
     joined,
     wired,
 )
-from skcnn.persistence._onnx.networks import NETWORKS
 from skcnn.persistence._onnx.packages import imported
+from skcnn.persistence._onnx.refusals import NETWORKS
 from skcnn.persistence._onnx.transformers import TRANSFORMERS, Form
 
 ML_OPSET = 3  # of the operators for scikit-learn
 CLASSIFIERS = (ConvNetClassifier, CalibratedClassifierCV)
 OPTIONS = {"zipmap": [True, False, "columns"]}  # by which skl2onnx tells classifiers
-LOCK = threading.RLock()  # a calibrated classifier may have estimators of scikit-learn inside
 
 
 def sklearn_graph(builder: Any, model: Any, n_values: int, raw_scores: bool = False) -> Any:
@@ -62,6 +61,9 @@ def sklearn_graph(builder: Any, model: Any, n_values: int, raw_scores: bool = Fa
     if isinstance(model, VotingClassifier):  # the parameter is of transform only
         model = copy.copy(model)
         model.flatten_transform = False
+    if isinstance(model, VotingClassifier | VotingRegressor) and model.weights is not None:
+        model = copy.copy(model)
+        model.weights = np.asarray(model.weights)  # skl2onnx takes no list
     try:
         with _own_converters(builder), warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from sklearn.base import TransformerMixin
 from sklearn.pipeline import Pipeline
 
 from skcnn._data.containers import as_array
@@ -16,8 +17,8 @@ from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import InputShapeError, UnsupportedModelError
 from skcnn.persistence._onnx.builder import GraphBuilder, unwrapped
 from skcnn.persistence._onnx.graphs import DYNAMIC, REASON, ROWS, joined, made_of
-from skcnn.persistence._onnx.networks import NETWORKS
 from skcnn.persistence._onnx.packages import imported
+from skcnn.persistence._onnx.refusals import NETWORKS, check_parts, parts_of
 from skcnn.persistence._onnx.transformers import Form
 from skcnn.persistence._origins import base_origins
 from skcnn.preprocessing import LoadImages, ResizeImages
@@ -56,7 +57,16 @@ class Exported:
 
 
 def exported(estimator: Any, X: Any) -> Exported:
-    """Return what is exported, with the form of the samples `X`, or else that of the fit."""
+    """Return what is exported, with the form of the samples `X`, or else that of the fit.
+
+    Raises
+    ------
+    UnsupportedModelError
+        If a part is refused, see `check_parts`.
+    InputShapeError
+        If the shape is not known, or not the one that the network was fitted on.
+    """
+    check_parts(estimator)
     model, load = estimator, None
     loads = isinstance(model, Pipeline) and isinstance(model.steps[0][1], LoadImages)
     if loads and len(model.steps) > 1:
@@ -69,6 +79,7 @@ def exported(estimator: Any, X: Any) -> Exported:
         return Exported(model, load, Form(tuple(load.image_shape_), is_bytes=True), "uint8")
     if X is not None:
         array = np.asarray(as_array(X))
+        _check_samples(first, array.shape)
         _check_rounding(model, array.dtype)
         shape, dtype = array.shape[1:], "uint8" if array.dtype == np.uint8 else "float32"
     else:
@@ -82,6 +93,39 @@ def exported(estimator: Any, X: Any) -> Exported:
             f"X has samples of shape {shape}: an export needs samples of one shape, as an array."
         )
     return Exported(model, load, Form(tuple(map(int, shape)), dtype == "uint8"), dtype)
+
+
+def _check_samples(first: Any, shape: tuple[int, ...]) -> None:
+    """Check that there are samples, of a shape that the first step takes."""
+    if not shape or not shape[0]:
+        raise InputShapeError("X has no samples: an export needs some, or none at all (X=None).")
+    if isinstance(first, NETWORKS):
+        if not first._layout.accepts(shape[1:]):
+            raise InputShapeError(
+                f"X has samples of shape {shape[1:]}, but {type(first).__name__} was fitted on "
+                f"samples of shape {first._layout.shape}."
+            )
+    elif type(first).__module__.startswith("sklearn."):
+        n = getattr(first, "n_features_in_", None)
+        if n is not None and prod(shape[1:]) != n:  # those of networks inside may be images
+            raise InputShapeError(
+                f"X has samples of shape {shape[1:]}, but {type(first).__name__} was fitted on "
+                f"samples of {n} values."
+            )
+
+
+def value_limits(model: Any) -> tuple[float, float] | None:
+    """Return the smallest and the largest value in the fit, None if they are not known."""
+    parts = list(parts_of(model, set(), 0))
+    networks = [p for p in parts if isinstance(p, NETWORKS) and hasattr(p, "_value_range")]
+    first = _first(model)
+    if not isinstance(first, NETWORKS):
+        changes = any(isinstance(part, Pipeline | TransformerMixin) for part in parts)
+        if not networks or changes:  # not the values that the network got
+            return None
+        first = networks[0]
+    values = getattr(first, "_value_range", None)
+    return None if values is None else (float(values.low), float(values.high))
 
 
 def _check_rounding(model: Any, dtype: np.dtype[Any]) -> None:

@@ -7,13 +7,19 @@ import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.exceptions import NotFittedError
+from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LinearRegression, RidgeClassifier
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from skcnn import ConvNetClassifier, ConvNetRegressor, ConvNetSearchCV
-from skcnn.exceptions import SkcnnError
+from skcnn.exceptions import InputShapeError, SkcnnError
+from skcnn.inspection._robustness import robustness_scores
 from skcnn.persistence import ModelCard, model_card
+from skcnn.preprocessing import ResizeImages
+from skcnn.recordings import WindowedClassifier
 from tests.helpers.html import check_self_contained
 from tests.helpers.small_fits import digit_net, digits, tiny
 
@@ -55,6 +61,8 @@ def test_a_card_has_all_sections():
         "Summary", "Data", "Scores", "Calibration", "Robustness", "Training", "Parameters",
         "Origin of pretrained weights", "Versions",
     ]  # fmt: skip
+    text = ModelCard("T", {"S": ["&amp;"]}, {}).to_markdown()
+    assert text.endswith("\n\\&amp;\n")  # shown as it is
     assert section(card(), "Summary") == [
         f"ConvNetClassifier with {fitted().n_parameters_:,} parameters, a classifier.",
         r"Of \*forms\*.", "Two.",
@@ -89,8 +97,74 @@ def test_robustness_is_measured_on_changed_samples():
 def test_signals_have_no_robustness_to_rotation():
     model = tiny(n_spatial_dims=1, max_epochs=1).fit(X.reshape(len(X), -1), Y)
     made = model_card(model, X.reshape(len(X), -1), Y)
-    assert section(made, "Robustness")[0].startswith("Not measured for these samples: kind=")
+    assert section(made, "Robustness")[0].startswith("Not measured for these samples: signals")
     assert "robustness" not in made.tables
+
+
+def recordings(n=30):
+    rng = np.random.default_rng(0)
+    return [rng.normal(size=(20 + k % 5, 2)) + k % 2 for k in range(n)], np.arange(n) % 2
+
+
+def test_signals_and_recordings_inside_others_have_no_robustness():
+    signals, targets = recordings()
+    equal = np.stack([each[:20] for each in signals])
+    net = tiny(n_spatial_dims=1, hidden_units=(), max_epochs=1)
+    made = model_card(CalibratedClassifierCV(net, cv=2).fit(equal, targets), equal, targets)
+    assert "Not measured for these samples: signals" in section(made, "Robustness")[0]
+    windowed = WindowedClassifier(net, length=10).fit(equal, targets)
+    made = model_card(windowed, equal, targets)
+    assert "Not measured for these samples: recordings" in section(made, "Robustness")[0]
+
+
+def test_signals_and_recordings_of_several_lengths_have_a_card():
+    signals, targets = recordings()
+    net = tiny(n_spatial_dims=1, hidden_units=(), max_epochs=1)
+    for model in (net, WindowedClassifier(net, length=10)):
+        made = model_card(model.fit(signals, targets), signals, targets)
+        assert made.tables["scores"].loc["accuracy", "value"] == model.score(signals, targets)
+        lines = section(made, "Data")
+        assert "The test set has 30 samples whose lengths are from 20 to 24." in lines
+    with pytest.raises(InputShapeError, match="several shapes"):
+        model_card(fitted(), signals, targets)
+
+
+def test_images_inside_others_are_changed_as_their_network_reads_them():
+    first = X[:, None].copy()  # channels first
+    alone = tiny(max_epochs=2, channels="first").fit(first, Y)
+    model = CalibratedClassifierCV(FrozenEstimator(alone)).fit(first, Y)
+    table = model_card(model, first, Y).tables["robustness"]
+    places = np.unique(np.linspace(0, 299, 200).astype(int))
+    turned = robustness_scores(
+        model, first[places], Y[places], kind="rotation", values=[20], n_spatial_dims=2,
+        channels="first",
+    )  # fmt: skip
+    assert table.loc["rotation 20°", "score"] == turned.scores[0]
+
+
+def test_samples_that_no_network_inside_reads_have_no_robustness():
+    net = make_pipeline(ResizeImages((8, 8)), tiny(max_epochs=1))
+    large = np.repeat(np.repeat(X, 2, 1), 2, 2)
+    model = CalibratedClassifierCV(FrozenEstimator(net.fit(large, Y))).fit(large, Y)
+    line = section(model_card(model, large, Y), "Robustness")[0]
+    assert "no network of the estimator reads samples of shape" in line
+
+
+def test_a_frame_has_a_card():
+    frame = pd.DataFrame(X.reshape(len(X), -1), columns=[f"c{k}" for k in range(64)])
+    model = make_pipeline(StandardScaler(), tiny(input_shape=(8, 8), max_epochs=1)).fit(frame, Y)
+    made = model_card(model, frame, pd.DataFrame({"y": Y}))
+    array = frame.to_numpy()
+    assert made.tables["scores"].loc["accuracy", "value"] == model.score(frame, Y)
+    alone = make_pipeline(StandardScaler(), tiny(input_shape=(8, 8), max_epochs=1)).fit(array, Y)
+    pd.testing.assert_frame_equal(
+        made.tables["robustness"], model_card(alone, array, Y).tables["robustness"]
+    )
+
+
+def test_one_number_has_a_card():
+    made = model_card(digit_net(ConvNetRegressor).fit(X, Y), X[:1], Y[:1])
+    assert "the R² of one sample is not defined" in section(made, "Robustness")[0]
 
 
 def test_calibration_has_the_bins():
@@ -157,6 +231,11 @@ def test_a_search_is_described_by_its_best_estimator():
     search = ConvNetSearchCV(tiny(max_epochs=1), {"learning_rate": [1e-3]}, n_trials=1, cv=2)
     made = model_card(search.fit(X, Y), X, Y)
     assert made.title == "ConvNetClassifier"
+    grid = GridSearchCV(tiny(max_epochs=1), {"learning_rate": [1e-3]}, cv=2).fit(X, Y)
+    made = model_card(grid, X, Y)
+    assert made.title == "ConvNetClassifier"
+    assert "parameters, a classifier." in section(made, "Summary")[0]
+    assert "history" in made.tables
 
 
 def test_the_licence_of_a_base_is_on_the_card(monkeypatch, tmp_path):
@@ -200,6 +279,21 @@ def test_markdown_is_written_and_escaped(tmp_path):
 def test_data_that_do_not_fit_are_errors(X_test, y_test, match):
     with pytest.raises(ValueError, match=match):
         model_card(fitted(), X_test, y_test)
+
+
+def test_numbers_of_nan_are_an_error():
+    model = digit_net(ConvNetRegressor).fit(X, Y)
+    with pytest.raises(ValueError, match="y_test has values that are not finite"):
+        model_card(model, X, np.where(Y > 8, np.nan, Y))
+
+
+def test_only_classifiers_of_one_target_and_regressors_have_cards():
+    with pytest.raises(TypeError, match=r"classifiers and regressors\. Got StandardScaler"):
+        model_card(StandardScaler().fit(X.reshape(len(X), -1)), X, Y)
+    rows, both = X.reshape(len(X), -1), np.stack([Y, Y % 2], 1)
+    several = MultiOutputClassifier(RidgeClassifier()).fit(rows, both)
+    with pytest.raises(TypeError, match=r"of one target\. Got MultiOutputClassifier"):
+        model_card(several, rows, both)
 
 
 @pytest.mark.parametrize("seed", [-1, None, 0.5])
