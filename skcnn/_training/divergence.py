@@ -91,7 +91,8 @@ class WeightCheck:
 
     def __init__(self, engine: Any) -> None:
         self._engine = engine
-        floating = {n: b for n, b in engine.module_.named_buffers() if b.is_floating_point()}
+        buffers = {n: b for n, b in engine.module_.named_buffers() if b.layout == torch.strided}
+        floating = {n: b for n, b in buffers.items() if b.is_floating_point()}
         self._names = [name for name, is_finite in _are_finite(floating).items() if is_finite]
 
     def __call__(self) -> None:
