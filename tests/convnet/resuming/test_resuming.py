@@ -544,7 +544,7 @@ def test_wrong_paths_are_errors_before_anything_is_read(path, message, tmp_path)
 
 def test_folders_that_cannot_be_written_into(tmp_path, monkeypatch):
     X, y = data()
-    (tmp_path / "fit.ckpt.lock").mkdir()
+    (tmp_path / ".fit.ckpt.skcnn-lock").mkdir()
     epochs = count_epochs(monkeypatch)
     with pytest.raises(CheckpointError, match=r"'.*fit\.ckpt' cannot be written: .*directory"):
         tiny(checkpoint=tmp_path / "fit.ckpt").fit(X, y)
