@@ -1,6 +1,7 @@
 """The fingerprint of a fit: texts of its data and parameters, which say what differs."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -49,6 +50,7 @@ def fingerprint(
     texts = {
         **_data_texts(samples, "X", "y", "sample_weight"),
         **({} if given is None else _data_texts(given, "X_val", "y_val", "sample_weight_val")),
+        **_groups_text(samples),
         "labels": description_of(getattr(net, "classes_", None)),
         "offset_": description_of(net.offset_),
         **{name: description_of(getattr(net, name)) for name in names},
@@ -77,6 +79,18 @@ def _data_texts(samples: SampleSet, X: str, y: str, sample_weight: str) -> dict[
         y: with_hash(f"{plural(len(samples), 'target')}", np.asarray(samples.targets)),
         sample_weight: "None" if weights is None else with_hash("weights", np.asarray(weights)),
     }
+
+
+def _groups_text(samples: SampleSet) -> dict[str, str]:
+    """Return which samples are of one group, such as windows of a recording, if there are groups.
+
+    The numbers of groups are those of their first samples.
+    """
+    groups = samples.images.groups()
+    if groups is None:
+        return {}
+    _, first, group = np.unique(groups[samples.index], return_index=True, return_inverse=True)
+    return {"groups": with_hash(plural(len(first), "group"), first[group.reshape(-1)])}
 
 
 def _steps_text(steps: Sequence[Step]) -> str:
@@ -110,11 +124,11 @@ def _callbacks_text(net: Any) -> str:
 
 def _callback_text(callback: Any) -> str:
     cls = callback if isinstance(callback, type) else type(callback)
-    if not is_installed(cls.__module__) or not hasattr(callback, "get_params"):
-        return cls.__name__
-    params = {} if cls is callback else callback.get_params(deep=False)
+    names = inspect.signature(cls.__init__).parameters  # whose attributes are its parameters
+    params = {} if cls is callback else {k: v for k, v in vars(callback).items() if k in names}
     plain = {k: v for k, v in sorted(params.items()) if isinstance(v, PLAIN)}
-    return f"{cls.__name__}({', '.join(f'{k}={v!r}' for k, v in plain.items())})"
+    values = ", ".join(f"{k}={v!r}" for k, v in plain.items())
+    return f"{cls.__name__}({values})" if values else cls.__name__
 
 
 def _class_text(value: Any) -> str:
