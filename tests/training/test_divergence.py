@@ -164,7 +164,9 @@ def test_infinite_statistics_of_batch_normalization_are_named():
     X = X.astype(np.float32)
     X[0, 0, 0] = 1e25  # whose square is infinite; in training each batch has its own statistics
     model = digit_net(standardize=False, normalization="batch")
-    match = r"statistics '[\w.]*running_var' of the samples became inf after epoch 1, .*outliers in X"
+    match = (
+        r"statistics '[\w.]*running_var' of the samples became inf after epoch 1, .*outliers in X"
+    )
     with pytest.raises(TrainingDivergedError, match=match):
         model.fit(X, y)
     assert not hasattr(model, "net_")

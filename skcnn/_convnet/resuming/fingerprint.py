@@ -12,6 +12,7 @@ import numpy as np
 from skcnn._data.hashing import image_hashes
 from skcnn._data.samples import SampleSet
 from skcnn._data.value_texts import description_of, hash_of, is_installed, with_hash
+from skcnn._training.checkpointing.checkpoint import content_of
 from skcnn._utils.compat import callbacks_of, parameter_names
 from skcnn._utils.device import resolve_device
 from skcnn._utils.text import plural
@@ -53,7 +54,7 @@ def fingerprint(
         **_groups_text(samples),
         "labels": description_of(getattr(net, "classes_", None)),
         "offset_": description_of(net.offset_),
-        **{name: description_of(getattr(net, name)) for name in names},
+        **{name: description_of(_in_order(getattr(net, name))) for name in names},
         "augmentation": _steps_text(steps),
         "random_state": _seed_text(net.random_state),
         "callbacks": _callbacks_text(net),
@@ -66,16 +67,27 @@ def fingerprint(
 
 def name_of(texts: Mapping[str, str]) -> str:
     """Return a short name of a fit for its file."""
-    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:LENGTH]
+    contents = {name: content_of(text) for name, text in texts.items()}
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:LENGTH]
+
+
+def _in_order(value: Any) -> Any:
+    """Return plain containers with dicts in the order of their keys' texts."""
+    if type(value) is dict:
+        return {k: _in_order(value[k]) for k in sorted(value, key=hash_of)}
+    if type(value) in (list, tuple):
+        return type(value)(map(_in_order, value))
+    return value
 
 
 def _data_texts(samples: SampleSet, X: str, y: str, sample_weight: str) -> dict[str, str]:
     images, weights = samples.images, samples.weights
     shape = " x ".join(map(str, images.layout.shape))
     kind = f"{plural(len(samples), 'sample')} of shape {shape} (channels {images.layout.channels})"
+    what = f"{kind}, {str(images.dtype).removeprefix('torch.')}"
     rows = image_hashes(images)[samples.index]
     return {
-        X: with_hash(f"{kind}, {str(images.dtype).removeprefix('torch.')}", rows),
+        X: with_hash(what, (what, rows)),
         y: with_hash(f"{plural(len(samples), 'target')}", np.asarray(samples.targets)),
         sample_weight: "None" if weights is None else with_hash("weights", np.asarray(weights)),
     }
@@ -94,7 +106,9 @@ def _groups_text(samples: SampleSet) -> dict[str, str]:
 
 
 def _steps_text(steps: Sequence[Step]) -> str:
-    return ", ".join(_step_text(step) for step in steps) or "None"
+    texts = [_step_text(step) for step in steps]
+    joined = ", ".join(texts)
+    return with_hash(joined, texts) if len(texts) > 1 else joined or "None"
 
 
 def _step_text(step: Step) -> str:

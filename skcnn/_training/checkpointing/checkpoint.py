@@ -200,13 +200,23 @@ EXPLAINED = {"X": ("y", "sample_weight")}
 def differences(known: Any, now: Mapping[str, str]) -> list[str]:
     """Return in words how texts of two fits differ."""
     known = known if isinstance(known, dict) else {}
-    names = [n for n in dict.fromkeys([*now, *known]) if known.get(n) != now.get(n)]
+    every = dict.fromkeys([*now, *known])
+    names = [n for n in every if content_of(known.get(n)) != content_of(now.get(n))]
     explained = {each for name in names for each in EXPLAINED.get(name, ())}
     return [
         _difference(str(name)[:80], known.get(name), now.get(name))
         for name in names
         if name not in explained
     ]
+
+
+def content_of(text: Any) -> Any:
+    """Return the hash at the end of a text, which says all, or the text if it has none.
+
+    Texts of equal values may differ: sets have no order, and scikit-learn prints what is configured.
+    """
+    found = HASH_AT_THE_END.search(text) if isinstance(text, str) else None
+    return text if found is None else found.group()
 
 
 def _difference(name: str, known: Any, now: str | None) -> str:

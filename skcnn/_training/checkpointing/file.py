@@ -71,7 +71,9 @@ class CheckpointFile:
         self.path = path
         lock = path.with_name(f".{path.name}.skcnn-lock")
         if lock.is_file() and lock.stat().st_size > 0:  # it would be emptied
-            raise FileExistsError(errno.EEXIST, "There is a file that is no lock of skcnn", str(lock))
+            raise FileExistsError(
+                errno.EEXIST, "There is a file that is no lock of skcnn", str(lock)
+            )
         self._lock = FileLock(lock, timeout=0)
         with deferred_interrupts():  # or a lock could stay that nobody knows
             self._lock.acquire()

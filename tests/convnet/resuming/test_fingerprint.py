@@ -148,6 +148,18 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
     assert fingerprint._version() == "not installed"
 
 
+def test_the_order_of_dicts_and_sets_does_not_count(tmp_path, monkeypatch):
+    path = tmp_path / "fit.ckpt"
+    stopped(monkeypatch, net(path, class_weight={0: 1.0, 1: 2.0}), 7, X, Y)
+    with pytest.raises(CheckpointError, match=r"class_weight was \{.*0: 1\.0"):
+        net(path, class_weight={1: 1.0, 0: 2.0}).fit(X, Y)
+    epochs = count_epochs(monkeypatch)
+    net(path, class_weight={1: 2.0, 0: 1.0}).fit(X, Y)
+    assert len(epochs) == 1
+    assert fingerprint._in_order(({"b": 1},)) == ({"b": 1},)
+    assert name_of({"a": "{1, 2} [0a]"}) == name_of({"a": "{2, 1} [0a]"})
+
+
 def test_names_of_fits():
     assert name_of({"a": "1"}) == name_of({"a": "1"})
     assert name_of({"a": "1"}) != name_of({"a": "2"})

@@ -617,7 +617,9 @@ def test_what_no_file_keeps_warns_and_writes_none(callback, tmp_path, monkeypatc
         architecture=lambda shape, n_outputs: CountsInPrivate(n_outputs),
         callbacks=None if callback is None else [callback],
     )
-    with pytest.warns(CheckpointWarning, match="(has changed|shares memory).*There is none") as all_:
+    with pytest.warns(
+        CheckpointWarning, match="(has changed|shares memory).*There is none"
+    ) as all_:
         stopped(monkeypatch, with_checkpoint(net, tmp_path / "fit.ckpt"), 13, *data())
     assert len(all_) == 1
     assert [*tmp_path.iterdir()] == []
