@@ -286,7 +286,7 @@ class ConvNetEngine(NeuralNet):
             pass
         finally:
             del self._schedule, self._gradient_parts, self._rates
-            vars(self).pop("_weight_check", None)
+            self.__dict__.pop("_weight_check", None)
         self.notify("on_train_end", X=None, y=None)
 
     def _train_epoch(

@@ -138,7 +138,7 @@ def _callbacks_text(net: Any) -> str:
 
 def _callback_text(callback: Any) -> str:
     cls = callback if isinstance(callback, type) else type(callback)
-    names = inspect.signature(cls.__init__).parameters  # whose attributes are its parameters
+    names = inspect.signature(cls).parameters  # whose attributes are its parameters
     params = {} if cls is callback else {k: v for k, v in vars(callback).items() if k in names}
     plain = {k: v for k, v in sorted(params.items()) if isinstance(v, PLAIN)}
     values = ", ".join(f"{k}={v!r}" for k, v in plain.items())

@@ -213,7 +213,7 @@ def differences(known: Any, now: Mapping[str, str]) -> list[str]:
 def content_of(text: Any) -> Any:
     """Return the hash at the end of a text, which says all, or the text if it has none.
 
-    Texts of equal values may differ: sets have no order, and scikit-learn prints what is configured.
+    Texts of equal values may differ: sets have no order, and printing can be configured.
     """
     found = HASH_AT_THE_END.search(text) if isinstance(text, str) else None
     return text if found is None else found.group()

@@ -73,7 +73,7 @@ class TrainingState:
         self._stopping = stopping
         self._parts = parts
         self._monitor = monitor
-        self._other: dict[str, str] = {}
+        self._other: list[Any] = []
         self._noted: dict[str, Any] = {}
         self._callbacks = CallbackStates(())
 

@@ -143,7 +143,7 @@ def test_files_of_others_are_left_alone(tmp_path):
     assert (tmp_path / "fit.lock").read_text() == "precious"
     lock = tmp_path / ".fit.skcnn-lock"
     lock.write_text("precious")
-    with pytest.raises(CheckpointError, match="cannot be written: .*no lock of skcnn"):
+    with pytest.raises(CheckpointError, match=r"cannot be written: .*no lock of skcnn"):
         open_and_close(tmp_path / "fit")
     assert lock.read_text() == "precious"
     lock.write_text("")
