@@ -76,6 +76,58 @@ def check_losses(losses: Any, engine: Any) -> None:
         )
 
 
+class WeightCheck:
+    """Checks weights and statistics after the last step of an epoch, which has no loss yet.
+
+    In training, batch normalization does not use its running statistics. They may become infinite
+    while every loss is finite. Buffers that are infinite from the beginning, such as masks of
+    attention, do not count, nor do those that are filled later.
+
+    Parameters
+    ----------
+    engine : ConvNetEngine
+        The network before its training.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        self._engine = engine
+        buffers = {n: b for n, b in engine.module_.named_buffers() if b.layout == torch.strided}
+        floating = {n: b for n, b in buffers.items() if b.is_floating_point()}
+        self._names = [name for name, is_finite in _are_finite(floating).items() if is_finite]
+
+    def __call__(self) -> None:
+        """Check them, with one number read from the device.
+
+        Raises
+        ------
+        TrainingDivergedError
+            If one is infinite or NaN.
+        """
+        engine = self._engine
+        total = sum(p.detach().sum() for p in engine.trained_module.parameters())
+        statistics = self._statistics()
+        if np.isfinite(float(sum((b.sum() for b in statistics.values()), total))):
+            return
+        check_finite(float(total), engine, "sum of weights")
+        for name, is_finite in _are_finite(statistics).items():
+            if not is_finite:  # else only the sum is too large
+                values = statistics[name].cpu().flatten()
+                worst = float(values[~torch.isfinite(values)][0])
+                check_finite(worst, engine, f"statistics {name!r} of the samples")
+
+    def _statistics(self) -> dict[str, Tensor]:
+        known = dict(self._engine.module_.named_buffers())
+        return {name: known[name].detach() for name in self._names if name in known}
+
+
+def _are_finite(tensors: dict[str, Tensor]) -> dict[str, bool]:
+    """Return whether all values of each tensor are finite, read from the device at once."""
+    if not tensors:
+        return {}
+    flags = torch.stack([torch.isfinite(each).all() for each in tensors.values()])
+    return dict(zip(tensors, flags.tolist(), strict=True))
+
+
 def check_finite(value: float, engine: Any, what: str) -> None:
     """Raise if a figure of the weights at the end of an epoch is infinite or NaN.
 

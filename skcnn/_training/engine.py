@@ -28,7 +28,7 @@ from skcnn._network.trained_part import TrainedPart
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import check_skorch_callbacks, has_batch_hook
 from skcnn._training.checkpointing.checkpoint import Checkpoint
-from skcnn._training.divergence import BatchLosses, check_finite, check_losses
+from skcnn._training.divergence import BatchLosses, WeightCheck, check_losses
 from skcnn._training.eager_optimizers import repeated_step
 from skcnn._training.engine_state import state_on_cpu, training_only, without_inference_tensors
 from skcnn._training.epoch_state import EpochState
@@ -267,13 +267,14 @@ class ConvNetEngine(NeuralNet):
         Raises
         ------
         TrainingDivergedError
-            If the training loss or a weight becomes infinite or NaN.
+            If the training loss, a weight or a statistic becomes infinite or NaN.
         """
         self._schedule, self._rates = schedule, array("d")
         self._gradient_parts = GradientParts(torch.device(self.device))
         try:
             self.notify("on_train_begin", X=None, y=None)
             n_done, over = 0, False
+            self._weight_check = WeightCheck(self)
             if checkpoint is not None:
                 n_done, over = checkpoint.begin(n_epochs, self._precision)
             while n_done < n_epochs and not over:
@@ -285,6 +286,7 @@ class ConvNetEngine(NeuralNet):
             pass
         finally:
             del self._schedule, self._gradient_parts, self._rates
+            self.__dict__.pop("_weight_check", None)
         self.notify("on_train_end", X=None, y=None)
 
     def _train_epoch(
@@ -305,7 +307,7 @@ class ConvNetEngine(NeuralNet):
             self.run_single_epoch(batches, True, "train", self.train_step)
         seconds = own_seconds() - start
         figures = {"train_loss": self.history[-1, "train_loss"], **monitor.evaluate()}
-        self._check_weights()
+        self._weight_check()
         figures |= {
             "learning_rate": self.rates[-1],
             "seconds": own_seconds() - start,
@@ -327,11 +329,6 @@ class ConvNetEngine(NeuralNet):
         stop = monitor.epoch_end() or stop
         self.notify("on_epoch_end", dataset_train=batches, dataset_valid=None)
         return stop
-
-    def _check_weights(self) -> None:
-        """Check the weights after the last step of an epoch, for which there is no loss yet."""
-        total = sum(p.detach().sum() for p in self.trained_module.parameters())
-        check_finite(float(total), self, "sum of weights")
 
     def advance_schedule(self) -> None:
         """Set the learning rate of the next step."""

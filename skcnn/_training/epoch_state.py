@@ -1,10 +1,12 @@
 """The state of a network in training after its last finished epoch, to go back to."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from skcnn._utils.compat import copy_to_each
 
@@ -30,6 +32,7 @@ class EpochState:
         self._in_epoch = False
         self._tensors: list[Tensor] = []
         self._copies: list[Tensor] = []
+        self._buffers: list[tuple[nn.Module, str, Tensor]] = []
         self._optimizer: Any = None
         self._optimizer_state: dict[Any, dict[str, Any]] = {}
 
@@ -57,6 +60,29 @@ class EpochState:
         self._in_epoch = False
         del self._engine.history[self._n_epochs :]
 
+    @contextmanager
+    def before_last_epoch(self) -> Iterator[None]:
+        """Set the state at the beginning of the last epoch, which is finished, for a while.
+
+        Raises
+        ------
+        RuntimeError
+            If it is not known.
+        """
+        same = all(getattr(part, name) is buffer for part, name, buffer in self._buffers)
+        if not same or not self._tensors or self._engine.optimizer_ is not self._optimizer:
+            raise RuntimeError("the state before the last epoch is not known")
+        now = [tensor.detach().clone() for tensor in self._tensors]
+        state = dict(self._optimizer.state)
+        try:
+            self._restore()
+            yield
+        finally:
+            with torch.no_grad():
+                _copy(self._tensors, now)
+            self._optimizer.state.clear()
+            self._optimizer.state.update(state)
+
     def _save(self) -> None:
         self._optimizer = self._engine.optimizer_
         self._optimizer_state = {
@@ -68,6 +94,11 @@ class EpochState:
         }
         module = self._engine.trained_module
         tensors = [*module.parameters(), *module.buffers()]
+        self._buffers = [
+            (part, name, buffer)
+            for part in module.modules()
+            for name, buffer in part.named_buffers(recurse=False)
+        ]
         for state in self._optimizer_state.values():
             tensors += [value for value in state.values() if isinstance(value, Tensor)]
         with torch.no_grad():
@@ -80,6 +111,9 @@ class EpochState:
     def _restore(self) -> None:
         with torch.no_grad():
             _copy(self._tensors, self._copies)
+        for part, name, buffer in self._buffers:  # a module may have put others in their place
+            if getattr(part, name) is not buffer:
+                setattr(part, name, buffer)
         if self._engine.optimizer_ is not self._optimizer:  # a callback put another in place
             self._engine.optimizer_ = self._optimizer
         self._optimizer.state.clear()

@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.exceptions import NotFittedError
 from skorch.callbacks import Callback
+from torch import nn
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._training.divergence import BatchLosses
@@ -156,3 +157,38 @@ def test_a_network_that_a_callback_made_infinite_is_not_kept():
     with pytest.raises(TrainingDivergedError, match="in epoch 3"):
         model.fit(X, y)
     assert not hasattr(model, "net_")
+
+
+def test_infinite_statistics_of_batch_normalization_are_named():
+    X, y = digits()
+    X = X.astype(np.float32)
+    X[0, 0, 0] = 1e25  # whose square is infinite; in training each batch has its own statistics
+    model = digit_net(standardize=False, normalization="batch")
+    match = (
+        r"statistics '[\w.]*running_var' of the samples became inf after epoch 1, .*outliers in X"
+    )
+    with pytest.raises(TrainingDivergedError, match=match):
+        model.fit(X, y)
+    assert not hasattr(model, "net_")
+
+
+class Masked(nn.Module):
+    """A module with a buffer that is infinite on purpose, one filled later, and a huge one."""
+
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.linear = nn.Linear(36, n_outputs)
+        self.register_buffer("mask", torch.tensor([0.0, -torch.inf]), persistent=False)
+        self.register_buffer("late", None, persistent=False)
+        self.register_buffer("huge", torch.full((4,), 3e38))
+
+    def forward(self, x):
+        if self.late is None and self.training:
+            self.late = self.mask.clone()
+        return self.linear(x.flatten(1)) + self.mask.exp()[0] - 1
+
+
+def test_buffers_that_are_infinite_on_purpose_are_no_divergence():
+    model = tiny(architecture=lambda shape, n_outputs: Masked(n_outputs)).fit(*data())
+    assert model.n_iter_ == 3
+    assert torch.isinf(model.net_.module_.module.late[1])

@@ -1,6 +1,7 @@
 """The fingerprint of a fit: texts of its data and parameters, which say what differs."""
 
 import hashlib
+import inspect
 import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +12,7 @@ import numpy as np
 from skcnn._data.hashing import image_hashes
 from skcnn._data.samples import SampleSet
 from skcnn._data.value_texts import description_of, hash_of, is_installed, with_hash
+from skcnn._training.checkpointing.checkpoint import content_of
 from skcnn._utils.compat import callbacks_of, parameter_names
 from skcnn._utils.device import resolve_device
 from skcnn._utils.text import plural
@@ -49,9 +51,10 @@ def fingerprint(
     texts = {
         **_data_texts(samples, "X", "y", "sample_weight"),
         **({} if given is None else _data_texts(given, "X_val", "y_val", "sample_weight_val")),
+        **_groups_text(samples),
         "labels": description_of(getattr(net, "classes_", None)),
         "offset_": description_of(net.offset_),
-        **{name: description_of(getattr(net, name)) for name in names},
+        **{name: description_of(_in_order(getattr(net, name))) for name in names},
         "augmentation": _steps_text(steps),
         "random_state": _seed_text(net.random_state),
         "callbacks": _callbacks_text(net),
@@ -64,23 +67,48 @@ def fingerprint(
 
 def name_of(texts: Mapping[str, str]) -> str:
     """Return a short name of a fit for its file."""
-    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:LENGTH]
+    contents = {name: content_of(text) for name, text in texts.items()}
+    return hashlib.sha256(json.dumps(contents, sort_keys=True).encode()).hexdigest()[:LENGTH]
+
+
+def _in_order(value: Any) -> Any:
+    """Return plain containers with dicts in the order of their keys' texts."""
+    if type(value) is dict:
+        return {k: _in_order(value[k]) for k in sorted(value, key=hash_of)}
+    if type(value) in (list, tuple):
+        return type(value)(map(_in_order, value))
+    return value
 
 
 def _data_texts(samples: SampleSet, X: str, y: str, sample_weight: str) -> dict[str, str]:
     images, weights = samples.images, samples.weights
     shape = " x ".join(map(str, images.layout.shape))
     kind = f"{plural(len(samples), 'sample')} of shape {shape} (channels {images.layout.channels})"
+    what = f"{kind}, {str(images.dtype).removeprefix('torch.')}"
     rows = image_hashes(images)[samples.index]
     return {
-        X: with_hash(f"{kind}, {str(images.dtype).removeprefix('torch.')}", rows),
+        X: with_hash(what, (what, rows)),
         y: with_hash(f"{plural(len(samples), 'target')}", np.asarray(samples.targets)),
         sample_weight: "None" if weights is None else with_hash("weights", np.asarray(weights)),
     }
 
 
+def _groups_text(samples: SampleSet) -> dict[str, str]:
+    """Return which samples are of one group, such as windows of a recording, if there are groups.
+
+    The numbers of groups are those of their first samples.
+    """
+    groups = samples.images.groups()
+    if groups is None:
+        return {}
+    _, first, group = np.unique(groups[samples.index], return_index=True, return_inverse=True)
+    return {"groups": with_hash(plural(len(first), "group"), first[group.reshape(-1)])}
+
+
 def _steps_text(steps: Sequence[Step]) -> str:
-    return ", ".join(_step_text(step) for step in steps) or "None"
+    texts = [_step_text(step) for step in steps]
+    joined = ", ".join(texts)
+    return with_hash(joined, texts) if len(texts) > 1 else joined or "None"
 
 
 def _step_text(step: Step) -> str:
@@ -110,11 +138,11 @@ def _callbacks_text(net: Any) -> str:
 
 def _callback_text(callback: Any) -> str:
     cls = callback if isinstance(callback, type) else type(callback)
-    if not is_installed(cls.__module__) or not hasattr(callback, "get_params"):
-        return cls.__name__
-    params = {} if cls is callback else callback.get_params(deep=False)
+    names = inspect.signature(cls).parameters  # whose attributes are its parameters
+    params = {} if cls is callback else {k: v for k, v in vars(callback).items() if k in names}
     plain = {k: v for k, v in sorted(params.items()) if isinstance(v, PLAIN)}
-    return f"{cls.__name__}({', '.join(f'{k}={v!r}' for k, v in plain.items())})"
+    values = ", ".join(f"{k}={v!r}" for k, v in plain.items())
+    return f"{cls.__name__}({values})" if values else cls.__name__
 
 
 def _class_text(value: Any) -> str:

@@ -1,8 +1,12 @@
 """The state of skorch's and scikit-learn's callbacks: what they remember between epochs."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
 
 from skcnn._data.value_texts import hash_of
 from skcnn._training.checkpointing.values import is_encodable
@@ -42,6 +46,28 @@ class CallbackStates:
             for each, fixed in zip(self._callbacks, self._fixed, strict=True)
         ]
 
+    def check_memory(self, tensors: Iterable[Tensor]) -> None:
+        """Check that no array or tensor of a callback shares memory with another or `tensors`.
+
+        A file has their values only: they would not share it after a resumption.
+
+        Raises
+        ------
+        UnsupportedModelError
+            If one does.
+        """
+        known = [_span(each) for each in tensors]
+        for callback in self._callbacks:
+            kept = not hasattr(callback, "_checkpoint_state")
+            for each in _arrays_in(vars(callback)) if kept else ():
+                start, stop = _span(each)
+                if any(start < other_stop and other < stop for other, other_stop in known):
+                    raise UnsupportedModelError(
+                        f"the callback {type(callback).__name__} holds an array or a tensor that "
+                        "shares memory with another or with the network"
+                    )
+                known.append((start, stop))
+
     def check(self, kept: Sequence[Any]) -> None:
         """Check that states are those of these callbacks.
 
@@ -65,6 +91,34 @@ class CallbackStates:
             else:
                 _set_attributes(callback, state)
         return stop
+
+
+def _arrays_in(value: Any) -> Iterator[Any]:
+    """Yield the arrays and dense tensors in a value, in lists, tuples and dicts."""
+    if isinstance(value, np.ndarray) or (
+        isinstance(value, Tensor) and value.layout == torch.strided
+    ):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _arrays_in(each)
+    elif type(value) in (list, tuple):
+        for each in value:
+            yield from _arrays_in(each)
+
+
+def _span(array: Any) -> tuple[int, int]:
+    """Return where the memory of an array or a tensor begins and ends, the same if it has none."""
+    if isinstance(array, np.ndarray):
+        base = array
+        while isinstance(base.base, np.ndarray):
+            base = base.base
+        start = base.ctypes.data
+        return start, start + base.nbytes
+    if array.layout != torch.strided:
+        return 0, 0
+    storage = array.untyped_storage()
+    return storage.data_ptr(), storage.data_ptr() + storage.nbytes()
 
 
 def _package_of(callback: Any) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +10,7 @@ import torch
 from skcnn._training.checkpointing.file import CheckpointFile
 from skcnn._training.checkpointing.training_state import TrainingState
 from skcnn._training.checkpointing.values import decoded, encoded
+from skcnn._utils.interrupts import deferred_interrupts
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import CheckpointWarning, SkcnnError
 
@@ -118,6 +119,7 @@ class Checkpoint:
                 CheckpointWarning,
             )
         self._changing, self._n_done = state["changing"], self.state.n_done
+        self.state.note()
         over = self.state.tell_callbacks(state["changing"]["callbacks"], n_epochs)
         self._over = over or manifest["over"] is True
         return self._n_done, self._over
@@ -126,19 +128,26 @@ class Checkpoint:
         """Write the file if it is time, `over` is whether no epoch comes after this one."""
         if not self._about:
             return
-        try:
-            self._changing = self.state.changing()
-        except NOT_WRITTEN as error:
-            self._changing = None
-            self._warn(error)
-        self._n_done, self._over = self.state.n_done, over
+        with deferred_interrupts():  # all of it is of one epoch
+            try:
+                self._changing = self.state.changing()
+                self.state.note()
+            except NOT_WRITTEN as error:
+                self._changing = None
+                self._warn(error)
+            self._n_done, self._over = self.state.n_done, over
         if not over and time.monotonic() - self._written_at >= self._seconds:
-            self._save()
+            self._save(self.state.lasting)
 
     def save_last(self) -> None:
-        """Write the state after the last finished epoch, to which the training has gone back."""
+        """Write the state after the last epoch whose callbacks have ended.
+
+        The training has gone back to its last finished epoch, whose callbacks may not have.
+        """
         if self.state.n_done == self._n_done:
-            self._save()
+            self._save(self.state.lasting)
+        elif self._n_done > 0 and self.state.n_done == self._n_done + 1:
+            self._save(self.state.before_last_epoch)
 
     def remove(self) -> None:
         """Delete the file of a training that is over."""
@@ -151,11 +160,11 @@ class Checkpoint:
                 CheckpointWarning,
             )
 
-    def _save(self) -> None:
+    def _save(self, lasting: Callable[[], dict[str, Any]]) -> None:
         if self._changing is None:
             return
         try:
-            state = {"changing": self._changing, "lasting": self.state.lasting()}
+            state = {"changing": self._changing, "lasting": lasting()}
             node, arrays = encoded(state)
             self.file.write(self._about | {"over": self._over, "state": node}, arrays)
         except NOT_WRITTEN as error:
@@ -191,13 +200,23 @@ EXPLAINED = {"X": ("y", "sample_weight")}
 def differences(known: Any, now: Mapping[str, str]) -> list[str]:
     """Return in words how texts of two fits differ."""
     known = known if isinstance(known, dict) else {}
-    names = [n for n in dict.fromkeys([*now, *known]) if known.get(n) != now.get(n)]
+    every = dict.fromkeys([*now, *known])
+    names = [n for n in every if content_of(known.get(n)) != content_of(now.get(n))]
     explained = {each for name in names for each in EXPLAINED.get(name, ())}
     return [
         _difference(str(name)[:80], known.get(name), now.get(name))
         for name in names
         if name not in explained
     ]
+
+
+def content_of(text: Any) -> Any:
+    """Return the hash at the end of a text, which says all, or the text if it has none.
+
+    Texts of equal values may differ: sets have no order, and printing can be configured.
+    """
+    found = HASH_AT_THE_END.search(text) if isinstance(text, str) else None
+    return text if found is None else found.group()
 
 
 def _difference(name: str, known: Any, now: str | None) -> str:

@@ -1,5 +1,6 @@
 """CheckpointFile: the file of one fit, which no other fit uses at the same time."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -18,6 +19,7 @@ FORMAT_VERSION = 1
 KIND = "checkpoint of a fit"
 KEYS = {"kind", "format_version", "fingerprint", "environment", "seed", "start", "over", "state"}
 MOST_SIBLINGS = 1000
+LONGEST_NAME = 200  # in bytes; file systems take 255, and names of clones and locks are longer
 WAY_OUT = "Delete the file, or give the parameter 'checkpoint' another path"
 
 
@@ -29,10 +31,17 @@ def check_place(path: Any) -> Path:
     CheckpointError
         If there is no such folder, or the path is no file.
     """
-    place = Path(os.path.abspath(path))
     wanted = "The 'checkpoint' parameter must be None or the path of a file in a folder that exists"
     if os.fspath(path) == "":
         raise CheckpointError(f"{wanted}. Got ''.")
+    text = os.fspath(path)
+    if "\0" in text or text.endswith(os.sep):
+        raise CheckpointError(f"{wanted}. Got {text!r}, which is no name of a file.")
+    place = Path(os.path.realpath(path))  # the file that a link leads to: the link stays
+    if len(os.fsencode(place.name)) > LONGEST_NAME:
+        raise CheckpointError(
+            f"{wanted}. Got a name of more than {LONGEST_NAME} bytes: {place.name[:40]!r}..."
+        )
     if not place.parent.is_dir():
         raise CheckpointError(f"{wanted}. Got {os.fspath(path)!r}: there is no {place.parent}.")
     if place.is_dir() or is_special(place):
@@ -60,7 +69,12 @@ class CheckpointFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._lock = FileLock(f"{path}.lock", timeout=0)
+        lock = path.with_name(f".{path.name}.skcnn-lock")
+        if lock.is_file() and lock.stat().st_size > 0:  # it would be emptied
+            raise FileExistsError(
+                errno.EEXIST, "There is a file that is no lock of skcnn", str(lock)
+            )
+        self._lock = FileLock(lock, timeout=0)
         with deferred_interrupts():  # or a lock could stay that nobody knows
             self._lock.acquire()
         self._new_name = f".{path.name}.new"

@@ -16,6 +16,8 @@ from skcnn._utils.validation import is_number
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 
 OWN_PACKAGES = ("torch", "skcnn")
+OF_EVERY_MODULE = frozenset(vars(nn.Module()))
+PLAIN = (bool, int, float, str, type(None))
 
 
 def tensors_of(module: nn.Module) -> dict[str, Tensor]:
@@ -81,14 +83,22 @@ def _shapes_text(tensors: Mapping[str, Tensor]) -> str:
 def other_state(module: nn.Module) -> dict[str, str]:
     """Return texts of what modules of other packages and the user hold beside their tensors.
 
-    A module may count its calls, say. Such a state is not in a checkpoint.
+    A module may count its calls, say. Such a state is not in a checkpoint. Of modules of torch and
+    of this package it is the plain settings, such as a momentum, which a user's code may change.
     """
-    found = {}
+    found = {"": repr([(k, tuple(v.shape), v.dtype) for k, v in tensors_of(module).items()])}
     for name, part in module.named_modules():
-        if type(part).__module__.partition(".")[0] not in OWN_PACKAGES:
-            own = {k: v for k, v in vars(part).items() if not k.startswith("_") and k != "training"}
-            found[name] = hash_of(own)
+        own = {k: v for k, v in vars(part).items() if k not in OF_EVERY_MODULE}
+        if type(part).__module__.partition(".")[0] in OWN_PACKAGES:
+            found[f"{name}."] = repr(plain_settings(own))
+        else:
+            found[f"{name}."] = hash_of(own)
     return found
+
+
+def plain_settings(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those that are numbers, texts, truth values or None."""
+    return {k: v for k, v in attributes.items() if isinstance(v, PLAIN)}
 
 
 # Optimizers
@@ -116,7 +126,7 @@ def optimizer_state(optimizer: Optimizer, name: str) -> dict[str, Any]:
             else:
                 plain.append([number, key, value])
     return {
-        "groups": [_settings(group) for group in optimizer.param_groups],
+        "groups": [settings_of(group) for group in optimizer.param_groups],
         "keys": [[list(keys), np.array(numbers)] for keys, numbers in of_keys.items()],
         "plain": plain,
         "tensors": packed(tensors),
@@ -127,7 +137,8 @@ def _parameters(optimizer: Optimizer) -> list[Tensor]:
     return [p for group in optimizer.param_groups for p in group["params"]]
 
 
-def _settings(group: Mapping[str, Any]) -> dict[str, Any]:
+def settings_of(group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a copy of what a group of parameters holds beside them."""
     return {key: value for key, value in group.items() if key != "params"}
 
 
@@ -143,7 +154,7 @@ def set_optimizer_state(optimizer: Optimizer, name: str, kept: Any) -> None:
     groups = kept["groups"]
     _check(type(groups) is list and len(groups) == len(optimizer.param_groups))
     for group, given in zip(optimizer.param_groups, groups, strict=True):
-        own = _settings(group)
+        own = settings_of(group)
         _check(type(given) is dict and given.keys() == own.keys())
         _check(all(_is_like(given[key], own[key]) for key in own))
     states = _states(optimizer, name, kept)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skcnn._data.value_texts import hash_of
 from skcnn._network.network import WrappedNet
 from skcnn._training.batches import BatchIterator
 from skcnn._training.checkpointing.callback_state import CallbackStates
@@ -14,8 +15,10 @@ from skcnn._training.checkpointing.tensors import (
     optimizer_state,
     other_state,
     packed,
+    plain_settings,
     set_optimizer_state,
     set_packed,
+    settings_of,
     tensors_of,
 )
 from skcnn._training.early_stopping import EarlyStopping
@@ -70,7 +73,8 @@ class TrainingState:
         self._stopping = stopping
         self._parts = parts
         self._monitor = monitor
-        self._other: dict[str, str] = {}
+        self._other: list[Any] = []
+        self._noted: dict[str, Any] = {}
         self._callbacks = CallbackStates(())
 
     @property
@@ -87,7 +91,7 @@ class TrainingState:
                 *([] if sklearn_s is None else callbacks_of(sklearn_s.estimator)),
             ]
         )
-        self._other = other_state(self._engine.module_)
+        self._other = self._other_state()
         return digest_of(self._engine.module_)
 
     def changing(self) -> dict[str, Any]:
@@ -98,11 +102,12 @@ class TrainingState:
         UnsupportedModelError
             If a callback or a module has a state that is not kept.
         """
-        if other_state(self._engine.module_) != self._other:
+        if self._other_state() != self._other:
             raise UnsupportedModelError(
                 "a module of the network has changed attributes that are no parameters and no "
-                "buffers"
+                "buffers, or a callback has changed settings of the training"
             )
+        self._callbacks.check_memory(tensors_of(self._engine.module_).values())
         return {
             "order": self._order.get_state(),
             "generators": [each.get_state() for each in self._generators()],
@@ -111,23 +116,66 @@ class TrainingState:
             "callbacks": self._callbacks.get(),
         }
 
+    def note(self) -> None:
+        """Note at the end of an epoch what the next one changes and nothing takes back."""
+        stopping = self._stopping
+        self._noted = {
+            "frozen": self._frozen(),
+            "settings": [settings_of(group) for group in self._engine.optimizer_.param_groups],
+            "parts": self._parts.state(),
+            "stopping": None
+            if stopping is None
+            else {name: getattr(stopping, name) for name in STOPPING},
+            "best_weights": None if stopping is None else stopping.best_weights,
+        }
+
     def lasting(self) -> dict[str, Any]:
-        """Return all else, at the end of a finished epoch. It is no copy."""
-        engine, stopping = self._engine, self._stopping
-        return {
+        """Return all else, at the end of the epoch when `note` was called. It is no copy."""
+        engine, noted = self._engine, self._noted
+        state = {
             "weights": packed(tensors_of(engine.module_)),
-            "frozen": [n for n, p in engine.module_.named_parameters() if not p.requires_grad],
+            "frozen": self._frozen(),
             "optimizer": optimizer_state(engine.optimizer_, engine.optimizer_name),
             "parts": self._parts.state(),
             "rows": columns_of(self._monitor.rows),
             "history": columns_of([_without_batches(row) for row in engine.history]),
-            "stopping": None
-            if stopping is None
-            else {name: getattr(stopping, name) for name in STOPPING},
+            "stopping": noted["stopping"],
             "best_weights": None
-            if stopping is None or stopping.best_weights is None
-            else packed(stopping.best_weights),
+            if noted["best_weights"] is None
+            else packed(noted["best_weights"]),
         }
+        if state["parts"] == noted["parts"]:  # else they are those of the next part
+            state["frozen"] = noted["frozen"]
+            state["optimizer"]["groups"] = noted["settings"]
+        return state
+
+    def before_last_epoch(self) -> dict[str, Any]:
+        """Return what `lasting` was an epoch ago, if `note` was called then.
+
+        Raises
+        ------
+        RuntimeError
+            If it is not known any more.
+        """
+        if self._parts.state() != self._noted["parts"]:
+            raise RuntimeError("another part of the network is trained since the last epoch")
+        with deferred_interrupts(), self._epochs.before_last_epoch():
+            state = self.lasting()
+        rows, history = self._monitor.rows[:-1], self._engine.history[:-1]
+        return state | {
+            "rows": columns_of(rows),
+            "history": columns_of([_without_batches(row) for row in history]),
+        }
+
+    def _other_state(self) -> list[Any]:
+        """Return texts of what must not change: it is in no file."""
+        engine = self._engine
+        parts = [other_state(engine.module_), other_state(engine.criterion_)]
+        settings = {k: v for k, v in vars(engine).items() if not k.startswith("_")}
+        return [*parts, hash_of(tensors_of(engine.criterion_)), repr(plain_settings(settings))]
+
+    def _frozen(self) -> list[str]:
+        return [n for n, p in self._engine.module_.named_parameters() if not p.requires_grad]
 
     def set(self, changing: dict[str, Any], lasting: dict[str, Any], n_epochs: int) -> None:
         """Go on from the state of an earlier process. The callbacks are told separately.

@@ -1,9 +1,11 @@
 """What makes two fits the same, and how the error names what differs."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.pipeline import make_pipeline
-from skorch.callbacks import EarlyStopping
+from skorch.callbacks import Callback, EarlyStopping
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._convnet.resuming import fingerprint
@@ -146,7 +148,44 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
     assert fingerprint._version() == "not installed"
 
 
+def test_the_order_of_dicts_and_sets_does_not_count(tmp_path, monkeypatch):
+    path = tmp_path / "fit.ckpt"
+    stopped(monkeypatch, net(path, class_weight={0: 1.0, 1: 2.0}), 7, X, Y)
+    with pytest.raises(CheckpointError, match=r"class_weight was \{.*0: 1\.0"):
+        net(path, class_weight={1: 1.0, 0: 2.0}).fit(X, Y)
+    epochs = count_epochs(monkeypatch)
+    net(path, class_weight={1: 2.0, 0: 1.0}).fit(X, Y)
+    assert len(epochs) == 1
+    assert fingerprint._in_order(({"b": 1},)) == ({"b": 1},)
+    assert name_of({"a": "{1, 2} [0a]"}) == name_of({"a": "{2, 1} [0a]"})
+
+
 def test_names_of_fits():
     assert name_of({"a": "1"}) == name_of({"a": "1"})
     assert name_of({"a": "1"}) != name_of({"a": "2"})
     assert len(name_of({})) == 16
+
+
+class Patient(Callback):
+    def __init__(self, patience):
+        self.patience = patience
+        self.seen = []
+
+
+def test_parameters_of_a_user_s_callback_count(tmp_path, monkeypatch):
+    path = tmp_path / "fit.ckpt"
+    stopped(monkeypatch, net(path, callbacks=[Patient(4)]), 7, X, Y)
+    with pytest.raises(CheckpointError, match=r"Patient\(patience=4\), is now Patient\(patience=7"):
+        net(path, callbacks=[Patient(7)]).fit(X, Y)
+    assert net(path, callbacks=[Patient(4)]).fit(X, Y).n_iter_ == 3
+
+
+def test_which_samples_are_of_one_group_counts():
+    def text(*groups):
+        images = SimpleNamespace(groups=lambda: np.array(groups))
+        return fingerprint._groups_text(SimpleNamespace(images=images, index=np.array([2, 0, 1])))
+
+    assert text(5, 5, 1) == text(0, 0, 3)
+    assert text(5, 5, 1) != text(5, 1, 1)
+    none = SimpleNamespace(images=SimpleNamespace(groups=lambda: None))
+    assert fingerprint._groups_text(none) == {}

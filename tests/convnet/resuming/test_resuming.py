@@ -233,26 +233,112 @@ def interrupt(number, frame):
     signal.raise_signal(signal.SIGINT)
 
 
-def test_an_exception_of_a_callback_keeps_the_epochs_before(tmp_path, monkeypatch):
-    class Fails(Callback):
-        def on_epoch_end(self, net, **kwargs):
-            if len(net.history) == 3 and fails:
-                raise OSError("no more paper")
+class FailsOnce(Callback):
+    """Ends the third epoch by an error, or by Ctrl-C."""
 
+    failure = None
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 3 and self.failure is not None:
+            raise self.failure
+
+
+class Decays(Callback):
+    """Changes weights and a setting of the optimizer in each epoch."""
+
+    def on_epoch_begin(self, net, **kwargs):
+        for group in net.optimizer_.param_groups:
+            group["weight_decay"] = 0.9 * group["weight_decay"] + 0.01
+
+    def on_epoch_end(self, net, **kwargs):
+        with torch.no_grad():
+            for parameter in net.module_.parameters():
+                parameter.mul_(0.99)
+
+
+@pytest.mark.parametrize("failure", [OSError("no more paper"), KeyboardInterrupt()])
+@pytest.mark.parametrize("seconds", [0, 1000])
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_what_ends_a_callback_keeps_the_epochs_before(
+    failure, seconds, optimizer, tmp_path, monkeypatch
+):
     X, y = data()
     path = tmp_path / "fit.ckpt"
-    fails = False
-    expected = result_of(with_checkpoint(tiny(callbacks=[Fails()]), None).fit(X, y))
-    fails = True
-    net = with_checkpoint(tiny(callbacks=[Fails()]), path, checkpoint_seconds=0)
-    with pytest.raises(OSError, match="no more paper"):
-        net.fit(X, y)
-    assert not hasattr(net, "net_")
+    model = tiny(
+        callbacks=[Decays, FailsOnce], early_stopping=True, dropout=0.5, optimizer=optimizer
+    )
+    expected = result_of(with_checkpoint(model, None).fit(X, y))
+    net = with_checkpoint(model, path, checkpoint_seconds=seconds)
+    real = isinstance(failure, KeyboardInterrupt)
+    with monkeypatch.context() as patched:
+        patched.setattr(FailsOnce, "failure", failure)
+        if real:  # skorch's callbacks raise it to stop a training
+            patched.setattr(FailsOnce, "on_epoch_end", interrupts_third_epoch)
+        with pytest.raises(type(failure)):
+            net.fit(X, y)
+    assert hasattr(net, "net_") == real
+    if real:
+        assert net.n_iter_ == 3
+        assert len(net.net_.history) == 3
     assert [each.name for each in tmp_path.iterdir()] == ["fit.ckpt"]
-    fails = False
     epochs = count_epochs(monkeypatch)
-    assert_same(with_checkpoint(tiny(callbacks=[Fails()]), path).fit(X, y), expected)
+    assert_same(with_checkpoint(model, path).fit(X, y), expected)
     assert len(epochs) == N_EPOCHS - 2
+
+
+def interrupts_third_epoch(self, net, **kwargs):
+    if len(net.history) == 3:
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_a_callback_that_fails_as_another_part_is_trained_leaves_the_older_file(
+    tmp_path, monkeypatch
+):
+    X, y = data()
+    path = tmp_path / "fit.ckpt"
+    model = tiny(callbacks=[FailsOnce], unfreezing={0: "head", 2: "all"})
+    expected = result_of(with_checkpoint(model, None).fit(X, y))
+    with monkeypatch.context() as patched:
+        patched.setattr(FailsOnce, "failure", OSError("no more paper"))
+        with (
+            pytest.raises(OSError, match="paper"),
+            pytest.warns(CheckpointWarning, match="another part of the network is trained"),
+        ):
+            with_checkpoint(model, path).fit(X, y)
+    assert_same(with_checkpoint(model, path).fit(X, y), expected)
+
+
+def replacing_its_buffer(input_shape, n_outputs):
+    """Return a module that puts another tensor in the place of its buffer in each step."""
+
+    class Replaces(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(36, n_outputs)
+            self.register_buffer("mean", torch.zeros(()))
+
+        def forward(self, x):
+            if self.training:
+                self.mean = 0.9 * self.mean + 0.1 * x.detach().mean()
+            return self.linear(x.flatten(1) - self.mean)
+
+    return Replaces()
+
+
+def test_buffers_that_are_replaced_go_back_too(tmp_path, monkeypatch):
+    X, y = data()
+    path = tmp_path / "fit.ckpt"
+    model = tiny(architecture=replacing_its_buffer, callbacks=[FailsOnce])
+    expected = result_of(with_checkpoint(model, None).fit(X, y))
+    stopped(monkeypatch, with_checkpoint(model, path), 7, X, y, error=OSError)
+    with monkeypatch.context() as patched:
+        patched.setattr(FailsOnce, "failure", OSError("no more paper"))
+        with (
+            pytest.raises(OSError, match="paper"),
+            pytest.warns(CheckpointWarning, match="before the last epoch is not known"),
+        ):
+            with_checkpoint(model, path).fit(X, y)
+    assert_same(with_checkpoint(model, path).fit(X, y), expected)
 
 
 def test_callbacks_of_scikit_learn_see_the_remaining_epochs(tmp_path, monkeypatch):
@@ -459,7 +545,7 @@ def test_wrong_paths_are_errors_before_anything_is_read(path, message, tmp_path)
 
 def test_folders_that_cannot_be_written_into(tmp_path, monkeypatch):
     X, y = data()
-    (tmp_path / "fit.ckpt.lock").mkdir()
+    (tmp_path / ".fit.ckpt.skcnn-lock").mkdir()
     epochs = count_epochs(monkeypatch)
     with pytest.raises(CheckpointError, match=r"'.*fit\.ckpt' cannot be written: .*directory"):
         tiny(checkpoint=tmp_path / "fit.ckpt").fit(X, y)
@@ -479,3 +565,62 @@ def test_the_cost_is_nothing_without_it(monkeypatch):
     monkeypatch.delattr("skcnn._training.fit_run.TrainingState")
     tiny().fit(*data())
     clone(ConvNetClassifier())
+
+
+class LowersRate(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        net.gradient_clip = 0.9 * (net.gradient_clip or 1.0)
+
+
+class LowersDropout(Callback):
+    def on_epoch_end(self, net, **kwargs):
+        for part in net.module_.modules():
+            if isinstance(part, nn.Dropout):
+                part.p *= 0.9
+
+
+class HoldsWeights(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.weights = [*net.module_.parameters()]
+
+
+class HoldsView(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.row = next(net.module_.parameters()).detach().numpy()[0]
+
+
+class HoldsTwice(Callback):
+    def on_train_begin(self, net, **kwargs):
+        self.first = {"a": torch.zeros(3)}
+        self.second = self.first["a"][1:]
+
+
+class CountsInPrivate(nn.Module):
+    def __init__(self, n_outputs):
+        super().__init__()
+        self.linear, self._n_calls = nn.Linear(36, n_outputs), 0
+        self.dropout = nn.Dropout(0.1)
+
+    def forward(self, x):
+        self._n_calls += self.training and counts
+        return self.linear(self.dropout(x.flatten(1)))
+
+
+counts = False
+
+
+@pytest.mark.parametrize(
+    "callback", [LowersRate, LowersDropout, HoldsWeights, HoldsView, HoldsTwice, None]
+)
+def test_what_no_file_keeps_warns_and_writes_none(callback, tmp_path, monkeypatch):
+    monkeypatch.setitem(globals(), "counts", callback is None)
+    net = tiny(
+        architecture=lambda shape, n_outputs: CountsInPrivate(n_outputs),
+        callbacks=None if callback is None else [callback],
+    )
+    with pytest.warns(
+        CheckpointWarning, match="(has changed|shares memory).*There is none"
+    ) as all_:
+        stopped(monkeypatch, with_checkpoint(net, tmp_path / "fit.ckpt"), 13, *data())
+    assert len(all_) == 1
+    assert [*tmp_path.iterdir()] == []

@@ -117,6 +117,7 @@ def test_a_checkpoint_of_another_fit(seed, fingerprint, message, tmp_path):
         ({}, {"a": "1"}, ["a was not there, is now 1"]),
         ([], {"a": "1"}, ["a was not there, is now 1"]),
         ({"a": "f [0a]"}, {"a": "f [0b]"}, ["a was f with other content"]),
+        ({"a": "{1, 2} [0a]"}, {"a": "{2, 1} [0a]"}, []),
         ({"a": "f [0a]"}, {"a": "g [0b]"}, ["a was f [0a], is now g [0b]"]),
         (
             {"X": "x [0]", "y": "y [0]", "sample_weight": "w", "b": "1"},

@@ -31,7 +31,7 @@ def test_one_fit_at_a_time(tmp_path):
     path = tmp_path / "fit.ckpt"
     with opened_file(path, None) as file:
         assert file.read() is None
-        assert names(tmp_path) == ["fit.ckpt.lock"]
+        assert names(tmp_path) == [".fit.ckpt.skcnn-lock"]
         with pytest.raises(CheckpointError, match="Another fit that is running uses the"):
             open_and_close(path)
         file.write(MANIFEST, {})
@@ -58,7 +58,7 @@ def test_a_dead_process_holds_no_file(tmp_path):
         os._exit(0)
 
     assert exit_code_of_child(die) == 0
-    assert names(tmp_path) == [".fit.ckpt.new", "fit.ckpt.lock"]
+    assert names(tmp_path) == [".fit.ckpt.new", ".fit.ckpt.skcnn-lock"]
     assert open_and_close(path) == "fit.ckpt"
     assert names(tmp_path) == []
 
@@ -135,9 +135,44 @@ def test_every_changed_byte_is_noticed(tmp_path):
                 file.read()
 
 
-def test_a_lock_file_of_another_kind_is_no_obstacle(tmp_path):
-    (tmp_path / "fit.ckpt.lock").write_text("left by somebody")
-    assert open_and_close(tmp_path / "fit.ckpt") == "fit.ckpt"
-    error = pytest.raises(CheckpointError, match="Another fit")
-    with FileLock(tmp_path / "fit.ckpt.lock"), error:
-        open_and_close(tmp_path / "fit.ckpt")
+def test_files_of_others_are_left_alone(tmp_path):
+    (tmp_path / "fit.lock").write_text("precious")
+    (tmp_path / ".fit.skcnn-lock").touch()  # left by a process that was killed
+    assert open_and_close(tmp_path / "fit") == "fit"
+    assert names(tmp_path) == ["fit.lock"]
+    assert (tmp_path / "fit.lock").read_text() == "precious"
+    lock = tmp_path / ".fit.skcnn-lock"
+    lock.write_text("precious")
+    with pytest.raises(CheckpointError, match=r"cannot be written: .*no lock of skcnn"):
+        open_and_close(tmp_path / "fit")
+    assert lock.read_text() == "precious"
+    lock.write_text("")
+    with FileLock(lock), pytest.raises(CheckpointError, match="Another fit"):
+        open_and_close(tmp_path / "fit")
+
+
+def test_a_link_stays_and_what_it_leads_to_is_the_file(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    link = tmp_path / "fit.ckpt"
+    link.symlink_to(tmp_path / "scratch" / "real.ckpt")
+    place = check_place(link)
+    assert place == tmp_path / "scratch" / "real.ckpt"
+    with opened_file(place, None) as file:
+        file.write(MANIFEST, {})
+        assert names(tmp_path) == ["fit.ckpt", "scratch"]
+        file.remove()
+    assert link.is_symlink()
+    assert names(tmp_path / "scratch") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a\0b", "which is no name of a file"),
+        ("nodir/", "which is no name of a file"),
+        ("\xe4" * 101, "a name of more than 200 bytes"),
+    ],
+)
+def test_names_that_no_file_can_have(name, message, tmp_path):
+    with pytest.raises(CheckpointError, match=message):
+        check_place(f"{tmp_path}/{name}")
