@@ -78,7 +78,8 @@ class EpochsArray:
         return type(self)(self.signals[rows], self.channels)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.signals, dtype, copy=copy)
+        # NumPy 1 has no copy=None
+        return (np.array if copy else np.asarray)(self.signals, dtype)
 
 
 def _is_epochs(X: Any) -> bool:

@@ -50,7 +50,11 @@ DTYPES = [
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_tensors_of_all_types_of_safetensors_are_read(tmp_path, dtype):
     weights = {"w": torch.tensor([0, 1, 1, 0, 1, 1, 0, 1, 1]).to(getattr(torch, dtype))}
-    found = read_weights(saved(tmp_path, weights, "w.safetensors"))
+    try:
+        path = saved(tmp_path, weights, "w.safetensors")
+    except KeyError:
+        pytest.skip(f"this version of safetensors writes no {dtype}")
+    found = read_weights(path)
     is_float = weights["w"].is_floating_point()
     assert found["w"].dtype == (torch.float32 if is_float else weights["w"].dtype)
     assert found["w"].to(torch.int64).tolist() == [0, 1, 1, 0, 1, 1, 0, 1, 1]
