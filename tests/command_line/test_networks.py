@@ -6,7 +6,7 @@ import pytest
 
 from skcnn import ConvNetClassifier
 from skcnn._command_line.networks import add_network_options, make_network
-from skcnn._convnet.recipes import RECIPES, recipe
+from skcnn._convnet.recipes import OF_IMAGES, recipe
 
 
 def network(*arguments):
@@ -25,7 +25,7 @@ def test_default_network_has_the_default_parameters_and_an_augmentation():
     assert repr(given["augmentation"]) == "[RandomAffine(degrees=10, padding_mode='mirror')]"
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_recipe_brings_its_augmentation(name):
     given = network("--recipe", name).get_params(deep=False)
     wanted = recipe(name)
