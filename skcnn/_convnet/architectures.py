@@ -1,6 +1,7 @@
 """Layer specifications from the architecture parameters."""
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from skcnn._convnet.automatic import auto_filters
@@ -60,6 +61,16 @@ def _pool_of_long_axes(spatial: Shape, size: object, stride: object, kind: str) 
     )
 
 
+def _normalized(
+    kind: type[Conv | Dense], size: int, *, normalization: str | None, activation: str, **how: Any
+) -> tuple[LayerSpec, ...]:
+    """Return a layer with weights, its normalisation unless None, and its activation."""
+    if normalization is None:
+        return (kind(size, activation=activation, **how),)
+    # normalisation has a bias of its own
+    return (kind(size, bias=False, **how), Normalize(kind=normalization), Activation(activation))
+
+
 def from_knobs(
     input_shape: Shape,
     any_length: bool = False,
@@ -109,17 +120,8 @@ def from_knobs(
         except ArchitectureError:
             trace((*layers, Flatten()), input_shape)  # raises it with the layer's name
 
-    def normalized(kind: type[Conv | Dense], size: int, **how: Any) -> tuple[LayerSpec, ...]:
-        if normalization is None:
-            return (kind(size, activation=activation, **how),)
-        # normalisation has a bias of its own
-        return (
-            kind(size, bias=False, **how),
-            Normalize(kind=normalization),
-            Activation(activation),
-        )
-
-    window = {
+    normalized = partial(_normalized, normalization=normalization, activation=activation)
+    window: dict[str, Any] = {
         "kernel_size": kernel_size,
         "stride": stride,
         "padding": padding,

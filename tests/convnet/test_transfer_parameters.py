@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -248,7 +249,6 @@ def test_a_damaged_folder_changes_no_result(tmp_path, computed):
 
 
 def test_image_files_are_read_once(tmp_path, computed):
-    Image = pytest.importorskip("PIL.Image")
     for i, image in enumerate((X * 255).astype(np.uint8)):
         Image.fromarray(image).save(tmp_path / f"{i:02}.png")
     files = ImageFiles(sorted(map(str, tmp_path.iterdir())), mode="L", cache=None)
