@@ -219,8 +219,9 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
 
     def _forget(self) -> None:
         """Drop all fitted attributes."""
-        for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
-            del self.__dict__[name]
+        with deferred_interrupts():  # a part of them would be a model of no fit
+            for name in [n for n in vars(self) if n.endswith("_") and not n.startswith("_")]:
+                del self.__dict__[name]
 
     def _read_validation(self, X: Any, y: Any, sample_weight: Any) -> SampleSet | None:
         """Return the given validation samples, without those of weight zero."""

@@ -1,16 +1,14 @@
 """Where the weights of pretrained bases in an estimator come from, and their licences."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 from skcnn._architectures.pretrained import PRETRAINED
 from skcnn._convnet.choice import SCRATCH
-from skcnn._convnet.features import ConvNetFeatures
-from skcnn._convnet.network_parameters import NetworkParameters
 from skcnn._convnet.pretrained_input import is_pretrained
+from skcnn.persistence._parts import NETWORKS, parts_of
 
 UNKNOWN = "unknown"
-MOST_DEEP = 50  # estimators inside each other
 
 
 def base_origins(estimator: Any) -> list[dict[str, str]]:
@@ -21,7 +19,7 @@ def base_origins(estimator: Any) -> list[dict[str, str]]:
     list of dict
         With the keys "architecture", "origin" and "licence", each base once, by its name.
     """
-    names = {str(net.architecture) for net in _networks(estimator, set(), 0) if _has_weights(net)}
+    names = {str(net.architecture) for net in _networks(estimator) if _has_weights(net)}
     return [_facts(name) for name in sorted(names)]
 
 
@@ -42,24 +40,9 @@ def _has_weights(net: Any) -> bool:
     return choice is None or str(choice.index[choice["chosen"]][0]) != SCRATCH
 
 
-def _networks(value: Any, seen: set[int], depth: int) -> Iterator[Any]:
+def _networks(value: Any) -> Iterator[Any]:
     """Yield the networks in an estimator, also those that are the architecture of others."""
-    if id(value) in seen or depth > MOST_DEEP:
-        return
-    if isinstance(value, list | tuple):
-        inside: list[Any] = list(value)
-    elif isinstance(value, Mapping):
-        inside = list(value.values())
-    elif isinstance(value, NetworkParameters | ConvNetFeatures):
-        seen.add(id(value))
-        yield value
-        inside = [value.architecture]
-    elif hasattr(value, "get_params") and not isinstance(value, type):
-        seen.add(id(value))
-        inside = list(vars(value).values())
-    elif type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__"):
-        inside = list(vars(value).values())  # such as the pairs of calibrated classifiers
-    else:
-        return
-    for part in inside:
-        yield from _networks(part, seen, depth + 1)
+    for part in parts_of(value, set(), 0):
+        if isinstance(part, NETWORKS):
+            yield part
+            yield from _networks(part.architecture)

@@ -102,8 +102,26 @@ def check_partial_fit(moment, raises, after_epochs):
     assert len(model.history_) == len(model.net_.history) == model.n_iter_
 
 
+def check_second_fit(moment, raises, after_epochs):
+    model = tiny(**HOW | {"max_epochs": 1}).fit(X[:12], Y[:12])
+    before, state = predictions(model), state_of_process()
+    with suppress(KeyboardInterrupt, MemoryError):
+        run_until(lambda: model.set_params(**HOW).fit(X, Y), moment, raises)
+    if raises is ctrl_c:
+        assert state_of_process() == state
+    if not hasattr(model, "net_"):
+        assert not {"n_iter_", "history_", "n_parameters_"} & {*vars(model)}
+        with pytest.raises(NotFittedError):
+            model.predict(X)
+        return
+    assert len(model.history_) == len(model.net_.history) == model.n_iter_
+    is_old = np.array_equal(predictions(model), before)
+    assert is_old or np.array_equal(predictions(model), after_epochs[model.n_iter_])
+
+
 CHECKS = {
     "fit": (check_new_fit, lambda: tiny(**HOW).fit(X, Y)),
+    "second fit": (check_second_fit, lambda: tiny(**HOW).fit(X, Y)),
     "partial_fit": (check_partial_fit, lambda: tiny(**HOW).partial_fit(X, Y, classes=[0, 1])),
 }
 RAISES = {"ctrl-c": ctrl_c, "no memory": no_memory}
@@ -138,3 +156,37 @@ def test_an_error_at_any_moment_leaves_a_finished_epoch(name, raises, after_epoc
 @each
 def test_an_error_at_many_moments_leaves_a_finished_epoch(name, raises, after_epochs):
     check_moments(name, raises, after_epochs, 400, seed=1)
+
+
+def test_ctrl_c_at_any_line_drops_all_of_the_earlier_fit_or_nothing():
+    model = tiny(**HOW).fit(X, Y)
+    fitted = {name: value for name, value in vars(model).items() if name.endswith("_")}
+    n_lines = run_to_line(model._forget, None, None)
+    for moment in range(1, n_lines + 1):
+        vars(model).update(fitted)
+        with pytest.raises(KeyboardInterrupt):
+            run_to_line(model._forget, moment, ctrl_c)
+        assert sum(name in vars(model) for name in fitted) in {0, len(fitted)}
+
+
+def run_to_line(action, moment, raises):
+    """Call a method, `raises` before its line at that moment, and return how many lines it ran."""
+    n = 0
+
+    def trace(frame, event, argument):
+        nonlocal n
+        if frame.f_code is not action.__code__:
+            return None
+        if event == "line":
+            n += 1
+            if n == moment:
+                raises()
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        action()
+    finally:
+        sys.settrace(before)
+    return n

@@ -15,8 +15,8 @@ from skcnn._data.layouts import InputLayout
 from skcnn._utils.text import plural, printable, shorten
 from skcnn.exceptions import InputShapeError
 from skcnn.persistence._model_card import scores
-from skcnn.persistence._onnx.refusals import parts_of
 from skcnn.persistence._origins import base_origins
+from skcnn.persistence._parts import parts_of
 from skcnn.recordings import WindowedClassifier, WindowedRegressor
 
 FEWEST_SAMPLES, FEWEST_OF_A_CLASS = 100, 10  # below which a test set is called small

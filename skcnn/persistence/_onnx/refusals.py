@@ -1,6 +1,5 @@
 """Parts of estimators whose graphs would predict something else, which are refused by name."""
 
-from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -14,16 +13,12 @@ from sklearn.ensemble import (
 from sklearn.model_selection import TunedThresholdClassifierCV
 from sklearn.multiclass import OneVsOneClassifier
 
-from skcnn._convnet.classifier import ConvNetClassifier
-from skcnn._convnet.features import ConvNetFeatures
-from skcnn._convnet.regressor import ConvNetRegressor
 from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.text import shorten
 from skcnn.exceptions import UnsupportedModelError
+from skcnn.persistence._parts import NETWORKS, parts_of
 
-MOST_DEEP = 50  # estimators inside each other
 MOST_LETTERS = 60
-NETWORKS = (ConvNetClassifier, ConvNetRegressor, ConvNetFeatures)
 
 
 def check_parts(model: Any) -> None:
@@ -62,35 +57,6 @@ def check_network(model: Any) -> None:
             "exported: a graph does not know where a signal ends. Fit it on signals of one "
             "length, as PadSignals makes."
         )
-
-
-def parts_of(value: Any, seen: set[int], depth: int) -> Iterator[Any]:
-    """Yield an estimator and those in it; `seen` holds their ids, `depth` counts from 0."""
-    if id(value) in seen or depth > MOST_DEEP:
-        return
-    if isinstance(value, list | tuple):
-        inside: list[Any] = list(value)
-    elif isinstance(value, Mapping):
-        inside = list(value.values())
-    elif isinstance(value, type):
-        return
-    elif isinstance(value, NETWORKS):  # those inside are its architecture
-        seen.add(id(value))
-        yield value
-        return
-    elif hasattr(value, "get_params"):
-        seen.add(id(value))
-        yield value
-        inside = [vars(value)["best_estimator_"]] if hasattr(value, "best_estimator_") else []
-        inside = inside or list(vars(value).values())
-    elif type(value).__module__.startswith("sklearn.") and hasattr(value, "__dict__"):
-        inside = list(vars(value).values())  # such as the pairs of calibrated classifiers
-    elif isinstance(value, np.ndarray) and value.dtype == object and value.ndim == 1:
-        inside = list(value)
-    else:
-        return
-    for part in inside:
-        yield from parts_of(part, seen, depth + 1)
 
 
 def _check_classes(model: Any) -> None:

@@ -25,8 +25,8 @@ from skcnn.persistence._onnx.graphs import (
     wired,
 )
 from skcnn.persistence._onnx.packages import imported
-from skcnn.persistence._onnx.refusals import NETWORKS
 from skcnn.persistence._onnx.transformers import TRANSFORMERS, Form
+from skcnn.persistence._parts import NETWORKS
 
 ML_OPSET = 3  # of the operators for scikit-learn
 CLASSIFIERS = (ConvNetClassifier, CalibratedClassifierCV)

@@ -18,9 +18,10 @@ from skcnn.exceptions import InputShapeError, UnsupportedModelError
 from skcnn.persistence._onnx.builder import GraphBuilder, unwrapped
 from skcnn.persistence._onnx.graphs import DYNAMIC, REASON, ROWS, joined, made_of
 from skcnn.persistence._onnx.packages import imported
-from skcnn.persistence._onnx.refusals import NETWORKS, check_parts, parts_of
+from skcnn.persistence._onnx.refusals import check_parts
 from skcnn.persistence._onnx.transformers import Form
 from skcnn.persistence._origins import base_origins
+from skcnn.persistence._parts import NETWORKS, parts_of
 from skcnn.preprocessing import LoadImages, ResizeImages
 
 INPUT = "X"

@@ -24,7 +24,9 @@ MANY_FITS = {
     "search": lambda search: ConvNetSearchCV(search, TRIALS, n_trials=2, cv=2, pruner=None).fit(
         X, y
     ),
-    "ensemble": lambda search: BaggingClassifier(search).fit(X.reshape(len(X), -1), y),
+    "ensemble": lambda search: BaggingClassifier(search, random_state=0).fit(
+        X.reshape(len(X), -1), y
+    ),
     "one against the rest": lambda search: OneVsRestClassifier(search).fit(X, y),
     "comparison": lambda search: compare_models({"a": search, "b": search}, X, y, cv=2),
 }
