@@ -1,5 +1,7 @@
 """Networks for time series: FCN, ResNet, InceptionTime and LITETime."""
 
+from collections.abc import Sequence
+from math import ceil
 from typing import Any
 
 from skcnn._architectures.parts import Layers, Stack
@@ -7,7 +9,7 @@ from skcnn.layers._activation import Activation
 from skcnn.layers._base import Shape
 from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._convolution import Conv
-from skcnn.layers._fixed_kernels import TrendFilters
+from skcnn.layers._fixed.kernels import TrendFilters
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
 from skcnn.layers._residual import Residual
@@ -15,6 +17,8 @@ from skcnn.layers._residual import Residual
 KERAS_EPSILON, KERAS_MOMENTUM = 1e-3, 0.01
 INCEPTION_FILTERS, INCEPTION_KERNELS = 32, (40, 20, 10)
 INCEPTION_DEPTH, INCEPTION_MODULES = 6, 3  # modules in all, and in a residual block
+COMPACT_FILTERS, COMPACT_KERNELS = 16, (39, 19, 9)
+LONGEST_SERIES = 512  # time steps, so that a fit of long signals takes no more seconds
 LITE_FILTERS = 32
 
 
@@ -58,18 +62,9 @@ def resnet1d(input_shape: Shape) -> Layers:
     return (*stack.layers, GlobalPool())
 
 
-def _kernels(filters: int) -> tuple[Layers, ...]:
-    """Return convolutions of the three lengths, each a branch."""
-    return tuple((Conv(filters, size, bias=False),) for size in INCEPTION_KERNELS)
-
-
-def _inception(n_channels: int) -> Layers:
-    """Return three long kernels and a pool side by side, normalised."""
-    filters = INCEPTION_FILTERS
-    bottleneck = (Conv(filters, 1, bias=False),) if n_channels > 1 else ()
-    pooled: Layers = (Pool(3, stride=1, padding="same"), Conv(filters, 1, bias=False))
-    branches = Concatenate(((*bottleneck, Concatenate(_kernels(filters))), pooled))
-    return (branches, _normalize(), Activation("relu"))
+def _kernels(filters: int, sizes: Sequence[int] = INCEPTION_KERNELS) -> tuple[Layers, ...]:
+    """Return convolutions of several lengths, each a branch."""
+    return tuple((Conv(filters, size, bias=False),) for size in sizes)
 
 
 def inception_time(input_shape: Shape) -> Layers:
@@ -81,13 +76,44 @@ def inception_time(input_shape: Shape) -> Layers:
     arXiv:1909.04939.
     """
     stack = Stack(input_shape)
-    filters = (len(INCEPTION_KERNELS) + 1) * INCEPTION_FILTERS
+    _add_inception_blocks(stack, INCEPTION_FILTERS, INCEPTION_KERNELS, _normalize(), "relu")
+    return (*stack.layers, GlobalPool())
+
+
+def _add_inception_blocks(
+    stack: Stack,
+    filters: int,
+    kernel_sizes: Sequence[int],
+    normalize: Normalize | None,
+    activation: str,
+) -> None:
+    """Add two residual blocks of three modules: kernels of several lengths and a pool abreast."""
+    normalized: Layers = () if normalize is None else (normalize,)
+    n_branches = len(kernel_sizes) + 1
     for _ in range(INCEPTION_DEPTH // INCEPTION_MODULES):
         body = Stack(stack.shape)
         for _ in range(INCEPTION_MODULES):
-            body.add(*_inception(body.shape[0]))
-        shortcut = (Conv(filters, 1, bias=False), _normalize())
-        stack.add(Residual(tuple(body.layers), shortcut=shortcut), Activation("relu"))
+            bottleneck = (Conv(filters, 1, bias=False),) if body.shape[0] > 1 else ()
+            long: Layers = (*bottleneck, Concatenate(_kernels(filters, kernel_sizes)))
+            pooled: Layers = (Pool(3, stride=1, padding="same"), Conv(filters, 1, bias=False))
+            body.add(Concatenate((long, pooled)), *normalized, Activation(activation))
+        shortcut = (Conv(n_branches * filters, 1, bias=False), *normalized)
+        stack.add(Residual(tuple(body.layers), shortcut=shortcut), Activation(activation))
+
+
+def compact_inception(input_shape: Shape, normalize: Normalize | None, activation: str) -> Layers:
+    """Return the layers of a small InceptionTime for signals of any length.
+
+    It has half of its filters in each branch. Signals that are longer than `LONGEST_SERIES` are
+    first averaged over windows.
+    """
+    stack = Stack(input_shape)
+    factor = ceil(input_shape[1] / LONGEST_SERIES)
+    if factor > 1:
+        stack.add(Pool(factor, kind="average"))
+    longest = 2 * ((stack.shape[1] - 1) // 2) + 1
+    sizes = [min(size, longest) for size in COMPACT_KERNELS]
+    _add_inception_blocks(stack, COMPACT_FILTERS, sizes, normalize, activation)
     return (*stack.layers, GlobalPool())
 
 

@@ -1,9 +1,10 @@
 """Layer specifications from the architecture parameters."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+from skcnn._architectures.series import compact_inception
 from skcnn._convnet.automatic import auto_filters
 from skcnn._utils.validation import is_integer
 from skcnn.exceptions import ArchitectureError
@@ -16,6 +17,18 @@ from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
 from skcnn.layers._sequence import follow, trace
 from skcnn.layers._shapes import per_axis
+
+AUTO = "auto"
+SHORTEST_SERIES = 20
+# What the parameters must be for signals to get the network of their own.
+OF_SERIES = {
+    **dict.fromkeys(("filters", "kernel_size", "pooling", "pool_size", "hidden_units"), AUTO),
+    "stride": 1,
+    "padding": "same",
+    "padding_mode": "zeros",
+    "pool_stride": None,
+    "conv_dropout": 0.0,
+}
 
 
 def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:
@@ -71,17 +84,38 @@ def _normalized(
     return (kind(size, bias=False, **how), Normalize(kind=normalization), Activation(activation))
 
 
+def takes_series_network(input_shape: Shape, any_length: bool, knobs: Mapping[str, Any]) -> bool:
+    """Return whether samples are signals, and no parameter says how their blocks are.
+
+    Short rows are more often columns of a table.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(n_channels, *spatial)``.
+    any_length : bool
+        Whether signals have unequal lengths.
+    knobs : mapping
+        The keyword arguments of `from_knobs`.
+    """
+    is_series = len(input_shape) == 2 and (any_length or input_shape[1] >= SHORTEST_SERIES)
+    return is_series and all(
+        type(knobs[name]) is type(value) and knobs[name] == value
+        for name, value in OF_SERIES.items()
+    )
+
+
 def from_knobs(
     input_shape: Shape,
     any_length: bool = False,
     *,
     filters: object,
-    kernel_size: int | tuple[int, ...],
+    kernel_size: str | int | tuple[int, ...],
     stride: int | tuple[int, ...],
     padding: str | int | tuple[int, ...],
     padding_mode: str,
     pooling: str | None,
-    pool_size: int | tuple[int, ...],
+    pool_size: str | int | tuple[int, ...],
     pool_stride: int | tuple[int, ...] | None,
     hidden_units: object,
     activation: str,
@@ -94,7 +128,7 @@ def from_knobs(
     A block is one or several convolutions, a pool and channel dropout. The hidden dense
     layers follow the blocks. Each convolution and hidden dense layer is followed by
     normalisation and activation. Dropout acts on the input of every dense layer, including
-    the last.
+    the last. Signals whose blocks are all "auto" get a network of their own.
 
     Parameters
     ----------
@@ -109,6 +143,14 @@ def from_knobs(
     tuple of LayerSpec
         Without the last dense layer.
     """
+    before_dense = (Dropout(dropout),) if dropout > 0 else ()
+    if takes_series_network(input_shape, any_length, locals()):
+        normalize = None if normalization is None else Normalize(kind=normalization)
+        return (*compact_inception(input_shape, normalize, activation), *before_dense)
+    kernel_size = 3 if kernel_size == AUTO else kernel_size
+    pooling = "max" if pooling == AUTO else pooling
+    pool_size = 2 if pool_size == AUTO else pool_size
+    hidden_units = (128,) if hidden_units == AUTO else hidden_units
     shape = input_shape
     layers: list[LayerSpec] = []
 
@@ -137,7 +179,6 @@ def from_knobs(
         if conv_dropout > 0:
             add(Dropout(conv_dropout, channels=True))
     units = _units_of_layers(hidden_units)
-    before_dense = (Dropout(dropout),) if dropout > 0 else ()
     add(*((GlobalPool(), *before_dense) if any_length else (*before_dense, Flatten())))
     for n_units in units:
         add(*normalized(Dense, n_units), *before_dense)

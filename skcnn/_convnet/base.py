@@ -14,6 +14,8 @@ from skcnn._convnet.automatic import (
     resolve_epochs,
     resolve_learning_rate,
     resolve_weight_decay,
+    series_batch_size,
+    series_epochs,
 )
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
@@ -50,7 +52,7 @@ from skcnn._training.checkpointing.checkpoint import Checkpoint
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.fit_plan import FitPlan, FitSeeds
 from skcnn._training.fit_run import FitRun
-from skcnn._training.whitening import set_whitening_kernels
+from skcnn._training.fixed_layers import set_fixed_layers
 from skcnn._utils.compat import callback_context
 from skcnn._utils.device import resolve_device
 from skcnn._utils.interrupts import deferred_interrupts
@@ -70,6 +72,7 @@ from skcnn.augmentation._estimator_parameters import (
 )
 from skcnn.augmentation._operations import Operation
 from skcnn.exceptions import TrainingDivergedError
+from skcnn.layers._base import Shape
 from skcnn.layers._sequence import total_multiply_accumulates
 
 
@@ -279,6 +282,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     ) -> FitPlan:
         """Return what the fit trains on and how, with every "auto" resolved."""
         device = resolve_device(self.device)
+        shape = train.images.layout.network_shape
         stops_early = self.early_stopping and valid is not None and not is_partial
         return FitPlan(
             train=train,
@@ -291,9 +295,12 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             is_partial=is_partial,
             n_epochs_before=0 if fresh else self.n_iter_,
             weights_epoch=0 if fresh else self._weights_epoch,
-            n_epochs=1 if is_partial else self._n_epochs(len(train)),
+            n_epochs=1 if is_partial else self._n_epochs(len(train), shape),
             batch_size=resolve_batch_size(
-                self.batch_size, len(train), lambda: self._layer_values(train.images.layout)
+                self.batch_size,
+                len(train),
+                lambda: self._layer_values(train.images.layout),
+                is_series=self._is_automatic_series(shape),
             ),
             lr_schedule="constant" if is_partial else self.lr_schedule,
             n_iter_no_change=self.n_iter_no_change if stops_early else None,
@@ -337,7 +344,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         precision_macs = 0 if rows is None else self._macs * min(plan.batch_size, len(train))
         if rows is not None and not has_base:
             with torch_threads(plan.n_threads, precision_macs):
-                set_whitening_kernels(module, train)
+                set_fixed_layers(module, train)
         if rows is not None and plan.augmenter is None:  # only the others run in training
             trained_macs = total_multiply_accumulates(rows[n_frozen:])
             precision_macs = trained_macs * min(plan.batch_size, len(train))
@@ -364,7 +371,11 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     def _part_schedule(self, plan: FitPlan) -> PartSchedule:
         return part_schedule(self, self._rows, plan.n_epochs_before, plan.n_epochs)
 
-    def _n_epochs(self, n_samples: int) -> int:
+    def _n_epochs(self, n_samples: int, shape: Shape | None = None) -> int:
+        """Return the number of epochs. The network's `shape` counts for signals."""
+        if self.max_epochs == "auto" and shape is not None and self._is_automatic_series(shape):
+            macs = total_multiply_accumulates(self._trace(shape, 1))
+            return series_epochs(n_samples, series_batch_size(n_samples), macs)
         fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"
         return resolve_epochs(self.max_epochs, n_samples, fine_tunes)
 

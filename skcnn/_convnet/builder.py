@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from skcnn._architectures.packages import MakeModule
 from skcnn._architectures.pretrained import load_weights, pretrained_base, published_architecture
 from skcnn._architectures.registry import named_architecture
-from skcnn._convnet.architectures import from_knobs
+from skcnn._convnet.architectures import from_knobs, takes_series_network
 from skcnn._convnet.automatic import usual_layer_values
 from skcnn._convnet.choice import chosen_parameters
 from skcnn._convnet.fitted_base import (
@@ -93,6 +93,13 @@ class NetworkBuilder(NetworkParameters):
             return tuple(self.architecture)
         knobs = {name: getattr(self, name) for name in KNOBS}
         return from_knobs(input_shape, any_length=self._takes_any_length, **knobs)
+
+    def _is_automatic_series(self, input_shape: Shape) -> bool:
+        """Return whether the network is the automatic one for signals."""
+        if self.architecture is not None or is_pretrained(self.pretrained):
+            return False
+        knobs = {name: getattr(self, name) for name in KNOBS}
+        return takes_series_network(input_shape, self._takes_any_length, knobs)
 
     @property
     def _takes_any_length(self) -> bool:

@@ -43,7 +43,7 @@ from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.value_range import ValueRange
 from skcnn._network.series_prediction import check_signals
-from skcnn._training.whitening import set_whitening_kernels
+from skcnn._training.fixed_layers import set_fixed_layers
 from skcnn._utils.compat import Interval
 from skcnn._utils.device import resolve_device
 from skcnn._utils.plain_state import HasPlainState
@@ -308,7 +308,7 @@ class ConvNetFeatures(
             seed = derive_seeds(seed, 0, 2)[1]
             module, rows = builder._make_module(self._layout, statistics, seed)
         if rows is not None and is_random:
-            set_whitening_kernels(module, samples)
+            set_fixed_layers(module, samples)
         self._builder = builder
         return module, rows
 

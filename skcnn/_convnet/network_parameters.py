@@ -93,14 +93,18 @@ class NetworkParameters:
         convolution, a tuple several before the pool, as in ``(32, 32, (64, 64))``.
         "auto" takes 32, 64, 128, 128, ... Its number of blocks is the number of times that
         the longest side must be halved to be 7 or less, but at least two: (32, 64) up to
-        28x28, (32, 64, 128, 128) for 64x64.
+        28x28, (32, 64, 128, 128) for 64x64. For signals of 20 time steps or more, where this
+        and the parameters from `kernel_size` to `hidden_units` have their default values, it
+        is a small InceptionTime: six modules with 16 kernels of each of the lengths 39, 19 and
+        9, two shortcuts, and the means over time in front of the output layer.
         """,
     )
-    kernel_size: int | tuple[int, ...] = parameter(
-        3,
-        SIZE,
-        """int or tuple of int
+    kernel_size: Any = parameter(
+        "auto",
+        [AUTO, *SIZE],
+        """"auto", int or tuple of int
         Window of the convolutions in pixels or samples, one for all axes or one for each.
+        "auto" is 3, but for the signals that `filters` tells of.
         """,
     )
     stride: int | tuple[int, ...] = parameter(
@@ -126,17 +130,19 @@ class NetworkParameters:
         """,
     )
     pooling: str | None = parameter(
-        "max",
-        [one_of(POOLINGS), None],
-        """{"max", "average"} or None
-        Pool at the end of each block. None leaves it out.
+        "auto",
+        [one_of(["auto", *POOLINGS]), None],
+        """{"auto", "max", "average"} or None
+        Pool at the end of each block. None leaves it out. "auto" is "max", but for the
+        signals that `filters` tells of.
         """,
     )
-    pool_size: int | tuple[int, ...] = parameter(
-        2,
-        SIZE,
-        """int or tuple of int
-        Window of the pools. Axes of length one are not pooled.
+    pool_size: Any = parameter(
+        "auto",
+        [AUTO, *SIZE],
+        """"auto", int or tuple of int
+        Window of the pools. Axes of length one are not pooled. "auto" is 2, but for the
+        signals that `filters` tells of.
         """,
     )
     pool_stride: int | tuple[int, ...] | None = parameter(
@@ -146,11 +152,12 @@ class NetworkParameters:
         Distance between window positions of the pools. None takes `pool_size`.
         """,
     )
-    hidden_units: int | tuple[int, ...] = parameter(
-        (128,),
-        SIZE,
-        """int or tuple of int
-        Number of neurons of each hidden dense layer. ``()`` makes no hidden layer.
+    hidden_units: Any = parameter(
+        "auto",
+        [AUTO, *SIZE],
+        """"auto", int or tuple of int
+        Number of neurons of each hidden dense layer. ``()`` makes no hidden layer. "auto" is
+        128, but for the signals that `filters` tells of.
         """,
     )
     activation: str = parameter(

@@ -11,7 +11,7 @@ from skcnn.layers._activation import Activation
 from skcnn.layers._base import LayerSpec
 from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._convolution import Conv
-from skcnn.layers._fixed_kernels import Whiten
+from skcnn.layers._fixed.kernels import Whiten
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
 from skcnn.layers._residual import Residual

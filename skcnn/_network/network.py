@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from skcnn._data.layouts import InputLayout
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import Shape
-from skcnn.layers._fixed_kernels import PatternConv2d
+from skcnn.layers._fixed.kernels import PatternConv2d
 from skcnn.layers._normalization import make_group_norms_safe
 from skcnn.layers._sequence import TracedLayer, build_sequence
 

@@ -17,7 +17,7 @@ from skcnn.layers._channels import ChannelGate, ChannelPad, ChannelScale, per_ch
 from skcnn.layers._concatenate import ParallelBranches
 from skcnn.layers._convolution import FullPrecisionConv2d
 from skcnn.layers._dropout import ByteDropout, SampleDropout
-from skcnn.layers._fixed_kernels import PatternConv2d
+from skcnn.layers._fixed.kernels import PatternConv2d
 from skcnn.layers._normalization import BatchNorm, ChannelNorm, GroupNorm
 from skcnn.layers._padding import Pad
 from skcnn.layers._pair_pooling import MaxPoolByPairs

@@ -8,7 +8,8 @@ from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._convolution import Conv
 from skcnn.layers._dense import Dense, Flatten
 from skcnn.layers._dropout import Dropout, StochasticDepth
-from skcnn.layers._fixed_kernels import TrendFilters, Whiten
+from skcnn.layers._fixed.deviations import Deviations
+from skcnn.layers._fixed.kernels import TrendFilters, Whiten
 from skcnn.layers._image_input import Rescale, Resize, ToRGB
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
@@ -21,6 +22,7 @@ __all__ = [
     "Concatenate",
     "Conv",
     "Dense",
+    "Deviations",
     "Dropout",
     "Flatten",
     "GlobalPool",

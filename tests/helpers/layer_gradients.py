@@ -15,6 +15,7 @@ from skcnn.layers import (
     Concatenate,
     Conv,
     Dense,
+    Deviations,
     Dropout,
     Flatten,
     GlobalPool,
@@ -57,6 +58,7 @@ LAYERS = {
     "residual": Residual([GROUPS, Activation("relu"), Conv(4)]),
     "branches": Concatenate([[GROUPS], [Conv(2)], []]),
     "whiten": Whiten(1),
+    "deviations": Deviations(),
     **{name: Activation(name) for name in ACTIVATIONS},
 }
 

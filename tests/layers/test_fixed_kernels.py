@@ -7,7 +7,7 @@ import torch
 from skcnn import ConvNetClassifier
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import GlobalPool, TrendFilters
-from skcnn.layers._fixed_kernels import PatternConv2d
+from skcnn.layers._fixed.kernels import PatternConv2d
 from tests.helpers.layer_modules import TOLERANCE, apply
 
 

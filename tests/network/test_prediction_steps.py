@@ -12,7 +12,7 @@ from skcnn import ConvNetClassifier, layers
 from skcnn._data.validation import check_images
 from skcnn._network import prediction_steps
 from skcnn._network.prediction import Predictor
-from skcnn.layers._fixed_kernels import WhiteningConv2d
+from skcnn.layers._fixed.kernels import WhiteningConv2d
 from tests.helpers.predicted import CASES, CPU, drawn, each_case, fitted_small_net, samples
 
 

@@ -23,6 +23,7 @@ from skcnn.layers import (
     Activation,
     Concatenate,
     Conv,
+    Deviations,
     Dropout,
     GlobalPool,
     LayerSpec,
@@ -38,6 +39,7 @@ IMAGES = RNG.normal(size=(24, 6, 6))
 LABELS = np.array(list("abc") * 8)
 NUMBERS = RNG.normal(size=24)
 BLOCKS = [
+    Deviations(),
     Whiten(),
     Concatenate([[Conv(2, 1)], [Pool(3, stride=1, padding="same"), Activation("gelu")], []]),
     Residual([Conv(4, padding=((1, 1), (1, 1))), Normalize(kind="group")], shortcut=[Conv(4, 1)]),

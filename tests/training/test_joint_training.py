@@ -17,7 +17,16 @@ from skcnn._training import joint_training
 from skcnn._utils.worker_threads import WorkerThread
 from skcnn.augmentation import MixUp, RandomFlip, RandomRotation
 from skcnn.exceptions import TrainingDivergedError
-from skcnn.layers import Concatenate, Conv, GlobalPool, Normalize, Pool, Residual, Whiten
+from skcnn.layers import (
+    Concatenate,
+    Conv,
+    Deviations,
+    GlobalPool,
+    Normalize,
+    Pool,
+    Residual,
+    Whiten,
+)
 from tests.helpers.small_nets import small
 
 SIZES = (61, 62, 60)  # of the folds: 8, 8 and 7.5 samples a batch
@@ -115,6 +124,7 @@ CASES = {
     "muon": {"optimizer": "muon", "learning_rate": 0.02},
     "linear": {"lr_schedule": "linear", "weight_init": "dirac"},
     "whitened": {"architecture": [Whiten(activation="gelu"), Conv(4, bias=False), Normalize()]},
+    "deviations": {"architecture": [Deviations(), Conv(4, activation="relu"), Pool()]},
     "flips": {"augmentation": [RandomFlip(alternate=True)]},
     "one": {"batch_size": 1, "max_epochs": 1, "learning_rate": 1e-4},
 }

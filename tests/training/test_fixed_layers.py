@@ -1,4 +1,4 @@
-"""Whitening layers: kernels from the data, against a naive loop."""
+"""Layers set from the training samples: whitening and deviations, against NumPy."""
 
 import numpy as np
 import pytest
@@ -8,9 +8,9 @@ from sklearn.datasets import load_digits
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._data.samples import SampleSet
 from skcnn._data.validation import check_images
-from skcnn._training.whitening import set_whitening_kernels
+from skcnn._training.fixed_layers import set_fixed_layers
 from skcnn.exceptions import ArchitectureError
-from skcnn.layers import Activation, Conv, Dense, Pool, Residual, Whiten
+from skcnn.layers import Activation, Conv, Dense, Deviations, GlobalPool, Pool, Residual, Whiten
 
 
 def pictures(shape, n=40, seed=0):
@@ -152,7 +152,7 @@ def test_nothing_after_the_whitening_layer_is_computed():
     net = model.net_.module_
     net.layers.append(Loud())
     everything = SampleSet(check_images(model, X), np.arange(len(X)), np.zeros(len(X)), None)
-    set_whitening_kernels(net, everything)
+    set_fixed_layers(net, everything)
     assert seen == []
 
 
@@ -196,3 +196,71 @@ def test_whitening_that_does_not_fit(layers, match):
 def test_wrong_fields_are_named(wrong):
     with pytest.raises(ArchitectureError, match=next(iter(wrong))):
         Whiten(**wrong)
+
+
+def deviations_by_hand(X, weights):
+    """Return the standardised values, and their deviations, channels last."""
+    axes, each = tuple(range(X.ndim - 1)), weights.reshape(-1, *(1,) * (X.ndim - 1))
+    total = weights.sum() * np.prod(X.shape[1:-1])
+    mean = (each * X).sum(axes) / total
+    values = (X - mean) / np.sqrt((each * (X - mean) ** 2).sum(axes) / total)
+    apart = values - (each * values).sum(0) / weights.sum()
+    return values, apart / np.sqrt((each * apart**2).sum(axes) / total)
+
+
+def outputs_of_first_layer(model, X):
+    """Return them for samples with their channels last, (n_samples, *spatial, n_channels)."""
+    net = model.net_.module_
+    images = torch.from_numpy(np.moveaxis(X, -1, 1)).float()
+    with torch.no_grad():
+        outputs = net.layers[0](net.standardize(images.unsqueeze(2) if net.is_signal else images))
+    return np.moveaxis((outputs.squeeze(2) if net.is_signal else outputs).numpy(), 1, -1)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(30, 1), (30, 2), (7, 5, 3), (4, 5, 3, 1)])
+def test_deviations_from_the_mean_sample(shape, weighted):
+    X = pictures(shape) + 20 * pictures(shape, n=1)
+    weights = np.random.default_rng(2).uniform(0.2, 3.0, len(X)) if weighted else np.ones(len(X))
+    model = ConvNetClassifier(
+        architecture=[Deviations(), Conv(3), Activation("relu")],
+        n_spatial_dims=len(shape) - 1,
+        max_epochs=1,
+        random_state=0,
+    ).fit(X, np.arange(len(X)) % 2, sample_weight=weights if weighted else None)
+    found = outputs_of_first_layer(model, X)
+    expected = np.concatenate(deviations_by_hand(X.astype(float), weights), -1)
+    np.testing.assert_allclose(found.reshape(expected.shape), expected, atol=2e-4)
+    assert not any("scale" in name for name, _ in model.net_.module_.named_parameters())
+
+
+def test_deviations_of_samples_that_are_alike_are_zero():
+    X = np.repeat(pictures((12, 1), n=1), 20, 0)
+    model = fitted(X, [Deviations(), Conv(2)], n_spatial_dims=1)
+    found = outputs_of_first_layer(model, X)
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[..., 1], 0, atol=1e-5)
+
+
+def test_deviations_tell_much_alike_spectra_apart():
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = 100 * np.sin(np.linspace(0, 9, 80)) + 0.05 * rng.normal(size=(60, 80))
+    X[:, 30:36] += 0.15 * y[:, None]
+    layers = [Conv(8, 9, activation="relu"), GlobalPool()]
+    how = {"n_spatial_dims": 1, "max_epochs": 40, "batch_size": 16, "random_state": 0}
+    scores = [
+        ConvNetClassifier(architecture=[*first, *layers], **how)
+        .fit(X[:30], y[:30])
+        .score(X[30:], y[30:])
+        for first in ([], [Deviations()])
+    ]
+    assert scores[0] < 0.7
+    assert scores[1] > 0.85
+
+
+def test_deviations_are_for_signals_of_one_length():
+    X = [np.arange(n, dtype=float) for n in (8, 9, 10, 11)]
+    net = ConvNetClassifier(architecture=[Deviations(), Conv(2), GlobalPool()], n_spatial_dims=1)
+    with pytest.raises(ArchitectureError, match=r"Deviations.*not for signals of unequal length"):
+        net.fit(X, [0, 1, 0, 1])
