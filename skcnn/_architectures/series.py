@@ -9,6 +9,7 @@ from skcnn.layers._activation import Activation
 from skcnn.layers._base import Shape
 from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._convolution import Conv
+from skcnn.layers._fixed.deviations import Deviations
 from skcnn.layers._fixed.kernels import TrendFilters
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
@@ -101,16 +102,20 @@ def _add_inception_blocks(
         stack.add(Residual(tuple(body.layers), shortcut=shortcut), Activation(activation))
 
 
-def compact_inception(input_shape: Shape, normalize: Normalize | None, activation: str) -> Layers:
-    """Return the layers of a small InceptionTime for signals of any length.
+def compact_inception(
+    input_shape: Shape, any_length: bool, normalize: Normalize | None, activation: str
+) -> Layers:
+    """Return the layers of a small InceptionTime, with half of its filters in each branch.
 
-    It has half of its filters in each branch. Signals that are longer than `LONGEST_SERIES` are
-    first averaged over windows.
+    Signals that are longer than `LONGEST_SERIES` are first averaged over windows. Those of one
+    length are seen beside their deviations from the mean signal.
     """
     stack = Stack(input_shape)
     factor = ceil(input_shape[1] / LONGEST_SERIES)
     if factor > 1:
         stack.add(Pool(factor, kind="average"))
+    if not any_length:
+        stack.add(Deviations())
     longest = 2 * ((stack.shape[1] - 1) // 2) + 1
     sizes = [min(size, longest) for size in COMPACT_KERNELS]
     _add_inception_blocks(stack, COMPACT_FILTERS, sizes, normalize, activation)

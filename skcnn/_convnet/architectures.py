@@ -146,7 +146,8 @@ def from_knobs(
     before_dense = (Dropout(dropout),) if dropout > 0 else ()
     if takes_series_network(input_shape, any_length, locals()):
         normalize = None if normalization is None else Normalize(kind=normalization)
-        return (*compact_inception(input_shape, normalize, activation), *before_dense)
+        network = compact_inception(input_shape, any_length, normalize, activation)
+        return (*network, *before_dense)
     kernel_size = 3 if kernel_size == AUTO else kernel_size
     pooling = "max" if pooling == AUTO else pooling
     pool_size = 2 if pool_size == AUTO else pool_size

@@ -18,10 +18,10 @@ BATCHES_PER_EPOCH = 24
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 60
 STEPS_PER_ROOT_SAMPLE = 24
 # Chosen by results on 21 sets of the UCR and UEA archives, for the automatic network of signals.
-SERIES_BATCH = 16
+SERIES_BATCHES = (16, 64)
 SERIES_STEPS = 1500
-FEWEST_SERIES_EPOCHS, MOST_SERIES_EPOCHS = 40, 300
-MOST_SERIES_MACS = 10**12  # of all forward passes of a fit: half a minute on two cores
+FEWEST_SERIES_EPOCHS, MOST_SERIES_EPOCHS = 10, 300
+MOST_SERIES_MACS = 7 * 10**11  # of all forward passes of a fit: half a minute on two cores
 # The learning rates of "auto", each the peak of the default one-cycle schedule.
 AUTO_LEARNING_RATES = {
     "adam": 0.005,
@@ -66,14 +66,14 @@ def auto_epochs(n_samples: int) -> int:
 
 
 def series_batch_size(n_samples: int) -> int:
-    """Return the batch size for the automatic network of signals."""
-    return SERIES_BATCH
+    """Return the batch size for the automatic network of signals, a power of two, 16 to 64."""
+    return min(max(auto_batch_size(n_samples), SERIES_BATCHES[0]), SERIES_BATCHES[1])
 
 
 def series_epochs(n_samples: int, batch_size: int, macs: int) -> int:
-    """Return the epochs for the automatic network of signals, 40 to 300.
+    """Return the epochs for the automatic network of signals, 10 to 300.
 
-    They take 1,500 steps, but fewer if those need more than 10**12 multiply-accumulates; `macs`
+    They take 1,500 steps, but fewer if those need more than 7e11 multiply-accumulates; `macs`
     is their number for one signal.
     """
     n_batches = ceil(n_samples / batch_size)
