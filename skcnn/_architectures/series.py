@@ -87,13 +87,15 @@ def _add_inception_blocks(
     kernel_sizes: Sequence[int],
     normalize: Normalize | None,
     activation: str,
+    n_blocks: int = INCEPTION_DEPTH // INCEPTION_MODULES,
+    n_modules: int = INCEPTION_MODULES,
 ) -> None:
-    """Add two residual blocks of three modules: kernels of several lengths and a pool abreast."""
+    """Add residual blocks of modules that have kernels of several lengths and a pool abreast."""
     normalized: Layers = () if normalize is None else (normalize,)
     n_branches = len(kernel_sizes) + 1
-    for _ in range(INCEPTION_DEPTH // INCEPTION_MODULES):
+    for _ in range(n_blocks):
         body = Stack(stack.shape)
-        for _ in range(INCEPTION_MODULES):
+        for _ in range(n_modules):
             bottleneck = (Conv(filters, 1, bias=False),) if body.shape[0] > 1 else ()
             long: Layers = (*bottleneck, Concatenate(_kernels(filters, kernel_sizes)))
             pooled: Layers = (Pool(3, stride=1, padding="same"), Conv(filters, 1, bias=False))
@@ -103,12 +105,37 @@ def _add_inception_blocks(
 
 
 def compact_inception(
-    input_shape: Shape, any_length: bool, normalize: Normalize | None, activation: str
+    input_shape: Shape,
+    any_length: bool,
+    normalize: Normalize | None,
+    activation: str,
+    *,
+    filters: int = COMPACT_FILTERS,
+    kernel_sizes: Sequence[int] = COMPACT_KERNELS,
+    n_blocks: int = 2,
+    n_modules: int = INCEPTION_MODULES,
 ) -> Layers:
-    """Return the layers of a small InceptionTime, with half of its filters in each branch.
+    """Return the layers of a small InceptionTime, by default with half of its filters.
 
     Signals that are longer than `LONGEST_SERIES` are first averaged over windows. Those of one
     length are seen beside their deviations from the mean signal.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(n_channels, length)``, of the longest signal.
+    any_length : bool
+        Whether signals have unequal lengths.
+    normalize : Normalize or None
+        What follows each module.
+    activation : str
+        What follows that.
+    filters : int
+        Number of filters of each branch.
+    kernel_sizes : sequence of int
+        Length of the kernels of each branch, cut to that of the signal.
+    n_blocks, n_modules : int
+        Number of residual blocks, and of modules in each.
     """
     stack = Stack(input_shape)
     factor = ceil(input_shape[1] / LONGEST_SERIES)
@@ -116,10 +143,16 @@ def compact_inception(
         stack.add(Pool(factor, kind="average"))
     if not any_length:
         stack.add(Deviations())
-    longest = 2 * ((stack.shape[1] - 1) // 2) + 1
-    sizes = [min(size, longest) for size in COMPACT_KERNELS]
-    _add_inception_blocks(stack, COMPACT_FILTERS, sizes, normalize, activation)
+    longest = longest_kernel(input_shape[1])
+    sizes = [min(size, longest) for size in kernel_sizes]
+    _add_inception_blocks(stack, filters, sizes, normalize, activation, n_blocks, n_modules)
     return (*stack.layers, GlobalPool())
+
+
+def longest_kernel(length: int) -> int:
+    """Return the largest odd number up to the length of a signal, after averaging."""
+    n_steps = length // ceil(length / LONGEST_SERIES)
+    return 2 * ((n_steps - 1) // 2) + 1
 
 
 def lite_time(input_shape: Shape) -> Layers:

@@ -282,7 +282,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     ) -> FitPlan:
         """Return what the fit trains on and how, with every "auto" resolved."""
         device = resolve_device(self.device)
-        shape = train.images.layout.network_shape
+        shape = train.images.layout.traced_shape
         stops_early = self.early_stopping and valid is not None and not is_partial
         return FitPlan(
             train=train,
@@ -300,7 +300,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
                 self.batch_size,
                 len(train),
                 lambda: self._layer_values(train.images.layout),
-                is_series=self._is_automatic_series(shape),
+                is_series=self._has_series_network(shape, self._takes_any_length),
             ),
             lr_schedule="constant" if is_partial else self.lr_schedule,
             n_iter_no_change=self.n_iter_no_change if stops_early else None,
@@ -373,7 +373,11 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
 
     def _n_epochs(self, n_samples: int, shape: Shape | None = None) -> int:
         """Return the number of epochs. The network's `shape` counts for signals."""
-        if self.max_epochs == "auto" and shape is not None and self._is_automatic_series(shape):
+        if (
+            self.max_epochs == "auto"
+            and shape is not None
+            and self._has_series_network(shape, self._takes_any_length)
+        ):
             macs = total_multiply_accumulates(self._trace(shape, 1))
             return series_epochs(n_samples, series_batch_size(n_samples), macs)
         fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"

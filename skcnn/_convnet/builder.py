@@ -94,12 +94,12 @@ class NetworkBuilder(NetworkParameters):
         knobs = {name: getattr(self, name) for name in KNOBS}
         return from_knobs(input_shape, any_length=self._takes_any_length, **knobs)
 
-    def _is_automatic_series(self, input_shape: Shape) -> bool:
+    def _has_series_network(self, input_shape: Shape, any_length: bool) -> bool:
         """Return whether the network is the automatic one for signals."""
         if self.architecture is not None or is_pretrained(self.pretrained):
             return False
         knobs = {name: getattr(self, name) for name in KNOBS}
-        return takes_series_network(input_shape, self._takes_any_length, knobs)
+        return takes_series_network(input_shape, any_length, knobs)
 
     @property
     def _takes_any_length(self) -> bool:

@@ -7,13 +7,8 @@ from skcnn._data.value_texts import description_of
 from skcnn.exceptions import ArchitectureError
 from skcnn.model_selection._network_size import Limits
 from skcnn.model_selection._spaces.base import ParamSpace, check_initial
-from skcnn.model_selection._spaces.latents import (
-    LATENTS,
-    TRAINING_LATENTS,
-    decode,
-    encode,
-    smaller,
-)
+from skcnn.model_selection._spaces.latents import TRAINING_LATENTS
+from skcnn.model_selection._spaces.networks import Networks
 
 
 class AutoSpace(ParamSpace):
@@ -26,14 +21,10 @@ class AutoSpace(ParamSpace):
     prefix : str
         What comes before a ConvNet's parameter in the estimator's, such as
         "convnetclassifier__".
-    spatial : sequence of int
-        Sides of the network's input.
-    n_samples : int
-        Number of training samples of a fold.
+    networks : Networks
+        The family of networks that fits the input.
     own : mapping
         The ConvNet's own parameters.
-    augmented : bool
-        Whether there is an augmentation, whose strength is searched.
     initial : sequence of mapping
         Parameters to try after the estimator's own.
     limits : Limits or None
@@ -44,30 +35,24 @@ class AutoSpace(ParamSpace):
     def __init__(
         self,
         prefix: str,
-        spatial: Sequence[int],
-        n_samples: int,
+        networks: Networks,
         own: Mapping[str, Any],
-        augmented: bool,
         initial: Sequence[Mapping[str, Any]],
         limits: Limits | None,
     ) -> None:
         self.prefix = prefix
-        self.spatial = tuple(spatial)
-        self.n_samples = n_samples
-        self.augmented = augmented
+        self.networks = networks
         self.limits = limits
         given_whole = own["architecture"] is not None
-        names = TRAINING_LATENTS if given_whole else tuple(LATENTS)
-        self.distributions = {
-            name: LATENTS[name] for name in names if augmented or name != "augmentation_strength"
-        }
-        decoded = decode(encode({}, spatial, n_samples), spatial, n_samples, augmented)
-        self.names = [name for name in decoded if not given_whole or name in TRAINING_LATENTS]
+        kept = TRAINING_LATENTS if given_whole else (*networks.distributions,)
+        self.distributions = {n: d for n, d in networks.distributions.items() if n in kept}
+        decoded = networks.decode(networks.encode({}))
+        self.names = [name for name in decoded if not given_whole or name in kept]
         # decoded networks fit the input with padding that keeps the size
         keeps_padding = given_whole or own["padding"] == "same"
         self.fixed = {} if keeps_padding else {f"{prefix}padding": "same"}
         self.clips = not given_whole and own["gradient_clip"] is None
-        latents = encode({name: own[name] for name in self.names}, spatial, n_samples)
+        latents = networks.encode({name: own[name] for name in self.names})
         self.usual = {name: latents[name] for name in self.distributions}
         self.initial = self._initial_params(own, initial)
 
@@ -87,17 +72,17 @@ class AutoSpace(ParamSpace):
         """Return the parameters of drawn values, or of number `initial` of `self.initial`."""
         if initial is not None:
             return dict(self.initial[initial])
-        latents = {**encode({}, self.spatial, self.n_samples), **values}
+        latents = {**self.networks.encode({}), **values}
         params = self._decode(latents)
         if self._is_too_large(params):
-            for fewer in smaller(latents):
+            for fewer in self.networks.smaller(latents):
                 params = self._decode(fewer)
                 if not self._is_too_large(params):
                     break
         return params
 
     def _decode(self, latents: Mapping[str, Any]) -> dict[str, Any]:
-        decoded = decode(latents, self.spatial, self.n_samples, self.augmented)
+        decoded = self.networks.decode(latents)
         params = {self.prefix + name: decoded[name] for name in self.names} | self.fixed
         if self.clips and decoded["optimizer"] == "sgd":  # which diverges in small batches
             params[f"{self.prefix}gradient_clip"] = 1.0
@@ -114,13 +99,13 @@ class AutoSpace(ParamSpace):
         given = {
             name.removeprefix(self.prefix): value for name, value in self.initial[initial].items()
         }
-        latents = encode(given, self.spatial, self.n_samples)
+        latents = self.networks.encode(given)
         return {name: latents[name] for name in self.distributions or {}}
 
     def description(self) -> dict[str, Any]:
         """Return descriptions by name, for the fingerprint, that are the same for equal spaces."""
         return {
-            "param_space": f"auto for {self.spatial}, {self.n_samples} samples"
+            "param_space": f"auto for {self.networks.description()}"
             + ("" if self.limits is None else f", at most {self.limits.bounds}")
             + f": {', '.join(self.names)}",
             "initial_params": description_of(list(self.initial)),

@@ -8,6 +8,7 @@ from sklearn.pipeline import Pipeline
 
 from skcnn._convnet.pipelines import find_convnet
 from skcnn._data.layouts import InputLayout
+from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.validation import did_you_mean
 from skcnn.augmentation._augmented_array import AugmentedArray
@@ -19,8 +20,11 @@ from skcnn.model_selection._spaces.auto_space import AutoSpace
 from skcnn.model_selection._spaces.base import ParamSpace
 from skcnn.model_selection._spaces.callable_space import CallableSpace
 from skcnn.model_selection._spaces.dict_space import DictSpace, ListSpace
+from skcnn.model_selection._spaces.networks import BlockNetworks, Networks
+from skcnn.model_selection._spaces.signal_networks import SignalNetworks
 
 MOST_TIMES_OWN = 8  # multiply-accumulates of an automatic network, times the estimator's own
+MOST_TIMES_OWN_OF_SIGNALS = 3  # whose own network is large
 
 
 def make_space(
@@ -110,18 +114,26 @@ def _auto_space(
         or any(isinstance(step, Augmentation) for step in steps)
         or (isinstance(cv.X, AugmentedArray) and bool(cv.X.steps))
     )
+    n_samples = len(cv.splits[0][0])
+    shape, any_length = layout.traced_shape, isinstance(layout, SeriesLayout)
+    networks: Networks = BlockNetworks(layout.spatial, n_samples, augmented)
+    most_times = MOST_TIMES_OWN
+    if net._has_series_network(shape, any_length):
+        searches_epochs = net.max_epochs == "auto"
+        networks = SignalNetworks(shape, any_length, n_samples, augmented, searches_epochs)
+        most_times = MOST_TIMES_OWN_OF_SIGNALS
     return AutoSpace(
         prefix,
-        layout.spatial,
-        len(cv.splits[0][0]),
+        networks,
         net.get_params(deep=False),
-        augmented,
         initial,
-        _limits_of_auto(net, limits, sizer),
+        _limits_of_auto(net, limits, sizer, most_times),
     )
 
 
-def _limits_of_auto(net: Any, limits: Limits | None, sizer: NetworkSizer) -> Limits | None:
+def _limits_of_auto(
+    net: Any, limits: Limits | None, sizer: NetworkSizer, most_times: int
+) -> Limits | None:
     """Return the user's limits, with a bound relative to the estimator's own network."""
     bounds = {} if limits is None else limits.bounds
     if net.architecture is not None or "multiply_accumulates" in bounds:
@@ -130,4 +142,4 @@ def _limits_of_auto(net: Any, limits: Limits | None, sizer: NetworkSizer) -> Lim
         own = sizer({})["multiply_accumulates"]
     except ArchitectureError:  # the space can still draw networks that fit
         return Limits(bounds, sizer)
-    return Limits({**bounds, "multiply_accumulates": MOST_TIMES_OWN * own}, sizer)
+    return Limits({**bounds, "multiply_accumulates": most_times * own}, sizer)

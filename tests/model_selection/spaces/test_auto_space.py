@@ -12,14 +12,14 @@ from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.augmentation import RandomTranslation
 from skcnn.layers import Conv, Dense, Flatten
 from skcnn.model_selection._spaces.auto_space import AutoSpace
+from skcnn.model_selection._spaces.networks import BlockNetworks
 from tests.helpers.spaces import search_of, small
 
 
 def auto_space(own=None, spatial=(8, 8), n_samples=60, augmented=False, initial=(), prefix=""):
     net = ConvNetClassifier(**own or {})
-    return AutoSpace(
-        prefix, spatial, n_samples, net.get_params(deep=False), augmented, initial, None
-    )
+    networks = BlockNetworks(spatial, n_samples, augmented)
+    return AutoSpace(prefix, networks, net.get_params(deep=False), initial, None)
 
 
 def test_first_trial_has_the_estimators_own_parameters(digits):

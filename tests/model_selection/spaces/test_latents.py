@@ -211,7 +211,8 @@ def test_any_parameters_have_a_nearest_place(given, expected):
 def test_the_default_networks_place_decodes_to_it(spatial):
     params = decode(encode({}, spatial, 500), spatial, 500)
     default = ConvNetClassifier()
-    assert params["kernel_size"] == default.kernel_size
+    assert default.kernel_size == "auto"
+    assert params["kernel_size"] == 3
     assert params["hidden_units"] == (128,)
     assert params["dropout"] == default.dropout
     assert params["pooling"] in ("max", None)
