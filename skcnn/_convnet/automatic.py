@@ -20,7 +20,7 @@ STEPS_PER_ROOT_SAMPLE = 24
 # Chosen by results on 21 sets of the UCR and UEA archives, for the automatic network of signals.
 SERIES_BATCHES = (16, 64)
 SERIES_STEPS = 1500
-FEWEST_SERIES_EPOCHS, MOST_SERIES_EPOCHS = 10, 300
+SERIES_EPOCHS = (100, 300)
 MOST_SERIES_MACS = 7 * 10**11  # of all forward passes of a fit: half a minute on two cores
 # The learning rates of "auto", each the peak of the default one-cycle schedule.
 AUTO_LEARNING_RATES = {
@@ -71,15 +71,15 @@ def series_batch_size(n_samples: int) -> int:
 
 
 def series_epochs(n_samples: int, batch_size: int, macs: int) -> int:
-    """Return the epochs for the automatic network of signals, 10 to 300.
+    """Return the epochs for the automatic network of signals.
 
-    They take 1,500 steps, but fewer if those need more than 7e11 multiply-accumulates; `macs`
-    is their number for one signal.
+    They take 1,500 steps, but are from 100 to 300. They are fewer, but at least 10, if those need
+    more than 7e11 multiply-accumulates; `macs` is their number for one signal.
     """
-    n_batches = ceil(n_samples / batch_size)
-    epochs = ceil(SERIES_STEPS / n_batches)
+    usual = ceil(SERIES_STEPS / ceil(n_samples / batch_size))
+    fewest, most = SERIES_EPOCHS
     affordable = MOST_SERIES_MACS // (n_samples * macs)
-    return min(max(min(epochs, affordable), FEWEST_SERIES_EPOCHS), MOST_SERIES_EPOCHS)
+    return max(min(max(usual, fewest), most, affordable), FEWEST_EPOCHS)
 
 
 def auto_weight_decay(optimizer: str) -> float:

@@ -9,12 +9,10 @@ from skcnn.augmentation._elastic import RandomElastic
 from skcnn.augmentation._flip_and_crop import RandomCrop, RandomFlip
 from skcnn.layers._activation import Activation
 from skcnn.layers._base import LayerSpec
-from skcnn.layers._concatenate import Concatenate
 from skcnn.layers._convolution import Conv
 from skcnn.layers._fixed.kernels import Whiten
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
-from skcnn.layers._residual import Residual
 
 
 def _normalized_conv(filters: int, *, pool: bool = False) -> list[LayerSpec]:
@@ -80,25 +78,8 @@ def _digits() -> dict[str, Any]:
     }
 
 
-def _inception_block() -> Residual:
-    """Return three modules of long kernels and a pool abreast, beside a shortcut."""
-    body: list[LayerSpec] = []
-    for _ in range(3):
-        kernels = Concatenate(tuple((Conv(16, size, bias=False),) for size in (39, 19, 9)))
-        long = (Conv(16, 1, bias=False), kernels)
-        pooled = (Pool(3, stride=1, padding="same"), Conv(16, 1, bias=False))
-        body += [Concatenate((long, pooled)), Normalize(), Activation("relu")]
-    return Residual(tuple(body), shortcut=(Conv(64, 1, bias=False), Normalize()))
-
-
 def _signals() -> dict[str, Any]:
-    blocks = [layer for _ in range(2) for layer in (_inception_block(), Activation("relu"))]
-    return {
-        "architecture": [*blocks, GlobalPool()],
-        "n_spatial_dims": 1,
-        "batch_size": 16,
-        "max_epochs": 150,
-    }
+    return {"n_spatial_dims": 1, "batch_size": 16, "max_epochs": 200}
 
 
 RECIPES: dict[str, Callable[[], dict[str, Any]]] = {
@@ -123,9 +104,9 @@ def recipe(name: str) -> dict[str, Any]:
         have the same labels. "digits" is for grey images of handwritten signs with sides of
         8 to 32 pixels, which are slightly rotated, shifted, zoomed, sheared and bent, with
         new draws in every epoch. "signals" is for some tens to some hundreds of time series of
-        any kind, with tens to hundreds of time steps, also of unequal length: a small
-        InceptionTime, with 16 filters of each of the lengths 39, 19 and 9 in six modules, trained
-        for 150 epochs with batches of 16. The parameters serve ConvNetRegressor, too.
+        any kind, with tens to hundreds of time steps, also of unequal length: the default network
+        for signals, a small InceptionTime, trained for 200 epochs with batches of 16, however
+        long that takes. The parameters serve ConvNetRegressor, too.
 
     Returns
     -------

@@ -80,7 +80,9 @@ class ConvNetSearchCV(BaseSearchCV):
           times the multiply-accumulates of the estimator's own network unless `constraints`
           bounds them. The first trial has the estimator's own parameters, and the next ones
           change about a quarter of them. With an `architecture`, only the parameters of the
-          training are searched.
+          training are searched. For signals with the automatic network: number of residual
+          blocks and of modules, filters, length and number of parallel kernels, epochs, and
+          the training as above, with at most three times the multiply-accumulates.
         - dict of parameter name to an Optuna distribution, a tuple ``(low, high)``, ``(low,
           high, "log")`` or ``(low, high, step)``, a list of choices, or a scipy
           distribution. A tuple of integers draws integers, other tuples draw floats. Names
