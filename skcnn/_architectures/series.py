@@ -18,8 +18,10 @@ from skcnn.layers._residual import Residual
 KERAS_EPSILON, KERAS_MOMENTUM = 1e-3, 0.01
 INCEPTION_FILTERS, INCEPTION_KERNELS = 32, (40, 20, 10)
 INCEPTION_DEPTH, INCEPTION_MODULES = 6, 3  # modules in all, and in a residual block
-COMPACT_FILTERS, COMPACT_KERNELS = 16, (39, 19, 9)
-LONGEST_SERIES = 512  # time steps, so that a fit of long signals takes no more seconds
+COMPACT_FILTERS, COMPACT_KERNELS, COMPACT_POOL = 16, (39, 19, 9), 2
+LONGEST_SERIES = 1024  # time steps; longer ones are shortened, so that a fit takes no more seconds
+SHORTENED_SERIES = 512  # at most
+STEM_FILTERS, STEM_KERNEL, STEM_POOL = 32, 8, 4  # the kernel's length in strides
 LITE_FILTERS = 32
 
 
@@ -89,11 +91,17 @@ def _add_inception_blocks(
     activation: str,
     n_blocks: int = INCEPTION_DEPTH // INCEPTION_MODULES,
     n_modules: int = INCEPTION_MODULES,
+    pool: int = 1,
 ) -> None:
-    """Add residual blocks of modules that have kernels of several lengths and a pool abreast."""
+    """Add residual blocks of modules that have kernels of several lengths and a pool abreast.
+
+    `pool` is the window of the pools between the blocks.
+    """
     normalized: Layers = () if normalize is None else (normalize,)
     n_branches = len(kernel_sizes) + 1
-    for _ in range(n_blocks):
+    for i in range(n_blocks):
+        if i > 0 and pool > 1 and stack.shape[1] >= pool:
+            stack.add(Pool(pool))
         body = Stack(stack.shape)
         for _ in range(n_modules):
             bottleneck = (Conv(filters, 1, bias=False),) if body.shape[0] > 1 else ()
@@ -114,11 +122,13 @@ def compact_inception(
     kernel_sizes: Sequence[int] = COMPACT_KERNELS,
     n_blocks: int = 2,
     n_modules: int = INCEPTION_MODULES,
+    pool: int = COMPACT_POOL,
 ) -> Layers:
     """Return the layers of a small InceptionTime, by default with half of its filters.
 
-    Signals that are longer than `LONGEST_SERIES` are first averaged over windows. Those of one
-    length are seen beside their deviations from the mean signal.
+    Signals of one length are seen beside their deviations from the mean signal. Of those that are
+    longer than `LONGEST_SERIES` the network gets averages over windows of what a first layer of
+    filters returns. A pool between the blocks halves the length.
 
     Parameters
     ----------
@@ -136,23 +146,44 @@ def compact_inception(
         Length of the kernels of each branch, cut to that of the signal.
     n_blocks, n_modules : int
         Number of residual blocks, and of modules in each.
+    pool : int
+        Window of the pools between the blocks.
     """
-    stack = Stack(input_shape)
-    factor = ceil(input_shape[1] / LONGEST_SERIES)
-    if factor > 1:
-        stack.add(Pool(factor, kind="average"))
-    if not any_length:
-        stack.add(Deviations())
-    longest = longest_kernel(input_shape[1])
+    stack = _stem(input_shape, any_length, normalize, activation)
+    longest = _odd(stack.shape[1])
     sizes = [min(size, longest) for size in kernel_sizes]
-    _add_inception_blocks(stack, filters, sizes, normalize, activation, n_blocks, n_modules)
+    _add_inception_blocks(stack, filters, sizes, normalize, activation, n_blocks, n_modules, pool)
     return (*stack.layers, GlobalPool())
 
 
+def _stem(
+    input_shape: Shape, any_length: bool, normalize: Normalize | None, activation: str
+) -> Stack:
+    """Return the layers in front of the modules, which make long signals shorter."""
+    stack = Stack(input_shape)
+    if not any_length:
+        stack.add(Deviations())
+    factor = ceil(input_shape[1] / SHORTENED_SERIES)
+    if input_shape[1] > LONGEST_SERIES:
+        stride = max(factor // STEM_POOL, 1)
+        kernel_size = STEM_KERNEL * stride + 1
+        normalized: Layers = () if normalize is None else (normalize,)
+        stack.add(
+            Conv(STEM_FILTERS, kernel_size, stride=stride, bias=normalize is None),
+            *normalized,
+            Activation(activation),
+            Pool(ceil(factor / stride), kind="average"),
+        )
+    return stack
+
+
 def longest_kernel(length: int) -> int:
-    """Return the largest odd number up to the length of a signal, after averaging."""
-    n_steps = length // ceil(length / LONGEST_SERIES)
-    return 2 * ((n_steps - 1) // 2) + 1
+    """Return the largest odd number up to the length that signals have behind the stem."""
+    return _odd(_stem((1, length), True, None, "relu").shape[1])
+
+
+def _odd(length: int) -> int:
+    return 2 * ((length - 1) // 2) + 1
 
 
 def lite_time(input_shape: Shape) -> Layers:
