@@ -18,7 +18,7 @@ from skcnn.layers._residual import Residual
 KERAS_EPSILON, KERAS_MOMENTUM = 1e-3, 0.01
 INCEPTION_FILTERS, INCEPTION_KERNELS = 32, (40, 20, 10)
 INCEPTION_DEPTH, INCEPTION_MODULES = 6, 3  # modules in all, and in a residual block
-COMPACT_FILTERS, COMPACT_KERNELS, COMPACT_POOL = 16, (39, 19, 9), 2
+COMPACT_FILTERS, COMPACT_KERNELS = 16, (39, 19, 9)
 LONGEST_SERIES = 1024  # time steps; longer ones are shortened, so that a fit takes no more seconds
 SHORTENED_SERIES = 512  # at most
 STEM_FILTERS, STEM_KERNEL, STEM_POOL = 32, 8, 4  # the kernel's length in strides
@@ -100,7 +100,7 @@ def _add_inception_blocks(
     normalized: Layers = () if normalize is None else (normalize,)
     n_branches = len(kernel_sizes) + 1
     for i in range(n_blocks):
-        if i > 0 and pool > 1 and stack.shape[1] >= pool:
+        if i > 0 and pool > 1:
             stack.add(Pool(pool))
         body = Stack(stack.shape)
         for _ in range(n_modules):
@@ -122,13 +122,12 @@ def compact_inception(
     kernel_sizes: Sequence[int] = COMPACT_KERNELS,
     n_blocks: int = 2,
     n_modules: int = INCEPTION_MODULES,
-    pool: int = COMPACT_POOL,
 ) -> Layers:
     """Return the layers of a small InceptionTime, by default with half of its filters.
 
     Signals of one length are seen beside their deviations from the mean signal. Of those that are
     longer than `LONGEST_SERIES` the network gets averages over windows of what a first layer of
-    filters returns. A pool between the blocks halves the length.
+    filters returns. A pool between the blocks halves a length above `SHORTENED_SERIES`.
 
     Parameters
     ----------
@@ -146,12 +145,11 @@ def compact_inception(
         Length of the kernels of each branch, cut to that of the signal.
     n_blocks, n_modules : int
         Number of residual blocks, and of modules in each.
-    pool : int
-        Window of the pools between the blocks.
     """
     stack = _stem(input_shape, any_length, normalize, activation)
     longest = _odd(stack.shape[1])
     sizes = [min(size, longest) for size in kernel_sizes]
+    pool = 2 if stack.shape[1] > SHORTENED_SERIES else 1
     _add_inception_blocks(stack, filters, sizes, normalize, activation, n_blocks, n_modules, pool)
     return (*stack.layers, GlobalPool())
 
