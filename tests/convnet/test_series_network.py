@@ -118,7 +118,7 @@ def test_the_fit_takes_them(monkeypatch):
     model = ConvNetRegressor(callbacks=[batches], random_state=0)
     monkeypatch.setattr(automatic, "SERIES_EPOCHS", (11, 11))
     assert model.fit(X, X[:, 3]).n_iter_ == 11
-    assert set(batches.sizes) == {16, 8}
+    assert sorted(set(batches.sizes)) == [13, 14]  # at most 16, of equal sizes
     batches.sizes.clear()
     assert model.set_params(max_epochs=3, batch_size=20).fit(X, X[:, 3]).n_iter_ == 3
     assert batches.sizes == [20] * 6
