@@ -40,6 +40,7 @@ from skcnn._data.offsets import check_range
 from skcnn._data.samples import SampleSet, canonical_order
 from skcnn._data.seen_samples import SeenSamples, warn_of_trained_samples
 from skcnn._data.series.layout import SeriesLayout
+from skcnn._data.targets import naming_y_val
 from skcnn._data.validation import check_images, check_training_images
 from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
@@ -242,7 +243,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         images = check_images(self, originals(X))
         self._value_range.warn_if_rescaled(images)
         weights = check_weights(sample_weight, len(images), "sample_weight_val")
-        targets = self._read_targets(y, weights, len(images), None, fresh=False)
+        with naming_y_val():
+            targets = self._read_targets(y, weights, len(images), None, fresh=False)
         every = SampleSet(images, np.arange(len(images)), targets, weights)
         return every if weights is None else every.select(np.flatnonzero(weights))
 

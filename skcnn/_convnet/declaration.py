@@ -5,7 +5,7 @@ that supports dataclasses shows its signature.
 """
 
 from collections.abc import Iterable
-from dataclasses import Field, field, fields
+from dataclasses import MISSING, Field, field, fields
 from inspect import cleandoc
 from numbers import Integral, Real
 from textwrap import indent
@@ -87,7 +87,7 @@ def parameter(default: Any, legal: Any, doc: str) -> Any:
     Parameters
     ----------
     default : object
-        Its default.
+        Its default, ``dataclasses.MISSING`` if there is none.
     legal : list or "no_validation"
         Its legal values, as scikit-learn's parameter constraints.
     doc : str
@@ -106,7 +106,8 @@ def _entry(declared: Field[Any]) -> str:
     kind, _, text = declared.metadata["doc"].partition("\n")
     default = declared.default
     shown = f'"{default}"' if isinstance(default, str) else repr(default)
-    return f"{declared.name} : {kind}, default={shown}\n{indent(text, '    ')}"
+    told = "" if default is MISSING else f", default={shown}"
+    return f"{declared.name} : {kind}{told}\n{indent(text, '    ')}"
 
 
 def documented(cls: T) -> T:

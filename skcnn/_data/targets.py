@@ -1,5 +1,7 @@
 """Validation of ``y``: labels become class codes, indicator matrices and numbers floats."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,6 +53,16 @@ class ClassTargets:
                 f"y contains previously unseen labels: {unknown}. Known are {self.classes}."
             )
         return codes.astype(np.int64)
+
+
+@contextmanager
+def naming_y_val() -> Iterator[None]:
+    """Make errors about targets say that they are those of `y_val`."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"y_val cannot be used: {error}") from error
 
 
 def check_labels(y: Any, n_samples: int) -> tuple[np.ndarray, bool]:

@@ -19,13 +19,16 @@ from skcnn.layers._steps import Step, StepOf, Updates, joined, joint_step, predi
 
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
 LARGEST_SOUND_KERNEL = 3  # with elements that see padding only, at stride 1
+# Depthwise convolutions of up to these channels with wider kernels never end in bfloat16.
+MOST_ENDLESS_CHANNELS, WIDEST_ENDING_KERNEL = 16, 12
 
 
 class FullPrecisionConv2d(nn.Conv2d):
     """Convolution that autocast leaves alone.
 
     On the CPU torch 2.13 does not write all values of a kernel's gradient in bfloat16 if some
-    elements of the kernel see padding only: they are what was in memory before.
+    elements of the kernel see padding only: they are what was in memory before. And its
+    depthwise convolutions of few channels do not end if the kernel has 15 columns or more.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -161,7 +164,8 @@ class Conv(LayerSpec):
 
     def build(self, shape: Shape, is_signal: bool) -> nn.Module:
         """Return the convolution, after a `Pad` where torch's own padding does not do."""
-        first = FullPrecisionConv2d if _is_unsound_in_bfloat16(self, shape) else nn.Conv2d
+        needs_float32 = _is_unsound_in_bfloat16(self, shape) or _is_endless_in_bfloat16(self, shape)
+        first = FullPrecisionConv2d if needs_float32 else nn.Conv2d
         return build_convolution(self, shape, is_signal, (first, nn.Conv3d))
 
 
@@ -211,6 +215,17 @@ def _is_unsound_in_bfloat16(spec: Conv, shape: Shape) -> bool:
         )
         for element in range(k)
     )
+
+
+def _is_endless_in_bfloat16(spec: Conv, shape: Shape) -> bool:
+    """Return whether oneDNN may loop for ever over a batch in bfloat16 (torch 2.13).
+
+    Found with kernels of 15 columns and more, steps of one and outputs of 31 columns and more. The
+    bounds here are wider, since those of other processors are not known.
+    """
+    is_depthwise = spec.groups == shape[0] == spec.filters
+    width = spec.window(len(shape) - 1).size[-1]
+    return is_depthwise and shape[0] <= MOST_ENDLESS_CHANNELS and width > WIDEST_ENDING_KERNEL
 
 
 def convolves_as_built(conv: nn.Conv2d | nn.Conv3d) -> bool:

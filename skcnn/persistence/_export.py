@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from sklearn.utils.validation import check_is_fitted
 
 from skcnn._files.atomic import replaced
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import is_integer
-from skcnn.persistence._save_load import inner_estimator
+from skcnn.persistence._intake import exporting
 
 OPSET = 18
 LEAST_OPSET, MOST_OPSET = 17, 20  # LayerNormalization is there since 17; torch writes up to 20
@@ -126,12 +125,8 @@ def export_onnx(
     >>> bool(report.loc["float32", "largest_difference"] < 1e-5)
     True
     """
-    from skcnn.persistence._onnx.graphs import LOCK
-
     opset = _check(precision, opset, X)
-    model = inner_estimator(estimator)
-    check_is_fitted(model)
-    with LOCK:
+    with exporting(estimator) as model:
         graph, report = _graph_and_report(model, precision, X, y, opset)
     with replaced(Path(path)) as new:
         new.write_bytes(graph.SerializeToString(deterministic=True))
@@ -231,11 +226,7 @@ def export_torch(estimator: Any, path: str | os.PathLike[str], *, X: Any = None)
     >>> bool((model.classes_[places] == model.predict(X)).all())
     True
     """
-    from skcnn.persistence._onnx.graphs import LOCK
-
-    model = inner_estimator(estimator)
-    check_is_fitted(model)
-    with LOCK:
+    with exporting(estimator) as model:
         _write_program(model, Path(path), X)
 
 

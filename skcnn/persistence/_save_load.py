@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,10 +14,10 @@ from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.persistence._estimators import ModelDecoder, ModelEncoder
+from skcnn.persistence._intake import inner_estimator, installed_versions
 
 FORMAT_VERSION = 1
 DAMAGED = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-PACKAGES = ("skcnn", "numpy", "scikit-learn", "torch")
 
 
 @in_standard_torch_state
@@ -138,7 +137,7 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
         origins = base_origins(inner)
         manifest = {
             "format_version": FORMAT_VERSION,
-            "packages": {name: _installed(name) for name in PACKAGES},
+            "packages": installed_versions(),
             "libraries": sorted(encoder.libraries),
             "about": about | ({"bases": origins} if origins else {}),
             "model": model,
@@ -153,25 +152,6 @@ def write_model(estimator: Any, path: str | os.PathLike[str], about: dict[str, A
 def register_types() -> None:
     """Import what registers the types, when the first file needs them: it takes a while."""
     from skcnn.persistence import _convnets, _features, _own_types, _sklearn_types  # noqa: F401
-
-
-def _installed(name: str) -> str:
-    """Return the version of a package, without the build of torch's."""
-    try:
-        return version(name).partition("+")[0]
-    except PackageNotFoundError:  # run from its source folder
-        return "unknown"
-
-
-def inner_estimator(estimator: Any) -> Any:
-    """Return the best estimator of a search, else the estimator itself."""
-    from skcnn.model_selection._search import ConvNetSearchCV
-
-    if not isinstance(estimator, ConvNetSearchCV):
-        return estimator
-    if not hasattr(estimator, "best_estimator_"):
-        raise UnsupportedModelError("the search has no best_estimator_: fit it with refit=True")
-    return estimator.best_estimator_
 
 
 def read_model(

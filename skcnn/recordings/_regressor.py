@@ -8,44 +8,23 @@ from sklearn.base import RegressorMixin
 from skcnn._data.signal_windows import SignalWindows
 from skcnn._data.targets import check_numbers
 from skcnn.recordings._inner import means_by_recording
+from skcnn.recordings._parameters import documented_windowed
 from skcnn.recordings._windowed import BaseWindowed
 
 
+@documented_windowed
 class WindowedRegressor(RegressorMixin, BaseWindowed):
     """Predict numbers for recordings of any length by their windows.
 
-    A sample is a whole recording, so that cross-validation and searches split recordings: windows
-    of one recording are never in training and in test. Early stopping of a ConvNet splits off
-    whole recordings, too.
+    <about>
 
     Parameters
     ----------
-    estimator : regressor
-        What is fitted on the windows, which are arrays of shape (n_windows, length) or
-        (n_windows, length, n_channels). A ConvNet with ``n_spatial_dims=None`` reads them as
-        signals. It must not split its samples: see `fit`.
-    length : int
-        Number of time steps of a window.
-    step : int or None, default=None
-        Number of time steps from one window to the next. None is `length`: windows do not
-        overlap. Time steps at the end of a recording that fill no window are left out.
-    channels : {"last", "first"}, default="last"
-        Where the channel axis of a recording is.
-    sampling_rate : float or None, default=None
-        Time steps a second, for the times in `predict_windows`.
+    <parameters>
 
     Attributes
     ----------
-    estimator_ : regressor
-        The fitted estimator.
-    n_windows_ : int
-        Number of windows that it was fitted on.
-    n_channels_in_ : int
-        Number of channels.
-    n_features_in_ : int
-        Number of time steps of a recording, for arrays of flat rows only.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
-        Column names of `X`, if it is a table and all of them are strings.
+    <attributes of windows>
 
     See Also
     --------

@@ -1,6 +1,5 @@
 """What the estimators of recordings have in common."""
 
-from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -8,41 +7,20 @@ import pandas as pd
 from sklearn.base import BaseEstimator, MetaEstimatorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from skcnn._data.layouts import CHANNELS
+from skcnn._convnet.declaration import legal_values
 from skcnn._data.signal_windows import SignalWindows
 from skcnn._data.weights import check_weights
-from skcnn._utils.compat import HasMethods, Interval
 from skcnn._utils.validation import check_parameters
 from skcnn.exceptions import InputShapeError
 from skcnn.recordings._inner import as_input, make_inner, weight_argument
+from skcnn.recordings._parameters import WindowedParameters
 from skcnn.recordings._reading import cut_windows, read_recordings
 
 
-class BaseWindowed(MetaEstimatorMixin, BaseEstimator):
+class BaseWindowed(WindowedParameters, MetaEstimatorMixin, BaseEstimator):
     """Base of the estimators that are fitted on windows of recordings."""
 
-    _parameter_constraints: ClassVar[dict[str, Any]] = {
-        "estimator": [HasMethods(["fit", "predict"])],
-        "length": [Interval(Integral, 1, None, closed="left")],
-        "step": [Interval(Integral, 1, None, closed="left"), None],
-        "channels": CHANNELS,
-        "sampling_rate": [Interval(Real, 0, None, closed="neither"), None],
-    }
-
-    def __init__(
-        self,
-        estimator: Any,
-        length: int,
-        step: int | None = None,
-        *,
-        channels: str = "last",
-        sampling_rate: float | None = None,
-    ) -> None:
-        self.estimator = estimator
-        self.length = length
-        self.step = step
-        self.channels = channels
-        self.sampling_rate = sampling_rate
+    _parameter_constraints: ClassVar[dict[str, Any]] = legal_values(WindowedParameters)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the estimator on all windows of the recordings.

@@ -147,8 +147,8 @@ FIT_ARGUMENTS = [
     ("y_val alone", {"y_val": y}, "y_val was given without X_val"),
     ("weights alone", {"sample_weight_val": y}, "sample_weight_val was given without X_val and y_val"),
     ("X_val of another size", {"X_val": X[:, :5], "y_val": y}, r"fitted on samples of shape \(8, 8, 1\)"),
-    ("y_val unseen", {"X_val": X, "y_val": y + 5}, r"previously unseen labels: \[5 6 7\]|unseen"),
-    ("y_val length", {"X_val": X, "y_val": y[:4]}, "inconsistent numbers of samples"),
+    ("y_val unseen", {"X_val": X, "y_val": y + 5}, r"^y_val cannot .*unseen labels: \[5 6 7\]"),
+    ("y_val length", {"X_val": X, "y_val": y[:4]}, "^y_val cannot .*inconsistent numbers of samples"),
 ]  # fmt: skip
 
 

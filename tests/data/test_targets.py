@@ -9,7 +9,13 @@ from sklearn.exceptions import DataConversionWarning
 
 from skcnn import ConvNetRegressor
 from skcnn._data.images import MOST_CHUNK_ROWS
-from skcnn._data.targets import ClassTargets, check_labels, check_numbers, warn_if_other_scale
+from skcnn._data.targets import (
+    ClassTargets,
+    check_labels,
+    check_numbers,
+    naming_y_val,
+    warn_if_other_scale,
+)
 from skcnn.augmentation import MixUp
 from skcnn.exceptions import InputScaleWarning
 from tests.helpers.small_nets import tiny
@@ -374,3 +380,15 @@ def test_one_column_of_validation_targets_on_another_scale_is_named():
 )
 def test_validation_targets_of_the_same_scale_pass(y, y_val):
     warn_if_other_scale(y, y_val)
+
+
+@pytest.mark.parametrize(
+    ("check", "y", "error", "message"),
+    [
+        (check_labels, [0.5, 1.5], ValueError, "^y_val cannot be used: Unknown label type"),
+        (check_numbers, sparse.csr_array([[1.0]]), TypeError, "^y_val cannot be used: Sparse data"),
+    ],
+)
+def test_errors_of_validation_targets_name_them(check, y, error, message):
+    with pytest.raises(error, match=message), naming_y_val():
+        check(y, 1)

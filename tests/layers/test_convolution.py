@@ -171,7 +171,7 @@ def test_every_padding_mode_is_accepted(mode):
     assert Conv(4, padding_mode=mode).output_shape((1, 5)) == (4, 5)
 
 
-# convolution, input, whether elements of its kernel see padding only and bfloat16 is unsound
+# convolution, input, whether it cannot be computed in bfloat16: elements of its kernel see padding only
 UNSOUND = [
     (Conv(4, 3, stride=2), (3, 1, 1), True),
     (Conv(4, 3, stride=2), (3, 4, 1), True),
@@ -185,6 +185,15 @@ UNSOUND = [
     (Conv(4, 7), (3, 4, 4), False),
     (Conv(4, 1, stride=2), (3, 1, 1), False),
     (Conv(4, 3, stride=2, padding="valid"), (3, 3, 3), False),
+    # depthwise convolutions with many columns, which would not end
+    (Conv(16, 16, padding="valid", groups=16), (16, 64), True),
+    (Conv(16, (1, 16), padding="valid", groups=16), (16, 1, 64), True),
+    (Conv(2, (2, 100), padding="valid", groups=2), (2, 3, 300), True),
+    (Conv(16, 12, padding="valid", groups=16), (16, 64), False),
+    (Conv(17, 16, padding="valid", groups=17), (17, 64), False),
+    (Conv(16, 16, padding="valid", groups=8), (16, 64), False),
+    (Conv(32, 16, padding="valid", groups=16), (16, 64), False),
+    (Conv(16, (16, 1), padding="valid", groups=16), (16, 64, 1), False),
 ]
 
 

@@ -376,14 +376,14 @@ def test_a_missing_device_leaves_the_network_on_the_cpu(tmp_path):
 
 
 def test_versions_of_packages_are_saved(tmp_path, monkeypatch):
-    from skcnn.persistence import _save_load
+    from skcnn.persistence import _intake
 
     def version(name):
         if name == "skcnn":
             raise PackageNotFoundError
         return "1.2.3+cpu"
 
-    monkeypatch.setattr(_save_load, "version", version)
+    monkeypatch.setattr(_intake, "version", version)
     skcnn.save(classifier(), tmp_path / "m")
     manifest, _ = read_container(tmp_path / "m")
     others = dict.fromkeys(["numpy", "scikit-learn", "torch"], "1.2.3")

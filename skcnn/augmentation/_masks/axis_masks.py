@@ -1,7 +1,9 @@
 """RandomTimeMask and RandomFrequencyMask: stripes of a spectrogram or a signal are filled."""
 
+from inspect import cleandoc
 from numbers import Integral, Real
-from typing import Any, ClassVar
+from textwrap import indent
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +15,36 @@ from skcnn.augmentation._draws import uniforms
 from skcnn.augmentation._image_ops import inside_boxes
 from skcnn.augmentation._masks.filling import FILL_VALUE, filled
 from skcnn.augmentation._operations import Params
+
+SIDES = {-1: "width", -2: "height"}  # of a mask along an axis
+MASKS = cleandoc(
+    """
+    n_masks : int, default=2
+        Number of masks. The <side> of each is uniform from 0 to the largest, so that some
+        may have no <side>, and they may overlap.
+    fill_value : float, "mean" or None, default=None
+        Value of the masks: a number in the units of the data, the sample's mean, or with
+        None zero. Where a ConvNet subtracts an `offset_` from `X`, None is the offset.
+    """
+)
+REFERENCES = cleandoc(
+    """
+    References
+    ----------
+    Park et al., "SpecAugment: A simple data augmentation method for automatic speech
+    recognition", arXiv:1904.08779.
+    """
+)
+T = TypeVar("T", bound=type["AxisMask"])
+
+
+def _documented_mask(cls: T) -> T:
+    """Add the documentation that the masks share to the docstring of `cls`."""
+    if cls.__doc__:  # None under python -OO
+        masks = MASKS.replace("<side>", SIDES[cls._axis])
+        for mark, text in (("<masks>", masks), ("<references>", REFERENCES)):
+            cls.__doc__ = cls.__doc__.replace(f"    {mark}", indent(text, "    "))
+    return cls
 
 
 class AxisMask(Augmentation):
@@ -51,6 +83,7 @@ class AxisMask(Augmentation):
 
 
 @documented
+@_documented_mask
 class RandomTimeMask(AxisMask):
     """Fill random stretches of time: of a signal, or of the frames of a spectrogram.
 
@@ -59,12 +92,7 @@ class RandomTimeMask(AxisMask):
     max_share : float, default=0.1
         Largest width of a mask as a share of the last spatial axis, in [0, 1]: the length
         of a signal, the width of an image.
-    n_masks : int, default=2
-        Number of masks. The width of each is uniform from 0 to the largest, so that some
-        may have no width, and they may overlap.
-    fill_value : float, "mean" or None, default=None
-        Value of the masks: a number in the units of the data, the sample's mean, or with
-        None zero. Where a ConvNet subtracts an `offset_` from `X`, None is the offset.
+    <masks>
     <parameters>
 
     Attributes
@@ -76,10 +104,7 @@ class RandomTimeMask(AxisMask):
     RandomFrequencyMask : The same for the bands of a spectrogram.
     RandomErasing : A box, or one stretch of a signal of a given share.
 
-    References
-    ----------
-    Park et al., "SpecAugment: A simple data augmentation method for automatic speech
-    recognition", arXiv:1904.08779.
+    <references>
 
     Examples
     --------
@@ -116,6 +141,7 @@ class RandomTimeMask(AxisMask):
 
 
 @documented
+@_documented_mask
 class RandomFrequencyMask(AxisMask):
     """Fill random ranges of the bands of a spectrogram, which are the rows of an image.
 
@@ -124,12 +150,7 @@ class RandomFrequencyMask(AxisMask):
     max_share : float, default=0.2
         Largest height of a mask as a share of the last spatial axis but one, in [0, 1]:
         the bands of `Spectrogram`, the height of an image.
-    n_masks : int, default=2
-        Number of masks. The height of each is uniform from 0 to the largest, so that some
-        may have no height, and they may overlap.
-    fill_value : float, "mean" or None, default=None
-        Value of the masks: a number in the units of the data, the sample's mean, or with
-        None zero. Where a ConvNet subtracts an `offset_` from `X`, None is the offset.
+    <masks>
     <parameters>
 
     Attributes
@@ -140,10 +161,7 @@ class RandomFrequencyMask(AxisMask):
     --------
     RandomTimeMask : The same along the time of a spectrogram or a signal.
 
-    References
-    ----------
-    Park et al., "SpecAugment: A simple data augmentation method for automatic speech
-    recognition", arXiv:1904.08779.
+    <references>
 
     Examples
     --------

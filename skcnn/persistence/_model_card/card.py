@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.base import is_classifier, is_regressor
-from sklearn.utils.validation import check_is_fitted
 
 from skcnn._convnet.pipelines import find_convnet
 from skcnn._data.containers import as_array
@@ -16,8 +15,8 @@ from skcnn._files.atomic import replaced
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import is_integer
 from skcnn.exceptions import InputShapeError
+from skcnn.persistence._intake import fitted_estimator
 from skcnn.persistence._model_card import sections
-from skcnn.persistence._save_load import inner_estimator
 from skcnn.persistence._targets import n_rows, targets_like
 
 
@@ -182,8 +181,7 @@ def model_card(
     True
     """
     _check_seed(random_state)
-    model = inner_estimator(estimator)
-    check_is_fitted(model)
+    model = fitted_estimator(estimator)
     model = getattr(model, "best_estimator_", model)  # of searches of scikit-learn
     _check_kind(model)
     X, y = _samples(X_test), np.asarray(y_test)

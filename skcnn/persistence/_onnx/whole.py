@@ -15,6 +15,7 @@ from skcnn._data.containers import as_array
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import InputShapeError, UnsupportedModelError
+from skcnn.persistence._intake import installed_versions
 from skcnn.persistence._onnx.builder import GraphBuilder, unwrapped
 from skcnn.persistence._onnx.graphs import DYNAMIC, REASON, ROWS, joined, made_of
 from skcnn.persistence._onnx.packages import imported
@@ -26,7 +27,6 @@ from skcnn.preprocessing import LoadImages, ResizeImages
 
 INPUT = "X"
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
-PACKAGES = ("skcnn", "numpy", "scikit-learn", "torch")
 BYTES = (0.0, 255.0)  # the limits of a pretrained base for bytes
 
 
@@ -206,7 +206,7 @@ def metadata(estimator: Any, what: Exported) -> dict[str, str]:
     """Return what a file says about the estimator, as texts; lists and dicts are JSON."""
     facts: dict[str, Any] = {
         "estimator": type(estimator).__name__,
-        "packages": {name: version(name).partition("+")[0] for name in PACKAGES},
+        "packages": installed_versions(),
         "input": {"shape": ["n", *what.form.shape], "dtype": what.dtype},
         "bases": base_origins(estimator),
     }
