@@ -17,6 +17,7 @@ from skcnn.model_selection._plot import KINDS
 from skcnn.model_selection._results import format_results
 from skcnn.model_selection._spaces.dict_space import DictSpace
 from skcnn.model_selection._spaces.latents import LATENTS
+from skcnn.model_selection._spaces.signal_networks import SIGNAL_LATENTS
 
 PAGE = Path(skcnn.__file__).parents[1] / "docs" / "search.md"
 
@@ -43,9 +44,16 @@ def text_of(latent):
     )
 
 
-def test_the_table_of_latents_is_the_code():
-    documented = {name.strip("`"): drawn for name, drawn, _ in rows('What "auto" searches')}
-    assert documented == {name: text_of(latent) for name, latent in LATENTS.items()}
+@pytest.mark.parametrize(
+    ("title", "latents"),
+    [
+        ('What "auto" searches', LATENTS),
+        ('What "auto" searches for signals', SIGNAL_LATENTS),
+    ],
+)
+def test_the_table_of_latents_is_the_code(title, latents):
+    documented = {name.strip("`"): drawn for name, drawn, _ in rows(title)}
+    assert documented == {name: text_of(latent) for name, latent in latents.items()}
 
 
 ENTRIES = [text for row in rows("Spaces of your own") for text in re.findall(r"`([^`]+)`", row[0])]
