@@ -29,14 +29,27 @@ def pytest_configure(config):
         pytest.exit(wrong, 1)
 
 
+def pytest_collection_modifyitems(config, items):
+    left_out = {"cuda": ("cpu",), "pretended": ("cpu", "real_device")}.get(device.NAME, ())
+    parts = [], []
+    for item in items:
+        parts[any(map(item.get_closest_marker, left_out))].append(item)
+    items[:], deselected = parts
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    with device.context():  # its fixtures use the device, too
+        return (yield)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item):
-    if not device.NAME:
-        return (yield)
     before = device.n_allocations()
     try:
-        with device.context():
-            return (yield)
+        return (yield)
     finally:
         if device.n_allocations() > before:
             item.user_properties.append(("device", device.NAME))

@@ -249,7 +249,7 @@ def per_sample(values: np.ndarray, images: Tensor) -> Tensor:
 
 def per_channel(values: Fill, images: Tensor) -> Tensor:
     """Return one number, or one a channel, as a tensor that broadcasts over `images`."""
-    numbers = torch.tensor(values, dtype=images.dtype, device=images.device)
+    numbers = copied_to(torch.tensor(values, dtype=images.dtype), images.device)
     return numbers.view(-1, *(1,) * (images.dim() - 2))
 
 

@@ -36,14 +36,15 @@ def context():
 
 def n_allocations():
     """Return how many tensors were made on the device so far in this process."""
-    import torch
-
     if NAME == "pretended":
         from tests.helpers.pretended_accelerator import PretendedTensor
 
         return PretendedTensor.n_made
-    if NAME == "cuda" and torch.cuda.is_initialized():
-        return torch.cuda.memory_stats().get("allocation.all.allocated", 0)
+    if NAME == "cuda":
+        import torch
+
+        if torch.cuda.is_initialized():
+            return torch.cuda.memory_stats().get("allocation.all.allocated", 0)
     return 0
 
 

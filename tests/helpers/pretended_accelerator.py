@@ -135,8 +135,8 @@ class PretendedAutocast(torch.autocast):
 
 
 def _resolve(device):
-    """Return the pretended device for "auto" and CUDA, the CPU for "cpu"."""
-    return torch.device("cpu") if device == "cpu" else DEVICE
+    """Return the pretended device for "auto"."""
+    return DEVICE if device == "auto" else resolve_device(device)
 
 
 @contextmanager
@@ -162,5 +162,9 @@ def pretended_accelerator():
             ),
         ):
             stack.enter_context(mock.patch.object(owner, name, value))
+        # parameters that are moved stay the optimizer's, as on a GPU
+        before = torch.__future__.get_swap_module_params_on_conversion()
+        torch.__future__.set_swap_module_params_on_conversion(True)
+        stack.callback(torch.__future__.set_swap_module_params_on_conversion, before)
         stack.enter_context(PretendedDevice())
         yield

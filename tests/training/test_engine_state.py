@@ -95,6 +95,7 @@ def test_copy_of_a_model_with_fixed_kernels_continues(duplicate):
     assert_same_weights(other.fit(X, y), model.fit(X, y))
 
 
+@pytest.mark.cpu
 @copied
 def test_copy_of_a_snapshot_predicts(duplicate):
     X, y = data()
@@ -160,6 +161,7 @@ def test_pickling_leaves_the_original_able_to_train():
     assert_same_weights(model.partial_fit(X, y), untouched.partial_fit(X, y))
 
 
+@pytest.mark.cpu
 def test_a_network_from_cuda_is_pickled_with_the_memory_order_of_its_weights():
     # on the same kind of device it then computes with the same kernels, to the same bits
     X, y = data()

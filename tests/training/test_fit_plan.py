@@ -34,6 +34,7 @@ def test_later_epochs_have_other_seeds_except_for_the_validation_split():
     assert first.validation == later.validation
 
 
+@pytest.mark.cpu
 def test_plan_has_the_settings_of_a_fit(plans):
     X, y = data()
     tiny(max_epochs=5, batch_size="auto", lr_schedule="step", n_threads=1).fit(X, y)
@@ -87,6 +88,7 @@ def test_a_network_that_trains_on_takes_a_new_precision(precision, again):
     assert model.partial_fit(X, y).net_.autocast is again
 
 
+@pytest.mark.cpu
 def test_an_automatic_precision_is_chosen_again_on_another_kind_of_device():
     X, y = data()
     model = tiny(warm_start=True, max_epochs=1).fit(X, y)

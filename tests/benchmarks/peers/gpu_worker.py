@@ -17,6 +17,7 @@ from sklearn.model_selection import cross_val_score
 from torch_worker import TunedModule, channels_first, plain_module
 
 from skcnn import ConvNetClassifier, recipe
+from skcnn._training.cuda import switch
 from skcnn.layers import Conv, Pool
 
 DEVICE = torch.device(SETTINGS.get("device", "cuda"))
@@ -159,20 +160,11 @@ def classifier(net, **params):
 def train_ours(data, net, batch, precision, epochs, graphs):
     """Return the images a second of the epochs of a fit but the first, and of the whole fit."""
     X, y = load(data)
-    with captured_steps(graphs):
+    with switch.captured_steps(graphs):
         model = classifier(net, batch_size=batch, max_epochs=epochs + 1, precision=precision)
         seconds = seconds_of(model.fit, X, y)
     rates = model.history_["samples_per_second"].tolist()[1:]
     return {"rates": rates, "whole": len(X) * (epochs + 1) / seconds, "device": model.device_}
-
-
-def captured_steps(graphs):
-    """Return the context in which steps are captured, if they can be and are asked for."""
-    try:
-        from skcnn._training.cuda import switch
-    except ImportError:
-        return nullcontext()
-    return switch.captured_steps(graphs)
 
 
 def predict(data, net, repeats):
