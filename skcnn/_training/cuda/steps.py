@@ -53,17 +53,25 @@ def _can_be_captured(engine: Any) -> bool:
 
 def _network_key(engine: Any) -> Hashable:
     """Return what a recorded step depends on and a callback or a later part may change."""
-    module = engine.module_
-    part = engine.part
+    module, part = engine.module_, engine.part
+    tensors = [*module.parameters(), *module.buffers()]
     return (
         id(engine.optimizer_),
         id(part),
         part is not None and part.on_features,
         engine.autocast,
         engine.gradient_clip,
-        tuple((id(p), p.data_ptr(), p.requires_grad) for p in module.parameters()),
-        tuple((id(each), each.training) for each in module.modules()),
+        tuple((id(each), each.data_ptr(), each.requires_grad) for each in tensors),
+        tuple((id(each), _settings(vars(each))) for each in module.modules()),
+        tuple((id(each), _settings(vars(each))) for each in engine.criterion_.modules()),
+        tuple(_settings(group) for group in engine.optimizer_.param_groups),
     )
+
+
+def _settings(values: dict[str, Any]) -> Hashable:
+    """Return the plain values that a recorded step has for ever, without the learning rate."""
+    plain = (bool, int, float, str, tuple, type(None))
+    return tuple((k, repr(v)) for k, v in values.items() if k != "lr" and isinstance(v, plain))
 
 
 class CapturedSteps:
@@ -85,6 +93,7 @@ class CapturedSteps:
 
     def __init__(self, engine: Any, kind: type[Capture], key: Hashable) -> None:
         self.key = key
+        self._alive = engine.optimizer_, engine.part  # so that no other gets their identities
         self._engine = engine
         self._kind = kind
         self._recorded: dict[Hashable, _RecordedStep] = {}

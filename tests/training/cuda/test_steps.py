@@ -12,6 +12,7 @@ from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._training.cuda import steps, switch
 from skcnn._training.cuda.steps import FIRST_STEPS
 from skcnn.augmentation import MixUp, RandomFlip, RandomTranslation
+from skcnn.layers._dropout import ByteDropout
 from tests.helpers import fake_capture
 from tests.helpers.small_fits import WatchBatches, data, tiny
 from tests.helpers.weights import assert_same_weights, same_weights, weights_of
@@ -194,16 +195,46 @@ def test_a_part_that_changes_is_captured_again(captures, augmentation):
     assert counts == {"captured": 20 - 2 * FIRST_STEPS, "eager": 2 * FIRST_STEPS}
 
 
-class FreezeLater(Callback):
-    """Freezes the first convolution after an epoch."""
+def freeze(net):
+    next(net.module_.parameters()).requires_grad_(False)
+
+
+def decay(net):
+    for group in net.optimizer_.param_groups:
+        group["weight_decay"] = 0.3
+
+
+def smooth(net):
+    net.criterion_.label_smoothing = 0.2
+
+
+def drop_more(net):
+    for part in net.module_.modules():
+        if isinstance(part, ByteDropout):
+            part.threshold = 200
+
+
+def clip(net):
+    net.gradient_clip = 1e-3
+
+
+class ChangesOnce(Callback):
+    """Changes something after the first epoch."""
+
+    def __init__(self, change):
+        self.change = change
 
     def on_epoch_end(self, net, **kwargs):
-        next(net.module_.parameters()).requires_grad_(False)
+        if len(net.history) == 1:
+            self.change(net)
 
 
-def test_a_network_that_a_callback_changes_is_captured_again(captures):
-    eager, captured, counts = both(lambda: tiny(callbacks=[FreezeLater()], max_epochs=4))
+@pytest.mark.parametrize("change", [freeze, decay, smooth, drop_more, clip])
+def test_what_a_callback_changes_is_captured_again(captures, change):
+    make = lambda: tiny(callbacks=[ChangesOnce(change)], max_epochs=4, weight_decay=0.01)  # noqa: E731
+    eager, captured, counts = both(make)
     assert_same_weights(captured, eager)
+    assert not same_weights(captured, tiny(max_epochs=4, weight_decay=0.01).fit(X, y))
     assert counts["captured"] == 12 - 2 * FIRST_STEPS
 
 
