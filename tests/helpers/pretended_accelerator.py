@@ -59,6 +59,9 @@ class PretendedTensor(torch.Tensor):
         memo[id(self)] = copied
         return copied
 
+    def untyped_storage(self):
+        return self.elem.untyped_storage()
+
     def numpy(self, *args, **kwargs):
         raise TypeError(
             "can't convert a tensor of an accelerator to numpy. Use Tensor.cpu() to copy it first."
