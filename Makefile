@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PYTEST := OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(BIN)/python -m pytest
 
-.PHONY: demo test test-slow test-oldest lint format types docs bench bench-studies check clean
+.PHONY: demo test test-slow test-gpu test-oldest lint format types docs bench bench-studies check clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,6 +41,16 @@ test: lint types $(READY)
 test-slow: $(READY)
 	$(PYTEST) -n 2 -m slow tests
 
+# On a machine with a GPU: uses the Python that is given and installs nothing, for instance
+# make test-gpu PYTHON=python3. DEVICE=pretended needs no GPU: tensors that say they are elsewhere.
+DEVICE := cuda
+WORKERS := 8
+GPU_TESTS := tests/training tests/convnet tests/inspection tests/comparison tests/model_selection \
+	tests/augmentation tests/persistence/test_convnets.py tests/recordings tests/report
+test-gpu:
+	SKCNN_TEST_DEVICE=$(DEVICE) PYTHONPATH=. OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(PYTHON) -m pytest \
+		-q -n $(WORKERS) --dist worksteal -m "not slow" $(GPU_TESTS)
+
 # The lower bounds of the dependencies, and the tests that use most of them.
 OLDEST := .venv-oldest
 OLDEST_TESTS := tests/test_oldest.py tests/utils tests/data tests/plotting tests/files \
@@ -68,8 +78,14 @@ test-oldest: $(OLDEST)/.ready
 	OMP_NUM_THREADS=1 SCIPY_ARRAY_API=1 $(OLDEST)/bin/python -m pytest -n 2 -m "not slow" $(OLDEST_TESTS)
 
 # For instance make bench ARGS="--quick", or ARGS="--mnist mnist.npz --section accuracy"
+# With PYTHON=python3 that Python runs it as it is, and nothing is installed but peers' environments.
+ifeq ($(origin PYTHON),command line)
+bench:
+	PYTHONPATH=. $(PYTHON) tests/benchmarks/speed.py $(ARGS)
+else
 bench: $(READY)
 	$(BIN)/python tests/benchmarks/speed.py $(ARGS)
+endif
 
 bench-studies: $(READY)
 	$(BIN)/python tests/benchmarks/real_tasks.py

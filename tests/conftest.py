@@ -4,6 +4,7 @@ import os
 import signal
 import sys
 import threading
+from collections import Counter
 
 os.environ.setdefault("SCIPY_ARRAY_API", "1")  # or one of scikit-learn's checks is skipped
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -16,7 +17,58 @@ if (
 
 import pytest
 
-from tests.helpers import postgres
+from tests.helpers import device, postgres
+
+if not device.NAME:  # tests compare bits of the CPU
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
+def pytest_configure(config):
+    wrong = device.check()
+    if wrong is not None:
+        pytest.exit(wrong, 1)
+
+
+def pytest_collection_modifyitems(config, items):
+    left_out = {"cuda": ("cpu",), "pretended": ("cpu", "real_device")}.get(device.NAME, ())
+    parts = [], []
+    for item in items:
+        parts[any(map(item.get_closest_marker, left_out))].append(item)
+    items[:], deselected = parts
+    if deselected:
+        config.hook.pytest_deselected(items=deselected)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    with device.context():  # its fixtures use the device, too
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    before = device.n_allocations()
+    try:
+        return (yield)
+    finally:
+        if device.n_allocations() > before:
+            item.user_properties.append(("device", device.NAME))
+
+
+def pytest_terminal_summary(terminalreporter):
+    if not device.NAME:
+        return
+    of_kind = [r for kind in ("passed", "failed") for r in terminalreporter.getreports(kind)]
+    calls = [r for r in of_kind if r.when == "call"]
+    there = Counter(
+        r.nodeid.partition("::")[0]
+        for r in calls
+        if ("device", device.NAME) in map(tuple, r.user_properties)
+    )
+    terminalreporter.section(f"tests that computed on the device {device.NAME!r}")
+    for file, n in sorted(there.items()):
+        terminalreporter.write_line(f"{n:5} {file}")
+    terminalreporter.write_line(f"{there.total():5} of {len(calls)} tests")
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import torch
 from sklearn.callback import CallbackSupportMixin
 from torch import nn
 
@@ -51,13 +52,12 @@ from skcnn._network.trained_part import PartSchedule
 from skcnn._training.callbacks import CallbackHooks
 from skcnn._training.checkpointing.checkpoint import Checkpoint
 from skcnn._training.engine import ConvNetEngine
-from skcnn._training.fit_plan import FitPlan, FitSeeds
+from skcnn._training.fit_plan import FitPlan, FitSeeds, autocast_of
 from skcnn._training.fit_run import FitRun
 from skcnn._training.fixed_layers import set_fixed_layers
 from skcnn._utils.compat import callback_context
 from skcnn._utils.device import resolve_device
 from skcnn._utils.interrupts import deferred_interrupts
-from skcnn._utils.precision import resolve_precision
 from skcnn._utils.progress import ProgressReport
 from skcnn._utils.random_state import draw_seed, private_random_state
 from skcnn._utils.threads import torch_threads
@@ -342,17 +342,10 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         module, rows = self._make_module(layout, statistics, plan.seeds.weights)
         self._rows = rows
         self._macs = UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows)
-        n_frozen = self._part_schedule(plan).fewest_frozen()
-        precision_macs = 0 if rows is None else self._macs * min(plan.batch_size, len(train))
         if rows is not None and not has_base:
-            with torch_threads(plan.n_threads, precision_macs):
+            macs_per_batch = self._macs * min(plan.batch_size, len(train))
+            with torch_threads(plan.n_threads, macs_per_batch):
                 set_fixed_layers(module, train)
-        if rows is not None and plan.augmenter is None:  # only the others run in training
-            trained_macs = total_multiply_accumulates(rows[n_frozen:])
-            precision_macs = trained_macs * min(plan.batch_size, len(train))
-        autocast = resolve_precision(
-            self.precision, plan.device, precision_macs, len(layout.spatial)
-        )
         engine = ConvNetEngine(
             module,
             self._make_loss(),
@@ -363,12 +356,16 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
-            autocast=autocast,
+            autocast=self._autocast(plan),
             compile_module=self.compile,
             callbacks=None if self.callbacks is None else list(self.callbacks),
             device=str(plan.device),
         )
         return engine.initialize()
+
+    def _autocast(self, plan: FitPlan) -> torch.dtype | None:
+        n_frozen = self._part_schedule(plan).fewest_frozen()
+        return autocast_of(self.precision, plan, self._rows, n_frozen)
 
     def _part_schedule(self, plan: FitPlan) -> PartSchedule:
         return part_schedule(self, self._rows, plan.n_epochs_before, plan.n_epochs)
@@ -399,6 +396,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             l1_penalty=self.l1_penalty,
             gradient_clip=self.gradient_clip,
         )
+        if self.precision != "auto" or plan.device.type != torch.device(self.device_).type:
+            self.net_.autocast = self._autocast(plan)
         return self.net_
 
     def _run(

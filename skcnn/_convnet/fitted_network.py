@@ -19,7 +19,7 @@ from skcnn._network.frozen_features import FrozenFeatures
 from skcnn._network.series_prediction import check_signals
 from skcnn._network.split import Trainable
 from skcnn._network.trained_part import TrainedPart
-from skcnn._utils.device import resolve_device
+from skcnn._utils.device import check_not_forked, resolve_device
 from skcnn._utils.plain_state import HasPlainState
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.threads import torch_threads
@@ -60,6 +60,7 @@ class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstima
         how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
         views = make_views(*how)
         device = torch.device(self.net_.device)
+        check_not_forked(device)
         with torch_threads(self.n_threads, UNKNOWN_MACS), exact_kernels(device):
             if self.feature_cache is not None and not views:
                 outputs = self._outputs_of_features(images)

@@ -24,7 +24,7 @@ from skcnn._network.prediction_steps import (
     prediction_network,
 )
 from skcnn._utils.compat import submodules_of
-from skcnn._utils.device import predict_chunk
+from skcnn._utils.device import copied_to, predict_chunk
 from skcnn._utils.out_of_memory import Halving
 from skcnn._utils.threads import torch_threads
 from skcnn.layers._steps import Step
@@ -186,7 +186,7 @@ class Predictor:
 
         def compute(first: int, n: int, n_rows: int) -> Tensor:
             padded = padded_rows(rows[first : first + n], n_rows)
-            batch = images.as_batch(padded.to(self.device))
+            batch = images.as_batch(copied_to(padded, self.device))
             total = self.network(batch)
             for view in views:
                 total = total + self.network(view(batch))

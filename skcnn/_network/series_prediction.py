@@ -12,7 +12,7 @@ from skcnn._data.series.rows import SeriesRows
 from skcnn._network.prediction_steps import inner_have_steps, inner_step
 from skcnn._network.series_net import SeriesNet, check_lengths
 from skcnn._utils.compat import submodules_of
-from skcnn._utils.device import predict_chunk
+from skcnn._utils.device import copied_to, predict_chunk
 from skcnn.layers._sequence import TracedLayer
 from skcnn.layers._steps import Step
 
@@ -106,7 +106,7 @@ class SeriesPredictor:
 
     def _pass(self, images: Images, index: Tensor, width: int) -> Tensor:
         """Return the outputs for the signals at `index`, which are all padded to `width`."""
-        rows = images.rows_at(index.to(images.device)).to(self.device)
+        rows = copied_to(images.rows_at(index.to(images.device)), self.device)
         missing = self._n_in_pass(width) - len(rows)
         more = rows.new_zeros((missing, rows.shape[1]))
         more[:, 0] = 1  # signals of a single zero

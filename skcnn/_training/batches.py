@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from skcnn._data.samples import SampleSet
+from skcnn._utils.device import copied_to, free_bytes
 from skcnn.augmentation._batch_augmenter import BatchAugmenter
 
 
@@ -77,12 +78,12 @@ class BatchIterator:
         else:
             order = torch.randperm(self.n_samples, generator=self.generator)
         epoch, self.next_epoch = self.next_epoch, self.next_epoch + 1
-        on_device = order.to(self.device)
-        on_cuda = self.device.type == "cuda"  # MPS would read the samples after they are freed
+        on_device = copied_to(order, self.device)
+        held = on_device if self.index.device == on_device.device else order
         for start, stop, next_stop in self._bounds():
             places, part = order[start:stop], on_device[start:stop]
-            rows = self.index.index_select(0, part.to(self.index.device))
-            images = self.images.take(rows).to(self.device, non_blocking=on_cuda)
+            rows = self.index.index_select(0, held[start:stop])
+            images = copied_to(self.images.take(rows), self.device)
             if self.images.source is not None and stop < next_stop:  # while this batch trains
                 self.images.expect(self.index[order[stop:next_stop]])
             targets = self.targets.index_select(0, part)
@@ -105,4 +106,4 @@ def _fits(samples: SampleSet, device: torch.device) -> bool:
     """Return whether all images fit on the device, in half of its free memory."""
     if device.type != "cuda":
         return device.type == "cpu"
-    return samples.images.n_bytes < torch.cuda.mem_get_info(device)[0] // 2
+    return samples.images.n_bytes < free_bytes(device) // 2

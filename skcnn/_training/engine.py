@@ -28,6 +28,7 @@ from skcnn._network.trained_part import TrainedPart
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import check_skorch_callbacks, has_batch_hook
 from skcnn._training.checkpointing.checkpoint import Checkpoint
+from skcnn._training.cuda.steps import captured_steps_of
 from skcnn._training.divergence import BatchLosses, WeightCheck, check_losses
 from skcnn._training.eager_optimizers import repeated_step
 from skcnn._training.engine_state import state_on_cpu, training_only, without_inference_tensors
@@ -206,11 +207,14 @@ class ConvNetEngine(NeuralNet):
         step = repeated_step(self.optimizer_)
         zero = self.optimizer_.zero_grad
         losses = BatchLosses(len(iterator), self.device)
+        captured = captured_steps_of(self)
         for batch in iterator:
             self.advance_schedule()
-            zero(set_to_none=True)
-            loss = self.train_step_single(batch)["loss"]
-            step()
+            loss = None if captured is None else captured.run(batch)
+            if loss is None:
+                zero(set_to_none=True)
+                loss = self.train_step_single(batch)["loss"]
+                step()
             losses.add(loss, len(batch[0]))
         self.history.new_batch()  # some of skorch's epoch-level callbacks need one
         return losses.mean(iterator.n_samples, self)
@@ -286,7 +290,8 @@ class ConvNetEngine(NeuralNet):
             pass
         finally:
             del self._schedule, self._gradient_parts, self._rates
-            self.__dict__.pop("_weight_check", None)
+            for name in ("_weight_check", "_captured"):
+                self.__dict__.pop(name, None)
         self.notify("on_train_end", X=None, y=None)
 
     def _train_epoch(
@@ -460,7 +465,7 @@ class ConvNetEngine(NeuralNet):
         """Return an engine for prediction that further training does not change."""
         still = object.__new__(type(self))
         still.__dict__.update(vars(self))
-        for name in ("_predictor", "_part"):  # which hold the modules of this engine
+        for name in ("_predictor", "_part", "_captured"):  # which hold the modules of this engine
             still.__dict__.pop(name, None)
         still.__dict__["module_"] = copy.deepcopy(self.module_).eval()
         return still

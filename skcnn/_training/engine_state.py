@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-NOT_PICKLED = ("_compiled", "_part", "_predictor")  # made again where they are needed
+NOT_PICKLED = ("_captured", "_compiled", "_part", "_predictor")  # made again where they are needed
 
 
 def state_on_cpu(engine: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What one fit trains on and how, decided before it begins."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Self
 
@@ -7,8 +8,10 @@ import torch
 
 from skcnn._data.samples import SampleSet
 from skcnn._data.seen_samples import SeenSamples
+from skcnn._utils.precision import resolve_precision
 from skcnn._utils.random_state import derive_seeds
 from skcnn.augmentation._batch_augmenter import BatchAugmenter
+from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 
 
 class FitSeeds(NamedTuple):
@@ -86,3 +89,28 @@ class FitPlan:
     n_iter_no_change: int | None
     tol: float
     n_threads: int | None
+
+
+def autocast_of(
+    precision: str, plan: FitPlan, rows: Sequence[TracedLayer] | None, n_frozen: int
+) -> torch.dtype | None:
+    """Return the dtype of autocast in training, None for plain float32.
+
+    Parameters
+    ----------
+    precision : {"auto", "float32", "bfloat16"}
+        The parameter of the estimator.
+    plan : FitPlan
+        What is trained on, and on which device.
+    rows : sequence of TracedLayer or None
+        The layers, None for a user's module.
+    n_frozen : int
+        Number of first layers that are never trained.
+    """
+    macs = 0
+    if rows is not None:
+        # the features of frozen layers are computed once, if samples are not augmented
+        running = rows[n_frozen:] if plan.augmenter is None else rows
+        macs = total_multiply_accumulates(running) * min(plan.batch_size, len(plan.train))
+    n_axes = len(plan.train.images.layout.spatial)
+    return resolve_precision(precision, plan.device, macs, n_axes)

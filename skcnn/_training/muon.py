@@ -40,6 +40,14 @@ def hidden_kernels(module: nn.Module) -> dict[int, int]:
     return {id(part.weight): getattr(part, "groups", 1) for part in parts[:-1]}
 
 
+def _add(values: Tensor, others: Tensor, factor: float | Tensor) -> None:
+    """Add others times a factor; in a recorded step it is on the device."""
+    if isinstance(factor, Tensor):
+        values.add_(others * factor)
+    else:
+        values.add_(others, alpha=factor)
+
+
 class Muon(EagerOptimizer):
     """Orthogonalised updates for kernels, Adam's for all other parameters.
 
@@ -114,7 +122,7 @@ class Muon(EagerOptimizer):
         kernel.mul_(len(kernel) ** 0.5 / kernel.norm().clamp_min(1e-12))
         n_groups = group["kernel_groups"]
         update = orthogonalized(momentum.reshape(n_groups, len(momentum) // n_groups, -1))
-        kernel.add_(update.reshape(kernel.shape), alpha=-group["lr"])
+        _add(kernel, update.reshape(kernel.shape), -group["lr"])
 
     def _adam_step(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
@@ -129,4 +137,8 @@ class Muon(EagerOptimizer):
         square = state["exp_avg_sq"].lerp_(gradient.square(), 1 - BETAS[1])
         root = (square / (1 - BETAS[1] ** state["step"])).sqrt_().add_(1e-8)
         parameter.mul_(1 - rate * group["weight_decay"])
-        parameter.addcdiv_(mean, root, value=-rate / (1 - BETAS[0] ** state["step"]))
+        share = -rate / (1 - BETAS[0] ** state["step"])
+        if isinstance(share, Tensor):
+            parameter.add_(mean / root * share)
+        else:
+            parameter.addcdiv_(mean, root, value=share)

@@ -65,6 +65,7 @@ __all__ = [
     "has_hooks",
     "has_optimizer_hooks",
     "holds",
+    "is_forked_from_cuda",
     "is_list_of_splits",
     "is_made_scorer",
     "multiplies_bfloat16",
@@ -245,6 +246,11 @@ def has_optimizer_hooks(optimizer: Any) -> bool:
         or optimizer._optimizer_step_pre_hooks
         or optimizer._optimizer_step_post_hooks
     )
+
+
+def is_forked_from_cuda() -> bool:
+    """Return whether this process was forked from one that used CUDA, as far as torch tells."""
+    return bool(getattr(torch.cuda, "_is_in_bad_fork", lambda: False)())
 
 
 def multiplies_bfloat16() -> bool:

@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from math import prod
 
 import torch
+from torch import Tensor
+
+from skcnn._utils.compat import is_forked_from_cuda
 
 # Samples in one pass of a network whose layers are unknown or on an accelerator. Each has
 # this size, zero-padded, because a kernel's rounding depends on the batch size.
@@ -17,14 +20,18 @@ BYTES_PER_POSITION = 2**11  # of an accelerator's whole memory: less than 4 GiB 
 def resolve_device(device: str) -> torch.device:
     """Return the torch device that `device` names.
 
+    "cuda" without a number, and "auto", mean the current device of the thread that calls. It is
+    given a number here, so that other threads, whose current device is another one, use the same.
+
     Raises
     ------
     ValueError
-        If the device is unknown or missing on this machine.
+        If the device is unknown or missing on this machine, or it is CUDA in a process that was
+        forked from one that had begun to use it.
     """
     if device == "auto":
         # nothing has been run on MPS yet, so that it is taken by name only
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return _numbered("cuda" if torch.cuda.is_available() else "cpu")
     try:
         resolved = torch.device(device)
     except RuntimeError:
@@ -42,7 +49,49 @@ def resolve_device(device: str) -> torch.device:
             f"The 'device' parameter is {device!r}, but torch finds no such device here. "
             "Use device='auto' or device='cpu'."
         )
-    return resolved
+    return _numbered(resolved)
+
+
+def _numbered(device: str | torch.device) -> torch.device:
+    """Return a device that this process can use, of CUDA with a number."""
+    device = torch.device(device)
+    check_not_forked(device)
+    if device.type != "cuda" or device.index is not None:
+        return device
+    return torch.device("cuda", torch.cuda.current_device())
+
+
+def check_not_forked(device: torch.device) -> None:
+    """Raise where torch can compute nothing on `device`, because the process was forked.
+
+    Raises
+    ------
+    ValueError
+        If it is CUDA in a process that was forked from one that had begun to use it.
+    """
+    if device.type == "cuda" and is_forked_from_cuda():
+        raise ValueError(
+            f"The device is {str(device)!r}, but this process was forked from one that had begun "
+            "to use CUDA, which torch does not support. Start processes by joblib's default "
+            "backend 'loky' or by the start method 'spawn', or use device='cpu'."
+        )
+
+
+def copied_to(tensor: Tensor, device: torch.device) -> Tensor:
+    """Return a tensor on `device`. To CUDA it is copied without waiting for what runs there.
+
+    Copies from ordinary memory wait for CUDA. torch keeps the pinned memory, from which they do
+    not, until the copy is done, and uses it again.
+    """
+    if device.type != "cuda" or tensor.device.type != "cpu":
+        return tensor.to(device)
+    return tensor.pin_memory().to(device, non_blocking=True)
+
+
+def free_bytes(device: torch.device) -> int:
+    """Return the bytes of CUDA's memory that tensors can have: free, or kept by torch for later."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0] + kept)
 
 
 def predict_chunk(device: torch.device, network_shape: Sequence[int]) -> int:

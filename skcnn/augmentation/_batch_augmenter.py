@@ -10,6 +10,7 @@ from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
 from skcnn._data.series.layout import SeriesLayout
+from skcnn._utils.device import copied_to
 from skcnn._utils.random_state import private_random_state
 from skcnn.augmentation._draws import row_keys
 from skcnn.augmentation._operations import (
@@ -197,8 +198,8 @@ class BatchAugmenter:
         """
         targets, weights = target
         device = targets.device
-        share = torch.from_numpy(kept.astype(np.float32)).to(device)
-        index = torch.from_numpy(partners).to(device)
+        share = copied_to(torch.from_numpy(kept.astype(np.float32)), device)
+        index = copied_to(torch.from_numpy(partners), device)
         if self.n_classes is not None and not targets.is_floating_point():
             targets = torch.nn.functional.one_hot(targets, self.n_classes).float()
         ours, theirs = share, 1 - share

@@ -12,6 +12,8 @@ import torch
 from scipy.special import ndtri
 from torch import Tensor
 
+from skcnn._utils.device import copied_to
+
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 _SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
@@ -95,7 +97,7 @@ def noise_field(keys: np.ndarray, shape: tuple[int, ...], device: torch.device) 
     """
     n_values = prod(shape)
     counters = _hash_32(torch.arange((n_values + 1) // 2, dtype=torch.int32, device=device))
-    seeds = torch.from_numpy(keys.astype(np.uint32).view(np.int32)).to(device)
+    seeds = copied_to(torch.from_numpy(keys.astype(np.uint32).view(np.int32)), device)
     table = _normal_quantiles(device)
     noise = torch.empty(len(keys), n_values, device=device)
     step = max(_CHUNK_VALUES // n_values, 1) if device.type == "cpu" else len(keys)
@@ -119,4 +121,4 @@ def _hash_32(words: Tensor) -> Tensor:
 def _normal_quantiles(device: torch.device) -> Tensor:
     quantiles = ndtri((np.arange(_N_QUANTILES) + 0.5) / _N_QUANTILES)
     quantiles /= np.sqrt(np.mean(quantiles**2))
-    return torch.from_numpy(quantiles).float().to(device)
+    return copied_to(torch.from_numpy(quantiles).float(), device)

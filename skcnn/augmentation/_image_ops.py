@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812  (torch's own name for it)
 from torch import Tensor
 
+from skcnn._utils.device import copied_to
+
 # The words of ``skcnn.layers`` and torch's for them; a constant is added to the zeros, and
 # positions of "wrap" are brought inside before.
 PADDING_MODES = {
@@ -118,9 +120,7 @@ def _rows_of(
     scaled = matrices[:, :-1] * scale[:, None]
     if start is not None:
         scaled[..., -1] += start
-    rows = torch.from_numpy(scaled).to(images.dtype)
-    # MPS would read `rows` after they are freed
-    return rows.to(images.device, non_blocking=images.device.type == "cuda")
+    return copied_to(torch.from_numpy(scaled).to(images.dtype), images.device)
 
 
 def _with_first_again(images: Tensor) -> Tensor:
@@ -222,7 +222,7 @@ def _spline_weights(side: int, n_points: int, dtype: torch.dtype, device: torch.
     distance = np.abs(where - np.arange(n_points)[:, None])
     near = 2 / 3 - distance**2 + distance**3 / 2
     far = np.clip(2 - distance, 0, None) ** 3 / 6
-    return torch.from_numpy(np.where(distance < 1, near, far)).to(dtype).to(device)
+    return copied_to(torch.from_numpy(np.where(distance < 1, near, far)).to(dtype), device)
 
 
 def sample_sums(values: Tensor) -> Tensor:
@@ -243,13 +243,13 @@ def sample_sums(values: Tensor) -> Tensor:
 
 def per_sample(values: np.ndarray, images: Tensor) -> Tensor:
     """Return one number a sample as a tensor that broadcasts over `images`."""
-    numbers = torch.from_numpy(values.astype(np.float64)).to(images.dtype).to(images.device)
-    return numbers.view(-1, *(1,) * (images.dim() - 1))
+    numbers = torch.from_numpy(values.astype(np.float64)).to(images.dtype)
+    return copied_to(numbers, images.device).view(-1, *(1,) * (images.dim() - 1))
 
 
 def per_channel(values: Fill, images: Tensor) -> Tensor:
     """Return one number, or one a channel, as a tensor that broadcasts over `images`."""
-    numbers = torch.tensor(values, dtype=images.dtype, device=images.device)
+    numbers = copied_to(torch.tensor(values, dtype=images.dtype), images.device)
     return numbers.view(-1, *(1,) * (images.dim() - 2))
 
 
@@ -337,7 +337,7 @@ def inside_boxes(lows: np.ndarray, highs: np.ndarray, images: Tensor) -> Tensor:
     for i in range(n_axes):
         line = _along(torch.arange(images.shape[i + 2], device=images.device), i, n_axes)
         low, high = (
-            torch.from_numpy(ends[:, i].copy()).to(images.device).view(-1, *(1,) * n_axes)
+            copied_to(torch.from_numpy(ends[:, i].copy()), images.device).view(-1, *(1,) * n_axes)
             for ends in (lows, highs)
         )
         inside = inside & (line >= low) & (line < high)

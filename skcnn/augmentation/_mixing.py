@@ -14,6 +14,7 @@ from scipy.special import betaincinv
 from torch import Tensor
 
 from skcnn._utils.compat import Interval
+from skcnn._utils.device import copied_to
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, documented
 from skcnn.augmentation._draws import permutation, subkeys, uniforms
 from skcnn.augmentation._image_ops import inside_boxes, per_sample
@@ -49,7 +50,7 @@ class MixingAugmentation(MixingOperation, Augmentation):
 
     def _mix(self, images: Tensor, params: Params) -> tuple[Tensor, np.ndarray, np.ndarray]:
         partners, kept = params["partner"], np.where(params["applied"], params["kept"], 1.0)
-        others = images.index_select(0, torch.from_numpy(partners).to(images.device))
+        others = images.index_select(0, copied_to(torch.from_numpy(partners), images.device))
         return self._blend(images, others, kept, params), partners, kept
 
     @abstractmethod

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from skcnn._data.layouts import InputLayout
+from skcnn._utils.device import copied_to
 from skcnn.augmentation._draws import row_keys, subkeys, uniforms
 from skcnn.augmentation._image_ops import Fill, spread_control_points, warp
 from skcnn.exceptions import InputShapeError
@@ -43,7 +44,7 @@ def on_rows(
         return images
     if len(rows) == len(images):
         return change(images, rows)
-    index = torch.from_numpy(rows).to(images.device)
+    index = copied_to(torch.from_numpy(rows), images.device)
     changed = change(images.index_select(0, index), rows)
     return (images.index_copy_ if in_place else images.index_copy)(0, index, changed)
 
@@ -106,7 +107,8 @@ class Motion:
     def _moved(self, images: Tensor, rows: np.ndarray) -> Tensor:
         displacement = None
         if self.points is not None:
-            points = torch.from_numpy(self.points[rows]).to(images.dtype).to(images.device)
+            points = torch.from_numpy(self.points[rows]).to(images.dtype)
+            points = copied_to(points, images.device)
             displacement = spread_control_points(points, tuple(images.shape[2:]))
         mode = self.padding_mode or "zeros"
         return warp(images, self.matrices[rows], mode, self.fill_value, displacement, self.whole)

@@ -6,13 +6,19 @@ from torch import nn
 
 from skcnn.layers._base import LayerSpec, Shape, check_spatial, with_height
 from skcnn.layers._fields import check_choice, check_integers
+from skcnn.layers._on_cuda.pools import (
+    AdaptiveAvgPool2d,
+    AdaptiveAvgPool3d,
+    AdaptiveMaxPool2d,
+    AdaptiveMaxPool3d,
+)
 from skcnn.layers._pooling import POOLINGS
 from skcnn.layers._shapes import per_axis
 from skcnn.layers._steps import channel_by_channel, joint_step, own_forward, prediction_step
 
 MODULES: dict[str, tuple[type[nn.Module], type[nn.Module]]] = {
-    "average": (nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
-    "max": (nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+    "average": (AdaptiveAvgPool2d, AdaptiveAvgPool3d),
+    "max": (AdaptiveMaxPool2d, AdaptiveMaxPool3d),
 }
 
 

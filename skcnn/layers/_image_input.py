@@ -12,6 +12,7 @@ from skcnn._utils.validation import is_number
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape, check_spatial
 from skcnn.layers._fields import check_integers
+from skcnn.layers._on_cuda.gradients import adds_in_any_order, resized
 from skcnn.layers._shapes import per_axis
 from skcnn.layers._steps import (
     Step,
@@ -56,6 +57,8 @@ class Interpolation(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (n_samples, n_channels, *size)."""
+        if adds_in_any_order(x):
+            return resized(x, self.size, self.shrinks)
         return F.interpolate(
             x, self.size, mode="bilinear", align_corners=False, antialias=self.shrinks
         )

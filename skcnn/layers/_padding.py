@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from skcnn._utils.validation import is_integer
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._fields import check_choice, check_integers
+from skcnn.layers._on_cuda.gradients import adds_in_any_order, padded
 from skcnn.layers._shapes import Padding, are_pairs
 from skcnn.layers._steps import channel_by_channel, joint_step, own_forward, prediction_step
 
@@ -60,6 +61,8 @@ class Pad(nn.Module):
         """Return the padded `x`."""
         if self.mode == "constant":
             return F.pad(x, self.padding, value=self.value)
+        if self.mode != "circular" and adds_in_any_order(x):
+            return padded(x, self.padding, self.mode)
         return F.pad(x, self.padding, mode=self.mode)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape, check_spatial, with_height
 from skcnn.layers._fields import check_choice, check_flag, check_integers
+from skcnn.layers._on_cuda.pools import AvgPool3d, MaxPool3d
 from skcnn.layers._padding import Pad, check_padding
 from skcnn.layers._pair_pooling import MaxPoolByPairs, pools_by_pairs
 from skcnn.layers._shapes import Window, per_axis, resolve_padding
@@ -139,10 +140,10 @@ class Pool(LayerSpec):
         if self.kind == "max":
             if not padded and pools_by_pairs(size, stride):
                 return MaxPoolByPairs(size, stride)
-            pool: nn.Module = (nn.MaxPool3d if three else nn.MaxPool2d)(size, stride)
+            pool: nn.Module = (MaxPool3d if three else nn.MaxPool2d)(size, stride)
             pad = Pad(padding, "constant", float("-inf"))
             return nn.Sequential(pad, pool) if padded else pool
-        pool = (nn.AvgPool3d if three else nn.AvgPool2d)(size, stride)
+        pool = (AvgPool3d if three else nn.AvgPool2d)(size, stride)
         if not padded:
             return pool
         pad = Pad(padding, "constant")
@@ -228,6 +229,6 @@ def _pair(setting: Any) -> tuple[int, ...]:
     return tuple(setting) if setting is not None and len(setting) == 2 else ()
 
 
-_OTHERS = (nn.MaxPool3d, nn.AvgPool2d, nn.AvgPool3d, PaddedAveragePool, GlobalPooling)
+_OTHERS = (MaxPool3d, nn.AvgPool2d, AvgPool3d, PaddedAveragePool, GlobalPooling)
 prediction_step(*_OTHERS)(own_forward)
 joint_step(nn.MaxPool2d, MaxPoolByPairs, *_OTHERS)(channel_by_channel)

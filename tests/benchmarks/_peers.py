@@ -38,6 +38,8 @@ SKCNN_FLOAT32 = Contender("skcnn, float32", OURS, "skcnn_worker.py", {"precision
 SKCNN_BFLOAT16 = Contender("skcnn, bfloat16", OURS, "skcnn_worker.py", {"precision": "bfloat16"})
 SKCNN_MEMORY = Contender("skcnn, a process of its own", OURS, "memory_worker.py")
 SKCNN_CIFAR = Contender("skcnn, recipe", OURS, "cifar_worker.py")
+GPU = Contender("one GPU", OURS, "gpu_worker.py", {"device": "cuda"})
+GPU_ON_CPU = Contender("one GPU, on the CPU", OURS, "gpu_worker.py", {"device": "cpu"})
 PEAK_FLOAT32 = Contender("matrix products, float32", OURS, "torch_worker.py")
 PEAK_BFLOAT16 = Contender(
     "matrix products, bfloat16", OURS, "torch_worker.py", {"precision": "bfloat16"}

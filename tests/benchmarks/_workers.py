@@ -24,6 +24,12 @@ ANSWER_SECONDS = 3600
 IDLE_SHARE = 0.02
 
 
+def _environment(settings):
+    """Return the environment of a process; only those for a GPU see it."""
+    hidden = {} if settings.get("device") == "cuda" else NO_GPU
+    return {**os.environ, **hidden, **(KEEP_MEMORY if "tuned" in settings else {})}
+
+
 class Worker:
     """A process that does one task at a time and answers in JSON."""
 
@@ -37,7 +43,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
-                env={**os.environ, **NO_GPU, **(KEEP_MEMORY if "tuned" in settings else {})},
+                env=_environment(settings),
                 start_new_session=True,  # Ctrl-C is the command's to handle
             )
         try:

@@ -6,7 +6,7 @@
 Peers with environments of their own (Keras on TensorFlow, Keras on JAX, fastai) get them
 under --environments on first use. The MNIST file holds X_train (60000, 28, 28) uint8, y_train,
 X_test and y_test; the CIFAR-10 archive train/CLASS/*.jpg and test/CLASS/*.jpg. Sections that
-miss their file are left out.
+miss their file are left out. The section gpu needs a GPU.
 """
 
 import argparse

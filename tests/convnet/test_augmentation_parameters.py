@@ -55,7 +55,7 @@ def test_a_callable_has_a_random_state_of_its_own(digits):
     [
         (lambda batch: batch[:, :, 1:], r"\(32, 1, 7, 8\)|\(2\d, 1, 7, 8\)"),
         (lambda batch: None, "NoneType"),
-        (lambda batch: batch.numpy(), "ndarray"),
+        (lambda batch: batch.cpu().numpy(), "ndarray"),
     ],
 )
 def test_a_callable_must_keep_the_shape(digits, function, got):

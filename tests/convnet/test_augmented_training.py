@@ -135,7 +135,7 @@ def recorded(X, y, operations, **params):
 def test_draws_are_fresh_in_every_epoch(digits):
     X, y = digits
     batches, _ = recorded(X, y, [RandomRotation(30)], max_epochs=3, batch_size=None)
-    sums = [np.sort(b.sum((1, 2, 3)).numpy()) for b in batches]
+    sums = [np.sort(b.sum((1, 2, 3)).cpu().numpy()) for b in batches]
     assert len(batches) == 3
     assert not np.allclose(sums[0], sums[1], atol=1e-3)
     assert not np.allclose(sums[1], sums[2], atol=1e-3)
@@ -147,7 +147,7 @@ def test_draws_do_not_depend_on_the_batch_size(digits):
     large, _ = recorded(X, y, operations, batch_size=None, max_epochs=1)
     few, _ = recorded(X, y, operations, batch_size=16, max_epochs=1)
     assert len(few) > 10
-    one, other = (np.concatenate([b.flatten(1).numpy() for b in bs]) for bs in (large, few))
+    one, other = (np.concatenate([b.flatten(1).cpu().numpy() for b in bs]) for bs in (large, few))
     assert_array_equal(one[np.lexsort(one.T)], other[np.lexsort(other.T)])
 
 
@@ -158,7 +158,7 @@ def test_warm_start_draws_again(digits):
         augmentation=[RandomRotation(30), recorder], warm_start=True, max_epochs=1, batch_size=None
     )
     model.fit(X, y).fit(X, y)
-    first, second = (np.sort(b.sum((1, 2, 3)).numpy()) for b in recorder.batches)
+    first, second = (np.sort(b.sum((1, 2, 3)).cpu().numpy()) for b in recorder.batches)
     assert not np.allclose(first, second, atol=1e-3)
 
 
@@ -169,7 +169,7 @@ def test_batches_are_float_copies_of_the_samples_in_their_own_units(digits):
     (batch,) = batches
     assert batch.dtype == torch.float32
     assert batch.shape == (200, 1, 8, 8)
-    rows = batch.flatten(1).numpy()
+    rows = batch.flatten(1).cpu().numpy()
     assert_array_equal(rows[np.lexsort(rows.T)], X[np.lexsort(X.T)])
     recorder = small(augmentation=lambda b: b.fill_(0), max_epochs=1).fit(X, y)
     assert recorder.n_iter_ == 1
@@ -205,7 +205,7 @@ def test_validation_split_is_that_without_augmentation(digits):
     flipped, _ = recorded(
         X, y, [RandomFlip(p=1.0)], early_stopping=True, max_epochs=1, batch_size=None
     )
-    assert_array_equal(plain[0].flip(-1), flipped[0])
+    assert_array_equal(plain[0].flip(-1).cpu(), flipped[0].cpu())
 
 
 def test_predictions_are_never_augmented(digits):
@@ -237,7 +237,7 @@ def test_equal_samples_are_augmented_each_for_itself():
     batches, _ = recorded(
         X, y, [RandomRotation(90)], input_shape=None, max_epochs=1, batch_size=None
     )
-    assert len(np.unique(batches[0].flatten(1).numpy(), axis=0)) == 40
+    assert len(np.unique(batches[0].flatten(1).cpu().numpy(), axis=0)) == 40
     plain, _ = recorded(X, y, [], input_shape=None, max_epochs=1, batch_size=None)
     assert len(plain[0]) == 40  # the recorder is an augmentation too
 
@@ -311,7 +311,7 @@ def test_equal_samples_are_on_one_side_of_the_validation_split(digits):
     seen = recorded(
         X, y, [], early_stopping=True, validation_fraction=0.3, batch_size=None, max_epochs=1
     )[0]
-    train = {row.tobytes() for row in seen[0].flatten(1).numpy()}
+    train = {row.tobytes() for row in seen[0].flatten(1).cpu().numpy()}
     assert len(seen[0]) == 3 * len(train)  # all repetitions of a sample, or none
     assert 24 <= len(train) <= 32
 

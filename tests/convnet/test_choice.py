@@ -171,6 +171,7 @@ def test_the_race_ends_when_one_is_left(outcomes):
     assert table["chosen"].tolist() == [True, False, False, False]
 
 
+@pytest.mark.cpu
 def test_candidates_that_cost_too_much_are_named(outcomes, monkeypatch):
     outcomes.update({"scratch": 0.5, "head": 0.5, "last_block": 0.9, "all": 0.9})
     costs = net(filters=(1,)).fit(X, LABELS).choice_["multiply_accumulates"]
@@ -197,6 +198,7 @@ def frozen_macs(name):
     )
 
 
+@pytest.mark.cpu
 def test_one_fold_where_three_leave_no_fine_tuning(outcomes, monkeypatch):
     outcomes.update({"scratch": 0.5, "head": 0.5, "last_block": 0.6, "all": 0.9})
     names = ["scratch", "head", "last_block"]
@@ -416,6 +418,7 @@ def test_an_interrupted_final_fit_keeps_its_epochs_and_the_choice(outcomes, name
     assert model.n_iter_ == 4
 
 
+@pytest.mark.real_device
 def test_folds_on_two_threads_have_the_scores_of_one():
     how = {"cv": 3, "return_estimator": True, "error_score": "raise"}
     one = cross_validate(net(), X, LABELS, **how)

@@ -29,6 +29,8 @@ from skcnn.exceptions import (
 from skcnn.layers import Activation, Conv, GlobalPool, Normalize, Rescale, Resize, ToRGB
 from skcnn.layers._normalization import BatchNorm
 from skcnn.layers._sequence import build_sequence, trace, with_output
+from tests.helpers.device import on_cpu
+from tests.helpers.weights import weights_of
 
 RNG = np.random.default_rng(0)
 BYTES = RNG.integers(0, 256, (8, 12, 10, 3), dtype=np.uint8)
@@ -81,7 +83,9 @@ def base_inputs(model, X):
     """Return what the first convolution of a fitted network gets, channels first."""
     found = []
     first = next(part for part in model.net_.module_.modules() if isinstance(part, nn.Conv2d))
-    hook = first.register_forward_pre_hook(lambda part, inputs: found.append(inputs[0].numpy()))
+    hook = first.register_forward_pre_hook(
+        lambda part, inputs: found.append(inputs[0].cpu().numpy())
+    )
     model.predict(X)  # a network with hooks is predicted by its own forward pass
     hook.remove()
     return found[0][: len(X)]
@@ -149,8 +153,8 @@ def test_many_channels_give_a_grey_image_the_outputs_of_grey(small_base, weights
     mean, std = COLOUR_FREE
     expected = (resized(X / 255, SIDE) - mean) / std
     np.testing.assert_allclose(base_inputs(model, X), expected, atol=2e-5)
-    wide = model.net_.module_.layers.conv_1
-    narrow = small(weights).fit(BYTES, Y).net_.module_.layers.conv_1
+    wide = on_cpu(model.net_.module_.layers.conv_1)
+    narrow = on_cpu(small(weights).fit(BYTES, Y).net_.module_.layers.conv_1)
     with torch.inference_mode():
         x = torch.rand(2, 1, 5, 5)
         torch.testing.assert_close(wide(x.repeat(1, 6, 1, 1)), narrow(x.repeat(1, 3, 1, 1)))
@@ -221,7 +225,7 @@ def test_parameters_are_cloned_and_searched(small_base, weights):
 
 def test_lite0_has_the_weights_of_its_package_and_independent_predictions():
     model = net(learning_rate=1e-12, weight_decay=0.0).fit(BYTES, Y)
-    state = model.net_.module_.state_dict()
+    state = weights_of(model)
     same = {PADDED.sub(r"\1", key): value for key, value in state.items()}
     for key, value in load_base(LITE0, True).items():
         if "running" not in key:  # statistics of batches move with any learning rate
@@ -266,7 +270,7 @@ def test_small_images_are_enlarged_five_times_or_a_little_more(shape, side):
 
 def statistics(model):
     """Return the running statistics of a fitted network."""
-    state = model.net_.module_.state_dict()
+    state = weights_of(model)
     return {name: value for name, value in state.items() if "running" in name}
 
 
@@ -277,7 +281,7 @@ def test_statistics_of_a_base_are_fixed_and_its_weights_are_not(small_base, weig
     for name, value in statistics(untouched).items():
         assert torch.equal(statistics(model)[name], value)
     norm = next(part for part in model.net_.module_.modules() if isinstance(part, BatchNorm))
-    assert not torch.equal(norm.weight, torch.ones(4))
+    assert not torch.equal(norm.weight.cpu(), torch.ones(4))
     fresh = net(architecture="lenet5", pretrained=False, learning_rate=0.1).fit(X_SMALL, Y)
     assert (statistics(fresh)["layers.normalize_1.running_mean"] != 0).any()
 

@@ -9,6 +9,7 @@ from torch import nn
 
 from skcnn import ConvNetClassifier
 from skcnn.layers import Conv, GlobalPool, Pool
+from tests.helpers.device import on_cpu
 
 STILL = {"learning_rate": 1e-30, "weight_decay": 0.0}  # trains without changing a weight
 
@@ -67,7 +68,7 @@ def module_base():
 
 def state(model):
     """Return the weights of a fitted network as arrays."""
-    return {k: v.numpy().copy() for k, v in model.net_.module_.state_dict().items()}
+    return {k: v.cpu().numpy().copy() for k, v in model.net_.module_.state_dict().items()}
 
 
 def assert_same(a, b):
@@ -78,7 +79,7 @@ def assert_same(a, b):
 
 def torch_features(model, X):
     """Return what the module of `any_size` gives its output layer, by torch's own forward pass."""
-    layers = model.net_.module_
+    layers = on_cpu(model.net_.module_)
     batch = torch.from_numpy(np.asarray(X, dtype=np.float32))[:, None]
     with torch.no_grad():
         x = layers.standardize(batch)

@@ -5,6 +5,7 @@ from sklearn.datasets import load_digits
 from skorch.callbacks import Callback
 
 from skcnn import ConvNetClassifier
+from tests.helpers.device import DEVICE
 
 N = 40
 
@@ -16,10 +17,10 @@ def data(*shape, n=N):
 
 
 def tiny(cls=ConvNetClassifier, **params):
-    """Return an unfitted network of one convolution and one dense layer, on the CPU."""
+    """Return an unfitted network of one convolution and one dense layer."""
     defaults = {
         "filters": (4,), "hidden_units": (8,), "max_epochs": 3, "batch_size": 16,
-        "random_state": 0, "device": "cpu", "n_threads": 1,
+        "random_state": 0, "device": DEVICE, "n_threads": 1,
     }  # fmt: skip
     return cls(**{**defaults, **params})
 

@@ -60,7 +60,7 @@ def result_of(net):
 
 
 def _array(tensor):
-    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).cpu().numpy()
 
 
 def assert_same(net, expected):

@@ -4,9 +4,9 @@ import torch
 
 
 def weights_of(model):
-    """Return a copy of the weights of a ConvNet, or of the one that ends a Pipeline."""
+    """Return a copy, on the CPU, of the weights of a ConvNet, or of the last of a Pipeline."""
     net = model[-1] if hasattr(model, "steps") else model
-    return {name: value.clone() for name, value in net.net_.module_.state_dict().items()}
+    return {name: value.cpu().clone() for name, value in net.net_.module_.state_dict().items()}
 
 
 def assert_same_weights(a, b, rtol=0.0, atol=0.0):

@@ -17,12 +17,13 @@ from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn.augmentation import RandomFlip
 from skcnn.inspection import feature_maps, filters
 from skcnn.layers import Activation, Conv, Dropout, Flatten, Normalize, Pool, Residual
+from tests.helpers.device import on_cpu
 from tests.helpers.inspected import BLOCKS, LABELS, assert_same_state, fitted, state_of
 
 
 def test_maps_of_a_convolution_are_its_filters_slid_over_the_sample():
     X, net = fitted((9, 8, 2), architecture=[Conv(3, (3, 5)), Flatten()], standardize=False)
-    kernels, bias = filters(net), net.net_.module_.layers.conv_1.bias.detach().numpy()
+    kernels, bias = filters(net), net.net_.module_.layers.conv_1.bias.detach().cpu().numpy()
     padded = np.pad(X, ((0, 0), (1, 1), (2, 2), (0, 0)))
     maps = feature_maps(net, X, layer="conv_1")
     for i in range(3):
@@ -74,7 +75,8 @@ def test_normalisation_is_that_of_a_prediction():
     before, after = (feature_maps(net, X, layer=layer) for layer in ("conv_1", "normalize_1"))
     norm = net.net_.module_.layers.normalize_1
     mean, var, scale, shift = (
-        t.detach().numpy() for t in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
+        t.detach().cpu().numpy()
+        for t in (norm.running_mean, norm.running_var, norm.weight, norm.bias)
     )
     assert_allclose(after, (before - mean) / np.sqrt(var + 1e-5) * scale + shift, atol=1e-5)
 
@@ -177,7 +179,7 @@ def test_a_module_in_training_mode_is_read_as_in_a_prediction():
 
 def test_a_users_modules_are_found_by_name(wrapped):
     X, net = wrapped
-    module = net.net_.module_.module
+    module = on_cpu(net.net_.module_.module)
     images = torch.from_numpy(X).float().unsqueeze(1)
     with torch.no_grad():
         conv = module.first(images)
@@ -192,7 +194,7 @@ def test_a_users_modules_are_found_by_name(wrapped):
             "output": module(images),
         }
     for name, maps in expected.items():
-        maps = maps.movedim(1, -1).numpy()
+        maps = maps.movedim(1, -1).cpu().numpy()
         assert_allclose(feature_maps(net, X, layer=name), maps, atol=1e-5)
     assert_allclose(feature_maps(net, X, layer="output"), net.decision_function(X), atol=1e-5)
     assert_array_equal(feature_maps(net, X), feature_maps(net, X, layer="relu"))

@@ -19,7 +19,7 @@ def test_filters_are_the_weights_in_the_estimators_order_of_channels(inspected):
     _, net, (n_filters, n_channels, *kernel) = inspected
     found = filters(net)
     assert found.dtype == np.float32
-    weight = first_conv(net).weight.detach().numpy()
+    weight = first_conv(net).weight.detach().cpu().numpy()
     if net.channels == "first":
         assert found.shape == (n_filters, n_channels, *kernel)
         assert_array_equal(found.ravel(), weight.ravel())
@@ -95,6 +95,6 @@ def test_a_network_without_convolutions_has_no_filters():
 def test_filters_of_a_users_module(wrapped):
     _, net = wrapped
     assert filters(net).shape == (4, 3, 3, 1)
-    weight = net.net_.module_.module.second.weight.detach().numpy()
+    weight = net.net_.module_.module.second.weight.detach().cpu().numpy()
     assert_array_equal(filters(net, layer="second"), np.moveaxis(weight, 1, -1))
     assert_array_equal(filters(net, layer=1), filters(net, layer="second"))

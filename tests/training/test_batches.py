@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from skcnn._data.samples import SampleSet
+from skcnn._training import batches
 from skcnn._training.batches import BatchIterator
 from tests.helpers.samples import as_images, as_samples
 
@@ -135,3 +136,25 @@ def test_bytes_are_indicators_that_become_floats_in_a_batch():
     _, targets, _ = epoch(iterator)
     assert {each.dtype for each in targets} == {torch.float32}
     np.testing.assert_array_equal(torch.cat(targets).numpy(), indicators)
+
+
+@pytest.mark.parametrize("shuffled", [True, False])
+def test_samples_that_stay_in_memory_are_selected_without_reading_from_the_device(shuffled):
+    # torch raises where a value of the device "meta" is read
+    rows = np.arange(30, dtype=np.float32)[:, None]
+    samples = as_samples(np.arange(30), np.ones(30), rows).select(np.arange(5, 25))
+    generator = torch.Generator().manual_seed(0) if shuffled else None
+    iterator = BatchIterator(samples, 8, torch.device("meta"), generator)
+    assert iterator.images.device == CPU
+    for images, (targets, weights) in iterator:
+        assert images.shape == (len(targets), 1, 1)
+        assert {images.device.type, targets.device.type, weights.device.type} == {"meta"}
+
+
+@pytest.mark.parametrize(("n_bytes", "stays"), [(242, False), (240, True)])
+def test_samples_are_kept_on_cuda_in_half_of_the_memory_that_tensors_can_have(
+    n_bytes, stays, monkeypatch
+):
+    monkeypatch.setattr(batches, "free_bytes", lambda device: n_bytes)
+    samples = as_samples(np.arange(30))  # 120 bytes
+    assert batches._fits(samples, torch.device("cuda:0")) == (not stays)

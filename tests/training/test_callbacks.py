@@ -113,13 +113,14 @@ def test_callback_sees_the_weights_of_its_epoch():
 
     class Keep(Callback):
         def on_epoch_end(self, net, **kwargs):
-            seen.append(net.weights_copy())
+            seen.append({k: v.cpu() for k, v in net.weights_copy().items()})
 
     model = tiny(callbacks=[Keep()]).fit(*data())
     torch.testing.assert_close(seen[-1], weights_of(model), rtol=0, atol=0)
     assert not torch.equal(seen[0]["layers.output.weight"], seen[1]["layers.output.weight"])
 
 
+@pytest.mark.real_device
 def test_skorch_checkpoint_saves_every_epoch(tmp_path):
     checkpoint = Checkpoint(monitor=None, dirname=tmp_path, f_history="history.json")
     model = tiny(callbacks=[checkpoint]).fit(*data())

@@ -17,6 +17,7 @@ from skcnn._training.batches import BatchIterator
 from skcnn._utils.random_state import derive_seeds
 from skcnn._utils.threads import torch_threads
 from skcnn.layers import Conv, Dense, GlobalPool, Residual
+from tests.helpers.device import on_cpu
 from tests.helpers.small_fits import N, WatchBatches, data, matrices, tiny
 from tests.helpers.weights import assert_same_weights, weights_of
 
@@ -95,7 +96,7 @@ def test_training_equals_a_plain_torch_loop():
         seed = derive_seeds(5, 0, 3)[2]
         expected = plain_loop(plain_net(1, 2), X, y, 16, 3, 0.1, seed)
         start = plain_net(1, 2)
-    got = model.net_.module_.module
+    got = on_cpu(model.net_.module_.module)
     for name, value in expected.state_dict().items():
         torch.testing.assert_close(got.state_dict()[name], value, rtol=1e-5, atol=1e-6)
         assert not torch.allclose(value, start.state_dict()[name], atol=1e-3)
@@ -164,6 +165,7 @@ def test_warm_start_takes_new_penalties():
     assert (model.net_.l1_penalty, model.net_.gradient_clip) == (0.3, 2.0)
 
 
+@pytest.mark.real_device
 def test_bfloat16_trains_close_to_float32_and_predicts_in_float32():
     X, y = data()
     exact = tiny(precision="float32", dropout=0.0).fit(X, y)
@@ -177,6 +179,7 @@ def test_bfloat16_trains_close_to_float32_and_predicts_in_float32():
     assert not np.array_equal(logits, in_bfloat16)
 
 
+@pytest.mark.real_device
 def test_bfloat16_reaches_the_network_in_training_only():
     seen = {True: set(), False: set()}
 
@@ -290,6 +293,7 @@ def test_snapshot_does_not_follow_further_training():
     assert not np.array_equal(model.net_.outputs(images), expected)
 
 
+@pytest.mark.cpu
 def test_moving_to_the_same_device_changes_nothing():
     X, y = data()
     model, other = tiny().fit(X, y), tiny().fit(X, y)

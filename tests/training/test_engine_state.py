@@ -11,6 +11,7 @@ import torch
 from skorch.callbacks import Callback, Freezer
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
+from skcnn._convnet import fitted_network
 from skcnn._data.validation import check_images
 from skcnn.layers import Conv, Whiten
 from tests.helpers.small_fits import WatchEpochs, data, tiny
@@ -94,6 +95,7 @@ def test_copy_of_a_model_with_fixed_kernels_continues(duplicate):
     assert_same_weights(other.fit(X, y), model.fit(X, y))
 
 
+@pytest.mark.cpu
 @copied
 def test_copy_of_a_snapshot_predicts(duplicate):
     X, y = data()
@@ -157,3 +159,32 @@ def test_pickling_leaves_the_original_able_to_train():
     model, untouched = tiny().fit(X, y), tiny().fit(X, y)
     pickle.dumps(model)
     assert_same_weights(model.partial_fit(X, y), untouched.partial_fit(X, y))
+
+
+@pytest.mark.cpu
+def test_a_network_from_cuda_is_pickled_with_the_memory_order_of_its_weights():
+    # on the same kind of device it then computes with the same kernels, to the same bits
+    X, y = data()
+    model = tiny(filters=(4, 8)).fit(X, y)
+    expected = model.predict_proba(X)
+    strides = {k: v.stride() for k, v in model.net_.module_.state_dict().items()}
+    model.net_.device = "cuda:0"
+    again = pickle.loads(pickle.dumps(model))
+    assert again.net_.device == "cpu"
+    assert {k: v.stride() for k, v in again.net_.module_.state_dict().items()} == strides
+    np.testing.assert_array_equal(again.predict_proba(X), expected)
+
+
+def test_an_unpickled_network_goes_to_the_automatic_device(monkeypatch):
+    X, y = data()
+    model = tiny(filters=(4, 8), device="auto").fit(X, y)
+    pickled = pickle.dumps(model)
+    strides = {k: v.stride() for k, v in model.net_.module_.state_dict().items()}
+    meta = torch.device("meta")  # stands for a GPU
+    monkeypatch.setattr(fitted_network, "resolve_device", lambda device: meta)
+    again = pickle.loads(pickled)
+    state = again.net_.module_.state_dict()
+    assert again.net_.device == "meta"
+    assert {k: v.stride() for k, v in state.items()} == strides
+    assert {t.device.type for t in state.values()} == {"meta"}
+    assert again.net_.predictor(again._layout).device == meta

@@ -30,6 +30,7 @@ def test_history_of_a_validation_set_agrees_with_score():
     assert_allclose(model.history_.loc[4, "valid_loss"], -np.log(proba).mean(), rtol=1e-5)
 
 
+@pytest.mark.cpu
 def test_validation_outputs_are_computed_in_halves_where_memory_is_too_small(monkeypatch):
     X, y = data()
     how = {"X_val": X[:10], "y_val": y[:10]}

@@ -1,5 +1,6 @@
 """The plan of a fit: seeds, and settings with "auto" resolved."""
 
+import pickle
 from dataclasses import FrozenInstanceError
 
 import numpy as np
@@ -33,6 +34,7 @@ def test_later_epochs_have_other_seeds_except_for_the_validation_split():
     assert first.validation == later.validation
 
 
+@pytest.mark.cpu
 def test_plan_has_the_settings_of_a_fit(plans):
     X, y = data()
     tiny(max_epochs=5, batch_size="auto", lr_schedule="step", n_threads=1).fit(X, y)
@@ -73,3 +75,27 @@ def test_plan_of_a_warm_start_counts_the_epochs_before(monkeypatch):
     model.fit(X, y)
     assert (seen[0].is_fresh, seen[0].n_epochs_before) == (False, 3)
     assert seen[0].seeds == FitSeeds.derive(0, 3)
+
+
+@pytest.mark.parametrize(("precision", "again"), [("float32", None), ("bfloat16", torch.bfloat16)])
+def test_a_network_that_trains_on_takes_a_new_precision(precision, again):
+    X, y = data()
+    other = {"float32": "bfloat16", "bfloat16": "float32"}[precision]
+    model = tiny(precision=other, warm_start=True, max_epochs=1).fit(X, y)
+    assert model.net_.autocast is not again
+    model = pickle.loads(pickle.dumps(model.set_params(precision=precision)))
+    assert model.fit(X, y).net_.autocast is again
+    assert model.partial_fit(X, y).net_.autocast is again
+
+
+@pytest.mark.cpu
+def test_an_automatic_precision_is_chosen_again_on_another_kind_of_device():
+    X, y = data()
+    model = tiny(warm_start=True, max_epochs=1).fit(X, y)
+    model.net_.autocast = torch.bfloat16  # as where the processor multiplies it
+    model.partial_fit(X, y)
+    assert model.net_.autocast is torch.bfloat16  # on the same kind parts of any size keep it
+    model.device_ = "cuda:0"  # a model that was trained on a GPU, read on a machine without
+    model = pickle.loads(pickle.dumps(model)).partial_fit(X, y)
+    assert model.net_.autocast is None
+    assert model.device_ == "cpu"

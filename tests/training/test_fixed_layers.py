@@ -11,6 +11,7 @@ from skcnn._data.validation import check_images
 from skcnn._training.fixed_layers import set_fixed_layers
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Activation, Conv, Dense, Deviations, GlobalPool, Pool, Residual, Whiten
+from tests.helpers.device import on_cpu, outputs_of
 
 
 def pictures(shape, n=40, seed=0):
@@ -58,7 +59,9 @@ def patches_by_hand(X, side):
 @pytest.mark.parametrize("n_channels", [1, 3])
 def test_kernels_are_scaled_principal_components(n_channels):
     X = pictures((6, 6, n_channels))
-    kernels = whitening_part(fitted(X, [Whiten(2)])).weight.detach().double().flatten(1).numpy()
+    kernels = (
+        whitening_part(fitted(X, [Whiten(2)])).weight.detach().double().flatten(1).cpu().numpy()
+    )
     patches = patches_by_hand(standardized(X), 2)
     half = 4 * n_channels
     np.testing.assert_array_equal(kernels[:half], -kernels[half:])
@@ -84,11 +87,11 @@ def test_outputs_are_uncorrelated_with_unit_variance(shape):
     )
     batch = torch.from_numpy(np.moveaxis(X, -1, 1).copy())
     with torch.no_grad():
-        model.net_.module_.eval()(batch)
+        outputs_of(model.net_.module_.eval(), batch)
     out = seen[0].movedim(1, -1).flatten(0, -2).double()
     half = out.shape[1] // 2
     moments = (out.T @ out / len(out))[:half, :half]
-    np.testing.assert_allclose(moments.numpy(), np.eye(half), atol=0.02)
+    np.testing.assert_allclose(moments.cpu().numpy(), np.eye(half), atol=0.02)
 
 
 def test_kernels_are_not_trained_and_biases_are():
@@ -149,7 +152,7 @@ def test_nothing_after_the_whitening_layer_is_computed():
             return x
 
     model = fitted(X, [Whiten(2), Conv(4)])
-    net = model.net_.module_
+    net = on_cpu(model.net_.module_)
     net.layers.append(Loud())
     everything = SampleSet(check_images(model, X), np.arange(len(X)), np.zeros(len(X)), None)
     set_fixed_layers(net, everything)
@@ -211,10 +214,10 @@ def deviations_by_hand(X, weights):
 def outputs_of_first_layer(model, X):
     """Return them for samples with their channels last, (n_samples, *spatial, n_channels)."""
     net = model.net_.module_
-    images = torch.from_numpy(np.moveaxis(X, -1, 1)).float()
+    images = torch.from_numpy(np.moveaxis(X, -1, 1)).float().to(model.device_)
     with torch.no_grad():
         outputs = net.layers[0](net.standardize(images.unsqueeze(2) if net.is_signal else images))
-    return np.moveaxis((outputs.squeeze(2) if net.is_signal else outputs).numpy(), 1, -1)
+    return np.moveaxis(on_cpu(outputs.squeeze(2) if net.is_signal else outputs).numpy(), 1, -1)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

@@ -1,6 +1,5 @@
 """Training a part of a network: what stays as it is, and what the rest learns."""
 
-import copy
 import pickle
 import shutil
 
@@ -22,6 +21,7 @@ from skcnn._training.batches import BatchIterator
 from skcnn._utils.random_state import derive_seeds
 from skcnn.augmentation import RandomFlip
 from skcnn.layers import Activation, Conv, Dropout, GlobalPool, Normalize, Pool, Residual
+from tests.helpers.device import on_cpu
 from tests.helpers.small_fits import WatchBatches, data, tiny
 from tests.helpers.weights import assert_same_weights, same_weights, weights_of
 
@@ -46,7 +46,7 @@ class Start(Callback):
     """Keeps the network before the first epoch."""
 
     def on_train_begin(self, net, **kwargs):
-        self.module = copy.deepcopy(net.module_)
+        self.module = on_cpu(net.module_)
 
     @property
     def weights(self):
@@ -82,6 +82,7 @@ def network_of(callback, model, k):
     return prefix_network(callback.module.eval(), model._rows, k)
 
 
+@pytest.mark.cpu
 def test_the_head_learns_from_the_features_as_by_hand():
     start = Start()
     model = net(
@@ -105,7 +106,7 @@ def test_the_head_learns_from_the_features_as_by_hand():
             with torch.no_grad():
                 for p in head.parameters():
                     p -= 0.5 * p.grad
-    got = model.net_.module_.output_layer
+    got = on_cpu(model.net_.module_.output_layer)
     assert torch.equal(got.weight, head.weight)
     assert torch.equal(got.bias, head.bias)
 
@@ -397,6 +398,7 @@ def test_predictions_within_an_epoch_change_no_mode():
     assert torch.equal(before["module.1.running_mean"], after["module.1.running_mean"])
 
 
+@pytest.mark.real_device
 def test_regressor_and_test_time_augmentation():
     model = net(ConvNetRegressor, trainable="head", test_time_augmentation="flip")
     model.fit(X, X.mean((1, 2)))
@@ -404,6 +406,7 @@ def test_regressor_and_test_time_augmentation():
     assert np.isfinite(model.predict(X)).all()
 
 
+@pytest.mark.real_device
 def test_bfloat16_runs_in_the_trained_layers_alone(monkeypatch):
     low = net(trainable="last_block", precision="bfloat16").fit(X, y)
     monkeypatch.setattr(frozen_features, "MOST_BYTES", 0)

@@ -444,3 +444,13 @@ def test_parts_of_a_calibrated_classifier(compat):
             model = CalibratedClassifierCV(LogisticRegression(), method=method, cv=2).fit(X, y)
             whole = model.calibrated_classifiers_[0]
             assert {type(whole), type(whole.calibrators[0])} <= {*compat.calibration_parts()}
+
+
+def test_a_process_that_is_not_forked_may_use_cuda(compat, monkeypatch):
+    with unchanged("torch", "torch.cuda._is_in_bad_fork"):
+        assert torch.cuda._is_in_bad_fork() is False
+    assert not compat.is_forked_from_cuda()
+    monkeypatch.setattr(torch.cuda, "_is_in_bad_fork", lambda: True)
+    assert compat.is_forked_from_cuda()
+    monkeypatch.delattr(torch.cuda, "_is_in_bad_fork")
+    assert not compat.is_forked_from_cuda()

@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from skcnn import ConvNetClassifier
-from skcnn._utils.device import predict_chunk, resolve_device
+from skcnn._utils import device as device_module
+from skcnn._utils.device import (
+    check_not_forked,
+    copied_to,
+    free_bytes,
+    predict_chunk,
+    resolve_device,
+)
 
 CPU = torch.device("cpu")
 
@@ -33,6 +40,7 @@ def test_cpu_is_the_cpu():
 )
 def test_auto_takes_cuda_and_never_mps(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert resolve_device("auto").type == expected
     if mps:
@@ -56,11 +64,57 @@ def test_missing_device_is_named(name):
 def test_numbered_device_must_exist(monkeypatch, name, there):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
     if there:
-        assert resolve_device(name) == torch.device(name)
+        assert resolve_device(name) == torch.device("cuda:0" if name == "cuda" else name)
     else:
         with pytest.raises(ValueError, match="'cuda:2'"):
             resolve_device(name)
+
+
+@pytest.mark.parametrize("name", ["auto", "cuda"])
+def test_cuda_without_a_number_is_the_current_device_of_the_thread_that_asks(monkeypatch, name):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 3)
+    assert resolve_device(name) == torch.device("cuda:3")
+
+
+@pytest.fixture
+def forked_from_cuda(monkeypatch):
+    """What torch tells in a process that was forked after CUDA had started."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 1 / 0)  # torch raises, too
+    monkeypatch.setattr(device_module, "is_forked_from_cuda", lambda: True)
+
+
+FORKED = r"this process was forked from one .*'loky' .*'spawn', or use device='cpu'"
+
+
+@pytest.mark.usefixtures("forked_from_cuda")
+@pytest.mark.parametrize("name", ["auto", "cuda", "cuda:0"])
+def test_cuda_in_a_forked_process_is_refused_with_the_way_out(name):
+    with pytest.raises(ValueError, match=FORKED):
+        resolve_device(name)
+    model = ConvNetClassifier(device=name, max_epochs=1)
+    with pytest.raises(ValueError, match=FORKED):
+        model.fit(np.eye(4), [0, 1, 0, 1])
+
+
+@pytest.mark.usefixtures("forked_from_cuda")
+def test_a_forked_process_can_use_the_cpu():
+    assert resolve_device("cpu") == CPU
+    check_not_forked(CPU)
+
+
+def test_a_network_on_cuda_does_not_predict_in_a_forked_process(request):
+    X = np.eye(4, dtype=np.float32)
+    model = ConvNetClassifier(device="cpu", max_epochs=1, random_state=0).fit(X, [0, 1, 0, 1])
+    model.net_.device = "cuda:0"
+    request.getfixturevalue("forked_from_cuda")
+    with pytest.raises(ValueError, match=f"'cuda:0', but {FORKED}"):
+        model.predict(X)
 
 
 @pytest.mark.usefixtures("no_accelerator")
@@ -110,3 +164,41 @@ def test_chunk_follows_the_whole_memory_of_an_accelerator(n_bytes, small, large,
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda *_: 1 / 0)  # what is free is not asked
     assert predict_chunk(device, (3, 32, 32)) == small
     assert predict_chunk(device, (3, 128, 128)) == large
+
+
+def test_free_bytes_count_what_torch_keeps_for_later(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (10, 100))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda device: 70)
+    monkeypatch.setattr(torch.cuda, "memory_allocated", lambda device: 25)
+    assert free_bytes(torch.device("cuda:0")) == 55
+
+
+@pytest.fixture
+def copies(monkeypatch):
+    """The copies between devices, which are recorded and not done."""
+    done = []
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: done.append("pin") or self)
+    monkeypatch.setattr(
+        torch.Tensor,
+        "to",
+        lambda self, device, non_blocking=False: done.append((str(device), non_blocking)) or self,
+    )
+    return done
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [
+        ("cuda:0", ["pin", ("cuda:0", True)]),
+        ("mps", [("mps", False)]),  # which would read memory that is freed
+        ("cpu", [("cpu", False)]),
+    ],
+)
+def test_copies_to_cuda_do_not_wait(copies, device, expected):
+    copied_to(torch.zeros(3), torch.device(device))
+    assert copies == expected
+
+
+def test_what_is_on_the_device_is_not_pinned(copies):
+    copied_to(torch.zeros(3, device="meta"), torch.device("cuda:0"))
+    assert copies == [("cuda:0", False)]

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from skcnn._utils.device import copied_to
 from skcnn.augmentation._base import COMMON_CONSTRAINTS, Augmentation, documented
 from skcnn.augmentation._draws import subkeys, uniforms
 from skcnn.augmentation._masks.filling import FILL_VALUE, filled
@@ -84,6 +85,6 @@ class RandomChannelDropout(Augmentation):
         draws = uniforms(params["channel_key"], images.shape[1])  # (n_samples, n_channels)
         dropped = draws < params["share"][:, None]
         dropped &= draws < draws.max(axis=1, keepdims=True)  # one is kept
-        inside = torch.from_numpy(dropped).to(images.device)
+        inside = copied_to(torch.from_numpy(dropped), images.device)
         inside = inside.view(*dropped.shape, *(1,) * (images.dim() - 2))
         return filled(self, self.fill_value, inside, images)

@@ -2,6 +2,7 @@
 
 from sections.accuracy import time_to_accuracy
 from sections.cifar import cifar
+from sections.gpu import gpu
 from sections.growth import growth
 from sections.limit import share_of_limit
 from sections.memory import memory
@@ -18,4 +19,5 @@ SECTIONS = {
     "memory": memory,
     "growth": growth,
     "cifar": cifar,
+    "gpu": gpu,
 }

@@ -16,7 +16,7 @@ def cifar(bench):
     """Fit and score; the decoded images are kept beside the peers' environments."""
     if bench.options.cifar is None:
         raise PeerError("needs --cifar FILE")
-    args = {"data": _decoded(bench), "recipe": RECIPE}
+    args = {"data": decoded(bench), "recipe": RECIPE}
     if bench.quick:
         args |= {"samples": QUICK_SAMPLES, "params": QUICK_PARAMS}
     readings = []
@@ -26,7 +26,7 @@ def cifar(bench):
     yield _table(readings)
 
 
-def _decoded(bench):
+def decoded(bench):
     """Return an npz file of the archive's images, made on first use."""
     folder = Path(bench.options.environments)
     folder.mkdir(parents=True, exist_ok=True)

@@ -86,6 +86,7 @@ RUNS = {
 QUICK = ("cross_validate", "BaggingClassifier", "ConvNetSearchCV")
 
 
+@pytest.mark.real_device
 @pytest.mark.parametrize(
     "name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in RUNS]
 )
@@ -113,6 +114,7 @@ def _result(found):
     return result_of(found) if hasattr(found, "net_") else found
 
 
+@pytest.mark.real_device
 @pytest.mark.parametrize("pruner", [pytest.param("auto", marks=pytest.mark.slow), "asha"])
 def test_the_pruner_of_a_resumed_search_knows_the_epochs_before(pruner, tmp_path, monkeypatch):
     model = net(None, max_epochs=4)
@@ -171,6 +173,7 @@ def test_a_clone_keeps_its_own_name_after_pickling_and_the_original_the_path(tmp
     assert not hasattr(clone(tiny()), "_checkpoint_of_clone")
 
 
+@pytest.mark.real_device
 def test_two_fits_at_the_same_time(tmp_path, monkeypatch):
     path = tmp_path / "fit.ckpt"
     begun, go_on = threading.Event(), threading.Event()

@@ -586,7 +586,7 @@ class HoldsWeights(Callback):
 
 class HoldsView(Callback):
     def on_train_begin(self, net, **kwargs):
-        self.row = next(net.module_.parameters()).detach().numpy()[0]
+        self.row = next(net.module_.parameters()).detach().cpu().numpy()[0]
 
 
 class HoldsTwice(Callback):
@@ -610,7 +610,15 @@ counts = False
 
 
 @pytest.mark.parametrize(
-    "callback", [LowersRate, LowersDropout, HoldsWeights, HoldsView, HoldsTwice, None]
+    "callback",
+    [
+        LowersRate,
+        LowersDropout,
+        HoldsWeights,
+        pytest.param(HoldsView, marks=pytest.mark.cpu),  # a copy elsewhere
+        HoldsTwice,
+        None,
+    ],
 )
 def test_what_no_file_keeps_warns_and_writes_none(callback, tmp_path, monkeypatch):
     monkeypatch.setitem(globals(), "counts", callback is None)
