@@ -143,9 +143,15 @@ def _each_place(module: nn.Module, x: Padded, leaf: RunLeaf) -> Padded:
 @step(nn.Conv2d, FullPrecisionConv2d, PatternConv2d)
 def _convolve(conv: Any, x: Padded, leaf: RunLeaf) -> Padded:
     """Return the convolution: the zeros after a signal are those of its own padding."""
-    values = leaf(conv, x.zeroed)
     settings = (conv.kernel_size, conv.stride, conv.padding, conv.dilation)
     kernel, stride, padding, dilation = (each[-1] for each in settings)
+    width = x.values.shape[3]
+    # with fewer places than dilation some windows would see padding only, which oneDNN cannot
+    if padding and dilation > width:
+        values = leaf(conv, _wide_enough(x.zeroed, dilation, 0.0))
+        values = values[..., : window_output_size(width, kernel, stride, 2 * padding, dilation)]
+    else:
+        values = leaf(conv, x.zeroed)
     if stride == 1 and 2 * padding == dilation * (kernel - 1):
         return x.like(values, is_zero=False)
     lengths = _slid(x.ends.lengths, kernel, stride, 2 * padding, dilation)

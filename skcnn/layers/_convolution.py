@@ -179,6 +179,7 @@ def build_convolution(
     window = spec.window(len(shape) - 1)
     padding = with_height(window.padding, is_signal, (0, 0))
     simple = spec.padding_mode == "zeros" and all(a == b for a, b in padding)
+    simple = simple and not _has_empty_windows(spec, shape)
     conv = undrawn(
         classes[len(padding) == 3],
         shape[0],
@@ -193,6 +194,24 @@ def build_convolution(
     if simple or not any(map(any, padding)):
         return conv
     return nn.Sequential(Pad(padding, PADDING_MODES[spec.padding_mode]), conv)
+
+
+def _has_empty_windows(spec: Conv, shape: Shape) -> bool:
+    """Return whether some window sees padding only, along one axis.
+
+    oneDNN as of torch 2.13 calls code that is not there for such windows, which ends the process
+    or overwrites memory, unless the padding is added before.
+    """
+    window, spatial = spec.window(len(shape) - 1), shape[1:]
+    axes = (spatial, window.size, window.stride, window.padding, window.dilation)
+    counts = window.slide(spec, spatial)
+    for n, size, stride, (before, after), step, count in zip(*axes, counts, strict=True):
+        if max(before, after) <= step * (size - 1) and step <= n:
+            continue  # each window reaches inside, and no gap between its elements hides that
+        for start in range(-before, count * stride - before, stride):
+            if not any(0 <= start + i * step < n for i in range(size)):
+                return True
+    return False
 
 
 def _is_unsound_in_bfloat16(spec: Conv, shape: Shape) -> bool:

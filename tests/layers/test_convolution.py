@@ -7,8 +7,9 @@ import torch
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Conv
 from skcnn.layers._convolution import FullPrecisionConv2d
-from skcnn.layers._padding import PADDING_MODES
+from skcnn.layers._padding import PADDING_MODES, Pad
 from tests.helpers.layer_modules import TOLERANCE, apply, build, naive_conv, weights_of
+from tests.helpers.processes import Child, tell_parent
 
 CONVOLUTIONS = [
     # signals
@@ -216,3 +217,62 @@ def test_convolutions_that_are_unsound_in_bfloat16_are_computed_in_float32(spec,
         gradients.append(conv.weight.grad.clone())
     if unsound:
         assert torch.equal(*gradients)
+
+
+WITH_EMPTY_WINDOWS = [
+    (Conv(35, (2, 1), stride=(2, 4), padding=6, dilation=(2, 4), groups=7), (7, 4, 1)),
+    (Conv(4, 1, padding=1), (3, 5, 5)),
+    (Conv(8, 3, padding=(4, 1)), (8, 6, 6)),
+    (Conv(3, 2, padding=3), (2, 7)),
+    (Conv(2, 2, dilation=2), (1, 1, 6)),  # on both sides of the only row
+    (Conv(16, 3, padding=(0, 5), stride=2), (16, 4, 4)),
+    (Conv(2, 1, padding=2), (2, 3, 3, 3)),
+]
+
+
+def compute_empty_windows():
+    """Compute them in float32, forth and back, after telling the parent each case."""
+    for spec, shape in WITH_EMPTY_WINDOWS:
+        tell_parent(f"{spec!r} of {shape}")
+        x = np.random.default_rng(1).normal(size=(3, *shape))
+        net = build([spec], shape)
+        expected = naive_conv(x, *weights_of(net, len(shape) - 1), spec)
+        net = net.float() if len(shape) == 4 else net.float().to(memory_format=torch.channels_last)
+        tensor = torch.from_numpy(x).float().requires_grad_()
+        for _ in range(5):
+            out = net(tensor.unsqueeze(2) if len(shape) == 2 else tensor)
+            out.sum().backward()
+        found = out.detach().numpy().reshape(expected.shape)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+    return "finished"
+
+
+def test_windows_that_see_padding_only_do_not_end_the_process():
+    child = Child(compute_empty_windows)
+    heard = None
+    while heard != "finished":
+        last, heard = heard, child.hear()
+    assert last == f"{WITH_EMPTY_WINDOWS[-1][0]!r} of {WITH_EMPTY_WINDOWS[-1][1]}"
+    child.close()
+
+
+@pytest.mark.parametrize(("spec", "shape"), WITH_EMPTY_WINDOWS)
+def test_padding_of_empty_windows_is_added_before(spec, shape):
+    pad, conv = spec.build(shape, is_signal=len(shape) == 2)
+    assert isinstance(pad, Pad)
+    assert set(conv.padding) == {0}
+
+
+@pytest.mark.parametrize(
+    ("spec", "shape"),
+    [
+        (Conv(3), (2, 1, 1)),
+        (Conv(3, 39), (2, 3)),
+        (Conv(3, 2, padding=1), (2, 5)),
+        (Conv(3, 3, dilation=4), (2, 2, 2)),
+        (Conv(3, 5, padding=4, stride=3), (2, 9, 9)),
+    ],
+)
+def test_other_padding_is_that_of_the_convolution(spec, shape):
+    conv = spec.build(shape, is_signal=len(shape) == 2)
+    assert max(conv.padding) > 0

@@ -8,7 +8,7 @@ import torch.nn.functional as F  # noqa: N812
 
 from skcnn._network.padded import Ends, Padded, run_padded
 from skcnn._network.padded_norm import normalize_batch
-from skcnn.layers import Flatten, Normalize, Pool
+from skcnn.layers import Conv, Flatten, Normalize, Pool
 from skcnn.layers._normalization import BatchNorm
 from skcnn.layers._sequence import build_sequence, length_after, trace
 from tests.helpers.series import LAYERS
@@ -128,3 +128,20 @@ def test_values_in_bfloat16_stay_in_it():
     x = batch()
     result = run_padded(module, x.like(x.values.bfloat16(), is_zero=False), call)
     assert result.values.dtype == torch.bfloat16
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_signals_shorter_than_the_gaps_between_a_kernels_elements(stride):
+    layers = [Conv(3, 2, dilation=4, padding=2, stride=stride)]
+    module = built(layers).eval()
+    values = torch.randn((2, 4, 1, 2), generator=torch.Generator().manual_seed(1))
+    ends = Ends(torch.tensor([1, 2]), 2)
+    with torch.no_grad():
+        found = run_padded(module, Padded(values, ends, is_zero=False), call)
+        weight, bias = (p.double() for p in module.parameters())
+        for i, length in enumerate((1, 2)):
+            padded = F.pad(values[i : i + 1, :, :, :length].double(), (2, 2))
+            expected = F.conv2d(padded, weight, bias, stride=(1, stride), dilation=(1, 4))[0]
+            assert found.ends.lengths[i] == expected.shape[-1]
+            got = found.values[i, :, :, : expected.shape[-1]]
+            torch.testing.assert_close(got.double(), expected, rtol=1e-4, atol=1e-5)
