@@ -3,7 +3,7 @@
 The data are JapaneseVowels and PickupGestureWiimoteZ of the UEA & UCR archive, as files of the
 format .ts, such as those in the repository of aeon. Run with their folder:
 
-    python -m tests.benchmarks.unequal_lengths FOLDER [--seeds 5] [--networks default inception_time]
+    python -m tests.benchmarks.unequal_lengths FOLDER [--seeds 5] [--networks blocks default]
 """
 
 import argparse
@@ -37,12 +37,19 @@ def read(folder: Path, name: str) -> list[tuple[list[np.ndarray], np.ndarray]]:
     return [read_ts(path) for path in paths]
 
 
+def parameters_of(network: str) -> dict[str, object]:
+    """Return those of the default network, of blocks of convolutions, or of a named network."""
+    if network == "blocks":
+        return {"kernel_size": 3}
+    return {} if network == "default" else {"architecture": network}
+
+
 def main() -> None:
     """Print a row for each problem, network and form of the signals."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--networks", nargs="+", default=["default", "inception_time"])
+    parser.add_argument("--networks", nargs="+", default=["blocks", "default", "inception_time"])
     parser.add_argument("--problems", nargs="+", default=PROBLEMS)
     args = parser.parse_args()
     print("problem                network         form      accuracy  std    fit_s  predict_s")
@@ -54,7 +61,7 @@ def main() -> None:
                 scores, fits, predictions = [], [], []
                 for seed in range(args.seeds):
                     model = ConvNetClassifier(
-                        architecture=None if network == "default" else network,
+                        **parameters_of(network),
                         n_spatial_dims=1,
                         channels="first",
                         random_state=seed,
