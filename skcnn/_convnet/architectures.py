@@ -19,7 +19,7 @@ from skcnn.layers._sequence import follow, trace
 from skcnn.layers._shapes import per_axis
 
 AUTO = "auto"
-SHORTEST_SERIES = 20
+SHORTEST_SERIES = 32
 # What the parameters must be for signals to get the network of their own.
 OF_SERIES = {
     **dict.fromkeys(("filters", "kernel_size", "pooling", "pool_size", "hidden_units"), AUTO),

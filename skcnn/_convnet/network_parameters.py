@@ -93,7 +93,7 @@ class NetworkParameters:
         convolution, a tuple several before the pool, as in ``(32, 32, (64, 64))``.
         "auto" takes 32, 64, 128, 128, ... Its number of blocks is the number of times that
         the longest side must be halved to be 7 or less, but at least two: (32, 64) up to
-        28x28, (32, 64, 128, 128) for 64x64. For signals of 20 time steps or more, where this
+        28x28, (32, 64, 128, 128) for 64x64. For signals of 32 time steps or more, where this
         and the parameters from `kernel_size` to `hidden_units` have their default values, it
         is a small InceptionTime: six modules with 16 kernels of each of the lengths 39, 19 and
         9, two shortcuts, and the means over time in front of the output layer.

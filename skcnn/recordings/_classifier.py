@@ -59,7 +59,8 @@ class WindowedClassifier(ClassifierMixin, BaseWindowed):
     ...     return np.sin(2 * np.pi * hertz * (time + rng.random())) + rng.normal(size=len(time))
     >>> y = np.arange(24) % 2
     >>> X = [hum(4 if label else 7) for label in y]
-    >>> model = WindowedClassifier(ConvNetClassifier(random_state=0), 100, 25, sampling_rate=100)
+    >>> net = ConvNetClassifier(filters=(8, 16), random_state=0)
+    >>> model = WindowedClassifier(net, 100, 25, sampling_rate=100)
     >>> model.fit(X[:16], y[:16]).score(X[16:], y[16:])
     1.0
     >>> table = model.predict_windows(X[16:])

@@ -25,8 +25,8 @@ def is_series_network(types):
 @pytest.mark.parametrize(
     ("length", "how", "expected"),
     [
-        (20, {}, True),
-        (19, {}, False),  # columns of a table more often than a signal
+        (32, {}, True),
+        (31, {}, False),  # columns of a table more often than a signal
         (200, {"dropout": 0.0, "normalization": "group", "activation": "elu"}, True),
         (200, {"filters": (8,)}, False),
         (200, {"kernel_size": 3}, False),
@@ -113,7 +113,7 @@ def test_batch_sizes():
 
 
 def test_the_fit_takes_them(monkeypatch):
-    X = RNG.normal(size=(40, 24))
+    X = RNG.normal(size=(40, 32))
     batches = WatchBatches()
     model = ConvNetRegressor(callbacks=[batches], random_state=0)
     monkeypatch.setattr(automatic, "SERIES_EPOCHS", (11, 11))

@@ -276,7 +276,7 @@ def test_a_step_and_the_network_must_read_the_same_axes():
 def test_summary_of_unfitted_networks():
     net = ConvNetClassifier(n_spatial_dims=1, input_shape=(20, 3))
     table = net.summary(n_outputs=2)
-    assert table["output_shape"].iloc[0] == (20, 6)
+    assert table["output_shape"].iloc[0] == (20, 32)
     assert table.equals(net.summary((20, 3), n_outputs=2))
     grey = ConvNetClassifier(n_spatial_dims=2)
     assert grey.summary((20, 3), 2).equals(ConvNetClassifier().summary((20, 3, 1), 2))
