@@ -72,7 +72,7 @@ def test_eegnet_at_full_size(example):
     X, y, subjects = example["make_eeg"](6, 60, seconds=2.0)
     train, test = subjects < 4, subjects >= 4
     model = example["make_model"]()
-    scores = cross_val_score(model, X[train], y[train], groups=subjects[train], cv=GroupKFold(4))
+    scores = cross_val_score(model, X[train], y[train], groups=subjects[train], cv=GroupKFold(2))
     assert scores.mean() > 0.65
     assert model.fit(X[train], y[train]).score(X[test], y[test]) > 0.7
     search = GridSearchCV(
@@ -81,6 +81,6 @@ def test_eegnet_at_full_size(example):
         cv=GroupKFold(2),
     ).fit(X[train], y[train], groups=subjects[train])
     assert search.score(X[test], y[test]) > 0.7
-    search = ConvNetSearchCV(model, n_trials=3, cv=GroupKFold(2), random_state=0)
+    search = ConvNetSearchCV(model, n_trials=2, cv=GroupKFold(2), random_state=0)
     search.fit(X[train], y[train], groups=subjects[train])
     assert search.score(X[test], y[test]) > 0.7
