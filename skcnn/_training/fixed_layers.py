@@ -73,8 +73,11 @@ def _set_deviations(module: nn.Module, part: DeviationChannels, train: SampleSet
     size = mean.square().mean(places, keepdim=True).sqrt()
     std = variance.sqrt()
     std[std <= ROUNDING * size.clamp_min(1e-30)] = 1.0
-    part.scale.copy_(1.0 / std)
-    part.shift.copy_(-mean / std)
+    centred = mean - mean.mean(places, keepdim=True)
+    whole = variance + centred.square().mean(places, keepdim=True)
+    scale = torch.where(variance <= part.largest_share * whole, 1.0 / std, 0.0)
+    part.scale.copy_(scale)
+    part.shift.copy_(-mean * scale)
 
 
 class _ReachedError(Exception):

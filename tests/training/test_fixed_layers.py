@@ -267,3 +267,19 @@ def test_deviations_are_for_signals_of_one_length():
     net = ConvNetClassifier(architecture=[Deviations(), Conv(2), GlobalPool()], n_spatial_dims=1)
     with pytest.raises(ArchitectureError, match=r"Deviations.*not for signals of unequal length"):
         net.fit(X, [0, 1, 0, 1])
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, True), (0.001, False)])
+def test_large_deviations_are_left_out(share, expected):
+    X = pictures((30, 2)) + 20 * pictures((30, 2), n=1)
+    model = fitted(X, [Deviations(share), Conv(3)], n_spatial_dims=1)
+    found = outputs_of_first_layer(model, X)[..., 2:]
+    assert found.any() == expected
+    if expected:
+        np.testing.assert_allclose(found.std((0, 1)), 1, rtol=0.01)
+
+
+@pytest.mark.parametrize("share", [0, -0.1, 1.5, "all", None, True])
+def test_wrong_shares(share):
+    with pytest.raises(ArchitectureError, match="'largest_share' of Deviations must be a float"):
+        Deviations(share)

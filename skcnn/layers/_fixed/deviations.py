@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from skcnn._utils.validation import is_number
+from skcnn.exceptions import ArchitectureError
 from skcnn.layers._base import LayerSpec, Shape, check_spatial, with_height
 from skcnn.layers._steps import Step, Updates, apart, joint_step, own_forward, prediction_step
 
@@ -17,8 +19,9 @@ class DeviationChannels(nn.Module):
     scale: Tensor
     shift: Tensor
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
+    def __init__(self, shape: tuple[int, ...], largest_share: float) -> None:
         super().__init__()
+        self.largest_share = largest_share
         self.register_buffer("scale", torch.ones(shape[0], *(1,) * (len(shape) - 1)))
         self.register_buffer("shift", torch.zeros(shape))
 
@@ -35,6 +38,13 @@ class Deviations(LayerSpec):
     are divided by their standard deviation in the channel. They bring out what differs between
     samples that are much alike, as spectra or heartbeats that begin at the same moment. Nothing
     in it is trained. It is meant for the first layer, and for signals or images of one size.
+
+    Parameters
+    ----------
+    largest_share : float, default=1.0
+        Deviations that are more than this share of the channel's variance are left out, and
+        zeros are in their place: a network sees them anyway, and the mean of few samples is
+        nothing but another noise.
 
     Notes
     -----
@@ -53,6 +63,15 @@ class Deviations(LayerSpec):
     0
     """
 
+    largest_share: float = 1.0
+
+    def __post_init__(self) -> None:
+        share = self.largest_share
+        if not is_number(share) or not 0 < share <= 1:
+            raise ArchitectureError(
+                f"The 'largest_share' of Deviations must be a float in (0, 1]. Got {share!r}."
+            )
+
     def output_shape(self, shape: Shape) -> Shape:
         """Return ``(2 * n_channels, *spatial)``."""
         check_spatial(self, shape)
@@ -61,7 +80,9 @@ class Deviations(LayerSpec):
     def build(self, shape: Shape, is_signal: bool) -> nn.Module:
         """Return the module, whose mean is 0 until it is set from the training samples."""
         check_spatial(self, shape)
-        return DeviationChannels((shape[0], *with_height(shape[1:], is_signal, 1)))
+        return DeviationChannels(
+            (shape[0], *with_height(shape[1:], is_signal, 1)), self.largest_share
+        )
 
 
 prediction_step(DeviationChannels)(own_forward)
