@@ -21,7 +21,7 @@ STEPS_PER_ROOT_SAMPLE = 24
 SERIES_BATCHES = (16, 64)
 SERIES_STEPS = 1500
 SERIES_EPOCHS = (100, 300)
-MOST_SERIES_MACS = 7 * 10**11  # of all forward passes of a fit: half a minute on two cores
+MOST_SERIES_MACS = 7 * 10**11  # of all forward passes of a fit: a minute of one core
 # The learning rates of "auto", each the peak of the default one-cycle schedule.
 AUTO_LEARNING_RATES = {
     "adam": 0.005,
