@@ -88,3 +88,9 @@ def write(folder, machine, options, tables, bench):
         "tables": [asdict(table) for table in tables],
     }
     (folder / "speed.json").write_text(json.dumps(content, indent=1, default=str) + "\n")
+
+
+def results_in(file: Path) -> dict[tuple, dict]:
+    """Return the results that a file has a line of JSON for each, by their key."""
+    lines = file.read_text().splitlines() if file.exists() else []
+    return {tuple(each["key"]): each for each in map(json.loads, lines)}

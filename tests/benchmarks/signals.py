@@ -28,6 +28,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from _report import results_in
 
 SETS = [
     "ACSF1",
@@ -245,11 +246,7 @@ def main():
     warnings.simplefilter("ignore")
     sets = options.sets or (HELD_OUT if options.held_out else SETS)
     file = Path(options.results)
-    results = {}
-    if file.exists():
-        for line in file.read_text().splitlines():
-            read = json.loads(line)
-            results[tuple(read["key"])] = read
+    results = results_in(file)
     for seed in range(options.seeds):
         for name in sets:
             for column in options.columns:

@@ -22,6 +22,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
+from _report import results_in
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -165,11 +166,7 @@ def print_table(results, rows, columns):
 
 def run(options, folders):
     file = Path(options.results)
-    results = {}
-    if file.exists():
-        for line in file.read_text().splitlines():
-            read = json.loads(line)
-            results[tuple(read["key"])] = read
+    results = results_in(file)
     rows = [
         row
         for row in options.rows
