@@ -94,3 +94,10 @@ def results_in(file: Path) -> dict[tuple, dict]:
     """Return the results that a file has a line of JSON for each, by their key."""
     lines = file.read_text().splitlines() if file.exists() else []
     return {tuple(each["key"]): each for each in map(json.loads, lines)}
+
+
+def keep_result(file: Path, results: dict[tuple, dict], key: tuple, result: dict) -> None:
+    """Add a result to those of `results_in`, and its line to their file."""
+    results[key] = {"key": key, **result}
+    with file.open("a") as out:
+        out.write(json.dumps(results[key]) + "\n")

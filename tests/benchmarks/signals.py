@@ -28,7 +28,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from _report import results_in
+from _report import keep_result, results_in
 
 SETS = [
     "ACSF1",
@@ -260,9 +260,7 @@ def main():
                     result = measure_with_aeon(column, data, seed, options.aeon_python)
                 else:
                     result = measure_here(column, data, seed)
-                results[key] = {"key": key, **result}
-                with file.open("a") as out:
-                    out.write(json.dumps(results[key]) + "\n")
+                keep_result(file, results, key, result)
                 print(*key, f"{result['accuracy']:.3f}", f"{result['fit']:.1f} s", file=sys.stderr)
     print_table(results, sets, options.columns)
 

@@ -22,7 +22,7 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from _report import results_in
+from _report import keep_result, results_in
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -180,9 +180,7 @@ def run(options, folders):
                     key = (row, column, draw)
                     if key in results:
                         continue
-                    results[key] = {"key": key, **measure(*key, folders, cache)}
-                    with file.open("a") as out:
-                        out.write(json.dumps(results[key]) + "\n")
+                    keep_result(file, results, key, measure(*key, folders, cache))
                     result = results[key]
                     print(
                         f"{row} {column} draw {draw}: {result['accuracy']:.3f}, "
