@@ -13,8 +13,8 @@ besides: the expected calibration error (15 equal bins of the top probability) a
 of what it would be if labels were drawn from the model's own probabilities, which is what chance
 alone gives; the log loss, and that of the training labels' frequencies.
 
-Keras and fastai are not beside: their users write a network and a loop for each set, so that there
-is no default to compare with. Their speed is measured by `speed.py`.
+Keras and fastai are left out: they leave the network and the length of the training to the caller,
+so that there are no defaults to compare with. `speed.py` measures their speed.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from sklearn.metrics import get_scorer, log_loss
 
 from skcnn import ConvNetClassifier, ConvNetRegressor, recipe
 from skcnn.augmentation import RandomAffine, RandomFlip
+from skcnn.exceptions import ArchitectureError
 from tests.benchmarks._baselines import BASELINES
 from tests.benchmarks._image_sets import HELD_OUT, SETS, ImageSet, load
 from tests.benchmarks._report import keep_result, results_in
@@ -231,9 +232,13 @@ def measure_set(name: str, seed: int, options, results: dict) -> None:
         model = COLUMNS[column](SETS[name], arrays["X_train"].shape, seed)
         if model is None:
             continue
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            result = measure(model, arrays, SETS[name])
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ConvergenceWarning)
+                result = measure(model, arrays, SETS[name])
+        except ArchitectureError as error:
+            print(name, column, f"has no result: {error}", file=sys.stderr)
+            continue
         keep_result(options.results, results, (name, column, seed), result)
         print(name, column, seed, f"{result['score']:.3f}", result["seconds"], file=sys.stderr)
 
