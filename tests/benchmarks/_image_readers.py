@@ -216,12 +216,15 @@ def faces(folder: Path) -> Pictures:
     return classes_of_folders(folder / "CreepyTeddy-/att_faces", "s*/*.pgm", (46, 56), "L")
 
 
+NOT_IN_ALL_COPIES = "covid-19-pneumonia-14-PA.png"  # a large file, which some copies lack
+
+
 def chests(folder: Path) -> Pictures:
     """Return X-rays; those of one patient, whose number begins the file's name, are a group."""
     paths = [
         path
         for path in files(folder / "COVID-19/X-Ray Image DataSet", "*/*")
-        if path.suffix in (".png", ".jpg", ".jpeg")
+        if path.suffix in (".png", ".jpg", ".jpeg") and path.name != NOT_IN_ALL_COPIES
     ]
     of_nih = [re.fullmatch(r"(\d{8})_\d{3}", path.stem) for path in paths]
     names = [match[1] if match else path.stem for match, path in zip(of_nih, paths, strict=True)]
