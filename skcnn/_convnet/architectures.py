@@ -1,11 +1,11 @@
 """Layer specifications from the architecture parameters."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from skcnn._architectures.series import compact_inception
-from skcnn._convnet.automatic import auto_filters
+from skcnn._convnet.automatic import auto_filters, pooled_filters
 from skcnn._utils.validation import is_integer
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers._activation import Activation
@@ -29,6 +29,14 @@ OF_SERIES = {
     "pool_stride": None,
     "conv_dropout": 0.0,
 }
+# What they must be for images and volumes to get a global pool in front of the output layer.
+OF_IMAGES = {
+    **dict.fromkeys(("filters", "pool_size", "hidden_units"), AUTO),
+    "stride": 1,
+    "padding": "same",
+    "pool_stride": None,
+}
+SMALLEST_POOLED = 4  # sides of the automatic network's feature maps are not pooled to less
 
 
 def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:
@@ -61,8 +69,12 @@ def _units_of_layers(hidden_units: object) -> tuple[int, ...]:
     return units
 
 
-def _pool_of_long_axes(spatial: Shape, size: object, stride: object, kind: str) -> Pool | None:
-    """Return a pool that leaves out axes of length one, None if all axes have length one."""
+def _pool_of_long_axes(
+    spatial: Shape, size: object, stride: object, kind: str | None
+) -> Pool | None:
+    """Return a pool that leaves out axes of length one, None if there is none."""
+    if kind is None:
+        return None
     sizes = per_axis(size, len(spatial), "pool_size")
     strides = sizes if stride is None else per_axis(stride, len(spatial), "pool_stride")
     if max(spatial) == 1:
@@ -72,6 +84,12 @@ def _pool_of_long_axes(spatial: Shape, size: object, stride: object, kind: str) 
         stride=tuple(s if n > 1 else 1 for s, n in zip(strides, spatial, strict=True)),
         kind=kind,
     )
+
+
+def _pool_of_large_axes(spatial: Shape, kind: str) -> Pool | None:
+    """Return a pool that halves the axes which stay large enough, None if there are none."""
+    windows = tuple(2 if side // 2 >= SMALLEST_POOLED else 1 for side in spatial)
+    return Pool(windows, kind=kind) if max(windows) > 1 else None
 
 
 def _normalized(
@@ -99,9 +117,25 @@ def takes_series_network(input_shape: Shape, any_length: bool, knobs: Mapping[st
         The keyword arguments of `from_knobs`.
     """
     is_series = len(input_shape) == 2 and (any_length or input_shape[1] >= SHORTEST_SERIES)
-    return is_series and all(
-        type(knobs[name]) is type(value) and knobs[name] == value
-        for name, value in OF_SERIES.items()
+    return is_series and _are(knobs, OF_SERIES)
+
+
+def takes_global_pool(input_shape: Shape, knobs: Mapping[str, Any]) -> bool:
+    """Return whether samples are images or volumes, and no parameter says how their blocks are.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(n_channels, *spatial)``.
+    knobs : mapping
+        The keyword arguments of `from_knobs`.
+    """
+    return len(input_shape) > 2 and knobs["pooling"] is not None and _are(knobs, OF_IMAGES)
+
+
+def _are(knobs: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(
+        type(knobs[name]) is type(value) and knobs[name] == value for name, value in wanted.items()
     )
 
 
@@ -148,10 +182,10 @@ def from_knobs(
         normalize = None if normalization is None else Normalize(kind=normalization)
         network = compact_inception(input_shape, any_length, normalize, activation)
         return (*network, *before_dense)
+    is_pooled = takes_global_pool(input_shape, locals())
     kernel_size = 3 if kernel_size == AUTO else kernel_size
     pooling = "max" if pooling == AUTO else pooling
     pool_size = 2 if pool_size == AUTO else pool_size
-    hidden_units = (128,) if hidden_units == AUTO else hidden_units
     shape = input_shape
     layers: list[LayerSpec] = []
 
@@ -170,16 +204,27 @@ def from_knobs(
         "padding": padding,
         "padding_mode": padding_mode,
     }
-    for block in _filters_of_blocks(filters, input_shape[1:]):
+
+    def add_block(
+        block: tuple[int, ...], pool_of: Callable[[Shape], Pool | GlobalPool | None]
+    ) -> None:
         for n_filters in block:
             add(*normalized(Conv, n_filters, **window))
-        if pooling is not None:
-            pool = _pool_of_long_axes(shape[1:], pool_size, pool_stride, pooling)
-            if pool is not None:
-                add(pool)
+        pool = pool_of(shape[1:])
+        if pool is not None:
+            add(pool)
         if conv_dropout > 0:
             add(Dropout(conv_dropout, channels=True))
-    units = _units_of_layers(hidden_units)
+
+    if is_pooled:
+        *blocks, last = pooled_filters(input_shape[1:])
+        for n_filters in blocks:
+            add_block((n_filters,), lambda sides: _pool_of_large_axes(sides, str(pooling)))
+        add_block((last,), lambda sides: GlobalPool(kind="max"))
+        return (*layers, *before_dense)
+    for block in _filters_of_blocks(filters, input_shape[1:]):
+        add_block(block, lambda s: _pool_of_long_axes(s, pool_size, pool_stride, pooling))
+    units = _units_of_layers((128,) if hidden_units == AUTO else hidden_units)
     add(*((GlobalPool(), *before_dense) if any_length else (*before_dense, Flatten())))
     for n_units in units:
         add(*normalized(Dense, n_units), *before_dense)

@@ -10,6 +10,8 @@ from skcnn._architectures.registry import learning_rate_share
 FIRST_FILTERS, MOST_FILTERS = 32, 128
 SMALLEST_MAP = 7
 FEWEST_BLOCKS, MOST_BLOCKS = 2, 8
+# Chosen by results on real sets of small images; see docs/performance.md.
+LARGEST_MAP = 8
 SMALLEST_BATCH, LARGEST_BATCH = 8, 128
 # Values that all layers return for a batch: images up to 128x128 have fewer in 128 samples.
 MOST_BATCH_VALUES = 2**29
@@ -49,6 +51,17 @@ def auto_filters(spatial: Sequence[int]) -> tuple[int, ...]:
     halvings = ceil(log2(max(spatial) / SMALLEST_MAP)) if max(spatial) > SMALLEST_MAP else 0
     n_blocks = min(max(halvings, FEWEST_BLOCKS), MOST_BLOCKS)
     return tuple(min(FIRST_FILTERS * 2**i, MOST_FILTERS) for i in range(n_blocks))
+
+
+def pooled_filters(spatial: Sequence[int]) -> tuple[int, ...]:
+    """Return the filters of the automatic network's convolutions for images and volumes.
+
+    All but the last are followed by pools, where the sides are large enough. There is one more of
+    them than the longest side must be halved to be 8 or less, but at least two and at most eight.
+    """
+    halvings = ceil(log2(max(spatial) / LARGEST_MAP))
+    n_pooled = min(max(halvings + 1, FEWEST_BLOCKS), MOST_BLOCKS)
+    return tuple(min(FIRST_FILTERS * 2**i, MOST_FILTERS) for i in range(n_pooled + 1))
 
 
 def auto_batch_size(n_samples: int) -> int:

@@ -91,10 +91,15 @@ class NetworkParameters:
         """"auto", int or tuple
         Number of filters of the convolutions, one entry per block: an integer is one
         convolution, a tuple several before the pool, as in ``(32, 32, (64, 64))``.
-        "auto" takes 32, 64, 128, 128, ... Its number of blocks is the number of times that
-        the longest side must be halved to be 7 or less, but at least two: (32, 64) up to
-        28x28, (32, 64, 128, 128) for 64x64. For signals of 32 time steps or more, where this
-        and the parameters from `kernel_size` to `hidden_units` have their default values, it
+        "auto" takes 32, 64, 128, 128, ... For images and volumes, where `hidden_units` and
+        `pool_size` are "auto", too, and the convolutions and pools are the usual ones, it
+        designs the whole network: one convolution more than the longest side must be halved to
+        be 4 or less, but at least three, with pools between them that halve sides of 8 or more,
+        and the largest value of each of the last feature maps in front of the output layer.
+        Otherwise the number of blocks is the number of times that the longest side must be
+        halved to be 7 or less, but at least two: (32, 64) up to 28x28, (32, 64, 128, 128) for
+        64x64. For signals of 32 time steps or more, where this and the parameters from
+        `kernel_size` to `hidden_units` have their default values, it
         is a small InceptionTime: six modules with 16 kernels of each of the lengths 39, 19 and
         9, two shortcuts, and the means over time in front of the output layer.
         """,
@@ -141,8 +146,8 @@ class NetworkParameters:
         "auto",
         [AUTO, *SIZE],
         """"auto", int or tuple of int
-        Window of the pools. Axes of length one are not pooled. "auto" is 2, but for the
-        signals that `filters` tells of.
+        Window of the pools. Axes of length one are not pooled. "auto" is 2, but for what
+        `filters` tells of.
         """,
     )
     pool_stride: int | tuple[int, ...] | None = parameter(
@@ -157,7 +162,7 @@ class NetworkParameters:
         [AUTO, *SIZE],
         """"auto", int or tuple of int
         Number of neurons of each hidden dense layer. ``()`` makes no hidden layer. "auto" is
-        128, but for the signals that `filters` tells of.
+        128, but for what `filters` tells of.
         """,
     )
     activation: str = parameter(

@@ -17,11 +17,21 @@ from skcnn._convnet.automatic import (
     auto_epochs,
     auto_filters,
     bounded_batch_size,
+    pooled_filters,
     usual_layer_values,
 )
 from skcnn._training.batches import BatchIterator
 from skcnn.exceptions import ArchitectureError
-from skcnn.layers import Activation, Conv, Dense, Dropout, Flatten, Normalize, Pool
+from skcnn.layers import (
+    Activation,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    GlobalPool,
+    Normalize,
+    Pool,
+)
 from skcnn.layers._sequence import follow, trace, with_output
 from tests.helpers.small_nets import tiny
 
@@ -232,25 +242,84 @@ def test_without_normalization_layers_keep_bias_and_activation(activation):
     )
 
 
+def normalized(filters, kernel_size=3):
+    return Conv(filters, kernel_size, bias=False), Normalize(), Activation("relu")
+
+
+GLOBAL_HEAD = (GlobalPool(kind="max"), Dropout(0.25))
+
+
 @pytest.mark.parametrize("estimator", [ConvNetClassifier(), ConvNetRegressor()])
 def test_default_knobs_on_digits(estimator):
     knobs = {name: estimator.get_params()[name] for name in KNOBS}
     assert from_knobs((1, 8, 8), **knobs) == (
-        Conv(32, bias=False),
-        Normalize(),
-        Activation("relu"),
-        pool(2, 2),
-        Conv(64, bias=False),
-        Normalize(),
-        Activation("relu"),
-        pool(2, 2),
-        Dropout(0.25),
-        Flatten(),
-        Dense(128, bias=False),
-        Normalize(),
-        Activation("relu"),
-        Dropout(0.25),
+        *normalized(32),
+        Pool((2, 2)),
+        *normalized(64),
+        *normalized(128),
+        *GLOBAL_HEAD,
     )
+
+
+@pytest.mark.parametrize(
+    ("spatial", "pools"),
+    [
+        ((3, 3), [None, None]),
+        ((8, 8), [(2, 2), None]),
+        ((9, 9), [(2, 2), None]),
+        ((16, 16), [(2, 2), (2, 2)]),
+        ((28, 28), [(2, 2), (2, 2), None]),
+        ((32, 32), [(2, 2), (2, 2), (2, 2)]),
+        ((3, 32), [(1, 2), (1, 2), (1, 2)]),
+        ((40, 63), [(2, 2), (2, 2), (2, 2), (1, 1)]),
+        ((64, 64), [(2, 2), (2, 2), (2, 2), (2, 2)]),
+        ((8, 16, 32), [(2, 2, 2), (1, 2, 2), (1, 1, 2)]),
+    ],
+)
+def test_default_network_of_images_halves_sides_of_eight_or_more(spatial, pools):
+    layers = from_knobs((2, *spatial), **DEFAULTS)
+    wanted = []
+    for i, window in enumerate(pools):
+        wanted += normalized(min(32 * 2**i, 128))
+        if window is not None and max(window) > 1:
+            wanted.append(Pool(window))
+    assert layers == (*wanted, *normalized(min(32 * 2 ** len(pools), 128)), *GLOBAL_HEAD)
+
+
+def test_other_parameters_act_in_the_default_network_of_images():
+    how = {"kernel_size": 5, "pooling": "average", "conv_dropout": 0.1, "dropout": 0.0}
+    assert from_knobs((1, 8, 8), **DEFAULTS | how) == (
+        *normalized(32, 5),
+        Pool((2, 2), kind="average"),
+        Dropout(0.1, channels=True),
+        *normalized(64, 5),
+        Dropout(0.1, channels=True),
+        *normalized(128, 5),
+        GlobalPool(kind="max"),
+        Dropout(0.1, channels=True),
+    )
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"filters": (32, 64)},
+        {"hidden_units": (128,)},
+        {"hidden_units": ()},
+        {"pool_size": 2},
+        {"pool_stride": 2},
+        {"stride": 2},
+        {"padding": "valid"},
+        {"padding": 1},
+        {"pooling": None},
+    ],
+    ids=str,
+)
+def test_networks_whose_parts_are_given_end_in_dense_layers(how):
+    layers = from_knobs((1, 28, 28), **DEFAULTS | how)
+    given = {"filters": (32, 64), "hidden_units": (128,), "pool_size": 2}
+    assert layers == from_knobs((1, 28, 28), **DEFAULTS | given | how)
+    assert Flatten() in layers
 
 
 SMALL_SHAPES = {
@@ -285,7 +354,7 @@ def test_no_input_is_too_small(knobs, spatial):
 @pytest.mark.parametrize("spatial", SMALL_SHAPES.values(), ids=SMALL_SHAPES)
 def test_no_pool_touches_an_axis_of_length_one(spatial):
     for size in spatial:
-        layers = with_output(from_knobs((1, *size), **DEFAULTS), 2)
+        layers = with_output(from_knobs((1, *size), **DEFAULTS | {"hidden_units": 128}), 2)
         for row in trace(layers, (1, *size)):
             if isinstance(row.spec, Pool):
                 before, after = row.input_shape[1:], row.output_shape[1:]
@@ -326,6 +395,15 @@ def test_knobs_that_do_not_fit_name_the_layer(knobs, shape, message):
 )
 def test_auto_filters_depend_on_the_longest_side(spatial, filters):
     assert auto_filters(spatial) == filters
+
+
+@given(st.lists(st.integers(1, 5000), min_size=2, max_size=3))
+def test_pooled_filters_bring_sides_to_four_values(spatial):
+    *pooled, last = pooled_filters(spatial)
+    assert 2 <= len(pooled) <= 8
+    assert (*pooled, last) == tuple(min(32 * 2**i, 128) for i in range(len(pooled) + 1))
+    assert max(spatial) / 2 ** len(pooled) <= 4 or len(pooled) == 8
+    assert max(spatial) / 2 ** (len(pooled) - 1) > 4 or len(pooled) == 2
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=3))

@@ -49,17 +49,18 @@ def test_it_is_taken_for_signals_without_blocks_of_the_users(length, how, expect
     assert net._has_series_network((1, length), False) == expected
 
 
-def test_images_and_volumes_keep_their_blocks():
+def test_images_and_volumes_have_another_network():
     for shape in ((20, 20, 1), (200, 1, 1), (20, 20, 20, 1)):
         types = [*ConvNetClassifier().summary(shape, 3)["type"]]
-        assert "Flatten" in types
+        assert "Residual" not in types
         assert "Deviations" not in types
 
 
-def test_auto_blocks_are_those_of_the_old_defaults():
+def test_auto_blocks_of_rows_that_are_no_signals_are_these():
     net = ConvNetClassifier()
-    given = ConvNetClassifier(kernel_size=3, pooling="max", pool_size=2, hidden_units=(128,))
-    assert net._layers((3, 28, 28)) == given._layers((3, 28, 28))
+    given = ConvNetClassifier(
+        filters=(32, 64), kernel_size=3, pooling="max", pool_size=2, hidden_units=(128,)
+    )
     assert net._layers((1, 9)) == given._layers((1, 9))
 
 
