@@ -29,14 +29,14 @@ OF_SERIES = {
     "pool_stride": None,
     "conv_dropout": 0.0,
 }
-# What they must be for images and volumes to get a global pool in front of the output layer.
+# What they must be for images and volumes to get a network of their own.
 OF_IMAGES = {
     **dict.fromkeys(("filters", "pool_size", "hidden_units"), AUTO),
     "stride": 1,
     "padding": "same",
     "pool_stride": None,
 }
-SMALLEST_POOLED = 4  # sides of the automatic network's feature maps are not pooled to less
+SMALLEST_POOLED = 3  # sides of the automatic network's feature maps are not pooled to less
 
 
 def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:
@@ -120,7 +120,7 @@ def takes_series_network(input_shape: Shape, any_length: bool, knobs: Mapping[st
     return is_series and _are(knobs, OF_SERIES)
 
 
-def takes_global_pool(input_shape: Shape, knobs: Mapping[str, Any]) -> bool:
+def takes_image_network(input_shape: Shape, knobs: Mapping[str, Any]) -> bool:
     """Return whether samples are images or volumes, and no parameter says how their blocks are.
 
     Parameters
@@ -142,6 +142,7 @@ def _are(knobs: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
 def from_knobs(
     input_shape: Shape,
     any_length: bool = False,
+    of_classes: bool = True,
     *,
     filters: object,
     kernel_size: str | int | tuple[int, ...],
@@ -171,6 +172,9 @@ def from_knobs(
     any_length : bool, default=False
         Whether signals have unequal lengths. The means of the feature maps then take the
         place of their values in front of the dense layers.
+    of_classes : bool, default=True
+        Whether the outputs are of classes. The largest values of feature maps tell what there is,
+        but less well where or how much.
 
     Returns
     -------
@@ -182,7 +186,7 @@ def from_knobs(
         normalize = None if normalization is None else Normalize(kind=normalization)
         network = compact_inception(input_shape, any_length, normalize, activation)
         return (*network, *before_dense)
-    is_pooled = takes_global_pool(input_shape, locals())
+    is_automatic = takes_image_network(input_shape, locals())
     kernel_size = 3 if kernel_size == AUTO else kernel_size
     pooling = "max" if pooling == AUTO else pooling
     pool_size = 2 if pool_size == AUTO else pool_size
@@ -216,14 +220,16 @@ def from_knobs(
         if conv_dropout > 0:
             add(Dropout(conv_dropout, channels=True))
 
-    if is_pooled:
+    if is_automatic:
         *blocks, last = pooled_filters(input_shape[1:])
         for n_filters in blocks:
             add_block((n_filters,), lambda sides: _pool_of_large_axes(sides, str(pooling)))
-        add_block((last,), lambda sides: GlobalPool(kind="max"))
-        return (*layers, *before_dense)
-    for block in _filters_of_blocks(filters, input_shape[1:]):
-        add_block(block, lambda s: _pool_of_long_axes(s, pool_size, pool_stride, pooling))
+        add_block((last,), lambda sides: GlobalPool(kind="max") if of_classes else None)
+        if of_classes:
+            return (*layers, *before_dense)
+    else:
+        for block in _filters_of_blocks(filters, input_shape[1:]):
+            add_block(block, lambda s: _pool_of_long_axes(s, pool_size, pool_stride, pooling))
     units = _units_of_layers((128,) if hidden_units == AUTO else hidden_units)
     add(*((GlobalPool(), *before_dense) if any_length else (*before_dense, Flatten())))
     for n_units in units:

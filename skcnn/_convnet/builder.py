@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from inspect import signature
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -59,7 +59,7 @@ from skcnn.layers._base import LayerSpec, Shape
 from skcnn.layers._normalization import fix_statistics
 from skcnn.layers._sequence import TracedLayer, follow, trace, with_output
 
-KNOBS = [*signature(from_knobs).parameters][2:]  # the parameters that describe a network
+KNOBS = [*signature(from_knobs).parameters][3:]  # the parameters that describe a network
 
 
 class NetworkBuilder(NetworkParameters):
@@ -73,6 +73,7 @@ class NetworkBuilder(NetworkParameters):
     _limits: tuple[float, float] | None = None  # of X, which a pretrained base gets as 0 and 1
     _layout: InputLayout
     _rows: list[TracedLayer] | None
+    _of_classes: ClassVar[bool] = True  # whether the outputs are of classes
 
     def _check_parameters(self) -> None:
         raise NotImplementedError  # the estimator's
@@ -92,7 +93,7 @@ class NetworkBuilder(NetworkParameters):
         if self.architecture is not None:
             return tuple(self.architecture)
         knobs = {name: getattr(self, name) for name in KNOBS}
-        return from_knobs(input_shape, any_length=self._takes_any_length, **knobs)
+        return from_knobs(input_shape, self._takes_any_length, self._of_classes, **knobs)
 
     def _has_series_network(self, input_shape: Shape, any_length: bool) -> bool:
         """Return whether the network is the automatic one for signals."""

@@ -94,8 +94,9 @@ class NetworkParameters:
         "auto" takes 32, 64, 128, 128, ... For images and volumes, where `hidden_units` and
         `pool_size` are "auto", too, and the convolutions and pools are the usual ones, it
         designs the whole network: one convolution more than the longest side must be halved to
-        be 4 or less, but at least three, with pools between them that halve sides of 8 or more,
-        and the largest value of each of the last feature maps in front of the output layer.
+        be 4 or less, but at least three, with pools between them that halve sides of 6 or more.
+        In front of the output layer there is the largest value of each of the last feature maps
+        in a classifier, and a dense layer in a regressor.
         Otherwise the number of blocks is the number of times that the longest side must be
         halved to be 7 or less, but at least two: (32, 64) up to 28x28, (32, 64, 128, 128) for
         64x64. For signals of 32 time steps or more, where this and the parameters from

@@ -56,6 +56,7 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
     """
 
     _parameter_constraints = legal_values(RegressorParameters)
+    _of_classes = False
 
     @with_callbacks
     def fit(

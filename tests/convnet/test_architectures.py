@@ -249,16 +249,26 @@ def normalized(filters, kernel_size=3):
 GLOBAL_HEAD = (GlobalPool(kind="max"), Dropout(0.25))
 
 
-@pytest.mark.parametrize("estimator", [ConvNetClassifier(), ConvNetRegressor()])
-def test_default_knobs_on_digits(estimator):
+DENSE_HEAD = (
+    Dropout(0.25),
+    Flatten(),
+    Dense(128, bias=False),
+    Normalize(),
+    Activation("relu"),
+    Dropout(0.25),
+)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "head"),
+    [(ConvNetClassifier(), GLOBAL_HEAD), (ConvNetRegressor(), DENSE_HEAD)],
+)
+def test_default_knobs_on_digits(estimator, head):
+    wanted = (*normalized(32), Pool((2, 2)), *normalized(64), *normalized(128), *head)
+    assert estimator._layers((1, 8, 8)) == wanted
     knobs = {name: estimator.get_params()[name] for name in KNOBS}
-    assert from_knobs((1, 8, 8), **knobs) == (
-        *normalized(32),
-        Pool((2, 2)),
-        *normalized(64),
-        *normalized(128),
-        *GLOBAL_HEAD,
-    )
+    of_classes = isinstance(estimator, ConvNetClassifier)
+    assert from_knobs((1, 8, 8), of_classes=of_classes, **knobs) == wanted
 
 
 @pytest.mark.parametrize(
@@ -268,15 +278,16 @@ def test_default_knobs_on_digits(estimator):
         ((8, 8), [(2, 2), None]),
         ((9, 9), [(2, 2), None]),
         ((16, 16), [(2, 2), (2, 2)]),
-        ((28, 28), [(2, 2), (2, 2), None]),
+        ((28, 28), [(2, 2), (2, 2), (2, 2)]),
         ((32, 32), [(2, 2), (2, 2), (2, 2)]),
         ((3, 32), [(1, 2), (1, 2), (1, 2)]),
-        ((40, 63), [(2, 2), (2, 2), (2, 2), (1, 1)]),
+        ((40, 63), [(2, 2), (2, 2), (2, 2), (1, 2)]),
+        ((5, 23), [(1, 2), (1, 2), None]),
         ((64, 64), [(2, 2), (2, 2), (2, 2), (2, 2)]),
         ((8, 16, 32), [(2, 2, 2), (1, 2, 2), (1, 1, 2)]),
     ],
 )
-def test_default_network_of_images_halves_sides_of_eight_or_more(spatial, pools):
+def test_default_network_of_images_halves_sides_of_six_or_more(spatial, pools):
     layers = from_knobs((2, *spatial), **DEFAULTS)
     wanted = []
     for i, window in enumerate(pools):
