@@ -179,15 +179,15 @@ def test_large_blocks_are_not_faulted_in_again_and_leave_nothing_behind():
         def faults(n):
             before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
             for _ in range(n):
-                torch.zeros(3 * 2**24)  # 192 MiB, freed at once
+                torch.zeros(2**26)  # 256 MiB, freed at once
             return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
         torch.set_num_threads(1)
         faults(1)
-        before, plain = resident(), faults(2)
+        before, plain = resident(), faults(4)
         with kept_memory(much=True):
             faults(1)
-            kept = faults(2)
+            kept = faults(4)
             inside = resident()
         print(plain > 3 * kept, inside - before > 2**27, resident() - before < 2**25)
     """
