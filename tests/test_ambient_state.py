@@ -127,9 +127,25 @@ def expected(work):
     return WORK[work]()
 
 
+# They fit and predict many times, whose bits are tested in every state.
+LONGER = {"search", "comparison", "features"}
+QUICK = {
+    "autocast", "inference_mode", "dtype float64", "device meta", "precision bf16",
+    "deterministic", "no_grad in autocast",
+}  # fmt: skip
+
+
 @pytest.mark.filterwarnings("ignore:2 splits leave 1 degree of freedom")
-@ALL
-@pytest.mark.parametrize("work", WORK)
+@pytest.mark.parametrize(
+    ("work", "name"),
+    [
+        pytest.param(
+            work, name, marks=pytest.mark.slow if work in LONGER and name not in QUICK else ()
+        )
+        for work in WORK
+        for name in AMBIENT
+    ],
+)
 def test_ambient_state_changes_no_bit_and_is_left_untouched(name, work):
     right = expected(work)
     with ambient(name):

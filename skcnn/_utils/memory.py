@@ -6,6 +6,7 @@ in again, which takes as long as the training itself.
 """
 
 import ctypes
+import mmap
 import os
 import threading
 from collections.abc import Iterator
@@ -32,7 +33,6 @@ ENVIRONMENT_VARIABLES = (
 # Sizes that tell settings apart: glibc maps the first, and by default not the last once it
 # has mapped and freed the second.
 PROBES = (LARGEST_BLOCK + 2**20, LARGEST_BLOCK - 2**16, 2**24)
-MOST_PROBES = 3
 _LOCK = threading.Lock()
 _n_inside = 0
 _changed = False
@@ -96,22 +96,24 @@ def _has_default_thresholds(libc: Any) -> bool:
 
     glibc has no function that returns them, so it is seen which blocks it maps. A threshold
     that was set, of whatever kind, also ends that glibc adapts them to the blocks freed.
-    Blocks that other threads map at the same time are the reason for several tries.
     """
-    for _ in range(MOST_PROBES):
-        largest, _, smallest = (_is_mapped(libc, size) for size in PROBES)
-        if largest and not smallest:
-            return True
-    return False
+    largest, _, smallest = (_is_mapped(libc, size) for size in PROBES)
+    return largest and not smallest
 
 
 def _is_mapped(libc: Any, size: int) -> bool:
-    """Return whether glibc maps a block of `size` bytes, which is freed at once."""
-    before = _usage(libc).hblks
+    """Return whether glibc maps a block of `size` bytes, which is freed at once.
+
+    A mapped block ends with a page, and one of the heap within the header of the next block.
+    The numbers of ``mallinfo`` would tell, too, but it visits every free block of the heap,
+    which takes longer than a small fit in a process that has allocated much.
+    """
     block = libc.malloc(size)
-    n_mapped = _usage(libc).hblks - before
+    if not block:
+        return False
+    end = block + libc.malloc_usable_size(block)
     libc.free(block)
-    return bool(n_mapped == 1)
+    return bool(end % mmap.PAGESIZE == 0)
 
 
 def _restore(libc: Any) -> None:
@@ -133,19 +135,9 @@ class _Usage(ctypes.Structure):
     _fields_ = tuple((name, ctypes.c_size_t) for name in USAGE_FIELDS)
 
 
-class _OldUsage(ctypes.Structure):
-    """``struct mallinfo`` of malloc.h before glibc 2.33, whose bytes overflow."""
-
-    _fields_ = tuple((name, ctypes.c_int) for name in USAGE_FIELDS)
-
-
-def _usage(libc: Any) -> Any:
-    return libc.mallinfo2() if hasattr(libc, "mallinfo2") else libc.mallinfo()
-
-
 def _free_bytes(libc: Any) -> int:
     """Return how much of the heap is free; a very large number before glibc 2.33."""
-    return int(_usage(libc).fordblks) if hasattr(libc, "mallinfo2") else LARGEST_INT
+    return int(libc.mallinfo2().fordblks) if hasattr(libc, "mallinfo2") else LARGEST_INT
 
 
 def _reset_after_fork() -> None:
@@ -176,7 +168,8 @@ def _glibc() -> Any:
     libc.malloc_trim.argtypes = (ctypes.c_size_t,)
     libc.malloc.argtypes, libc.malloc.restype = (ctypes.c_size_t,), ctypes.c_void_p
     libc.free.argtypes, libc.free.restype = (ctypes.c_void_p,), None
-    libc.mallinfo.restype = _OldUsage
+    libc.malloc_usable_size.argtypes = (ctypes.c_void_p,)
+    libc.malloc_usable_size.restype = ctypes.c_size_t
     if hasattr(libc, "mallinfo2"):
         libc.mallinfo2.restype = _Usage
     return libc

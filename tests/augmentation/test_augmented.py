@@ -58,7 +58,7 @@ class Recorder(ClassifierMixin, BaseEstimator):
 CONTRACT = [
     (LogisticRegression(), 62),
     (Ridge(), 60),
-    (ConvNetClassifier(max_epochs=3), 66),
+    (ConvNetClassifier(filters=(4,), hidden_units=(), max_epochs=3, learning_rate=0.03), 66),
 ]
 
 

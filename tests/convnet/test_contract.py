@@ -23,11 +23,16 @@ def run_checks(estimator):
     return Counter(r["status"] for r in results)
 
 
-@pytest.mark.parametrize(
-    "cls", [ConvNetClassifier, pytest.param(ConvNetRegressor, marks=pytest.mark.slow)]
-)
-def test_check_estimator_passes_on_the_default_constructor(cls):
+@pytest.mark.parametrize("cls", N_CHECKS)
+def test_check_estimator_passes_on_a_small_network(cls):
     # the checks themselves set random_state=0
+    small = cls(filters=(4,), hidden_units=(), max_epochs=6, learning_rate=0.03)
+    assert run_checks(small)["passed"] == N_CHECKS[cls]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cls", N_CHECKS)
+def test_check_estimator_passes_on_the_default_constructor(cls):
     assert run_checks(cls())["passed"] == N_CHECKS[cls]
 
 

@@ -59,9 +59,12 @@ MENU = [
     ("name", "value", "more"), MENU, ids=[f"{name}={value}" for name, value, _ in MENU]
 )
 def test_every_choice_learns(name, value, more):
-    images = np.kron(X, np.ones((4, 4)))[:, 2:-2, 2:-2] if value == "lenet5" else X
-    model = digit_net(**{"max_epochs": 12, name: value, **more}).fit(images, y)
-    assert model.score(images, y) > 0.8, model.history_
+    few = y < 4
+    images, target = X[few], y[few]
+    if value == "lenet5":
+        images = np.kron(images, np.ones((4, 4)))[:, 2:-2, 2:-2]
+    model = digit_net(**{"max_epochs": 8, "batch_size": 16, name: value, **more})
+    assert model.fit(images, target).score(images, target) > 0.85, model.history_
 
 
 def test_zero_weights_stay_a_uniform_prediction_at_first():
@@ -314,7 +317,10 @@ def test_noisy_tones_beat_a_dense_network():
     time = np.arange(100)
     phase = rng.uniform(0, 2 * np.pi, (500, 1))
     tones = np.sin(0.3 * 1.3 ** pitch[:, None] * time + phase) + rng.normal(0, 1.0, (500, 100))
-    net = ConvNetClassifier(max_epochs=12, random_state=0).fit(tones[:300], pitch[:300])
+    net = ConvNetClassifier(
+        filters=(16, 32), kernel_size=9, hidden_units=(), learning_rate=0.01, max_epochs=12,
+        random_state=0,
+    ).fit(tones[:300], pitch[:300])  # fmt: skip
     dense = make_pipeline(StandardScaler(), MLPClassifier(random_state=0))
     dense.fit(tones[:300], pitch[:300])
     assert net.score(tones[300:], pitch[300:]) > 0.95

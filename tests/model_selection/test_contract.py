@@ -49,7 +49,15 @@ def search_of(estimator=None, space=RATES, **params):
 
 CHEAP = {"constraints": {"multiply_accumulates": 100_000}}  # the largest take a minute
 CONTRACT = [
-    pytest.param(ConvNetClassifier(max_epochs=2), CHEAP, 58, id="classifier"),
+    pytest.param(
+        ConvNetClassifier(filters=(4,), hidden_units=(), max_epochs=3),
+        {"param_space": {"learning_rate": [0.02, 0.03]}, "n_trials": 1},
+        58,
+        id="small",
+    ),
+    pytest.param(
+        ConvNetClassifier(max_epochs=2), CHEAP, 58, id="classifier", marks=pytest.mark.slow
+    ),
     pytest.param(
         ConvNetRegressor(max_epochs=6, batch_size=16, learning_rate=0.01),
         CHEAP,
@@ -70,7 +78,7 @@ CONTRACT = [
 
 @pytest.mark.parametrize(("estimator", "params", "n_checks"), CONTRACT)
 def test_check_estimator_passes(estimator, params, n_checks):
-    search = ConvNetSearchCV(estimator, n_trials=2, cv=2, **params)
+    search = ConvNetSearchCV(estimator, **{"n_trials": 2, "cv": 2, **params})
     results = check_estimator(search, on_skip=None, on_fail=None)
     problems = [r for r in results if r["status"] != "passed"]
     assert problems == []

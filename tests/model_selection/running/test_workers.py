@@ -190,7 +190,7 @@ def search_in_two_jobs(storage, path):
     }
 
 
-@pytest.mark.parametrize("kind", [None, "journal"])
+@pytest.mark.parametrize("kind", [pytest.param(None, marks=pytest.mark.slow), "journal"])
 def test_two_jobs_and_ctrl_c(children, path, tmp_path, kind):
     storage = None if kind is None else tmp_path / "study.journal"
     child = children(search_in_two_jobs, storage, path)
