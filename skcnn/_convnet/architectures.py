@@ -36,7 +36,9 @@ OF_IMAGES = {
     "padding": "same",
     "pool_stride": None,
 }
-SMALLEST_POOLED = 3  # sides of the automatic network's feature maps are not pooled to less
+# To which sides of the automatic network's feature maps are pooled at least: in front of a global
+# pool, and of a dense layer, whose weights are fewer for smaller maps.
+SMALLEST_GLOBAL, SMALLEST_DENSE = 4, 3
 
 
 def _filters_of_blocks(filters: object, spatial: Sequence[int]) -> list[tuple[int, ...]]:
@@ -86,9 +88,9 @@ def _pool_of_long_axes(
     )
 
 
-def _pool_of_large_axes(spatial: Shape, kind: str) -> Pool | None:
-    """Return a pool that halves the axes which stay large enough, None if there are none."""
-    windows = tuple(2 if side // 2 >= SMALLEST_POOLED else 1 for side in spatial)
+def _pool_of_large_axes(spatial: Shape, smallest: int, kind: str) -> Pool | None:
+    """Return a pool that halves axes but to no less than `smallest`, None if there are none."""
+    windows = tuple(2 if side // 2 >= smallest else 1 for side in spatial)
     return Pool(windows, kind=kind) if max(windows) > 1 else None
 
 
@@ -222,8 +224,9 @@ def from_knobs(
 
     if is_automatic:
         *blocks, last = pooled_filters(input_shape[1:])
+        least = SMALLEST_GLOBAL if of_classes else SMALLEST_DENSE
         for n_filters in blocks:
-            add_block((n_filters,), lambda sides: _pool_of_large_axes(sides, str(pooling)))
+            add_block((n_filters,), lambda sides: _pool_of_large_axes(sides, least, str(pooling)))
         add_block((last,), lambda sides: GlobalPool(kind="max") if of_classes else None)
         if of_classes:
             return (*layers, *before_dense)

@@ -278,16 +278,15 @@ def test_default_knobs_on_digits(estimator, head):
         ((8, 8), [(2, 2), None]),
         ((9, 9), [(2, 2), None]),
         ((16, 16), [(2, 2), (2, 2)]),
-        ((28, 28), [(2, 2), (2, 2), (2, 2)]),
+        ((28, 28), [(2, 2), (2, 2), None]),
         ((32, 32), [(2, 2), (2, 2), (2, 2)]),
         ((3, 32), [(1, 2), (1, 2), (1, 2)]),
-        ((40, 63), [(2, 2), (2, 2), (2, 2), (1, 2)]),
-        ((5, 23), [(1, 2), (1, 2), None]),
+        ((40, 63), [(2, 2), (2, 2), (2, 2), None]),
         ((64, 64), [(2, 2), (2, 2), (2, 2), (2, 2)]),
         ((8, 16, 32), [(2, 2, 2), (1, 2, 2), (1, 1, 2)]),
     ],
 )
-def test_default_network_of_images_halves_sides_of_six_or_more(spatial, pools):
+def test_default_classifier_of_images_halves_sides_of_eight_or_more(spatial, pools):
     layers = from_knobs((2, *spatial), **DEFAULTS)
     wanted = []
     for i, window in enumerate(pools):
@@ -295,6 +294,22 @@ def test_default_network_of_images_halves_sides_of_six_or_more(spatial, pools):
         if window is not None and max(window) > 1:
             wanted.append(Pool(window))
     assert layers == (*wanted, *normalized(min(32 * 2 ** len(pools), 128)), *GLOBAL_HEAD)
+
+
+@pytest.mark.parametrize(
+    ("spatial", "pools"),
+    [
+        ((5, 23), [(1, 2), (1, 2), None]),
+        ((28, 28), [(2, 2), (2, 2), (2, 2)]),
+        ((40, 63), [(2, 2), (2, 2), (2, 2), (1, 2)]),
+    ],
+)
+def test_default_regressor_of_images_halves_sides_of_six_or_more(spatial, pools):
+    layers = from_knobs((2, *spatial), of_classes=False, **DEFAULTS)
+    assert [
+        row.spec.size for row in trace(layers, (2, *spatial)) if isinstance(row.spec, Pool)
+    ] == [window for window in pools if window is not None]
+    assert layers[-len(DENSE_HEAD) :] == DENSE_HEAD
 
 
 def test_other_parameters_act_in_the_default_network_of_images():
