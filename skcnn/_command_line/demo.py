@@ -31,7 +31,7 @@ from skcnn.model_selection import ConvNetSearchCV, SearchDisplay
 
 # Few samples, short trainings and small networks, so that the search lasts seconds.
 N_SEARCHED, SEARCH_EPOCHS = 600, 4
-LARGEST_NETWORK: dict[str, float] = {"multiply_accumulates": 500_000}
+LARGEST_NETWORK: dict[str, float] = {"multiply_accumulates": 2_000_000}
 
 
 def add_demo(commands: Any, common: argparse.ArgumentParser) -> None:

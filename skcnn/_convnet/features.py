@@ -187,7 +187,8 @@ class ConvNetFeatures(
     >>> from skcnn import ConvNetClassifier, ConvNetFeatures
     >>> X, y = load_digits(return_X_y=True)
     >>> X = X.reshape(-1, 8, 8)
-    >>> base = ConvNetClassifier(max_epochs=10, random_state=0).fit(X[y < 5], y[y < 5])
+    >>> net = ConvNetClassifier(hidden_units=128, max_epochs=10, random_state=0)
+    >>> base = net.fit(X[y < 5], y[y < 5])
     >>> X, y = X[y >= 5], y[y >= 5]
     >>> features = ConvNetFeatures(base, layer="flatten_1")
     >>> model = make_pipeline(features, LogisticRegression(max_iter=1000))

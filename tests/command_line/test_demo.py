@@ -49,7 +49,7 @@ def test_demo_prints_its_tables_and_writes_the_plots(tmp_path, capsys, monkeypat
     out, err = capsys.readouterr()
     assert "1/1" in out + err  # the progress bar
     assert "conv_1" in out
-    assert "Total parameters: 53,226" in out
+    assert "Total parameters: 94,186" in out
     assert "macro avg" in out
     assert "accuracy [95 %]" in out
     assert "support vectors" in out

@@ -71,7 +71,7 @@ class FeatureMapsDisplay:
     >>> model = ConvNetClassifier(input_shape=(8, 8), max_epochs=1, random_state=0)
     >>> display = FeatureMapsDisplay.from_estimator(model.fit(X[:200], y[:200]), X)
     >>> {name: maps.shape for name, maps in display.maps.items()}
-    {'activation_1': (32, 8, 8), 'activation_2': (64, 4, 4)}
+    {'activation_1': (32, 8, 8), 'activation_2': (64, 4, 4), 'activation_3': (128, 4, 4)}
     """
 
     def __init__(self, *, sample: np.ndarray, maps: Mapping[str, np.ndarray]) -> None:
