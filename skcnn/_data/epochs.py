@@ -1,5 +1,6 @@
 """Epochs of MNE-Python: signals whose channels come first, read without a dependency on it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -26,7 +27,8 @@ def epochs_array(X: Any, channels: str) -> np.ndarray | None:
     Raises
     ------
     InputShapeError
-        If it is another object of MNE, such as a recording, whose data have other axes.
+        If it is another object of MNE, such as a recording, whose data have other axes, or if
+        the channels of a list's epochs have other names or another order.
     """
     if not are_epochs(X):
         return None
@@ -40,8 +42,20 @@ def epochs_array(X: Any, channels: str) -> np.ndarray | None:
                 "(n_epochs, n_channels, n_times). Cut a recording into epochs, as "
                 "mne.make_fixed_length_epochs does, or pass an array."
             )
+    _check_order([part.ch_names for part in parts if hasattr(part, "ch_names")])
     signals = np.concatenate(arrays)
     return signals if channels == "first" else np.moveaxis(signals, 1, -1)
+
+
+def _check_order(names: Sequence[Sequence[str]]) -> None:
+    """Check that all epochs have the same channels in the same order."""
+    for others in names[1:]:
+        if list(others) != list(names[0]):
+            raise InputShapeError(
+                "X is a list of epochs whose channels must have the same names in the same order. "
+                f"Got ch_names {list(names[0])!r} and {list(others)!r}: reorder them, as "
+                "reorder_channels of MNE does."
+            )
 
 
 def are_epochs(X: Any) -> bool:

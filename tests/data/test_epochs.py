@@ -49,6 +49,15 @@ def test_the_channels_are_where_they_are_wanted():
     assert np.array_equal(epochs_array(rows, "first"), DATA[[3, 5]])
 
 
+def test_channels_of_lists_are_in_one_order():
+    first, second = Epochs(DATA[:3]), Epochs(DATA[3:5])
+    first.ch_names, second.ch_names = ["Fz", "Cz", "Pz"], ["Fz", "Cz", "Pz"]
+    assert np.array_equal(epochs_array([first, second], "first"), DATA[:5])
+    second.ch_names = ["Cz", "Fz", "Pz"]
+    with pytest.raises(InputShapeError, match=r"ch_names \['Fz', 'Cz', 'Pz'\] and \['Cz', "):
+        epochs_array([first, second], "first")
+
+
 @pytest.mark.parametrize("X", [DATA, [], [1], [Epochs(DATA), DATA], object()])
 def test_other_data_are_no_epochs(X):
     assert epochs_array(X, "last") is None
