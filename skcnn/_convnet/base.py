@@ -297,7 +297,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             is_partial=is_partial,
             n_epochs_before=0 if fresh else self.n_iter_,
             weights_epoch=0 if fresh else self._weights_epoch,
-            n_epochs=1 if is_partial else self._n_epochs(len(train), shape),
+            n_epochs=1 if is_partial else self._n_epochs(len(train), shape, bool(steps)),
             batch_size=resolve_batch_size(
                 self.batch_size,
                 len(train),
@@ -370,7 +370,9 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     def _part_schedule(self, plan: FitPlan) -> PartSchedule:
         return part_schedule(self, self._rows, plan.n_epochs_before, plan.n_epochs)
 
-    def _n_epochs(self, n_samples: int, shape: Shape | None = None) -> int:
+    def _n_epochs(
+        self, n_samples: int, shape: Shape | None = None, is_augmented: bool = False
+    ) -> int:
         """Return the number of epochs. The network's `shape` counts for signals."""
         if (
             self.max_epochs == "auto"
@@ -380,7 +382,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             macs = total_multiply_accumulates(self._trace(shape, 1))
             return series_epochs(n_samples, series_batch_size(n_samples), macs)
         fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"
-        return resolve_epochs(self.max_epochs, n_samples, fine_tunes)
+        return resolve_epochs(self.max_epochs, n_samples, fine_tunes, is_augmented)
 
     def _learning_rate(self, optimizer: str) -> float:
         has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None

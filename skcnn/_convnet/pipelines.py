@@ -19,7 +19,8 @@ from skcnn._data.validation import check_images
 from skcnn._network.series_net import net_of_length
 from skcnn._network.series_prediction import row_lengths
 from skcnn._utils.compat import BaseSearchCV
-from skcnn.augmentation._augmented_array import originals
+from skcnn.augmentation._augmented_array import AugmentedArray, originals
+from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import InputShapeError
 
 
@@ -228,6 +229,17 @@ def fit_before_final(
     _clone_steps(walked)
     walked.fit(copy_samples(X), y, **(params or {}))
     return received.data
+
+
+def trains_augmented(estimator: Any, X: Any) -> bool:
+    """Return whether the ConvNet that `estimator` is or ends in trains on augmented samples."""
+    if isinstance(X, AugmentedArray) and X.steps:
+        return True
+    while isinstance(estimator, Pipeline):
+        if any(isinstance(step, Augmentation) for _, step in estimator.steps):
+            return True
+        estimator = estimator.steps[-1][1]
+    return getattr(estimator, "augmentation", None) is not None
 
 
 def has_steps(estimator: Any) -> bool:

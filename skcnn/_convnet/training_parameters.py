@@ -103,8 +103,8 @@ class ConvNetParameters(TransferParameters):
         [AUTO, COUNT],
         """"auto" or int
         Passes over the training samples. "auto" makes about 24 * sqrt(n_samples) batches
-        of the automatic batch size, within 10 and 60 epochs, or at most 20 if `pretrained`
-        layers before the output layer are trained.
+        of the automatic batch size, within 10 and 60 epochs, three times as many if the samples
+        are augmented, or at most 20 if `pretrained` layers before the output layer are trained.
         """,
     )
     class_weight: Any = field(init=False)

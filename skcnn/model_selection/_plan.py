@@ -10,7 +10,7 @@ from typing import Any
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
 
-from skcnn._convnet.pipelines import final_estimator, find_convnet
+from skcnn._convnet.pipelines import final_estimator, find_convnet, trains_augmented
 from skcnn._data.layouts import InputLayout
 from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.compat import InvalidParameterError, is_made_scorer, routed_fit_params, scorers_of
@@ -292,7 +292,7 @@ def _epochs_per_fold(cv: CrossValidation) -> int:
     n_train = len(cv.splits[0][0])
     if net.early_stopping:
         n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
-    return net._n_epochs(n_train)
+    return net._n_epochs(n_train, is_augmented=trains_augmented(cv.estimator, cv.X))
 
 
 def _n_trials(n_trials: int | None, n_points: int | None) -> int | None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sklearn.pipeline import make_pipeline
 from torch import nn
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
@@ -21,6 +22,7 @@ from skcnn._convnet.automatic import (
     usual_layer_values,
 )
 from skcnn._training.batches import BatchIterator
+from skcnn.augmentation import RandomTranslation
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import (
     Activation,
@@ -462,6 +464,20 @@ def test_auto_filters_leave_at_most_seven_values_a_side(spatial):
 def test_auto_batch_size_and_epochs_at_these_sizes(n_samples, batch_size, epochs):
     assert auto_batch_size(n_samples) == batch_size
     assert auto_epochs(n_samples) == epochs
+    assert auto_epochs(n_samples, is_augmented=True) == 3 * epochs
+
+
+@pytest.mark.parametrize("way", ["parameter", "step"])
+def test_augmented_samples_are_seen_in_three_times_as_many_epochs(way):
+    X, y = np.random.default_rng(0).random((400, 3, 3)), np.arange(400) % 2
+    net = ConvNetClassifier(filters=(2,), random_state=0)
+    shift = RandomTranslation(0.3)
+    if way == "parameter":
+        augmented = net.set_params(augmentation=shift).fit(X, y)
+    else:
+        augmented = make_pipeline(shift, net).fit(X, y)[-1]
+    assert augmented.n_iter_ == 3 * auto_epochs(400)
+    assert augmented.set_params(augmentation=None).fit(X, y).n_iter_ == auto_epochs(400)
 
 
 @given(st.integers(1, 10**7))

@@ -6,13 +6,11 @@ from typing import Any
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
-from skcnn._convnet.pipelines import find_convnet
+from skcnn._convnet.pipelines import find_convnet, trains_augmented
 from skcnn._data.layouts import InputLayout
 from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.validation import did_you_mean
-from skcnn.augmentation._augmented_array import AugmentedArray
-from skcnn.augmentation._base import Augmentation
 from skcnn.exceptions import ArchitectureError
 from skcnn.model_selection._cross_validation import CrossValidation
 from skcnn.model_selection._network_size import Limits, NetworkSizer
@@ -103,17 +101,11 @@ def _auto_space(
 ) -> AutoSpace:
     """Return the automatic space of the ConvNet that the estimator is or ends in."""
     net: Any = find_convnet(cv.estimator)
-    steps: list[Any] = []
     prefix, estimator = "", cv.estimator
     while isinstance(estimator, Pipeline):
-        steps += [step for _, step in estimator.steps]
         prefix += f"{estimator.steps[-1][0]}__"
         estimator = estimator.steps[-1][1]
-    augmented = (
-        net.augmentation is not None
-        or any(isinstance(step, Augmentation) for step in steps)
-        or (isinstance(cv.X, AugmentedArray) and bool(cv.X.steps))
-    )
+    augmented = trains_augmented(cv.estimator, cv.X)
     n_samples = len(cv.splits[0][0])
     shape, any_length = layout.traced_shape, isinstance(layout, SeriesLayout)
     networks: Networks = BlockNetworks(layout.spatial, n_samples, augmented)
