@@ -10,12 +10,13 @@ from scipy.special import expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
 from sklearn.metrics import accuracy_score
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from torch import Tensor, nn
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.calibrating.calibration import calibrated
-from skcnn._convnet.calibrating.rules import check_continued, check_not_partial
+from skcnn._convnet.calibrating.rules import check_continued, has_partial_fit
 from skcnn._convnet.declaration import documented, legal_values
 from skcnn._convnet.training_parameters import ClassifierParameters
 from skcnn._data.samples import SampleSet
@@ -92,6 +93,17 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     >>> model.fit(unequal, y_train).input_shape_
     (None, 2)
 
+    Probabilities of a network that label smoothing makes unsure, before and after calibration:
+
+    >>> model = ConvNetClassifier(
+    ...     input_shape=(8, 8), filters=(8, 16), max_epochs=6, label_smoothing=0.2, random_state=0
+    ... )
+    >>> for calibration in (None, "temperature"):
+    ...     _ = model.set_params(calibration=calibration).fit(X_train[:500], y_train[:500])
+    ...     print(model.predict_proba(X_test).max(axis=1).mean().round(1))
+    0.7
+    0.9
+
     A published network by its name, and its number of parameters for 1,000 classes:
 
     >>> model = ConvNetClassifier(architecture="resnet18")
@@ -149,9 +161,12 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         check_continued(self, X_val is not None)
         return self._train(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
+    @available_if(has_partial_fit)
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on this part of the data, at a constant learning rate.
+
+        Not available with `calibration`, since no samples are held back.
 
         Parameters
         ----------
@@ -171,7 +186,6 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
             The estimator, trained for one more epoch.
         """
         self._check_parameters()
-        check_not_partial(self)
         one_column = np.ndim(y) < 2 or np.shape(y)[1] == 1
         if classes is None and not self.__sklearn_is_fitted__() and one_column:
             raise ValueError("classes must be passed on the first call to partial_fit.")

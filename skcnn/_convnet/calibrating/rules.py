@@ -47,16 +47,17 @@ def check_continued(net: Any, has_validation: bool) -> None:
         )
 
 
-def check_not_partial(net: Any) -> None:
-    """Check that `partial_fit` is not asked for a calibration.
+def has_partial_fit(net: Any) -> bool:
+    """Return True; `partial_fit`, which holds no samples back, has no calibration.
 
     Raises
     ------
-    ValueError
-        If it is.
+    AttributeError
+        If a calibration is asked for, so that there is no such method.
     """
     if net.calibration == TEMPERATURE:
-        raise ValueError(
+        raise AttributeError(
             "The 'calibration' parameter must be None for partial_fit, which holds no samples "
             f"back. Got {net.calibration!r}."
         )
+    return True

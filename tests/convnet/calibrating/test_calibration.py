@@ -314,8 +314,11 @@ def test_early_stopping_keeps_its_samples_apart_in_continued_trainings():
 
 
 def test_partial_fit_holds_nothing_back():
-    with pytest.raises(ValueError, match="'calibration' parameter must be None for partial_fit"):
+    assert hasattr(without(), "partial_fit")
+    assert not hasattr(net(), "partial_fit")
+    with pytest.raises(AttributeError) as caught:
         net().partial_fit(X, Y, classes=[0, 1, 2])
+    assert "'calibration' parameter must be None for partial_fit" in str(caught.value.__cause__)
 
 
 def test_scores_during_a_continued_training_have_no_temperature():

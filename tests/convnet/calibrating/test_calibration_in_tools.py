@@ -8,6 +8,7 @@ import pytest
 from sklearn.base import clone
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
 
 import skcnn
 from skcnn import ConvNetSearchCV
@@ -183,6 +184,25 @@ def test_a_fit_without_calibration_goes_on_as_one_with_it(tmp_path, monkeypatch)
     stopped(monkeypatch, net(**how, calibration=None), 10, X, Y)
     ours = net(**how).fit(X, Y)
     assert ours.temperature_ == net(**QUICK).fit(X, Y).temperature_
+
+
+class EndAfterTwo(Callback):
+    """Ends a training."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+
+def test_a_training_that_was_ended_goes_on_and_is_repeated_for_as_long(tmp_path, monkeypatch):
+    how = {**QUICK, "max_epochs": 5, "callbacks": [EndAfterTwo()]}
+    expected = net(**how).fit(X, Y)
+    kept = {**how, "checkpoint_seconds": 0, "checkpoint": tmp_path / "fit.ckpt"}
+    stopped(monkeypatch, net(**kept), 16 + 8, X, Y)  # in the last epoch of the second network
+    ours = net(**kept).fit(X, Y)
+    assert_same(ours, result_of(expected))
+    assert ours.temperature_ == expected.temperature_ != 1.0
+    assert ours.n_iter_ == 2
 
 
 def test_a_training_with_validation_writes_no_end(tmp_path, monkeypatch):
