@@ -141,7 +141,8 @@ def _second_network(
 
     It gets no callbacks, which could write into the files of the first training.
     """
-    second = clone(net).set_params(
+    second = clone(net)
+    vars(second).update(  # no set_params, which a subclass with fewer parameters refuses
         batch_size=None if net.batch_size is None else plan.batch_size,
         calibration=None,
         callbacks=None,

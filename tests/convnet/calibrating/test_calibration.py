@@ -176,6 +176,17 @@ def test_signals_of_unequal_length():
     assert ours.fit(signals, Y).temperature_ != 1.0
 
 
+class OwnDefaults(ConvNetClassifier):
+    """A user's subclass with a constructor of its own."""
+
+    def __init__(self, *, max_epochs=2):
+        super().__init__(filters=(2,), max_epochs=max_epochs, calibration="temperature")
+
+
+def test_a_subclass_with_other_parameters():
+    assert OwnDefaults().fit(X, Y).temperature_ != 1.0
+
+
 # Validation samples
 
 
