@@ -85,6 +85,10 @@ class RareClassWarning(UserWarning):
     """A class is too small to be represented in the validation set."""
 
 
+class CalibrationWarning(UserWarning):
+    """Probabilities stay as they are, since no temperature can be found for them."""
+
+
 class LeakageWarning(UserWarning):
     """A sample may be on both sides of a split, so that scores are too good.
 
@@ -121,6 +125,7 @@ class ComparisonWarning(UserWarning):
 
 __all__ = [
     "ArchitectureError",
+    "CalibrationWarning",
     "CheckpointError",
     "CheckpointWarning",
     "ComparisonWarning",

@@ -1,8 +1,8 @@
 """The base of ConvNetClassifier and ConvNetRegressor: validation and training."""
 
 from abc import ABCMeta, abstractmethod
-from contextlib import nullcontext
-from typing import Any, Self
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pandas as pd
@@ -47,7 +47,6 @@ from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
 from skcnn._data.weights import check_weights
 from skcnn._network.series_prediction import check_signals
-from skcnn._network.split import Trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._training.callbacks import CallbackHooks
 from skcnn._training.checkpointing.checkpoint import Checkpoint
@@ -88,6 +87,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     choice_: pd.DataFrame | None
     _seen: SeenSamples | None  # of all calls
     _weights_epoch: int  # of which the network has the weights
+    _uncalibrated: ClassVar[dict[str, float]] = {}  # attributes of a network in training
 
     # What classifier and regressor do with targets
 
@@ -150,8 +150,20 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             split_seed = None if is_partial else seeds.validation
             train, valid = self._split(samples, given, fresh, split_seed)
             plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
-            self._train_plan(plan, data, checkpoint)
+            with self._calibrated(plan, samples, steps, seed, checkpoint):
+                self._train_plan(plan, data, checkpoint)
         return self
+
+    def _calibrated(
+        self,
+        plan: FitPlan,
+        samples: SampleSet,
+        steps: list[Step],
+        seed: int,
+        checkpoint: Checkpoint | None,
+    ) -> AbstractContextManager[None]:
+        """Return a context that calibrates the network which is trained inside it."""
+        return nullcontext()
 
     def _train_plan(
         self, plan: FitPlan, data: dict[str, Any], checkpoint: Checkpoint | None
@@ -456,17 +468,10 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             self.best_epoch_ = run.monitor.best_epoch()
             self._weights_epoch = self.best_epoch_ if has_best_weights else self.n_iter_
             self._seen = run.plan.seen
-            self.unfreezing_ = self._trained_parts(run)
+            earlier = {} if run.plan.is_fresh else self.unfreezing_
+            self.unfreezing_ = run.trained_parts(earlier, self.n_iter_)
         self.device_ = str(engine.device)
         self.n_parameters_ = engine.n_parameters
-
-    def _trained_parts(self, run: FitRun) -> dict[int, Trainable]:
-        """Return what was trained, by the number of epochs done when it began, of all calls."""
-        trained = {} if run.plan.is_fresh else dict(self.unfreezing_)
-        for n_epochs, trainable in run.parts.trained.items():
-            if n_epochs < self.n_iter_ and trainable != [None, *trained.values()][-1]:
-                trained[n_epochs] = trainable
-        return trained
 
     def _callback_hooks(
         self, engine: ConvNetEngine, plan: FitPlan, data: dict[str, Any]
@@ -477,7 +482,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             self,
             callback_context(self, plan.n_epochs),
             data,
-            lambda: {"net_": engine.snapshot()},
+            lambda: {"net_": engine.snapshot(), **self._uncalibrated},
         )
 
     def __sklearn_clone__(self) -> Any:

@@ -1,23 +1,32 @@
 """ConvNetClassifier."""
 
-from typing import Any, Self
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar, Self
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import expit, log_softmax
 from sklearn.base import ClassifierMixin
 from sklearn.callback import with_callbacks
 from sklearn.metrics import accuracy_score
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import unique_labels
 from torch import Tensor, nn
 
 from skcnn._convnet.base import BaseConvNet
+from skcnn._convnet.calibrating.calibration import calibrated
+from skcnn._convnet.calibrating.rules import check_continued, has_partial_fit
 from skcnn._convnet.declaration import documented, legal_values
 from skcnn._convnet.training_parameters import ClassifierParameters
 from skcnn._data.samples import SampleSet
 from skcnn._data.targets import ClassTargets, check_labels
 from skcnn._data.weights import class_weight_per_code
+from skcnn._training.checkpointing.checkpoint import Checkpoint
+from skcnn._training.fit_plan import FitPlan
+from skcnn._training.fit_run import FitRun
 from skcnn._training.losses import classification_loss
+from skcnn.augmentation._batch_augmenter import Step
 
 
 @documented
@@ -36,6 +45,8 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     ----------
     classes_ : ndarray of shape (n_classes,)
         The class labels in sorted order, or 0 to n_outputs_ - 1 for multilabel targets.
+    temperature_ : float
+        What the logits are divided by, 1.0 without `calibration`.
     <attributes>
 
     See Also
@@ -82,6 +93,17 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     >>> model.fit(unequal, y_train).input_shape_
     (None, 2)
 
+    Probabilities of a network that label smoothing makes unsure, before and after calibration:
+
+    >>> model = ConvNetClassifier(
+    ...     input_shape=(8, 8), filters=(8, 16), max_epochs=6, label_smoothing=0.2, random_state=0
+    ... )
+    >>> for calibration in (None, "temperature"):
+    ...     _ = model.set_params(calibration=calibration).fit(X_train[:500], y_train[:500])
+    ...     print(model.predict_proba(X_test).max(axis=1).mean().round(1))
+    0.7
+    0.9
+
     A published network by its name, and its number of parameters for 1,000 classes:
 
     >>> model = ConvNetClassifier(architecture="resnet18")
@@ -90,6 +112,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     """
 
     _parameter_constraints = legal_values(ClassifierParameters)
+    _uncalibrated: ClassVar[dict[str, float]] = {"temperature_": 1.0}
 
     @with_callbacks
     def fit(
@@ -135,11 +158,15 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         OutOfMemoryError
             If the device has too little memory for a batch that cannot be computed in parts.
         """
+        check_continued(self, X_val is not None)
         return self._train(X, y, sample_weight, X_val, y_val, sample_weight_val)
 
+    @available_if(has_partial_fit)
     @with_callbacks
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on this part of the data, at a constant learning rate.
+
+        Not available with `calibration`, since no samples are held back.
 
         Parameters
         ----------
@@ -172,6 +199,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
             self._targets = self._learn_classes(labels, multilabel, weights, classes)
             self.classes_ = self._targets.classes
             self.n_outputs_ = len(self.classes_)
+            self.temperature_ = 1.0
         elif classes is not None and not np.array_equal(unique_labels(classes), self.classes_):
             raise ValueError(
                 f"classes={classes!r} is not the same as on the last call to partial_fit, "
@@ -233,6 +261,21 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         predicted = outputs > 0 if self._targets.multilabel else outputs.argmax(1)
         return float(accuracy_score(samples.targets, predicted, sample_weight=samples.weights))
 
+    def _calibrated(
+        self,
+        plan: FitPlan,
+        samples: SampleSet,
+        steps: list[Step],
+        seed: int,
+        checkpoint: Checkpoint | None,
+    ) -> AbstractContextManager[None]:
+        return calibrated(self, plan, samples, steps, seed, checkpoint)
+
+    def _keep(self, run: FitRun, before: pd.DataFrame | None) -> None:
+        super()._keep(run, before)
+        if run.monitor.rows:  # the weights are others than those that an old temperature is of
+            self.temperature_ = 1.0
+
     def predict(self, X: Any) -> np.ndarray:
         """Return the most probable label of each sample.
 
@@ -261,8 +304,15 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         if found.min() < 0:
             self._raise_for(found < 0)
 
+    def _logits(self, X: Any) -> np.ndarray:
+        """Return the logits of which the probabilities are made."""
+        outputs = self._outputs(X)
+        if self.temperature_ != 1.0:
+            outputs /= self.temperature_
+        return outputs
+
     def decision_function(self, X: Any) -> np.ndarray:
-        """Return the logits.
+        """Return the logits, divided by `temperature_`.
 
         Parameters
         ----------
@@ -275,7 +325,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         ndarray of shape (n_samples, n_classes) or (n_samples,)
             For two classes, the log-odds of the second class.
         """
-        outputs = self._outputs(X)
+        outputs = self._logits(X)
         if len(self.classes_) == 2 and not self._targets.multilabel:
             return outputs[:, 1] - outputs[:, 0]
         return outputs
@@ -295,7 +345,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
             Columns are in the order of `classes_`. Rows sum to one, except for
             multilabel targets, where each label has its own probability.
         """
-        outputs = self._outputs(X)
+        outputs = self._logits(X)
         return expit(outputs) if self._targets.multilabel else _softmax(outputs)
 
     def predict_log_proba(self, X: Any) -> np.ndarray:
@@ -312,7 +362,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         ndarray of shape (n_samples, n_classes)
             Natural logarithms.
         """
-        outputs = self._outputs(X)
+        outputs = self._logits(X)
         if self._targets.multilabel:
             return -np.logaddexp(0, -outputs)
         return log_softmax(outputs, axis=1)

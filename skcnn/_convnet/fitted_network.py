@@ -56,6 +56,12 @@ class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstima
         self._value_range.warn_if_rescaled(images)
         self._check_opacity(images)
         check_signals(self._rows, images)
+        return self._computed(images, finish)
+
+    def _computed(
+        self, images: Images, finish: Callable[[Tensor], Tensor] | None = None
+    ) -> np.ndarray:
+        """Return the network's outputs for checked samples, or what `finish` makes of them."""
         name, span = type(self).__name__, self._value_range.span
         how = (self.test_time_augmentation, self._layout, span, name, self.offset_)
         views = make_views(*how)

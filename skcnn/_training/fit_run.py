@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from skcnn._data.samples import SampleSet
+from skcnn._network.split import Trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._training.batches import BatchIterator
 from skcnn._training.callbacks import CallbackHooks, check_monitors
@@ -177,6 +178,17 @@ class FitRun:
             self.engine.module_.load_state_dict(best)
         self.engine.module_.eval()
         return best is not None
+
+    def trained_parts(self, before: dict[int, Trainable], n_epochs: int) -> dict[int, Trainable]:
+        """Return what was trained in `n_epochs`, by the number of epochs done when it began.
+
+        `before` is the same of an earlier training.
+        """
+        trained = dict(before)
+        for n_done, trainable in self.parts.trained.items():
+            if n_done < n_epochs and trainable != [None, *trained.values()][-1]:
+                trained[n_done] = trainable
+        return trained
 
     def end(self) -> None:
         """Call scikit-learn's callbacks at the end of the fit."""

@@ -180,6 +180,7 @@ def warn_of_leakage(estimator: Any) -> None:
         for name, value in estimator.get_params().items()
         if name.split("__")[-1] == "cv"
         or (name.split("__")[-1] == "early_stopping" and value is True)
+        or (name.split("__")[-1] == "calibration" and value is not None)
     )
     if splitting:
         warn_caller(

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.base import clone
+from sklearn.base import clone, is_classifier
 from sklearn.utils import check_scalar
 from skorch.callbacks import Callback
 
@@ -156,6 +156,8 @@ def range_test(
     test = _GrowingRate(np.geomspace(low, high, n_steps), window)
     # the user's callbacks could stop the training or write files
     net.set_callbacks().set_params(callbacks=[test], max_epochs=n_steps, **TEST_PARAMETERS)
+    if is_classifier(net):
+        net.set_params(calibration=None)
     if random_state is not None:
         net.set_params(random_state=random_state)
 

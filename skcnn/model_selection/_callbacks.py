@@ -47,10 +47,13 @@ class EpochWatcher:
     ----------
     scores : dict of int to float
         The scores that the listener has computed, by epoch.
+    cuts_short : bool
+        Whether the listener has stopped the fit, whose result nobody needs then.
     """
 
     def __init__(self, listener: Callable[[int, int, Any], bool]) -> None:
         self.listener = listener
+        self.cuts_short = False
         self.scores: dict[int, float] = {}
 
     def setup(self, estimator: Any, context: Any) -> None:
@@ -66,7 +69,9 @@ class EpochWatcher:
         """Call the listener after an epoch."""
         if context.task_name != "epoch":
             return False
-        return self.listener(context.task_id, context.parent.max_subtasks, fitted_estimator)
+        n_epochs = context.parent.max_subtasks
+        self.cuts_short = self.listener(context.task_id, n_epochs, fitted_estimator)
+        return self.cuts_short
 
     def _checkpoint_state(self) -> dict[int, float]:
         """Return what a checkpoint of the fit keeps."""
@@ -75,7 +80,8 @@ class EpochWatcher:
     def _restore_checkpoint(self, state: dict[int, float], n_done: int, n_epochs: int) -> bool:
         """Tell the listener of the epochs before a checkpoint; return whether to stop."""
         self.scores = {epoch: score for epoch, score in state.items() if isinstance(score, float)}
-        return any(self.listener(epoch, n_epochs, None) for epoch in range(n_done))
+        self.cuts_short = any(self.listener(epoch, n_epochs, None) for epoch in range(n_done))
+        return self.cuts_short
 
 
 def go_on(epoch: int, n_epochs: int, snapshot: Any) -> bool:

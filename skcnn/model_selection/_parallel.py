@@ -25,11 +25,14 @@ def trains_together(estimator: Any) -> bool:
     """Return whether fits of `estimator` are trained together if their networks allow it.
 
     They are trained one by one if a callable makes the network, whose structure is unknown, if
-    each fit shows its own progress, or has a checkpoint: a resumed fit must have the same bits
-    whatever fits are beside it.
+    each fit shows its own progress, has a checkpoint or a calibration: a resumed fit must have
+    the same bits whatever fits are beside it, and the second networks of calibrations end at
+    different times.
     """
     net = find_convnet(estimator)
     if net is None or makes_module(net.architecture) or net.verbose or net.checkpoint is not None:
+        return False
+    if getattr(net, "calibration", None) is not None:
         return False
     return joint_training_pays(device_of(net))
 

@@ -8,6 +8,7 @@ import pandas as pd
 from torch import nn
 
 from skcnn._architectures.packages import MakeModule, makes_module, module_maker
+from skcnn._convnet.calibrating.temperature import COLDEST, HOTTEST
 from skcnn._convnet.classifier import ConvNetClassifier
 from skcnn._convnet.fitted_base import fitted_base
 from skcnn._convnet.fitted_network import UNKNOWN_MACS
@@ -67,7 +68,7 @@ COMMON = {
     "unfreezing_",
 }
 OWN = {
-    ConvNetClassifier: {"_targets", "classes_"},
+    ConvNetClassifier: {"_targets", "classes_", "temperature_"},
     ConvNetRegressor: {"_target_mean", "_target_scale", "_target_shape"},
 }
 KEPT = declared(
@@ -76,7 +77,7 @@ KEPT = declared(
     "network=any limits?=any unfreezing?=any choice?=any"
 )
 NAMES = declared("n_features_in_?=count feature_names_in_?=strings(F)")
-LABELS = declared("classes=labels(K) multilabel=bool")
+LABELS = declared("classes=labels(K) multilabel=bool temperature?=real")
 TARGETS = declared("shape=tuple mean=any scale=any")
 
 
@@ -132,7 +133,11 @@ def keep_convnet(model: Any) -> dict[str, Any]:
     if hasattr(model, "feature_names_in_"):
         kept["feature_names_in_"] = model.feature_names_in_
     if isinstance(model, ConvNetClassifier):
-        return kept | {"classes": model.classes_, "multilabel": model._targets.multilabel}
+        return kept | {
+            "classes": model.classes_,
+            "multilabel": model._targets.multilabel,
+            "temperature": model.temperature_,
+        }
     return kept | {
         "shape": model._target_shape,
         "mean": model._target_mean,
@@ -261,7 +266,13 @@ def _labels(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:
     _check(bool((classes[:-1] < classes[1:]).all()), owner, "order of the classes")
     if multilabel:
         _check(np.array_equal(classes, np.arange(n_outputs)), owner, "classes")
-    return {"_targets": ClassTargets(classes, multilabel), "classes_": classes}
+    temperature = float(kept.get("temperature", 1.0))
+    _check(COLDEST <= temperature <= HOTTEST, owner, "temperature")
+    return {
+        "_targets": ClassTargets(classes, multilabel),
+        "classes_": classes,
+        "temperature_": temperature,
+    }
 
 
 def _numbers(kept: dict[str, Any], n_outputs: int) -> dict[str, Any]:

@@ -20,6 +20,7 @@ SPLITS: dict[str, tuple[Callable[[Any], bool], Any]] = {
     "n_iter_no_change": (lambda value: value is not None, None),
     "probability": (lambda value: isinstance(value, bool | np.bool_) and bool(value), False),
     "pretrained": (lambda value: isinstance(value, str) and value == "auto", True),
+    "calibration": (lambda value: value is not None, None),
 }
 
 
@@ -92,7 +93,7 @@ def _check_parameters_of_splits(own: dict[str, Any], place: str, owner: str) -> 
                 f"The 'estimator' of {owner} must not split windows: {place} has {name}={value!r}, "
                 "and windows of one recording would be on both sides of its split. Set "
                 f"{name}={instead!r}. Only a ConvNet, alone or in a Pipeline behind augmentations, "
-                "splits off whole recordings by early_stopping=True."
+                "splits off whole recordings, by early_stopping=True and calibration."
             )
 
 

@@ -15,10 +15,12 @@ from sklearn.pipeline import make_pipeline
 
 from skcnn import ConvNetClassifier, ConvNetRegressor
 from skcnn._convnet import choice
+from skcnn._convnet.calibrating.temperature import best_temperature
 from skcnn._convnet.choice import assign_folds, is_behind, scored
 from skcnn._network.split import frozen_prefix_length
 from skcnn.augmentation import RandomFlip
 from skcnn.exceptions import ArchitectureError, MissingDependencyError, WeightsError
+from tests.helpers.calibrated import watch_parts
 from tests.helpers.tiny_base import MODULE, NAME, install_tiny_base
 from tests.helpers.weights import assert_same_weights
 
@@ -291,6 +293,31 @@ def test_nothing_held_out_is_trained_on(monkeypatch):
     for train, held in seen:
         assert len(train) + len(held) == 30
         assert not {each.tobytes() for each in train} & {each.tobytes() for each in held}
+
+
+def test_the_chosen_network_alone_is_calibrated(monkeypatch):
+    parts, raw = watch_parts(monkeypatch), net(calibration=None)
+    many, labels = np.concatenate([X, X + 1]), np.concatenate([LABELS, LABELS])
+    ours = net(calibration="temperature").fit(many, labels)
+    assert_same_weights(ours, raw.fit(many, labels))
+    pd.testing.assert_frame_equal(without_seconds(ours), without_seconds(raw))
+    assert [len(each) for each in parts[0]] == [48, 12]
+    assert len(parts) == 1
+    assert ours.temperature_ != 1.0
+    assert ours.calibration == "temperature"
+
+
+@pytest.mark.parametrize("feature_cache", [None, "memory"])
+def test_a_frozen_base_is_calibrated(feature_cache):
+    how = {"pretrained": True, "trainable": "head", "feature_cache": feature_cache}
+    raw = net(**how).fit(X, LABELS)
+    ours = net(**how, calibration="temperature").fit(X, LABELS, X_val=X + 1, y_val=LABELS)
+    logits = raw.decision_function(X + 1)
+    expected = best_temperature(np.stack([0 * logits, logits], 1), (LABELS == "yes").astype(int))
+    assert ours.temperature_ == pytest.approx(expected, rel=1e-9)
+    many = np.concatenate([X, X + 1])
+    second = net(**how, calibration="temperature").fit(many, np.concatenate([LABELS, LABELS]))
+    assert second.temperature_ != 1.0
 
 
 def test_weights_are_repetitions_and_the_order_does_not_matter():

@@ -52,6 +52,12 @@ def test_check_estimator_passes_where_parts_are_trained(cls):
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:calibration='temperature' would hold back")
+def test_check_estimator_passes_where_logits_have_a_temperature():
+    assert run_checks(ConvNetClassifier(calibration="temperature"))["passed"] == 67
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("cls", N_CHECKS)
 def test_check_estimator_passes_where_values_may_be_missing(cls):
     # without the check that NaN raises an error

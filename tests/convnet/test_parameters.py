@@ -23,9 +23,10 @@ def test_signature_has_the_parameters_as_keywords(cls):
     assert [*parameters][-2:] == ["random_state", "verbose"]
 
 
-def test_regressor_has_the_order_of_the_classifier_without_two_parameters():
+def test_regressor_has_the_order_of_the_classifier_without_three_parameters():
     names = [*inspect.signature(ConvNetClassifier).parameters]
     loss, max_epochs = names.index("loss"), names.index("max_epochs")
+    assert names.pop(max_epochs + 2) == "calibration"
     assert names.pop(max_epochs + 1) == "class_weight"
     assert names.pop(loss + 1) == "label_smoothing"
     assert names == [*inspect.signature(ConvNetRegressor).parameters]

@@ -62,6 +62,7 @@ OF_CLASSIFIERS = {
     "loss": st.sampled_from(["cross_entropy", "squared_error"]),
     "label_smoothing": sometimes(st.floats(0, 0.9), 0.0),
     "class_weight": st.sampled_from([None, "balanced", {0: 1.0, 1: 2.0, 2: 0.5}]),
+    "calibration": st.sampled_from([None, "temperature"]),
 }
 OF_REGRESSORS = {"loss": st.sampled_from(["squared_error", "absolute_error", "huber"])}
 SHAPES = {1: (8, 2), 2: (6, 5, 2), 3: (4, 4, 3, 2)}
@@ -116,6 +117,9 @@ def check(model, X, y):
         np.testing.assert_array_equal(getattr(again, predict)(X), expected, strict=True)
         assert repr(again) == repr(model)
         if model.random_state is not None:
+            for each in (model, again):
+                if predict == "predict_proba":
+                    each.set_params(calibration=None)  # or partial_fit raises an error
             model.partial_fit(X, y)
             again.partial_fit(X, y)
             trained = getattr(model, predict)(X)
@@ -144,6 +148,7 @@ ILLEGAL = {
     "augmentation_strength": [-0.1, "x"],
     "activation": ["x", None],
     "batch_size": [0, 1.5],
+    "calibration": ["x", True, 3],
     "callbacks": [3, [3]],
     "checkpoint": [3, ""],
     "checkpoint_seconds": [-1, "x"],

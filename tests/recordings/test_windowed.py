@@ -392,6 +392,10 @@ def test_names_of_columns_are_those_of_the_last_fit():
             make_pipeline(Spectrogram(50), ConvNetClassifier(pretrained="auto")),
             "has pretrained='auto'",
         ),
+        (
+            make_pipeline(PCA(4), ConvNetClassifier(calibration="temperature")),
+            "has calibration='temperature'",
+        ),
     ],
 )
 def test_estimators_that_would_split_recordings_are_refused(inner, message):

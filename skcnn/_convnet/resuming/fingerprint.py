@@ -24,6 +24,7 @@ from skcnn.augmentation._batch_augmenter import Step
 NO_ENTRY = {
     *("checkpoint", "checkpoint_seconds", "feature_cache", "n_threads", "verbose", "warm_start"),
     *("augmentation", "callbacks", "device", "random_state", "test_time_augmentation"),
+    "calibration",
 }
 PLAIN = (bool, int, float, str, type(None))
 LENGTH = 16  # of a name

@@ -38,6 +38,8 @@ class Checkpoint:
     ----------
     seed : int
         The seed of the fit that the file is of.
+    outlasts_training : bool
+        Whether the fit goes on after this training, so that its end is written too.
 
     Raises
     ------
@@ -67,6 +69,7 @@ class Checkpoint:
         self._over = False
         self._written_at = time.monotonic()
         self._has_warned = False
+        self.outlasts_training = False
 
     def connect(self, state: TrainingState) -> None:
         """Take the training whose state is kept."""
@@ -136,7 +139,8 @@ class Checkpoint:
                 self._changing = None
                 self._warn(error)
             self._n_done, self._over = self.state.n_done, over
-        if not over and time.monotonic() - self._written_at >= self._seconds:
+        is_time = time.monotonic() - self._written_at >= self._seconds
+        if self.outlasts_training if over else is_time:
             self._save(self.state.lasting)
 
     def save_last(self) -> None:

@@ -201,6 +201,12 @@ def training(net: Any, tables: dict[str, pd.DataFrame]) -> list[Block]:
         f"{plural(len(history), 'epoch')} in {seconds:.1f} seconds on the device {net.device_}. "
         f"The epoch of the smallest loss is {net.best_epoch_}."
     )
+    temperature = getattr(net, "temperature_", 1.0)
+    if temperature != 1.0:
+        words += (
+            f" Its logits are divided by the temperature {temperature:.3f}, found on samples that "
+            "were held back."
+        )
     tables["history"] = history
     known = history.drop(columns=TIMES, errors="ignore").dropna(axis=1, how="all")
     kept = sorted({known.index[0], known.index[-1], *known.index[known.index == net.best_epoch_]})

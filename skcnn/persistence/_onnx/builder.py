@@ -38,31 +38,39 @@ MULTILABEL_THRESHOLD = 0.0  # of logits
 class Predictions(nn.Module):
     """What a classifier predicts: codes of classes, or an indicator of labels; probabilities."""
 
-    def __init__(self, network: nn.Module, multilabel: bool) -> None:
+    def __init__(self, network: nn.Module, model: ConvNetClassifier) -> None:
         super().__init__()
         self.network = network
-        self.multilabel = multilabel
+        self.multilabel = model._targets.multilabel
+        self.temperature = model.temperature_
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Return codes (n_samples,) or indicators (n_samples, n_labels), and probabilities."""
         outputs = self.network(rows)
+        logits = cooled(outputs, self.temperature)
         if self.multilabel:
-            return (outputs > MULTILABEL_THRESHOLD).long(), outputs.sigmoid()
-        return outputs.argmax(1), outputs.softmax(1)
+            return (outputs > MULTILABEL_THRESHOLD).long(), logits.sigmoid()
+        return outputs.argmax(1), logits.softmax(1)
 
 
 class Scores(nn.Module):
     """The decision function of a classifier, a column for two classes."""
 
-    def __init__(self, network: nn.Module, is_binary: bool) -> None:
+    def __init__(self, network: nn.Module, model: ConvNetClassifier) -> None:
         super().__init__()
         self.network = network
-        self.is_binary = is_binary
+        self.is_binary = len(model.classes_) == 2
+        self.temperature = model.temperature_
 
     def forward(self, rows: Tensor) -> Tensor:
         """Return the scores."""
-        outputs = self.network(rows)
+        outputs = cooled(self.network(rows), self.temperature)
         return outputs[:, 1:] - outputs[:, :1] if self.is_binary else outputs
+
+
+def cooled(outputs: Tensor, temperature: float) -> Tensor:
+    """Return logits divided by the temperature of a classifier."""
+    return outputs if temperature == 1.0 else outputs / temperature
 
 
 def unwrapped(model: Any) -> Any:
@@ -99,7 +107,7 @@ class GraphBuilder:
         if isinstance(model, ConvNetClassifier):
             network, multilabel = network_of(model, dtype), model._targets.multilabel
             outputs = [LABEL if multilabel else CODES, PROBABILITIES]
-            graph = self._traced(Predictions(network, multilabel), form, dtype, outputs, model)
+            graph = self._traced(Predictions(network, model), form, dtype, outputs, model)
             return graph if multilabel else self._labelled(graph, model.classes_)
         if isinstance(model, ConvNetRegressor):
             module = ScaledTargets(network_of(model, dtype), model)
@@ -120,7 +128,7 @@ class GraphBuilder:
         if isinstance(model, Pipeline):
             return self._pipeline(model, form, dtype, self.scores)
         if isinstance(model, ConvNetClassifier):
-            module = Scores(network_of(model, dtype), len(model.classes_) == 2)
+            module = Scores(network_of(model, dtype), model)
             return self._traced(module, form, dtype, [SCORES], model)
         raw = hasattr(model, "decision_function") and not isinstance(model, CalibratedClassifierCV)
         if raw:

@@ -72,7 +72,7 @@ def _modules(model: Any, form: Form, dtype: torch.dtype) -> list[nn.Module]:
                 dtype = dtype if isinstance(module, nn.Identity) else torch.float32
         return [*modules, *_modules(model.steps[-1][1], form, dtype)]
     if isinstance(model, ConvNetClassifier):
-        return [Predictions(network_of(model, dtype), model._targets.multilabel)]
+        return [Predictions(network_of(model, dtype), model)]
     if isinstance(model, ConvNetRegressor):
         return [ScaledTargets(network_of(model, dtype), model)]
     return [_transformer(model, form, dtype)[0]]

@@ -27,6 +27,7 @@ GREY = RNG.random((N, 6, 6), np.float32)
 RGB = RNG.random((N, 8, 8, 3), np.float32)
 SIGNALS = RNG.random((N, 30, 2), np.float32)
 VOLUMES = RNG.random((N, 5, 5, 5, 2), np.float32)
+MANY, MANY_Y = RNG.random((60, 6, 6), np.float32), np.arange(60) % 3
 NAMES = np.array(["ä", "bb", "c"])[Y]
 
 
@@ -50,6 +51,8 @@ CASES = {
     "flip": (net(test_time_augmentation="flip"), RGB, Y),
     "group norm": (net(normalization="group"), RGB, Y),
     "residual": (net(architecture="resnet20"), RGB, Y),
+    "calibrated": (net(calibration="temperature"), MANY, MANY_Y),
+    "calibrated labels": (net(calibration="temperature"), MANY, np.eye(3, dtype=int)[MANY_Y]),
 }
 
 

@@ -49,6 +49,19 @@ def test_a_program_gives_places_of_labels_and_probabilities(tmp_path):
         assert (model.classes_[places.numpy()] == model.predict(X[:n])).all()
 
 
+def test_probabilities_of_a_program_have_the_temperature():
+    many, labels = (
+        np.tile(X, (6, 1, 1, 1)) + RNG.random((6 * N, 8, 8, 3), np.float32),
+        np.tile(Y, 6),
+    )
+    model = net(calibration="temperature").fit(many, labels)
+    assert model.temperature_ != 1.0
+    [program] = _modules(model, Form((8 * 8 * 3,)), torch.float32)
+    places, probabilities = program(torch.from_numpy(X.reshape(N, -1)))
+    np.testing.assert_allclose(probabilities.numpy(), model.predict_proba(X), atol=1e-6)
+    assert (model.classes_[places.numpy()] == model.predict(X)).all()
+
+
 @pytest.mark.slow
 def test_the_file_has_facts(tmp_path):
     export_torch(net().fit(X, Y), tmp_path / "model.pt2")

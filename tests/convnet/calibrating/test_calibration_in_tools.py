@@ -1,0 +1,213 @@
+"""Calibrated networks in clones, files, searches, recordings and resumed fits."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GridSearchCV, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from skorch.callbacks import Callback
+
+import skcnn
+from skcnn import ConvNetSearchCV
+from skcnn._convnet.calibrating.temperature import COLDEST, HOTTEST, best_temperature
+from skcnn.augmentation import Augmented, RandomFlip, RandomNoise
+from skcnn.exceptions import LeakageWarning, ModelFileError
+from skcnn.inspection import saliency
+from skcnn.inspection._learning_rate_range import range_test
+from skcnn.model_selection import _parallel as parallel
+from skcnn.persistence import model_card
+from skcnn.recordings import WindowedClassifier
+from tests.helpers.calibrated import net, noisy, watch_parts, watch_trainings
+from tests.helpers.stopped_fits import assert_same, count_epochs, result_of, stopped
+
+X, Y = noisy(120)
+X_VAL, Y_VAL = noisy(60, seed=1)
+QUICK = {"max_epochs": 2, "filters": (2,), "hidden_units": ()}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return net(**QUICK).fit(X, Y)
+
+
+# Copies and files
+
+
+def test_clone_pickle_and_copy(fitted):
+    assert clone(fitted).calibration == "temperature"
+    assert not hasattr(clone(fitted), "temperature_")
+    for again in (pickle.loads(pickle.dumps(fitted)), copy.deepcopy(fitted)):
+        np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+
+
+def test_model_files_have_the_temperature(fitted, tmp_path):
+    path = tmp_path / "model.safetensors"
+    skcnn.save(fitted, path)
+    again = skcnn.load(path)
+    assert again.temperature_ == fitted.temperature_
+    np.testing.assert_array_equal(again.predict_proba(X), fitted.predict_proba(X))
+    skcnn.save(again.set_params(calibration=None).fit(X, Y), path)
+    assert skcnn.load(path).temperature_ == 1.0
+
+
+@pytest.mark.parametrize("wrong", [0.0, -1.0, np.nan, np.inf, COLDEST / 2, HOTTEST * 2])
+def test_a_file_with_a_wrong_temperature_is_refused(wrong, fitted, tmp_path):
+    crafted = copy.copy(fitted)
+    crafted.temperature_ = wrong
+    skcnn.save(crafted, tmp_path / "model.safetensors")
+    with pytest.raises(ModelFileError, match="temperature of ConvNetClassifier"):
+        skcnn.load(tmp_path / "model.safetensors")
+
+
+def test_a_model_card_says_it(fitted):
+    text = model_card(fitted, X_VAL, Y_VAL).to_markdown()
+    assert f"divided by the temperature {fitted.temperature_:.3f}" in text
+    raw = clone(fitted).set_params(calibration=None).fit(X, Y)
+    assert "temperature" not in model_card(raw, X_VAL, Y_VAL).to_markdown()
+
+
+def test_saliency_is_of_the_network_s_outputs(fitted):
+    raw = clone(fitted).set_params(calibration=None).fit(X, Y)
+    np.testing.assert_array_equal(saliency(fitted, X[:2]), saliency(raw, X[:2]))
+
+
+# Meta-estimators
+
+
+def test_grid_search_chooses_whether_to_calibrate():
+    many = noisy(300)
+    grid = {"calibration": [None, "temperature"]}
+    search = GridSearchCV(net(), grid, scoring="neg_log_loss", cv=2).fit(*many)
+    assert search.best_params_ == {"calibration": "temperature"}
+    assert search.best_estimator_.temperature_ > 1.5
+
+
+def test_each_split_of_a_search_is_calibrated(monkeypatch):
+    trained = watch_trainings(monkeypatch)
+    space = {"learning_rate": [0.01, 0.02]}
+    search = ConvNetSearchCV(net(**QUICK), space, n_trials=2, cv=2, random_state=0, pruner=None)
+    search.fit(X, Y)
+    assert [len(each) for each in trained] == 4 * [60, 48] + [120, 96]
+    assert search.best_estimator_.temperature_ != 1.0
+
+
+def test_a_trial_that_is_pruned_trains_no_second_network(monkeypatch):
+    from skcnn.model_selection._callbacks import EpochWatcher
+
+    epochs = count_epochs(monkeypatch)
+    ours = net().set_callbacks(EpochWatcher(lambda epoch, n_epochs, snapshot: epoch == 1))
+    ours.fit(X, Y)
+    assert (ours.n_iter_, len(epochs), ours.temperature_) == (2, 2, 1.0)
+
+
+def test_folds_are_trained_one_by_one(monkeypatch):
+    monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)
+    assert parallel.trains_together(net(calibration=None))
+    assert not parallel.trains_together(net())
+    assert not parallel.trains_together(make_pipeline(RandomNoise(0.1), net()))
+
+
+def test_joint_folds_have_the_bits_of_separate_ones(monkeypatch):
+    space = {"learning_rate": [0.01, 0.02]}
+    how = {"n_trials": 2, "cv": 2, "random_state": 0, "scoring": "neg_log_loss"}
+    search = ConvNetSearchCV(net(**QUICK), space, **how, pruner="median")
+    separate = search.fit(X, Y).cv_results_["mean_test_score"]
+    monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)
+    np.testing.assert_array_equal(search.fit(X, Y).cv_results_["mean_test_score"], separate)
+
+
+def test_augmented_copies_would_be_on_both_sides():
+    flips = Augmented(net(**QUICK), RandomFlip(), n_copies=1, random_state=0)
+    with pytest.warns(LeakageWarning, match=r"splits its samples \(calibration\)"):
+        flips.fit(X, Y)
+
+
+def test_the_range_test_calibrates_nothing(monkeypatch):
+    parts = watch_parts(monkeypatch)
+    range_test(net(**QUICK), X, Y, low=1e-4, high=0.1, n_steps=50)
+    assert not parts
+
+
+def test_recordings_are_held_back_as_wholes(monkeypatch):
+    parts = watch_parts(monkeypatch)
+    rng = np.random.default_rng(0)
+    recordings = [rng.normal(size=(40, 2)) + (i % 2) for i in range(60)]
+    model = WindowedClassifier(net(**QUICK), 10).fit(recordings, np.arange(60) % 2)
+    [(train, held_back)] = parts
+    of = train.images.groups()
+    assert len(held_back) == 48
+    assert not {*of[train.index]} & {*of[held_back.index]}
+    assert model.estimator_.temperature_ != 1.0
+
+
+@pytest.mark.slow  # starts processes
+def test_processes_find_the_same_temperatures():
+    how = {"cv": 2, "method": "predict_proba"}
+    expected = cross_val_predict(net(**QUICK), X, Y, **how)
+    found = cross_val_predict(net(**QUICK), X, Y, n_jobs=2, **how)
+    np.testing.assert_array_equal(found, expected)
+
+
+# Resumed fits
+
+
+# 8 steps an epoch in the first training of three epochs, 6 in the second
+@pytest.mark.parametrize(("n_steps", "epochs_left"), [(10, 5), (24, 3), (26, 3), (37, 1)])
+@pytest.mark.parametrize("random_state", [0, None])
+def test_a_resumed_fit_goes_on_in_either_training(
+    n_steps, epochs_left, random_state, tmp_path, monkeypatch
+):
+    how = {**QUICK, "max_epochs": 3, "random_state": random_state, "checkpoint_seconds": 0}
+    path = tmp_path / "fit.ckpt"
+    stopped(monkeypatch, net(**how, checkpoint=path), n_steps, X, Y)
+    assert path.exists()
+    if random_state is None:  # the seed is in the file
+        seed = skcnn._files.container.read_container(path)[0]["seed"]
+        monkeypatch.setattr("skcnn._convnet.base.draw_seed", lambda random_state: seed)
+        expected = net(**how).fit(X, Y)
+        monkeypatch.setattr("skcnn._convnet.base.draw_seed", lambda random_state: 77)
+    else:
+        expected = net(**how).fit(X, Y)
+    epochs = count_epochs(monkeypatch)
+    ours = net(**how, checkpoint=path).fit(X, Y)
+    assert len(epochs) == epochs_left
+    assert_same(ours, result_of(expected))
+    assert ours.temperature_ == expected.temperature_ != 1.0
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_fit_without_calibration_goes_on_as_one_with_it(tmp_path, monkeypatch):
+    how = {**QUICK, "checkpoint_seconds": 0, "checkpoint": tmp_path / "fit.ckpt"}
+    stopped(monkeypatch, net(**how, calibration=None), 10, X, Y)
+    ours = net(**how).fit(X, Y)
+    assert ours.temperature_ == net(**QUICK).fit(X, Y).temperature_
+
+
+class EndAfterTwo(Callback):
+    """Ends a training."""
+
+    def on_epoch_end(self, net, **kwargs):
+        if len(net.history) == 2:
+            raise KeyboardInterrupt
+
+
+def test_a_training_that_was_ended_goes_on_and_is_repeated_for_as_long(tmp_path, monkeypatch):
+    how = {**QUICK, "max_epochs": 5, "callbacks": [EndAfterTwo()]}
+    expected = net(**how).fit(X, Y)
+    kept = {**how, "checkpoint_seconds": 0, "checkpoint": tmp_path / "fit.ckpt"}
+    stopped(monkeypatch, net(**kept), 16 + 8, X, Y)  # in the last epoch of the second network
+    ours = net(**kept).fit(X, Y)
+    assert_same(ours, result_of(expected))
+    assert ours.temperature_ == expected.temperature_ != 1.0
+    assert ours.n_iter_ == 2
+
+
+def test_a_training_with_validation_writes_no_end(tmp_path, monkeypatch):
+    how = {**QUICK, "checkpoint_seconds": 0, "checkpoint": tmp_path / "fit.ckpt"}
+    raw = net(**QUICK, calibration=None).fit(X, Y)
+    ours = net(**how).fit(X, Y, X_val=X_VAL, y_val=Y_VAL)
+    assert ours.temperature_ == best_temperature(raw.decision_function(X_VAL), Y_VAL)
+    assert [*tmp_path.iterdir()] == []
