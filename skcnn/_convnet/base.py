@@ -47,7 +47,6 @@ from skcnn._data.validation_split import split_validation
 from skcnn._data.value_range import ValueRange
 from skcnn._data.weights import check_weights
 from skcnn._network.series_prediction import check_signals
-from skcnn._network.split import Trainable
 from skcnn._network.trained_part import PartSchedule
 from skcnn._training.callbacks import CallbackHooks
 from skcnn._training.checkpointing.checkpoint import Checkpoint
@@ -63,6 +62,7 @@ from skcnn._utils.random_state import draw_seed, private_random_state
 from skcnn._utils.threads import torch_threads
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_parameters
+from skcnn._utils.worker_threads import own_seconds
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
 from skcnn.augmentation._estimator_parameters import (
@@ -133,6 +133,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         is_partial: bool = False,
     ) -> Self:
         """Fit, or with `is_partial` train for one more epoch on this part of the data."""
+        began = own_seconds()
         self._check_parameters()
         check_checkpoint(self, is_partial, chooses(self))
         if chooses(self):
@@ -149,7 +150,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             seeds = FitSeeds.derive(seed, 0 if fresh else self.n_iter_)
             split_seed = None if is_partial else seeds.validation
             train, valid = self._split(samples, given, fresh, split_seed)
-            plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
+            plan = self._plan(train, valid, steps, seeds, fresh, is_partial, began)
             self._train_plan(plan, data, checkpoint)
         return self
 
@@ -281,8 +282,12 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         seeds: FitSeeds,
         fresh: bool,
         is_partial: bool,
+        began: float | None = None,
     ) -> FitPlan:
-        """Return what the fit trains on and how, with every "auto" resolved."""
+        """Return what the fit trains on and how, with every "auto" resolved.
+
+        `began` is when the fit began, by the clock `own_seconds`; None is now.
+        """
         device = resolve_device(self.device)
         shape = train.images.layout.traced_shape
         stops_early = self.early_stopping and valid is not None and not is_partial
@@ -308,6 +313,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             n_iter_no_change=self.n_iter_no_change if stops_early else None,
             tol=self.tol,
             n_threads=self.n_threads,
+            max_seconds=None if is_partial else self.max_seconds,
+            began=own_seconds() if began is None else began,
         )
 
     def _all_seen(
@@ -454,17 +461,10 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             self.best_epoch_ = run.monitor.best_epoch()
             self._weights_epoch = self.best_epoch_ if has_best_weights else self.n_iter_
             self._seen = run.plan.seen
-            self.unfreezing_ = self._trained_parts(run)
+            earlier = {} if run.plan.is_fresh else self.unfreezing_
+            self.unfreezing_ = run.trained_parts(earlier, self.n_iter_)
         self.device_ = str(engine.device)
         self.n_parameters_ = engine.n_parameters
-
-    def _trained_parts(self, run: FitRun) -> dict[int, Trainable]:
-        """Return what was trained, by the number of epochs done when it began, of all calls."""
-        trained = {} if run.plan.is_fresh else dict(self.unfreezing_)
-        for n_epochs, trainable in run.parts.trained.items():
-            if n_epochs < self.n_iter_ and trainable != [None, *trained.values()][-1]:
-                trained[n_epochs] = trainable
-        return trained
 
     def _callback_hooks(
         self, engine: ConvNetEngine, plan: FitPlan, data: dict[str, Any]

@@ -26,10 +26,12 @@ def trains_together(estimator: Any) -> bool:
 
     They are trained one by one if a callable makes the network, whose structure is unknown, if
     each fit shows its own progress, or has a checkpoint: a resumed fit must have the same bits
-    whatever fits are beside it.
+    whatever fits are beside it. So they are with `max_seconds`, which is the time of one fit.
     """
     net = find_convnet(estimator)
     if net is None or makes_module(net.architecture) or net.verbose or net.checkpoint is not None:
+        return False
+    if net.max_seconds is not None:
         return False
     return joint_training_pays(device_of(net))
 
