@@ -12,12 +12,9 @@ from torch import nn
 
 from skcnn._convnet.automatic import (
     resolve_batch_size,
-    resolve_epochs,
-    resolve_learning_rate,
     resolve_weight_decay,
-    series_batch_size,
-    series_epochs,
 )
+from skcnn._convnet.calibrating.rules import seconds_of_training
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
     KeepsFittedBase,
@@ -28,7 +25,6 @@ from skcnn._convnet.fitted_base import (
     warn_of_other_scale,
 )
 from skcnn._convnet.fitted_network import UNKNOWN_MACS, FittedNetwork
-from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.resuming.opening import check_checkpoint, mark_clone, opened_checkpoint
 from skcnn._convnet.transfer_parameters import (
     check_trained_whole,
@@ -62,6 +58,7 @@ from skcnn._utils.random_state import draw_seed, private_random_state
 from skcnn._utils.threads import torch_threads
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn._utils.validation import check_parameters
+from skcnn._utils.worker_threads import own_seconds
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
 from skcnn.augmentation._estimator_parameters import (
@@ -72,7 +69,6 @@ from skcnn.augmentation._estimator_parameters import (
 )
 from skcnn.augmentation._operations import Operation
 from skcnn.exceptions import TrainingDivergedError
-from skcnn.layers._base import Shape
 from skcnn.layers._sequence import total_multiply_accumulates
 
 
@@ -133,6 +129,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         is_partial: bool = False,
     ) -> Self:
         """Fit, or with `is_partial` train for one more epoch on this part of the data."""
+        began = own_seconds()
         self._check_parameters()
         check_checkpoint(self, is_partial, chooses(self))
         if chooses(self):
@@ -149,7 +146,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             seeds = FitSeeds.derive(seed, 0 if fresh else self.n_iter_)
             split_seed = None if is_partial else seeds.validation
             train, valid = self._split(samples, given, fresh, split_seed)
-            plan = self._plan(train, valid, steps, seeds, fresh, is_partial)
+            plan = self._plan(train, valid, steps, seeds, fresh, is_partial, began)
             with self._calibrated(plan, samples, steps, seed, checkpoint):
                 self._train_plan(plan, data, checkpoint)
         return self
@@ -293,8 +290,12 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         seeds: FitSeeds,
         fresh: bool,
         is_partial: bool,
+        began: float | None = None,
     ) -> FitPlan:
-        """Return what the fit trains on and how, with every "auto" resolved."""
+        """Return what the fit trains on and how, with every "auto" resolved.
+
+        `began` is when the fit began, by the clock `own_seconds`; None is now.
+        """
         device = resolve_device(self.device)
         shape = train.images.layout.traced_shape
         stops_early = self.early_stopping and valid is not None and not is_partial
@@ -320,6 +321,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             n_iter_no_change=self.n_iter_no_change if stops_early else None,
             tol=self.tol,
             n_threads=self.n_threads,
+            max_seconds=None if is_partial else seconds_of_training(self, valid is not None),
+            began=own_seconds() if began is None else began,
         )
 
     def _all_seen(
@@ -381,24 +384,6 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
 
     def _part_schedule(self, plan: FitPlan) -> PartSchedule:
         return part_schedule(self, self._rows, plan.n_epochs_before, plan.n_epochs)
-
-    def _n_epochs(
-        self, n_samples: int, shape: Shape | None = None, is_augmented: bool = False
-    ) -> int:
-        """Return the number of epochs. The network's `shape` counts for signals."""
-        if (
-            self.max_epochs == "auto"
-            and shape is not None
-            and self._has_series_network(shape, self._takes_any_length)
-        ):
-            macs = total_multiply_accumulates(self._trace(shape, 1))
-            return series_epochs(n_samples, series_batch_size(n_samples), macs)
-        fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"
-        return resolve_epochs(self.max_epochs, n_samples, fine_tunes, is_augmented)
-
-    def _learning_rate(self, optimizer: str) -> float:
-        has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None
-        return resolve_learning_rate(self.learning_rate, optimizer, self.architecture, has_weights)
 
     def _resume(self, plan: FitPlan) -> ConvNetEngine:
         """Return the trained engine, on the plan's device."""

@@ -358,7 +358,7 @@ class _Race:
 
     def _score(self, each: Candidate, train: np.ndarray, held: np.ndarray) -> None:
         quiet = {"callbacks": None, "verbose": 0, "warm_start": False, "random_state": self.seed}
-        quiet["checkpoint"] = None
+        quiet |= {"checkpoint": None, "max_seconds": None}  # the race has a bound of its own
         if is_classifier(self.net):
             quiet["calibration"] = None  # labels are compared, which stay the same
         model = clone(self.net).set_params(**quiet, **each.parameters)

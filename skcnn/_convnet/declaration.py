@@ -64,7 +64,8 @@ n_iter_ : int
 history_ : DataFrame
     One row per epoch, indexed by epoch, with the columns train_loss, valid_loss,
     valid_score (both NaN without a validation set), learning_rate (of the last batch),
-    seconds and samples_per_second.
+    seconds and samples_per_second. With `max_seconds` there is also planned_epochs, the
+    `n_iter_` that was planned when the epoch began (NaN in calls without it).
 best_epoch_ : int
     Epoch of the last call with the best validation score. Without a validation set, the
     last epoch. With early stopping it is an epoch of an earlier call if none was better.

@@ -1,4 +1,4 @@
-"""What the estimators do with a trained network: outputs for samples, and its device."""
+"""What the estimators do with a trained network, its device, and the length of its training."""
 
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -9,7 +9,15 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from skcnn._convnet.automatic import (
+    resolve_epochs,
+    resolve_learning_rate,
+    series_batch_size,
+    series_epochs,
+)
 from skcnn._convnet.builder import NetworkBuilder
+from skcnn._convnet.fitted_base import fitted_base
+from skcnn._convnet.pretrained_input import is_pretrained
 from skcnn._convnet.training_parameters import ConvNetParameters
 from skcnn._data.feature_cache import resolve_feature_cache
 from skcnn._data.images import Images
@@ -26,6 +34,8 @@ from skcnn._utils.threads import torch_threads
 from skcnn._utils.torch_state import in_standard_torch_state
 from skcnn.augmentation._augmented_array import originals
 from skcnn.augmentation._estimator_parameters import make_views
+from skcnn.layers._base import Shape
+from skcnn.layers._sequence import total_multiply_accumulates
 
 UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
 
@@ -131,3 +141,23 @@ class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstima
     def __sklearn_is_fitted__(self) -> bool:
         """Return whether a network was trained."""
         return hasattr(self, "net_")
+
+    # Automatic values
+
+    def _n_epochs(
+        self, n_samples: int, shape: Shape | None = None, is_augmented: bool = False
+    ) -> int:
+        """Return the number of epochs. The network's `shape` counts for signals."""
+        if (
+            self.max_epochs == "auto"
+            and shape is not None
+            and self._has_series_network(shape, self._takes_any_length)
+        ):
+            macs = total_multiply_accumulates(self._trace(shape, 1))
+            return series_epochs(n_samples, series_batch_size(n_samples), macs)
+        fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"
+        return resolve_epochs(self.max_epochs, n_samples, fine_tunes, is_augmented)
+
+    def _learning_rate(self, optimizer: str) -> float:
+        has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None
+        return resolve_learning_rate(self.learning_rate, optimizer, self.architecture, has_weights)

@@ -53,6 +53,13 @@ class ConvNetRegressor(RegressorMixin, RegressorParameters, BaseConvNet):
     >>> model = ConvNetRegressor(max_epochs=20, random_state=0).fit(X[:300], column[:300])
     >>> model.score(X[300:], column[300:]) > 0.9
     True
+
+    With a limit of an hour `history_` says how many epochs were planned:
+
+    >>> model.set_params(max_epochs=2, max_seconds=3600).fit(X, column)
+    ConvNetRegressor(max_epochs=2, max_seconds=3600, random_state=0)
+    >>> model.history_["planned_epochs"].tolist()
+    [2.0, 2.0]
     """
 
     _parameter_constraints = legal_values(RegressorParameters)

@@ -1,7 +1,8 @@
 """The part of a network that is trained: what is frozen, and at which rates the blocks learn."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 import torch
@@ -60,6 +61,18 @@ class PartSchedule:
         now = self.at(n_epochs_done - 1)
         coming = [v for n, v in self.trainable.items() if n_epochs_done <= n < n_epochs]
         return any(value != now for value in coming)
+
+    def shortened(self, n_epochs_done: int, n_epochs: int, n_epochs_now: int) -> Self:
+        """Return the schedule of a training that now ends after fewer epochs than `n_epochs`.
+
+        Changes come at the same shares of the epochs that are left, and before the last one.
+        """
+        share = (n_epochs_now - n_epochs_done) / (n_epochs - n_epochs_done)
+        trainable = {n: v for n, v in self.trainable.items() if not n_epochs_done < n < n_epochs}
+        for n in sorted(self.trainable.keys() - trainable.keys()):
+            moved = n_epochs_done + round(share * (n - n_epochs_done))
+            trainable[min(moved, n_epochs_now - 1)] = self.trainable[n]
+        return replace(self, trainable=trainable)
 
     def fewest_frozen(self) -> int:
         """Return how many layers are frozen in all epochs, 0 for a user's module.

@@ -62,6 +62,10 @@ class CallbackHooks:
         for _ in range(n_epochs):
             self.context.subcontext(task_name="epoch")
 
+    def shorten(self, n_epochs: int) -> None:
+        """Tell callbacks that look at the number of subtasks that it is smaller now."""
+        self.context.max_subtasks = n_epochs
+
     def epoch_end(self) -> bool:
         """Close the subtask of an epoch, and return whether a callback asks to stop."""
         return self._task_end(self._epoch)

@@ -71,6 +71,10 @@ class FitPlan:
         Smallest rise of the validation score that counts as an improvement.
     n_threads : int or None
         CPU threads. None takes one for small networks and torch's current number for others.
+    max_seconds : float or None
+        Time that the training has from `began` on, None without a limit.
+    began : float
+        When the fit began, by the clock `own_seconds`.
     """
 
     train: SampleSet
@@ -89,6 +93,8 @@ class FitPlan:
     n_iter_no_change: int | None
     tol: float
     n_threads: int | None
+    max_seconds: float | None
+    began: float
 
 
 def autocast_of(

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 import torch
+from sklearn.exceptions import ConvergenceWarning
 
 from skcnn._data.samples import SampleSet
 from skcnn._network.split import Trainable
@@ -25,6 +26,8 @@ from skcnn._utils.memory import kept_memory
 from skcnn._utils.precision import exact_kernels
 from skcnn._utils.progress import ProgressReport
 from skcnn._utils.threads import ONE_THREAD_MACS, torch_threads
+from skcnn._utils.time_limit import TimeLimit
+from skcnn._utils.validation import warn_caller
 from skcnn.exceptions import TrainingDivergedError
 
 
@@ -86,6 +89,7 @@ class FitRun:
         )
         evaluator = Evaluator(engine, plan.valid, score)
         self.parts = PartTraining(engine, parts, self._batches, evaluator, plan)
+        self._time_limit = self._new_time_limit()
         self.monitor = TrainingMonitor(
             first_epoch=plan.n_epochs_before + 1,
             evaluate=evaluator,
@@ -93,6 +97,7 @@ class FitRun:
             must_go_on=self.parts.change_later,
             weights=engine.weights_copy,
             progress=progress,
+            time_limit=self._time_limit,
         )
         self._checkpoint = checkpoint
         if checkpoint is not None:
@@ -107,6 +112,25 @@ class FitRun:
                     self.monitor,
                 )
             )
+
+    def _new_time_limit(self) -> TimeLimit | None:
+        plan = self.plan
+        if plan.max_seconds is None:
+            return None
+        parts = self.parts
+        return TimeLimit(
+            plan.max_seconds, plan.began, plan.n_epochs, self._shorten, lambda: len(parts.trained)
+        )
+
+    def _shorten(self, n_done: int, n_epochs: int) -> None:
+        """Come to the end of this training after fewer epochs than were planned."""
+        before = self.plan.n_epochs_before
+        if n_epochs > n_done:
+            self._schedule.shorten(n_done, n_epochs)
+            self.parts.shorten(before + n_done, before + n_epochs)
+        self.monitor.progress.shorten(before + n_epochs)
+        if self.monitor.callbacks is not None:
+            self.monitor.callbacks.shorten(n_epochs)
 
     @contextmanager
     def resources(self) -> Iterator[None]:
@@ -138,6 +162,8 @@ class FitRun:
         n_epochs = self.plan.n_epochs
         if not self.plan.is_fresh:
             self.monitor.begin(self.plan.weights_epoch)
+        if self._time_limit is not None:
+            self._time_limit.begin()
         self.engine.train(
             self._batches,
             self._schedule,
@@ -191,6 +217,9 @@ class FitRun:
         return trained
 
     def end(self) -> None:
-        """Call scikit-learn's callbacks at the end of the fit."""
+        """Call scikit-learn's callbacks at the end of the fit, and warn if its time was short."""
         if self.monitor.callbacks is not None:
             self.monitor.callbacks.fit_end()
+        shortfall = "" if self._time_limit is None else self._time_limit.shortfall()
+        if shortfall:
+            warn_caller(shortfall, ConvergenceWarning)

@@ -9,6 +9,7 @@ from torch import Tensor
 from skcnn._training.callbacks import CallbackHooks
 from skcnn._training.early_stopping import EarlyStopping, merit
 from skcnn._utils.progress import ProgressReport
+from skcnn._utils.time_limit import TimeLimit
 
 COLUMNS = (
     "train_loss",
@@ -18,6 +19,7 @@ COLUMNS = (
     "seconds",
     "samples_per_second",
 )
+PLANNED = "planned_epochs"  # a further column, with a time limit
 
 
 class TrainingMonitor:
@@ -38,6 +40,8 @@ class TrainingMonitor:
         Returns a copy of the current weights.
     progress : ProgressReport
         Updated after every epoch.
+    time_limit : TimeLimit or None, default=None
+        Updated after every epoch.
 
     Attributes
     ----------
@@ -56,6 +60,7 @@ class TrainingMonitor:
         must_go_on: Callable[[], bool] = lambda: False,
         weights: Callable[[], dict[str, Tensor]],
         progress: ProgressReport,
+        time_limit: TimeLimit | None = None,
     ) -> None:
         self.first_epoch = first_epoch
         self.evaluate = evaluate
@@ -63,6 +68,7 @@ class TrainingMonitor:
         self.must_go_on = must_go_on
         self.weights = weights
         self.progress = progress
+        self.time_limit = time_limit
         self.callbacks: CallbackHooks | None = None
         self.rows: list[dict[str, float]] = []
         self._merits: dict[int, tuple[float, float]] = {}  # of the weights at the beginning
@@ -81,13 +87,20 @@ class TrainingMonitor:
             self.callbacks.epoch_begin()
 
     def record(self, figures: dict[str, float]) -> bool:
-        """Record the figures of a finished epoch, and return whether early stopping stops."""
+        """Record the figures of a finished epoch, and return whether it is the last.
+
+        That is by early stopping, or by the time limit.
+        """
         stop = False
+        row = {name: figures[name] for name in COLUMNS}
+        if self.time_limit is not None:
+            row[PLANNED] = float(self.first_epoch - 1 + self.time_limit.n_planned)
+            stop = self.time_limit.epoch_done()
         if self.early_stopping is not None:
-            stop = self.early_stopping.update(
+            stop |= self.early_stopping.update(
                 figures["valid_score"], figures["valid_loss"], self.weights, self.must_go_on()
             )
-        self.rows.append({name: figures[name] for name in COLUMNS})
+        self.rows.append(row)
         return stop
 
     def epoch_end(self) -> bool:
@@ -109,8 +122,13 @@ class TrainingMonitor:
             return self.first_epoch + len(self.rows) - 1
         return max(merits, key=merits.__getitem__)
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The figures of an epoch."""
+        return COLUMNS if self.time_limit is None else (*COLUMNS, PLANNED)
+
     def history(self, before: pd.DataFrame | None) -> pd.DataFrame:
         """Return one row per epoch, after those of an earlier training."""
         index = pd.RangeIndex(self.first_epoch, self.first_epoch + len(self.rows), name="epoch")
-        rows = pd.DataFrame(self.rows, index=index, columns=list(COLUMNS), dtype=float)
+        rows = pd.DataFrame(self.rows, index=index, columns=list(self.columns), dtype=float)
         return rows if before is None else pd.concat([before, rows])

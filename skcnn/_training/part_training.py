@@ -133,6 +133,14 @@ class PartTraining:
         """Return whether another part than in the epoch that now ends is still to be trained."""
         return self._schedule.changes(self._n_done + 1, self._n_last)
 
+    def shorten(self, n_epochs_done: int, n_epochs: int) -> None:
+        """Move the changes of a training that now ends after fewer epochs, earlier fits included.
+
+        Those of later fits, which are after its end, stay.
+        """
+        self._schedule = self._schedule.shortened(n_epochs_done, self._n_last, n_epochs)
+        self._n_last = n_epochs
+
     def epoch_done(self) -> None:
         """Count a finished epoch."""
         self._n_done += 1

@@ -74,6 +74,7 @@ class Schedule:
         self.steps_per_epoch = steps_per_epoch
         self.n_steps = max(1, steps_per_epoch * n_epochs)
         self.steps_done = 0
+        self._from = 0, 0.0  # a step and its progress, from which on it grows evenly to one
         self._factor = 1.0
         self._best = float("inf")
         self._epochs_since_best = 0
@@ -85,9 +86,23 @@ class Schedule:
         elif self.kind == "plateau":
             factor = self._factor
         else:
-            factor = _BY_PROGRESS[self.kind](self.steps_done / self.n_steps)
+            factor = _BY_PROGRESS[self.kind](self._progress(self.steps_done))
         self.steps_done += 1
         return self.learning_rate * factor
+
+    def _progress(self, step: int) -> float:
+        """Return the share of the training that is done before a step."""
+        start, done = self._from
+        return done + (1 - done) * ((step - start) / (self.n_steps - start))
+
+    def shorten(self, n_epochs_done: int, n_epochs: int) -> None:
+        """Come to the end after `n_epochs` in all, from where the schedule is, without a jump.
+
+        The rates of "plateau" and "inverse_scaling" stay the same.
+        """
+        step = n_epochs_done * self.steps_per_epoch
+        self._from = step, self._progress(step)
+        self.n_steps = self.steps_per_epoch * n_epochs
 
     def epoch_done(self, loss: float) -> None:
         """Record an epoch's loss: the validation loss if there is one."""

@@ -22,6 +22,9 @@ class _Silent:
     def advance(self, n: int, text: str) -> None:
         """Show nothing."""
 
+    def set_total(self, total: int) -> None:
+        """Show nothing."""
+
     def close(self) -> None:
         """Close nothing."""
 
@@ -51,6 +54,10 @@ class _RichBar:
         """Advance the bar."""
         self.progress.update(self.task, advance=n, figures=text)
 
+    def set_total(self, total: int) -> None:
+        """Set the number of steps."""
+        self.progress.update(self.task, total=total)
+
     def close(self) -> None:
         """Leave the finished bar on the screen."""
         self.progress.stop()
@@ -66,6 +73,10 @@ class _TqdmBar:
         """Advance the bar."""
         self.bar.set_postfix_str(text, refresh=n == 0)
         self.bar.update(n)
+
+    def set_total(self, total: int) -> None:
+        """Set the number of steps."""
+        self.bar.total = total
 
     def close(self) -> None:
         """Leave the finished bar on the screen."""
@@ -119,7 +130,15 @@ class ProgressReport(_Report):
 
     def __init__(self, verbose: int, name: str, first_epoch: int, last_epoch: int) -> None:
         super().__init__(verbose, name, last_epoch - first_epoch + 1, "epoch")
+        self.first_epoch = first_epoch
         self.last_epoch = last_epoch
+
+    def shorten(self, last_epoch: int) -> None:
+        """Show that the training is planned to end earlier than before."""
+        before, self.last_epoch = self.last_epoch, last_epoch
+        self._bar.set_total(last_epoch - self.first_epoch + 1)
+        if self.verbose > 1:
+            print(f"{self.name} plans {last_epoch} epochs instead of {before}: max_seconds")
 
     def update(self, epoch: int, row: Mapping[str, float]) -> None:
         """Show the figures of a finished epoch."""

@@ -31,6 +31,7 @@ TEST_PARAMETERS = {
     "unfreezing": None,  # the rates are for what `trainable` names
     "verbose": 0,
     "checkpoint": None,
+    "max_seconds": None,
 }
 
 

@@ -27,12 +27,12 @@ def trains_together(estimator: Any) -> bool:
     They are trained one by one if a callable makes the network, whose structure is unknown, if
     each fit shows its own progress, has a checkpoint or a calibration: a resumed fit must have
     the same bits whatever fits are beside it, and the second networks of calibrations end at
-    different times.
+    different times. So they are with `max_seconds`, which is the time of one fit.
     """
     net = find_convnet(estimator)
     if net is None or makes_module(net.architecture) or net.verbose or net.checkpoint is not None:
         return False
-    if getattr(net, "calibration", None) is not None:
+    if net.max_seconds is not None or getattr(net, "calibration", None) is not None:
         return False
     return joint_training_pays(device_of(net))
 

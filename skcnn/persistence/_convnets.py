@@ -24,7 +24,7 @@ from skcnn._data.value_range import ValueRange
 from skcnn._files.values import check_names
 from skcnn._network.split import Trainable, blocks_of, is_trainable
 from skcnn._training.engine import ConvNetEngine
-from skcnn._training.monitor import COLUMNS
+from skcnn._training.monitor import COLUMNS, PLANNED
 from skcnn._utils.compat import parameter_names
 from skcnn._utils.validation import is_integer, is_number
 from skcnn.exceptions import ModelFileError, UnsupportedModelError
@@ -122,7 +122,9 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         "unfreezing": dict(model.unfreezing_),
         "choice": kept_choice(model.choice_),
         "epochs": model.history_.index.to_numpy(np.int64),
-        "history": {name: model.history_[name].to_numpy(float).copy() for name in COLUMNS},
+        "history": {
+            name: model.history_[name].to_numpy(float).copy() for name in _columns(model.history_)
+        },
         "best_epoch": int(model.best_epoch_),
         "weights_epoch": int(model._weights_epoch),
         "device": model.device_,
@@ -318,12 +320,17 @@ def restored_value_range(kept: dict[str, Any]) -> ValueRange:
     return ValueRange(low, high)
 
 
+def _columns(history: Any) -> tuple[str, ...]:
+    """Return the columns of a table of epochs, one more if it has that of a time limit."""
+    return (*COLUMNS, PLANNED) if PLANNED in history else COLUMNS
+
+
 def _history(kept: dict[str, Any]) -> pd.DataFrame:
     """Return the table of the epochs."""
     epochs, columns = kept["epochs"], kept["history"]
     legal = isinstance(epochs, np.ndarray) and epochs.dtype == np.int64 and epochs.ndim == 1
     _check(legal and type(columns) is dict, "the ConvNet", "history")
-    check_names(columns, {*COLUMNS}, "the history")
+    check_names(columns, {*_columns(columns)}, "the history")
     like_epochs = [
         isinstance(column, np.ndarray) and (column.dtype, column.shape) == (float, epochs.shape)
         for column in columns.values()
@@ -334,7 +341,7 @@ def _history(kept: dict[str, Any]) -> pd.DataFrame:
     for name in ("best_epoch", "weights_epoch"):
         _check(0 <= kept[name] <= n_epochs, "the ConvNet", name)
     index = pd.RangeIndex(1, n_epochs + 1, name="epoch")
-    return pd.DataFrame({name: columns[name] for name in COLUMNS}, index=index)
+    return pd.DataFrame({name: columns[name] for name in _columns(columns)}, index=index)
 
 
 def _fill_skorch_history(engine: Any, history: pd.DataFrame) -> None:
@@ -344,9 +351,9 @@ def _fill_skorch_history(engine: Any, history: pd.DataFrame) -> None:
         engine.history.new_epoch()
         engine.history.record("epoch", len(engine.history))
         engine.history.new_batch()
-        for name, value in row.items():
-            if value == value:  # no NaN, as in training
-                engine.history.record(name, value)
+        for name in COLUMNS:
+            if row[name] == row[name]:  # no NaN, as in training
+                engine.history.record(name, row[name])
         for name in ("train_loss", "valid_loss"):
             if row[name] == row[name]:
                 engine.history.record(f"{name}_best", row[name] < best.get(name, np.inf))

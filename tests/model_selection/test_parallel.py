@@ -30,10 +30,11 @@ def own_module(shape, n_outputs):
         (make_pipeline(StandardScaler(), small()), True),
         (small(architecture=own_module), False),
         (small(verbose=1), False),
+        (small(max_seconds=60), False),
         (DecisionTreeClassifier(), False),
         (make_pipeline(StandardScaler(), LogisticRegression()), False),
     ],
-    ids=["net", "regressor", "pipeline", "callable", "verbose", "tree", "other pipeline"],
+    ids=["net", "regressor", "pipeline", "callable", "verbose", "limit", "tree", "other pipeline"],
 )
 def test_which_fits_are_trained_together(estimator, expected, monkeypatch):
     monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)

@@ -16,6 +16,7 @@ from skcnn._data.validation import check_images
 from skcnn._network import frozen_features
 from skcnn._network.prediction import Predictor
 from skcnn._network.split import as_feature_rows, frozen_prefix_length, prefix_network
+from skcnn._network.trained_part import PartSchedule
 from skcnn._training import engine as engine_module
 from skcnn._training.batches import BatchIterator
 from skcnn._utils.random_state import derive_seeds
@@ -40,6 +41,22 @@ LAYERS = [
 FROZEN = {  # the first layers that are frozen
     "head": 9, "last_block": 5, 1: 5, 2: 4,
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("trainable", "n_done", "n_now", "expected"),
+    [
+        ({0: "head", 6: "all"}, 2, 6, {0: "head", 4: "all"}),
+        ({0: "head", 2: "all"}, 2, 6, {0: "head", 2: "all"}),
+        ({0: "head", 9: "all"}, 2, 4, {0: "head", 3: "all"}),  # before the last epoch
+        ({0: "head", 3: "all"}, 2, 4, {0: "head", 2: "all"}),  # in the next one
+        ({0: "head", 5: 1, 6: 2, 8: "all"}, 2, 4, {0: "head", 3: "all"}),
+        ({0: "head", 10: 1, 12: "all"}, 2, 6, {0: "head", 10: 1, 12: "all"}),  # of later fits
+    ],
+)
+def test_changes_keep_their_shares_of_a_shorter_plan(trainable, n_done, n_now, expected):
+    schedule = PartSchedule(None, trainable, 0.5).shortened(n_done, 10, n_now)
+    assert (schedule.trainable, schedule.rate_decay) == (expected, 0.5)
 
 
 class Start(Callback):

@@ -104,3 +104,37 @@ def test_one_cycle_rises_once_and_falls_once():
 )
 def test_plateau_falls_to_a_fifth_after_five_epochs_without_gain(losses, expected):
     assert rates("plateau", steps_per_epoch=1, losses=losses) == pytest.approx(expected)
+
+
+def progress_rate(kind, progress):
+    """Return the rate at a share of the training, by the rows of the table above."""
+    return {
+        "constant": 1.0,
+        "step": 0.1 ** (int(progress >= 0.5) + int(progress >= 0.75)),
+        "cosine": 0.5 * (1 + cos(pi * progress)),
+        "linear": (1 - progress) / 0.95,
+        "one_cycle": 1e-4 + (1 - 1e-4) * 0.5 * (1 + cos(pi * (progress - 0.25) / 0.75)),
+    }[kind]
+
+
+@pytest.mark.parametrize("kind", ["constant", "step", "cosine", "linear", "one_cycle"])
+def test_shorter_schedule_comes_evenly_to_its_end(kind):
+    schedule = Schedule(kind, 1.0, 2, 20)
+    taken = [schedule.next_rate() for _ in range(12)]
+    schedule.shorten(6, 10)
+    taken += [schedule.next_rate() for _ in range(4)]
+    schedule.shorten(8, 9)
+    taken += [schedule.next_rate() for _ in range(2)]
+    assert taken[:12] == rates(kind)[:12]
+    # 0.3 is done in 6 of 20 epochs, then 0.65 in 8 of 10, and the rest is done in one
+    shares = [0.3, 0.3875, 0.475, 0.5625, 0.65, 0.825]
+    assert taken[12:] == pytest.approx([progress_rate(kind, share) for share in shares])
+
+
+@pytest.mark.parametrize("kind", ["plateau", "inverse_scaling"])
+def test_schedule_without_an_end_stays_the_same(kind):
+    schedule = Schedule(kind, 1.0, 2, 20)
+    taken = [schedule.next_rate() for _ in range(12)]
+    schedule.shorten(6, 10)
+    taken += [schedule.next_rate() for _ in range(8)]
+    assert taken == rates(kind)[:20]

@@ -115,6 +115,37 @@ def test_lines_have_epoch_figures_and_seconds(capsys):
     assert err == ""
 
 
+def shortened(verbose):
+    with ProgressReport(verbose, "Net", 4, 9) as progress:
+        progress.update(4, ROW)
+        progress.shorten(5)
+        progress.update(5, ROW)
+
+
+def test_a_shorter_plan_is_a_line(capsys):
+    shortened(2)
+    lines = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    message = "Net plans 5 epochs instead of 9: max_seconds"
+    assert lines == ["Net epoch 4/9", message, "Net epoch 5/5"]
+    shortened(0)
+    assert tuple(capsys.readouterr()) == ("", "")
+
+
+def test_bar_with_rich_shows_a_shorter_plan(capsys):
+    import rich  # noqa: F401  (in the development dependencies)
+
+    shortened(1)
+    assert "2/2" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("without_rich")
+def test_bar_without_rich_shows_a_shorter_plan(capsys):
+    shortened(1)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "2/2" in err
+
+
 def test_more_than_two_is_lines_too(capsys):
     report(10, [ROW])
     assert capsys.readouterr().out.startswith("Net epoch 1/1  loss")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from sklearn.base import clone
 
-from skcnn._convnet.calibrating.rules import is_worthwhile, wants_calibration
+from skcnn._convnet.calibrating.rules import HELD_BACK, is_worthwhile, wants_calibration
 from skcnn._convnet.calibrating.temperature import best_temperature
 from skcnn._convnet.resuming.opening import opened_checkpoint
 from skcnn._data.images import Images, chunk_rows
@@ -23,7 +23,6 @@ from skcnn._utils.validation import warn_caller
 from skcnn.augmentation._batch_augmenter import Step
 from skcnn.exceptions import CalibrationWarning, TrainingDivergedError
 
-HELD_BACK = 0.2  # of the samples
 FEWEST_HELD_BACK = 10  # with fewer the prior decides, and a second network is not worth its time
 # What a fit reads of its data, which is the same for both networks.
 READ = (
@@ -141,16 +140,20 @@ def _second_network(
 
     It gets no callbacks, which could write into the files of the first training.
     """
+    n_planned = plan.n_epochs
+    if plan.max_seconds is not None:  # which may have made it less
+        n_planned = int(net.history_["planned_epochs"].iloc[-1])
     second = clone(net)
     vars(second).update(  # no set_params, which a subclass with fewer parameters refuses
         batch_size=None if net.batch_size is None else plan.batch_size,
         calibration=None,
         callbacks=None,
-        max_epochs=plan.n_epochs,
+        max_epochs=n_planned,
+        max_seconds=None,
         random_state=seed,
         warm_start=False,
     )
-    ended = [] if net.n_iter_ == plan.n_epochs else [EndAfter(net.n_iter_)]
+    ended = [] if net.n_iter_ == n_planned else [EndAfter(net.n_iter_)]
     second.set_callbacks(*ended)
     vars(second).update({name: value for name, value in vars(net).items() if name in READ})
     train = train.with_weights(train.weights)  # of mean one again

@@ -6,6 +6,7 @@ from skcnn._utils.compat import callbacks_of
 
 TEMPERATURE = "temperature"
 CALIBRATIONS = (TEMPERATURE,)
+HELD_BACK = 0.2  # of the samples, from a second network
 
 
 def wants_calibration(calibration: str | None, n_samples: int) -> bool:
@@ -19,6 +20,14 @@ def wants_calibration(calibration: str | None, n_samples: int) -> bool:
         Number of training samples.
     """
     return calibration == TEMPERATURE and n_samples > 0
+
+
+def seconds_of_training(net: Any, has_validation: bool) -> float | None:
+    """Return the part of `max_seconds` that the first network has, None without a limit."""
+    if net.max_seconds is None or has_validation:
+        return net.max_seconds
+    is_followed = getattr(net, "calibration", None) == TEMPERATURE
+    return float(net.max_seconds / (2 - HELD_BACK) if is_followed else net.max_seconds)
 
 
 def is_worthwhile(net: Any) -> bool:

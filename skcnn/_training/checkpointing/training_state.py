@@ -23,7 +23,7 @@ from skcnn._training.checkpointing.tensors import (
 )
 from skcnn._training.early_stopping import EarlyStopping
 from skcnn._training.epoch_state import EpochState
-from skcnn._training.monitor import COLUMNS, TrainingMonitor
+from skcnn._training.monitor import TrainingMonitor
 from skcnn._training.schedules import Schedule
 from skcnn._utils.compat import callbacks_of
 from skcnn._utils.interrupts import deferred_interrupts
@@ -73,6 +73,7 @@ class TrainingState:
         self._stopping = stopping
         self._parts = parts
         self._monitor = monitor
+        self._time_limit = monitor.time_limit
         self._other: list[Any] = []
         self._noted: dict[str, Any] = {}
         self._callbacks = CallbackStates(())
@@ -114,6 +115,7 @@ class TrainingState:
             "next_epoch": self._batches.next_epoch,
             "schedule": {name: getattr(self._schedule, name) for name in SCHEDULE},
             "callbacks": self._callbacks.get(),
+            "time_limit": None if self._time_limit is None else self._time_limit.state(),
         }
 
     def note(self) -> None:
@@ -191,16 +193,20 @@ class TrainingState:
 
     def tell_callbacks(self, kept: list[Any], n_epochs: int) -> bool:
         """Set the states of the callbacks, and return whether one asks to stop."""
+        if self._time_limit is not None:
+            n_epochs = self._time_limit.n_planned
         return self._callbacks.set(kept, self.n_done, n_epochs)
 
     def _set(self, changing: dict[str, Any], lasting: dict[str, Any], n_epochs: int) -> None:
         engine = self._engine
         rows = rows_of(lasting["rows"], n_epochs)
         history = rows_of(lasting["history"], n_epochs)
-        legal = all(row.keys() == {*COLUMNS} and all(map(_is_figure, row.values())) for row in rows)
+        columns = {*self._monitor.columns}
+        legal = all(row.keys() == columns and all(map(_is_figure, row.values())) for row in rows)
         if not legal or len(history) != len(rows):
             raise ModelFileError("its history is damaged")
         self._check_changing(changing, len(rows))
+        self._resume_time_limit(changing["time_limit"], len(rows))
         self._parts.resume(len(rows), lasting["parts"])
         set_packed(tensors_of(engine.module_), lasting["weights"], "weights")
         for name, parameter in engine.module_.named_parameters():
@@ -218,6 +224,12 @@ class TrainingState:
         self._epochs.resume(len(rows))
         if self._monitor.callbacks is not None:
             self._monitor.callbacks.skip(len(rows))
+
+    def _resume_time_limit(self, kept: Any, n_done: int) -> None:
+        if self._time_limit is not None:
+            self._time_limit.resume(kept, n_done)
+        elif kept is not None:
+            raise ModelFileError("its time limit is not that of this training")
 
     def _set_stopping(self, kept: Any, best_weights: Any) -> None:
         stopping = self._stopping

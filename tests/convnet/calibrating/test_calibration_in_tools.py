@@ -13,6 +13,7 @@ from skorch.callbacks import Callback
 import skcnn
 from skcnn import ConvNetSearchCV
 from skcnn._convnet.calibrating.temperature import COLDEST, HOTTEST, best_temperature
+from skcnn._training.engine import ConvNetEngine
 from skcnn.augmentation import Augmented, RandomFlip, RandomNoise
 from skcnn.exceptions import LeakageWarning, ModelFileError
 from skcnn.inspection import saliency
@@ -22,6 +23,7 @@ from skcnn.persistence import model_card
 from skcnn.recordings import WindowedClassifier
 from tests.helpers.calibrated import net, noisy, watch_parts, watch_trainings
 from tests.helpers.stopped_fits import assert_same, count_epochs, result_of, stopped
+from tests.helpers.training_clock import set_clock
 
 X, Y = noisy(120)
 X_VAL, Y_VAL = noisy(60, seed=1)
@@ -31,6 +33,31 @@ QUICK = {"max_epochs": 2, "filters": (2,), "hidden_units": ()}
 @pytest.fixture(scope="module")
 def fitted():
     return net(**QUICK).fit(X, Y)
+
+
+# Time
+
+
+def test_a_limit_of_time_is_of_both_networks(monkeypatch):
+    set_clock(monkeypatch, 1)
+    lengths = []
+    train = ConvNetEngine.train
+
+    def watched(self, *args, **how):
+        train(self, *args, **how)
+        lengths.append(len(self.history))
+
+    monkeypatch.setattr(ConvNetEngine, "train", watched)
+    limited = {**QUICK, "max_epochs": 60, "max_seconds": 18.4}
+    model = net(**limited).fit(X, Y)
+    assert lengths == [9, 9]  # 18 of the 18.4 seconds
+    assert model.temperature_ != 1
+    lengths.clear()
+    net(**limited).fit(X, Y, X_val=X_VAL, y_val=Y_VAL)
+    assert lengths == [17]
+    lengths.clear()
+    net(**limited, early_stopping=True, n_iter_no_change=60).fit(X, Y)
+    assert lengths == [17]
 
 
 # Copies and files

@@ -64,6 +64,7 @@ CHANGES = {
     "a generator": lambda s: s["changing"].update(order=torch.zeros(3, dtype=torch.uint8)),
     "no generator": lambda s: s["changing"].update(order=5),
     "schedule": lambda s: s["changing"]["schedule"].pop("_factor"),
+    "time limit": lambda s: s["changing"].update(time_limit={"seconds": 1.0, "cuts": []}),
     "callbacks": lambda s: s["changing"].update(callbacks=[{"kind": "A", "state": {}}]),
 }
 
