@@ -51,6 +51,7 @@ def test_the_made_set_has_the_class_in_the_power_of_a_band_only(example):
     assert np.abs(means).max() < 0.1 * X.std()
 
 
+@pytest.mark.slow
 def test_searches_over_eegnet_are_far_above_chance(short):
     X, y, subjects = short
     how = recipe("eeg") | {"max_epochs": 25, "learning_rate": 0.01}

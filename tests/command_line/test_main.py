@@ -133,6 +133,7 @@ def run(*command, **options):
     )
 
 
+@pytest.mark.slow
 def test_module_runs_as_a_program(tmp_path):
     folder = save_colours(tmp_path / "colours", n=1)
     done = run("-m", "skcnn", "inspect", str(folder), capture_output=True, check=False)

@@ -26,8 +26,9 @@ def test_signature_has_the_parameters_as_keywords(cls):
 def test_regressor_has_the_order_of_the_classifier_without_three_parameters():
     names = [*inspect.signature(ConvNetClassifier).parameters]
     loss, max_epochs = names.index("loss"), names.index("max_epochs")
-    assert names.pop(max_epochs + 2) == "calibration"
-    assert names.pop(max_epochs + 1) == "class_weight"
+    assert names[max_epochs + 1] == "max_seconds"
+    assert names.pop(max_epochs + 3) == "calibration"
+    assert names.pop(max_epochs + 2) == "class_weight"
     assert names.pop(loss + 1) == "label_smoothing"
     assert names == [*inspect.signature(ConvNetRegressor).parameters]
     assert not hasattr(ConvNetRegressor(), "label_smoothing")

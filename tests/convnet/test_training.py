@@ -289,6 +289,7 @@ def test_verbose_two_prints_a_line_an_epoch(capsys):
     assert lines[0].startswith("ConvNetClassifier epoch 1/4  loss ")
 
 
+@pytest.mark.slow
 def test_regression_of_rotation_beats_a_dense_network():
     from scipy.ndimage import rotate
     from sklearn.neural_network import MLPRegressor
