@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from numbers import Real
 from typing import Any
 
 from skcnn._architectures.series import compact_inception
@@ -132,13 +133,23 @@ def takes_image_network(input_shape: Shape, knobs: Mapping[str, Any]) -> bool:
     knobs : mapping
         The keyword arguments of `from_knobs`.
     """
-    return len(input_shape) > 2 and knobs["pooling"] is not None and _are(knobs, OF_IMAGES)
+    n_spatial_dims, stride = len(input_shape) - 1, knobs["stride"]
+    if n_spatial_dims < 2 or knobs["pooling"] is None or not _are(knobs, OF_IMAGES):
+        return False
+    return not isinstance(stride, tuple | list) or len(stride) == n_spatial_dims
 
 
 def _are(knobs: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
-    return all(
-        type(knobs[name]) is type(value) and knobs[name] == value for name, value in wanted.items()
-    )
+    """Return whether parameters have values, also as NumPy's scalars or one for each axis."""
+    return all(_is(knobs[name], value) for name, value in wanted.items())
+
+
+def _is(value: Any, wanted: Any) -> bool:
+    if isinstance(value, tuple | list) and isinstance(wanted, int):
+        return len(value) > 0 and all(_is(each, wanted) for each in value)
+    if wanted is None or isinstance(wanted, str):
+        return value is wanted or (isinstance(value, str) and value == wanted)
+    return isinstance(value, Real) and value == wanted
 
 
 def from_knobs(
@@ -206,14 +217,12 @@ def from_knobs(
     normalized = partial(_normalized, normalization=normalization, activation=activation)
     window: dict[str, Any] = {
         "kernel_size": kernel_size,
-        "stride": stride,
+        "stride": 1 if is_automatic else stride,
         "padding": padding,
         "padding_mode": padding_mode,
     }
 
-    def add_block(
-        block: tuple[int, ...], pool_of: Callable[[Shape], Pool | GlobalPool | None]
-    ) -> None:
+    def add_block(block: tuple[int, ...], pool_of: Callable[[Shape], Pool | None]) -> None:
         for n_filters in block:
             add(*normalized(Conv, n_filters, **window))
         pool = pool_of(shape[1:])
@@ -227,9 +236,9 @@ def from_knobs(
         least = SMALLEST_GLOBAL if of_classes else SMALLEST_DENSE
         for n_filters in blocks:
             add_block((n_filters,), lambda sides: _pool_of_large_axes(sides, least, str(pooling)))
-        add_block((last,), lambda sides: GlobalPool(kind="max") if of_classes else None)
+        add(*normalized(Conv, last, **window))
         if of_classes:
-            return (*layers, *before_dense)
+            return (*layers, GlobalPool(kind="max"), *before_dense)
     else:
         for block in _filters_of_blocks(filters, input_shape[1:]):
             add_block(block, lambda s: _pool_of_long_axes(s, pool_size, pool_stride, pooling))

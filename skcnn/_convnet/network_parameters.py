@@ -94,9 +94,10 @@ class NetworkParameters:
         "auto" takes 32, 64, 128, 128, ... For images and volumes, where `hidden_units` and
         `pool_size` are "auto", too, and the convolutions and pools are the usual ones, it
         designs the whole network: one convolution more than the longest side must be halved to
-        be 4 or less, but at least three, with pools between them. A classifier halves sides of 8
-        or more, and the output layer gets the largest value of each of the last feature maps. A
-        regressor halves sides of 6 or more, and has a dense layer in front of the output layer.
+        be 4 or less, but at least three and at most nine, with pools between them. A classifier
+        halves sides of 8 or more, and the output layer gets the largest value of each of the last
+        feature maps. A regressor halves sides of 6 or more, and has a dense layer in front of the
+        output layer.
         Otherwise the number of blocks is the number of times that the longest side must be
         halved to be 7 or less, but at least two: (32, 64) up to 28x28, (32, 64, 128, 128) for
         64x64. For signals of 32 time steps or more, where this and the parameters from

@@ -235,11 +235,14 @@ def trains_augmented(estimator: Any, X: Any) -> bool:
     """Return whether the ConvNet that `estimator` is or ends in trains on augmented samples."""
     if isinstance(X, AugmentedArray) and X.steps:
         return True
-    while isinstance(estimator, Pipeline):
-        if any(isinstance(step, Augmentation) for _, step in estimator.steps):
-            return True
-        estimator = estimator.steps[-1][1]
-    return getattr(estimator, "augmentation", None) is not None
+    if isinstance(estimator, Pipeline):
+        return any(trains_augmented(step, None) for _, step in estimator.steps)
+    if isinstance(estimator, Augmentation):
+        return True
+    augmentation = getattr(estimator, "augmentation", None)
+    return augmentation is not None and not (
+        isinstance(augmentation, list | tuple) and len(augmentation) == 0
+    )
 
 
 def has_steps(estimator: Any) -> bool:

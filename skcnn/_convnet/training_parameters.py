@@ -106,6 +106,7 @@ class ConvNetParameters(TransferParameters):
         Passes over the training samples. "auto" makes about 24 * sqrt(n_samples) batches
         of the automatic batch size, within 10 and 60 epochs, three times as many if the samples
         are augmented, or at most 20 if `pretrained` layers before the output layer are trained.
+        The default network of signals has another number.
         """,
     )
     max_seconds: float | None = parameter(

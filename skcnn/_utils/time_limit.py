@@ -11,6 +11,7 @@ from skcnn._utils.worker_threads import own_seconds
 from skcnn.exceptions import ModelFileError
 
 RECENT = 5  # epochs whose median is the pace
+ENOUGH = 3  # epochs of which it is known while there is time
 RESERVE = 0.5  # epochs that a shorter plan leaves free, so that a slow one does not break it
 TOLERANCE = 0.1  # epochs by which a plan may exceed the limit, as paces vary
 SHORTEST = 1e-9  # seconds of an epoch, on a clock that stood still
@@ -42,8 +43,9 @@ class TimeLimit:
     Notes
     -----
     The pace is the median of the last epochs of the present part, without its first one, which
-    may also decode files, compute features or compile the network. After that one alone the plan
-    is made shorter only if it leaves less than two further epochs.
+    may also decode files, compute features or compile the network. It is known well enough to
+    shorten the plan after three such epochs, or after one if half of the time is over. After the
+    first one alone the training ends only if the time does not hold another one like it.
     """
 
     def __init__(
@@ -91,8 +93,11 @@ class TimeLimit:
         epochs = (self.seconds - self._elapsed) / pace
         if epochs >= left - TOLERANCE:
             return left
-        fitting = max(floor(epochs - RESERVE), int(epochs >= 1 - TOLERANCE))
-        return left if fitting >= 2 and not later else fitting
+        holds_another = epochs >= 1 - TOLERANCE
+        is_early = len(later) < ENOUGH and self._elapsed < self.seconds / 2
+        if holds_another and (is_early or not later):
+            return left
+        return max(floor(epochs - RESERVE), int(holds_another))
 
     def _plan(self, n_done: int, n_planned: int) -> None:
         self._cuts.append((n_done, n_planned))

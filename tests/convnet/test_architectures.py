@@ -324,8 +324,26 @@ def test_other_parameters_act_in_the_default_network_of_images():
         Dropout(0.1, channels=True),
         *normalized(128, 5),
         GlobalPool(kind="max"),
-        Dropout(0.1, channels=True),
     )
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"stride": np.int64(1)},
+        {"stride": np.array([1])[0]},
+        {"stride": (1, 1)},
+        {"filters": np.str_("auto"), "pool_size": np.str_("auto")},
+        {"hidden_units": np.str_("auto"), "padding": np.str_("same")},
+        {"padding_mode": "edge"},
+    ],
+    ids=str,
+)
+def test_equal_values_ask_for_the_same_network(how):
+    layers = from_knobs((1, 8, 8), **DEFAULTS | how)
+    assert layers[-2:] == GLOBAL_HEAD
+    if "padding_mode" not in how:
+        assert layers == from_knobs((1, 8, 8), **DEFAULTS)
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ from tests.helpers.training_clock import set_clock
 
 X, y = data()
 STEPS = 3  # in an epoch
-# After two epochs of a second, eight are left for 10.2 seconds. Half of one stays free.
+# After four epochs of a second, six are left for 10.2 seconds. Half of one stays free.
 LIMITED = {"max_epochs": 60, "max_seconds": 10.2}
-PLANS = [60, 60, 9, 9, 9, 9, 9, 9, 9]
+PLANS = [60, 60, 60, 60, 9, 9, 9, 9, 9]
 
 
 class Rates(Callback):
@@ -67,8 +67,8 @@ def test_the_schedule_comes_to_its_end_in_the_epochs_that_are_left(monkeypatch):
     rates = Rates()
     model = tiny(callbacks=[rates], learning_rate=0.5, **LIMITED).fit(X, y)
     assert (model.n_iter_, plans(model)) == (9, PLANS)
-    before = [step / (60 * STEPS) for step in range(2 * STEPS)]
-    done, left = 2 / 60, 7 * STEPS
+    before = [step / (60 * STEPS) for step in range(4 * STEPS)]
+    done, left = 4 / 60, 5 * STEPS
     after = [done + (1 - done) * step / left for step in range(left)]
     expected = [0.5 * one_cycle(progress) for progress in before + after]
     np.testing.assert_allclose(rates.rates, expected, rtol=1e-12)
@@ -90,14 +90,14 @@ def test_time_is_counted_from_the_beginning_of_fit_with_validation(monkeypatch):
     monkeypatch.setattr(ConvNetClassifier, "_read", slow_read)
     monkeypatch.setattr(ConvNetClassifier, "_score_outputs", slow_score)
     model = tiny(max_epochs=60, max_seconds=17.2).fit(X, y, X_val=X, y_val=y)
-    assert plans(model) == [60, 60, 6, 6, 6, 6]  # of two seconds, from the third on
+    assert plans(model) == [60, 60, 60, 6, 6, 6]  # of two seconds, from the third on
 
 
 @pytest.mark.parametrize(
     ("params", "seconds", "found"),
     [
         ({"max_seconds": 1e-3}, [0.5], "after 1 of 3 planned epochs, 0.5 seconds after the fit"),
-        ({"max_seconds": 5.2, "max_epochs": 9}, [1, 1, 9], "after 3 of 4 planned epochs, 11 seco"),
+        ({"max_seconds": 6, "max_epochs": 9}, [1, 1, 1, 9], "after 4 of 5 planned epochs, 12 sec"),
         ({"max_seconds": 2, "max_epochs": 1}, [3], "after 1 of 1 planned epochs, 3 seconds"),
     ],
 )
@@ -119,15 +119,15 @@ def test_verbose_says_so(monkeypatch, capsys):
     tiny(verbose=2, **LIMITED).fit(X, y)
     lines = [line.split("  ")[0] for line in capsys.readouterr().out.splitlines()]
     message = "ConvNetClassifier plans 9 epochs instead of 60: max_seconds"
-    epochs = [f"ConvNetClassifier epoch {n}/{9 if n > 1 else 60}" for n in range(1, 10)]
-    assert lines == [epochs[0], message, *epochs[1:]]
+    epochs = [f"ConvNetClassifier epoch {n}/{9 if n > 3 else 60}" for n in range(1, 10)]
+    assert lines == [*epochs[:3], message, *epochs[3:]]
 
 
 def test_each_warm_start_has_a_limit_of_its_own(monkeypatch):
     set_clock(monkeypatch, 1)
     model = tiny(warm_start=True, **LIMITED).fit(X, y)
     model.fit(X, y)
-    assert plans(model) == [*PLANS, 69, 69, *[18] * 7]
+    assert plans(model) == [*PLANS, *[69] * 4, *[18] * 5]
     model.set_params(max_seconds=None, max_epochs=1).fit(X, y)
     model.partial_fit(X, y)
     assert model.history_.index.tolist() == [*range(1, 21)]
@@ -145,9 +145,9 @@ def test_partial_fit_has_no_limit(monkeypatch):
 @pytest.mark.parametrize(
     ("unfreezing", "trained"),
     [
-        ({4: "all"}, {0: "head", 3: "all"}),  # three of the ten epochs that were left remain
+        ({7: "all"}, {0: "head", 5: "all"}),  # three of the eight epochs that were left remain
         ({2: "all"}, {0: "head", 2: "all"}),
-        ({3: "last_block", 11: "all"}, {0: "head", 2: "last_block", 4: "all"}),
+        ({3: "last_block", 9: "all"}, {0: "head", 3: "last_block", 6: "all"}),
         ({20: "all"}, {0: "head"}),
         ("auto", {0: "head", 2: "all"}),
     ],
@@ -156,10 +156,11 @@ def test_unfreezing_keeps_its_shares_of_the_epochs(unfreezing, trained, monkeypa
     set_clock(monkeypatch, 1)
     trainable = "all" if unfreezing == "auto" else "head"
     model = tiny(
-        filters=(4, 4), trainable=trainable, unfreezing=unfreezing, max_epochs=12, max_seconds=6.2
+        filters=(4, 4), trainable=trainable, unfreezing=unfreezing, max_epochs=12, max_seconds=8.2
     ).fit(X, y)
     assert model.unfreezing_ == trained
-    assert plans(model) == [12, 12, 5, 5, 5]
+    assert plans(model)[3:6:2] == [12, 7]  # lowered by one of the epochs between
+    assert model.n_iter_ == 7
 
 
 def test_a_later_part_has_a_pace_of_its_own(monkeypatch):
@@ -168,14 +169,14 @@ def test_a_later_part_has_a_pace_of_its_own(monkeypatch):
         filters=(4, 4), trainable="head", unfreezing={3: "all"}, max_epochs=12, max_seconds=42
     ).fit(X, y)
     assert model.unfreezing_ == {0: "head", 3: "all"}
-    assert plans(model) == [12] * 5 + [7] * 2
+    assert plans(model) == [12] * 6 + [7]
 
 
 def test_early_stopping_may_come_first_and_keeps_the_best_weights(monkeypatch):
     set_clock(monkeypatch, 1)
     model = tiny(early_stopping=True, n_iter_no_change=2, tol=1, **LIMITED)
     model.fit(X, y, X_val=X, y_val=y)
-    assert plans(model) == PLANS[:3]
+    assert plans(model) == PLANS[: model.n_iter_]
     model.set_params(n_iter_no_change=20).fit(X, y, X_val=X, y_val=y)
     assert plans(model) == PLANS
     assert model.score(X, y) == model.history_["valid_score"].max()
@@ -187,7 +188,7 @@ def test_early_stopping_does_not_wait_for_a_part_beyond_the_plan(monkeypatch):
                  n_iter_no_change=2, tol=1, **LIMITED)  # fmt: skip
     model.fit(X, y, X_val=X, y_val=y)
     # the change comes in proportion, and the epochs after it count
-    assert (model.unfreezing_, model.n_iter_) == ({0: "head", 4: "all"}, 6)
+    assert (model.unfreezing_, model.n_iter_) == ({0: "head", 5: "all"}, 7)
 
 
 def test_the_automatic_number_of_epochs_is_the_first_plan(monkeypatch):
@@ -196,7 +197,7 @@ def test_the_automatic_number_of_epochs_is_the_first_plan(monkeypatch):
     model = ConvNetClassifier(n_spatial_dims=1, random_state=0)
     n_epochs = clone(model).fit(signals, np.arange(24) % 2).n_iter_
     model.set_params(max_seconds=4.2).fit(signals, np.arange(24) % 2)
-    assert plans(model) == [n_epochs, n_epochs, 3]
+    assert plans(model) == [n_epochs, n_epochs, n_epochs, 4]
 
 
 class Seen:
@@ -220,7 +221,7 @@ def test_callbacks_of_scikit_learn_see_the_plan(monkeypatch, capsys):
     set_clock(monkeypatch, 1)
     seen = Seen()
     tiny(**LIMITED).set_callbacks(seen, ProgressBar()).fit(X, y)
-    assert seen.totals == [60, *[9] * 8]
+    assert seen.totals == [60, 60, 60, *[9] * 6]
     assert "ConvNetClassifier" in capsys.readouterr().out
 
 
@@ -238,7 +239,7 @@ def test_a_resumed_fit_goes_on_with_the_plan(tmp_path, monkeypatch):
         again = tiny(checkpoint=path, checkpoint_seconds=0, **LIMITED).set_callbacks(seen)
         again.fit(X, y)
     assert len(epochs) == 5
-    assert seen.totals == [60, *[9] * 8]  # it remembers those that the first one saw
+    assert seen.totals == [60, 60, 60, *[9] * 6]  # it remembers those that the first one saw
     assert plans(again) == PLANS
     assert_same(again, result_of(whole))
 
@@ -247,7 +248,7 @@ def test_a_resumed_fit_with_parts_goes_on_with_the_plan(tmp_path, monkeypatch):
     set_clock(monkeypatch, 1)
     how = {"filters": (4, 4), "trainable": "head", "unfreezing": {10: "last_block", 30: "all"}}
     whole = tiny(**how, **LIMITED).fit(X, y)
-    assert whole.unfreezing_ == {0: "head", 3: "last_block", 5: "all"}
+    assert whole.unfreezing_ == {0: "head", 5: "last_block", 6: "all"}
     limited = tiny(checkpoint=tmp_path / "fit.ckpt", checkpoint_seconds=0, **how, **LIMITED)
     stopped(monkeypatch, limited, 4 * STEPS + 1, X, y)
     assert_same(
@@ -295,7 +296,7 @@ def test_the_race_of_pretrained_auto_has_no_limit(tmp_path, monkeypatch):
     ).fit(images, labels)  # fmt: skip
     assert len(limits) > 2
     assert limits == [None] * (len(limits) - 1) + [6.2]
-    assert plans(model) == [12, 12, 5, 5, 5]
+    assert plans(model) == [12, 12, 12, 12, 5]
 
 
 def test_a_learning_rate_range_test_has_no_limit():
@@ -312,4 +313,4 @@ def test_each_fold_of_a_search_has_the_time_for_itself(pruner, digits, monkeypat
     complete = search.cv_results_["state"] == "COMPLETE"
     assert complete.any()
     assert set(search.cv_results_["n_epochs"][complete]) == {2 * 5}
-    assert plans(search.best_estimator_) == [12, 12, 5, 5, 5]
+    assert plans(search.best_estimator_) == [12, 12, 12, 12, 5]

@@ -61,17 +61,19 @@ def training(monkeypatch):
         (4, 4, [1] * 9, [4, 4, 4, 4]),
         (3.95, 4, [1] * 9, [4, 4, 4, 4]),  # by less than a tenth of an epoch too short
         (3.5, 4, [1] * 9, [4, 3, 3]),
-        (10, 60, [1] * 60, [60, 9, 9, 9, 9, 9, 9, 9, 9]),  # half an epoch is left free
-        (10, 60, [1, 1, *[1.05] * 60], [60, *[9] * 8]),
-        (40, 60, [10] + [1] * 60, [60, *[30] * 29]),  # the first epoch is slow
-        (20, 60, [10] + [1] * 60, [2, 2]),  # and does not leave time for two like it
+        (10, 60, [1] * 60, [60, 60, 60, *[9] * 6]),  # half an epoch is left free
+        (10, 60, [1, 1, *[1.05] * 60], [60, 60, 60, *[9] * 6]),
+        (40, 60, [10] + [1] * 60, [60, 60, 60, *[30] * 27]),  # the first epoch is slow
+        (20, 60, [10] + [1] * 60, [60, *[10] * 9]),  # and takes half of the time
+        (20, 60, [10.5] + [0.1] * 60, [60] * 60),
         (20, 10, [1, 1, 1, 5, 5, 5], [10, 10, 10, 10, 6, 6]),  # all become slow
-        (10, 60, [1, 1, 0.1, 0.1, 0.1, 0.1] + [0.1] * 60, [60, *[9] * 8]),  # never lengthened
-        (2.3, 10, [1, 1], [2, 2]),
-        (1.95, 10, [1, 1], [2, 2]),
+        (10, 60, [1, 1, 0.1, 0.1, 0.1, 0.1] + [0.1] * 60, [60] * 60),  # the second was slow
+        (10, 60, [1] * 5 + [0.1] * 60, [60, 60, 60, *[9] * 6]),  # never lengthened
+        (2.3, 10, [1, 1], [10, 2]),
+        (1.95, 10, [1, 1], [10, 2]),
         (1.8, 10, [1, 1], [1]),
         (0.5, 10, [1, 1], [1]),
-        (5, 10, [1, 1, 9], [10, 4, 3]),
+        (5, 10, [1, 1, 9], [10, 10, 3]),
         (5, 10, [0] * 20, [10] * 10),
         (5, 1, [9], [1]),
     ],
@@ -87,17 +89,20 @@ def test_what_comes_before_the_first_epoch_counts_but_not_for_the_pace(training)
 def test_each_part_has_a_pace_of_its_own(training):
     watched = training(100, 20)
     assert watched.run([1] * 4, part=1)[0] == [20] * 4
-    assert watched.run([21, 16, 16, 16, 16], part=2)[0] == [20, 9, 9, 9, 9]
-    assert watched.cuts == [(6, 9)]
+    assert watched.run([21, 16, 16, 16, 16], part=2)[0] == [20, 20, 9, 9, 9]
+    assert watched.cuts == [(7, 9)]
     watched = training(100, 20)
     watched.run([1] * 4, part=1)
-    assert watched.run([40, 40], part=2)[0] == [6, 6]
+    assert watched.run([40, 40], part=2)[0] == [20, 6]
 
 
 def test_the_plan_is_told_when_it_changes(training):
     watched = training(5, 10)
-    watched.run([1, 1, 9])
-    assert watched.cuts == [(2, 4), (3, 3)]
+    watched.run([1, 1, 1, 9])
+    assert watched.cuts == [(3, 4)]
+    watched = training(6, 10)
+    watched.run([1, 1, 1, 9])
+    assert watched.cuts == [(3, 5), (4, 4)]
 
 
 @settings(deadline=None)
@@ -122,7 +127,7 @@ def test_any_training_ends_in_time_but_for_its_last_epoch(seconds, n_epochs, dur
     ("seconds", "n_epochs", "durations", "found"),
     [
         (1.5, 10, [1], "max_seconds=1.5 was too short.*after 1 of 10 planned epochs, 1 seconds"),
-        (5, 10, [1, 1, 9], "max_seconds=5 was too short.*after 3 of 4 planned epochs, 11 seconds"),
+        (6, 10, [1, 1, 1, 9], "max_seconds=6 .*after 4 of 5 planned epochs, 12 seconds"),
         (5, 1, [9], "max_seconds=5 was too short.*after 1 of 1 planned epochs, 9 seconds"),
     ],
 )
@@ -144,14 +149,14 @@ def test_a_training_that_comes_to_its_end_has_no_shortfall(training, seconds, n_
 
 def test_another_process_goes_on_with_the_plan_and_the_time_that_is_left(training):
     first = training(10, 60)
-    first.run([1, 1, 1])
+    first.run([1, 1, 1, 1])
     state = first.limit.state()
-    assert state == {"seconds": 3, "cuts": [(2, 9)]}
+    assert state == {"seconds": 4, "cuts": [(4, 9)]}
     first.clock.now += 500  # between both
     second = training(10, 60, preparation=2)
-    second.limit.resume(state, 3)
-    assert second.cuts == [(2, 9)]
-    assert second.run([1] * 60)[0] == [9, 7, 7, 7]
+    second.limit.resume(state, 4)
+    assert second.cuts == [(4, 9)]
+    assert second.run([1] * 60)[0] == [9, 7, 7]
 
 
 def test_a_training_that_was_cut_off_is_so_after_a_resumption(training):

@@ -150,6 +150,7 @@ def _second_network(
         callbacks=None,
         max_epochs=n_planned,
         max_seconds=None,
+        unfreezing=_unfreezing_of(net, n_planned == plan.n_epochs),
         random_state=seed,
         warm_start=False,
     )
@@ -162,6 +163,13 @@ def _second_network(
         own = second._plan(train, None, list(steps), seeds, True, False)
         second._train_plan(own, {}, checkpoint)
     return second
+
+
+def _unfreezing_of(net: Any, is_as_planned: bool) -> Any:
+    """Return when more of the second network is trained: in the same epochs as of the first."""
+    if is_as_planned or net.unfreezing is None:
+        return net.unfreezing
+    return dict(net.unfreezing_)
 
 
 def _temperature_of(net: Any, held_back: SampleSet) -> float:

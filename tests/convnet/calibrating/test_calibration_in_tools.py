@@ -14,6 +14,7 @@ import skcnn
 from skcnn import ConvNetSearchCV
 from skcnn._convnet.calibrating.temperature import COLDEST, HOTTEST, best_temperature
 from skcnn._training.engine import ConvNetEngine
+from skcnn._training.fit_run import FitRun
 from skcnn.augmentation import Augmented, RandomFlip, RandomNoise
 from skcnn.exceptions import LeakageWarning, ModelFileError
 from skcnn.inspection import saliency
@@ -58,6 +59,21 @@ def test_a_limit_of_time_is_of_both_networks(monkeypatch):
     lengths.clear()
     net(**limited, early_stopping=True, n_iter_no_change=60).fit(X, Y)
     assert lengths == [17]
+
+
+def test_the_second_network_is_unfrozen_in_the_same_epochs_of_a_shorter_plan(monkeypatch):
+    set_clock(monkeypatch, 1)
+    trained = []
+    keep = FitRun.trained_parts
+
+    def watched(self, *args):
+        trained.append(keep(self, *args))
+        return trained[-1]
+
+    monkeypatch.setattr(FitRun, "trained_parts", watched)
+    limited = {**QUICK, "max_epochs": 60, "max_seconds": 18.4}
+    net(**limited, trainable="head", unfreezing={20: "all"}).fit(X, Y)
+    assert trained == [{0: "head", 5: "all"}] * 2
 
 
 # Copies and files
