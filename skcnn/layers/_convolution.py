@@ -18,6 +18,7 @@ from skcnn.layers._shapes import Window, per_axis, resolve_padding
 from skcnn.layers._steps import Step, StepOf, Updates, joined, joint_step, prediction_step
 
 CONVOLUTIONS = (nn.Conv2d, nn.Conv3d)
+VOLUME_DIMS = 3
 LARGEST_SOUND_KERNEL = 3  # with elements that see padding only, at stride 1
 # Depthwise convolutions of up to these channels with wider kernels never end in bfloat16.
 MOST_ENDLESS_CHANNELS, WIDEST_ENDING_KERNEL = 16, 12
@@ -27,9 +28,19 @@ class FullPrecisionConv2d(nn.Conv2d):
     """Convolution that autocast leaves alone.
 
     On the CPU torch 2.13 does not write all values of a kernel's gradient in bfloat16 if some
-    elements of the kernel see padding only: they are what was in memory before. And its
-    depthwise convolutions of few channels do not end if the kernel has 15 columns or more.
+    elements of the kernel see padding only, or with three axes if an input is smaller than the
+    kernel: they are what was in memory before. And its depthwise convolutions of few channels do
+    not end if the kernel has 15 columns or more.
     """
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the convolution of `x` in the dtype of the kernels."""
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.to(self.weight.dtype))
+
+
+class FullPrecisionConv3d(nn.Conv3d):
+    """Convolution along three axes that autocast leaves alone, see `FullPrecisionConv2d`."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of `x` in the dtype of the kernels."""
@@ -165,8 +176,8 @@ class Conv(LayerSpec):
     def build(self, shape: Shape, is_signal: bool) -> nn.Module:
         """Return the convolution, after a `Pad` where torch's own padding does not do."""
         needs_float32 = _is_unsound_in_bfloat16(self, shape) or _is_endless_in_bfloat16(self, shape)
-        first = FullPrecisionConv2d if needs_float32 else nn.Conv2d
-        return build_convolution(self, shape, is_signal, (first, nn.Conv3d))
+        classes = (FullPrecisionConv2d, FullPrecisionConv3d) if needs_float32 else CONVOLUTIONS
+        return build_convolution(self, shape, is_signal, classes)
 
 
 def build_convolution(
@@ -218,6 +229,9 @@ def _is_unsound_in_bfloat16(spec: Conv, shape: Shape) -> bool:
     """Return whether the kernels' gradient in bfloat16 may be wrong, see `FullPrecisionConv2d`."""
     window, spatial = spec.window(len(shape) - 1), shape[1:]
     spans = [d * (k - 1) + 1 for k, d in zip(window.size, window.dilation, strict=True)]
+    if len(spatial) == VOLUME_DIMS:
+        padded = [max(pair) > 0 for pair in window.padding]
+        return any(p and n < span for p, n, span in zip(padded, spatial, spans, strict=True))
     if max(window.stride) == 1 and max(spans) <= LARGEST_SOUND_KERNEL:
         return False
     counts = window.slide(spec, spatial)
@@ -260,21 +274,28 @@ def convolve(conv: nn.Conv2d | nn.Conv3d, x: Tensor, weight: Tensor, bias: Tenso
     )
 
 
-@prediction_step(*CONVOLUTIONS, FullPrecisionConv2d, only_if=convolves_as_built)
+@prediction_step(
+    *CONVOLUTIONS, FullPrecisionConv2d, FullPrecisionConv3d, only_if=convolves_as_built
+)
 def predict_convolution(conv: nn.Conv2d | nn.Conv3d, step_of: StepOf) -> Step:
     """Return the step of a convolution."""
     return lambda x: convolve(conv, x, conv.weight, conv.bias)
 
 
-@joint_step(*CONVOLUTIONS, FullPrecisionConv2d)
+@joint_step(*CONVOLUTIONS, FullPrecisionConv2d, FullPrecisionConv3d)
 def join_convolution(parts: Sequence[Any], updates: Updates) -> Step:
     """Return one grouped convolution with the joined kernels."""
     conv = parts[0]
     convolve = F.conv3d if isinstance(conv, nn.Conv3d) else F.conv2d
     groups = len(parts) * conv.groups
+    in_float32 = isinstance(conv, FullPrecisionConv2d | FullPrecisionConv3d)
 
     def run(x: Tensor) -> Tensor:
         weight, bias = joined(parts, "weight"), joined(parts, "bias")
         return convolve(x, weight, bias, conv.stride, conv.padding, conv.dilation, groups)
 
-    return run
+    def run_in_float32(x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return run(x.float())
+
+    return run_in_float32 if in_float32 else run

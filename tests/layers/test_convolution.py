@@ -6,7 +6,11 @@ import torch
 
 from skcnn.exceptions import ArchitectureError
 from skcnn.layers import Conv
-from skcnn.layers._convolution import FullPrecisionConv2d
+from skcnn.layers._convolution import (
+    FullPrecisionConv2d,
+    FullPrecisionConv3d,
+    join_convolution,
+)
 from skcnn.layers._padding import PADDING_MODES, Pad
 from tests.helpers.layer_modules import TOLERANCE, apply, build, naive_conv, weights_of
 from tests.helpers.processes import Child, tell_parent
@@ -186,6 +190,19 @@ UNSOUND = [
     (Conv(4, 7), (3, 4, 4), False),
     (Conv(4, 1, stride=2), (3, 1, 1), False),
     (Conv(4, 3, stride=2, padding="valid"), (3, 3, 3), False),
+    # three axes, smaller than the kernel
+    (Conv(8, 3), (4, 2, 2, 2), True),
+    (Conv(8, 3), (4, 2, 5, 5), True),
+    (Conv(8, (3, 1, 1)), (4, 2, 5, 5), True),
+    (Conv(8, 5), (4, 3, 5, 5), True),
+    (Conv(8, 3, stride=2), (4, 5, 5, 1), True),
+    (Conv(8, (1, 3, 3), stride=2), (4, 5, 1, 3), True),
+    (Conv(8, 2, padding=1), (4, 1, 3, 3), True),
+    (Conv(3, 3), (1, 1, 4, 4), True),
+    (Conv(8, 3), (4, 3, 3, 3), False),
+    (Conv(8, 3, stride=2), (4, 3, 3, 3), False),
+    (Conv(8, 5), (4, 5, 5, 5), False),
+    (Conv(8, 2, padding="valid"), (4, 2, 2, 2), False),
     # depthwise convolutions with many columns, which would not end
     (Conv(16, 16, padding="valid", groups=16), (16, 64), True),
     (Conv(16, (1, 16), padding="valid", groups=16), (16, 1, 64), True),
@@ -201,7 +218,8 @@ UNSOUND = [
 @pytest.mark.parametrize(("spec", "shape", "unsound"), UNSOUND)
 def test_convolutions_that_are_unsound_in_bfloat16_are_computed_in_float32(spec, shape, unsound):
     conv = spec.build(shape, is_signal=len(shape) == 2)
-    assert (type(conv) is FullPrecisionConv2d) is unsound
+    full = (FullPrecisionConv2d, FullPrecisionConv3d)
+    assert isinstance(conv, full) is unsound
     with torch.no_grad():
         for parameter in conv.parameters():
             parameter.normal_()
@@ -217,6 +235,42 @@ def test_convolutions_that_are_unsound_in_bfloat16_are_computed_in_float32(spec,
         gradients.append(conv.weight.grad.clone())
     if unsound:
         assert torch.equal(*gradients)
+
+
+@pytest.mark.parametrize("shape", [(4, 2, 2, 2), (4, 3, 3, 3)])
+def test_kernels_of_small_volumes_have_right_gradients_in_bfloat16(shape):
+    """Also where the channels come last in memory, and the memory was used before."""
+    conv = Conv(8, 3).build(shape, is_signal=False).to(memory_format=torch.channels_last_3d)
+    for values in conv.parameters():
+        torch.nn.init.normal_(values, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(6, *shape, generator=torch.Generator().manual_seed(1))
+    x = x.to(memory_format=torch.channels_last_3d)
+    conv(x).square().sum().backward()
+    expected, conv.weight.grad = conv.weight.grad, None
+    for _ in range(3):
+        conv.weight.grad = None
+        used = [torch.full((n,), torch.nan) for n in (256, 1024, 4096, 16384) * 6]
+        with torch.autocast("cpu", torch.bfloat16):
+            out = conv(x)
+        del used
+        out.float().square().sum().backward()
+        torch.testing.assert_close(
+            conv.weight.grad, expected, rtol=0.05, atol=0.02 * float(expected.abs().max())
+        )
+
+
+@pytest.mark.parametrize(("spec", "shape"), [(Conv(8, 5), (3, 1, 1)), (Conv(8, 3), (4, 2, 2, 2))])
+def test_they_are_in_float32_also_where_networks_are_trained_together(spec, shape):
+    parts = [spec.build(shape, is_signal=False) for _ in range(2)]
+    for part in parts:
+        for values in part.parameters():
+            torch.nn.init.normal_(values)
+    x = torch.randn(3, 2 * shape[0], *shape[1:])
+    with torch.autocast("cpu", torch.bfloat16):
+        together = join_convolution(parts, [])(x.bfloat16())
+        alone = [part(each) for part, each in zip(parts, x.bfloat16().chunk(2, 1), strict=True)]
+    assert together.dtype == torch.float32
+    torch.testing.assert_close(together, torch.cat(alone, 1))
 
 
 WITH_EMPTY_WINDOWS = [
