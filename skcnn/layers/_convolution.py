@@ -296,6 +296,6 @@ def join_convolution(parts: Sequence[Any], updates: Updates) -> Step:
 
     def run_in_float32(x: Tensor) -> Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return run(x.float())
+            return run(x.to(conv.weight.dtype))
 
     return run_in_float32 if in_float32 else run
