@@ -204,6 +204,8 @@ def test_ctrl_c_in_the_first_epoch_and_in_the_next_fit_s_first_one(tmp_path, mon
     assert path.read_bytes() == before
 
 
+# Python drops an interrupt that comes in the callback of a weak reference.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_real_interrupts_at_random_moments_leave_a_state_that_goes_on(tmp_path):
     X, y = data()
     model = tiny(early_stopping=True, conv_dropout=0.2)
