@@ -1,10 +1,10 @@
 """Layer specifications from the architecture parameters."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
+from skcnn._architectures.parts import Stack
 from skcnn._architectures.series import compact_inception
 from skcnn._convnet.automatic import auto_filters, pooled_filters
 from skcnn._utils.validation import is_integer
@@ -16,7 +16,7 @@ from skcnn.layers._dense import Dense, Flatten
 from skcnn.layers._dropout import Dropout
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._pooling import GlobalPool, Pool
-from skcnn.layers._sequence import follow, trace
+from skcnn.layers._sequence import trace
 from skcnn.layers._shapes import per_axis
 
 AUTO = "auto"
@@ -152,6 +152,78 @@ def _is(value: Any, wanted: Any) -> bool:
     return isinstance(value, Real) and value == wanted
 
 
+class _Network(Stack):
+    """Blocks and dense layers that are added one after another, as the parameters say.
+
+    Parameters
+    ----------
+    input_shape : tuple of int
+        ``(n_channels, *spatial)``.
+    knobs : mapping
+        The keyword arguments of `from_knobs`.
+    """
+
+    def __init__(self, input_shape: Shape, knobs: Mapping[str, Any]) -> None:
+        super().__init__(input_shape)
+        self._input_shape = input_shape
+        self._knobs = knobs
+        self._pooling = "max" if knobs["pooling"] == AUTO else knobs["pooling"]
+        dropout = knobs["dropout"]
+        self.before_dense = (Dropout(dropout),) if dropout > 0 else ()
+
+    def add(self, *layers: LayerSpec) -> None:
+        """Add layers at the end."""
+        try:
+            super().add(*layers)
+        except ArchitectureError:
+            trace((*self.layers, Flatten()), self._input_shape)  # raises it with the layer's name
+
+    def add_given_blocks(self) -> None:
+        """Add the blocks of `filters`, each with its pool."""
+        knobs = self._knobs
+        size = 2 if knobs["pool_size"] == AUTO else knobs["pool_size"]
+        how = (size, knobs["pool_stride"], self._pooling)
+        for block in _filters_of_blocks(knobs["filters"], self._input_shape[1:]):
+            for n_filters in block:
+                self._add_convolution(n_filters, knobs["stride"])
+            self._end_block(_pool_of_long_axes(self.shape[1:], *how))
+
+    def add_automatic_blocks(self, of_classes: bool) -> None:
+        """Add the convolutions and pools of the automatic network for images."""
+        *pooled, last = pooled_filters(self._input_shape[1:])
+        smallest = SMALLEST_GLOBAL if of_classes else SMALLEST_DENSE
+        for n_filters in pooled:
+            self._add_convolution(n_filters)
+            self._end_block(_pool_of_large_axes(self.shape[1:], smallest, self._pooling))
+        self._add_convolution(last)
+
+    def add_dense_layers(self, any_length: bool) -> None:
+        """Add the hidden dense layers."""
+        given = self._knobs["hidden_units"]
+        units = _units_of_layers((128,) if given == AUTO else given)
+        flat = (GlobalPool(), *self.before_dense) if any_length else (*self.before_dense, Flatten())
+        self.add(*flat)
+        for n_units in units:
+            self._add_normalized(Dense, n_units)
+            self.add(*self.before_dense)
+
+    def _add_convolution(self, n_filters: int, stride: Any = 1) -> None:
+        knobs = self._knobs
+        size = 3 if knobs["kernel_size"] == AUTO else knobs["kernel_size"]
+        how = {name: knobs[name] for name in ("padding", "padding_mode")}
+        self._add_normalized(Conv, n_filters, kernel_size=size, stride=stride, **how)
+
+    def _end_block(self, pool: Pool | None) -> None:
+        if pool is not None:
+            self.add(pool)
+        if self._knobs["conv_dropout"] > 0:
+            self.add(Dropout(self._knobs["conv_dropout"], channels=True))
+
+    def _add_normalized(self, kind: type[Conv | Dense], size: int, **how: Any) -> None:
+        how |= {name: self._knobs[name] for name in ("normalization", "activation")}
+        self.add(*_normalized(kind, size, **how))
+
+
 def from_knobs(
     input_shape: Shape,
     any_length: bool = False,
@@ -194,56 +266,19 @@ def from_knobs(
     tuple of LayerSpec
         Without the last dense layer.
     """
-    before_dense = (Dropout(dropout),) if dropout > 0 else ()
-    if takes_series_network(input_shape, any_length, locals()):
+    knobs = dict(locals())
+    network = _Network(input_shape, knobs)
+    if takes_series_network(input_shape, any_length, knobs):
         normalize = None if normalization is None else Normalize(kind=normalization)
-        network = compact_inception(input_shape, any_length, normalize, activation)
-        return (*network, *before_dense)
-    is_automatic = takes_image_network(input_shape, locals())
-    kernel_size = 3 if kernel_size == AUTO else kernel_size
-    pooling = "max" if pooling == AUTO else pooling
-    pool_size = 2 if pool_size == AUTO else pool_size
-    shape = input_shape
-    layers: list[LayerSpec] = []
-
-    def add(*new: LayerSpec) -> None:
-        nonlocal shape
-        layers.extend(new)
-        try:
-            shape = follow(new, shape)
-        except ArchitectureError:
-            trace((*layers, Flatten()), input_shape)  # raises it with the layer's name
-
-    normalized = partial(_normalized, normalization=normalization, activation=activation)
-    window: dict[str, Any] = {
-        "kernel_size": kernel_size,
-        "stride": 1 if is_automatic else stride,
-        "padding": padding,
-        "padding_mode": padding_mode,
-    }
-
-    def add_block(block: tuple[int, ...], pool_of: Callable[[Shape], Pool | None]) -> None:
-        for n_filters in block:
-            add(*normalized(Conv, n_filters, **window))
-        pool = pool_of(shape[1:])
-        if pool is not None:
-            add(pool)
-        if conv_dropout > 0:
-            add(Dropout(conv_dropout, channels=True))
-
-    if is_automatic:
-        *blocks, last = pooled_filters(input_shape[1:])
-        least = SMALLEST_GLOBAL if of_classes else SMALLEST_DENSE
-        for n_filters in blocks:
-            add_block((n_filters,), lambda sides: _pool_of_large_axes(sides, least, str(pooling)))
-        add(*normalized(Conv, last, **window))
+        network.add(*compact_inception(input_shape, any_length, normalize, activation))
+        network.add(*network.before_dense)
+    elif takes_image_network(input_shape, knobs):
+        network.add_automatic_blocks(of_classes)
         if of_classes:
-            return (*layers, GlobalPool(kind="max"), *before_dense)
+            network.add(GlobalPool(kind="max"), *network.before_dense)
+        else:
+            network.add_dense_layers(any_length)
     else:
-        for block in _filters_of_blocks(filters, input_shape[1:]):
-            add_block(block, lambda s: _pool_of_long_axes(s, pool_size, pool_stride, pooling))
-    units = _units_of_layers((128,) if hidden_units == AUTO else hidden_units)
-    add(*((GlobalPool(), *before_dense) if any_length else (*before_dense, Flatten())))
-    for n_units in units:
-        add(*normalized(Dense, n_units), *before_dense)
-    return tuple(layers)
+        network.add_given_blocks()
+        network.add_dense_layers(any_length)
+    return tuple(network.layers)
