@@ -168,10 +168,10 @@ def test_command_measures_once_and_prints(tmp_path, monkeypatch, capsys):
 
 
 def test_command_goes_on_where_a_network_does_not_fit(tmp_path, monkeypatch, capsys):
-    arguments = (tmp_path, "--sets", "digits-100", "--columns", "small-images", "svc")
+    arguments = (tmp_path, "--sets", "digits-100", "--columns", "photos", "svc")
     run(monkeypatch, *arguments, "--results", tmp_path / "results.jsonl", "--seeds", 0)
     printed = capsys.readouterr()
-    assert "digits-100 small-images has no result: Layer 'pool_3'" in printed.err
+    assert "digits-100 photos has no result: Layer 'pool_3'" in printed.err
     assert "| score | svc |" in printed.out
 
 

@@ -37,12 +37,9 @@ def _cifar_fast() -> dict[str, Any]:
     views = [_shift(1 / 32), _shift(-1 / 32)]
     return {
         "architecture": _whitened_network(64, 256, 256),
-        "weight_init": "dirac",
+        **_muon(),
         "label_smoothing": 0.2,
-        "optimizer": "muon",
         "learning_rate": 0.24,
-        "momentum": 0.6,
-        "lr_schedule": "linear",
         "batch_size": 2000,
         "max_epochs": 8,
         "augmentation": [RandomFlip(alternate=True), RandomCrop(2, padding_mode="mirror")],
@@ -54,23 +51,28 @@ def _cifar_fast() -> dict[str, Any]:
     }
 
 
-def _small_images() -> dict[str, Any]:
+def _muon() -> dict[str, Any]:
     return {
-        "architecture": _whitened_network(32, 64, 128),
         "weight_init": "dirac",
-        "label_smoothing": 0.1,
         "optimizer": "muon",
         "momentum": 0.6,
         "lr_schedule": "linear",
+    }
+
+
+def _photos() -> dict[str, Any]:
+    return {
+        "architecture": _whitened_network(32, 64, 128),
+        **_muon(),
+        "label_smoothing": 0.1,
         "augmentation": [RandomFlip(alternate=True), RandomCrop(0.0625, padding_mode="mirror")],
         "test_time_augmentation": "flip",
     }
 
 
-def _digits() -> dict[str, Any]:
+def _handwriting() -> dict[str, Any]:
     return {
-        "filters": (32, 64, 128),
-        "hidden_units": (256,),
+        **_muon(),
         "augmentation": [
             RandomAffine(10, translation=0.08, zoom=0.1, shear=8),
             RandomElastic(0.03),
@@ -88,12 +90,12 @@ def _eeg() -> dict[str, Any]:
 
 RECIPES: dict[str, Callable[[], dict[str, Any]]] = {
     "cifar-fast": _cifar_fast,
-    "small-images": _small_images,
-    "digits": _digits,
+    "photos": _photos,
+    "handwriting": _handwriting,
     "signals": _signals,
     "eeg": _eeg,
 }
-OF_IMAGES = ("cifar-fast", "small-images", "digits")
+OF_IMAGES = ("cifar-fast", "photos", "handwriting")
 
 
 def recipe(name: str) -> dict[str, Any]:
@@ -101,19 +103,19 @@ def recipe(name: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    name : {"cifar-fast", "small-images", "digits", "signals", "eeg"}
+    name : {"cifar-fast", "photos", "handwriting", "signals", "eeg"}
         "cifar-fast" is for tens of thousands of colour images of 32x32 pixels: after a
-        whitening layer, three blocks of two convolutions with 64, 256 and 256 filters,
-        trained by Muon in eight epochs with batches of 2,000. "small-images" is a lighter
-        version for some thousand images with sides of 16 to 64 pixels whose mirror images
-        have the same labels. "digits" is for grey images of handwritten signs with sides of
-        8 to 32 pixels, which are slightly rotated, shifted, zoomed, sheared and bent, with
-        new draws in every epoch. "signals" is for some tens to some hundreds of time series of
-        any kind, with tens to hundreds of time steps, also of unequal length: the default network
-        for signals, a small InceptionTime, trained for 200 epochs with batches of 16, however
-        long that takes. "eeg" is for some hundred electroencephalograms of one length, best at 128
-        samples a second: EEGNet, trained for 60 epochs with batches of 16. The parameters serve
-        ConvNetRegressor, too.
+        whitening layer, three blocks of two convolutions with 64, 256 and 256 filters, trained
+        by Muon in eight epochs with batches of 2,000. "photos" is a lighter version for some
+        thousand images with sides of 16 to 64 pixels whose mirror images have the same labels.
+        "handwriting" is for images of written or printed signs with sides of 8 to 64 pixels:
+        the default network, trained by Muon. The images are slightly rotated, shifted, zoomed,
+        sheared and bent, with new draws in every epoch. "signals" is for some tens to some
+        hundreds of time series of any kind, with tens to hundreds of time steps, also of
+        unequal length: the default network for signals, a small InceptionTime, trained for 200
+        epochs with batches of 16, however long that takes. "eeg" is for some hundred
+        electroencephalograms of one length, best at 128 samples a second: EEGNet, trained for
+        60 epochs with batches of 16. The parameters serve ConvNetRegressor, too.
 
     Returns
     -------
@@ -143,8 +145,8 @@ def recipe(name: str) -> dict[str, Any]:
     >>> model = ConvNetClassifier(**recipe("cifar-fast"), random_state=0)
     >>> model.optimizer, model.max_epochs
     ('muon', 8)
-    >>> sorted(recipe("digits"))
-    ['augmentation', 'filters', 'hidden_units']
+    >>> sorted(recipe("handwriting"))
+    ['augmentation', 'lr_schedule', 'momentum', 'optimizer', 'weight_init']
     """
     check_option("name", name, RECIPES)
     return RECIPES[name]()

@@ -76,8 +76,8 @@ def augmented(image_set: ImageSet, shape: tuple[int, ...], seed: int):
 COLUMNS = {
     "default": convnet,
     "augmented": augmented,
-    "small-images": of_recipe("small-images"),
-    "digits": of_recipe("digits"),
+    "photos": of_recipe("photos"),
+    "handwriting": of_recipe("handwriting"),
     "cifar-fast": of_recipe("cifar-fast"),
     **BASELINES,
 }

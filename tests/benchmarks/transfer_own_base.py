@@ -6,7 +6,7 @@
 The data are images in train/CLASS and test/CLASS, in a folder or a tar archive. The base is
 trained on the first five classes. For the others there are few images a class: a network from
 scratch, logistic regression on the base's features, and the base trained on. All of them have the
-recipe "small-images"; the base is trained on with a share of its learning rate. FILE keeps the
+recipe "photos"; the base is trained on with a share of its learning rate. FILE keeps the
 trained base for another call. The figures are accuracies on the test images of the five classes, means over draws of the training images.
 """
 
@@ -51,7 +51,7 @@ def draw(y, n_images, seed):
 
 
 def network(**params):
-    return ConvNetClassifier(**recipe("small-images"), **params)
+    return ConvNetClassifier(**recipe("photos"), **params)
 
 
 def from_features(base, layer, pooling):

@@ -99,7 +99,7 @@ def test_the_model_is_that_of_the_estimator_on_the_same_images(folder, model, tm
     """Without the command line: the images of train/ as an array."""
     save_colours(tmp_path / "parts" / "train")
     save_colours(tmp_path / "parts" / "test", n=2, first=30)
-    assert train(tmp_path / "parts", model, "--recipe", "digits") == 0
+    assert train(tmp_path / "parts", model, "--recipe", "handwriting") == 0
     fitted = load_model(model).classifier
     X, y = load_image_folder(folder, return_X_y=True)
     expected = clone(fitted).fit(X.to_numpy(), y)
@@ -218,7 +218,7 @@ def test_options_of_the_images(folder, model, capsys):
     ("options", "kinds"),
     [
         (["--augment", "flip"], [RandomFlip, RandomAffine]),
-        (["--augment", "none", "--recipe", "small-images"], []),
+        (["--augment", "none", "--recipe", "photos"], []),
         (["--architecture", "lenet5", "--augment", "none"], []),
     ],
 )
@@ -240,10 +240,10 @@ def error_of(arguments, capsys, status=1):
 
 
 def test_recipe_and_architecture(folder, model, capsys):
-    options = ["--recipe", "small-images", "--architecture", "lenet5"]
+    options = ["--recipe", "photos", "--architecture", "lenet5"]
     error = error_of([folder, model, *options], capsys, status=2)
     assert error == (
-        "skcnn: error: --recipe small-images has an architecture of its own, so that "
+        "skcnn: error: --recipe photos has an architecture of its own, so that "
         "--architecture lenet5 cannot be given with it."
     )
 
@@ -267,7 +267,7 @@ def test_folds_of_a_folder_with_a_test_part(tmp_path, model, capsys):
         ("--jobs", "-2", "must be an integer >= 1"),
         ("--seed", "-1", "must be an integer from 0"),
         ("--architecture", "lenet", "lenet5"),
-        ("--recipe", "photos", "small-images"),
+        ("--recipe", "photo", "photos"),
         ("--augment", "all", "affine"),
     ],
 )

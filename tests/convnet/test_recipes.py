@@ -13,8 +13,8 @@ from skcnn._convnet.recipes import OF_IMAGES, RECIPES
 
 SIZES = {
     "cifar-fast": [(32, 32, 3), (28, 28, 1), (24, 40, 3)],
-    "small-images": [(16, 16, 3), (32, 32, 1), (64, 48, 3)],
-    "digits": [(8, 8, 1), (28, 28, 1), (32, 32, 1)],
+    "photos": [(16, 16, 3), (32, 32, 1), (64, 48, 3)],
+    "handwriting": [(8, 8, 1), (28, 28, 1), (32, 32, 3), (64, 48, 1)],
 }
 
 
@@ -60,8 +60,6 @@ def test_recipe_learns(name):
     model = ConvNetClassifier(**recipe(name), random_state=0)
     # a smaller learning rate for smaller batches than the 2,000 of the recipe
     model.set_params(max_epochs=6, batch_size=60, learning_rate=0.05)
-    if name == "digits":
-        model.set_params(learning_rate="auto")
     assert model.fit(X[:300], y[:300]).score(X[300:], y[300:]) > 0.9
 
 
