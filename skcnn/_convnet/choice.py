@@ -32,7 +32,7 @@ FITS_OF_ONE_FOLD = 2 - 1 / FOLDS
 FEWEST_SAMPLES = 10  # of those held out: with fewer, folds are too small to compare anything
 # Of all fits of the race and the final one: minutes on two cores, at 20 to 40 thousand millions
 # of multiply-accumulates a second. An accelerator does a hundred times as many.
-MOST_MACS = 15 * 10**12
+MOST_MACS = 20 * 10**12
 ACCELERATOR_FACTOR = 100
 BACKWARD_FACTOR = 3  # a training step costs as much as so many forward passes
 STANDARD_ERRORS = 2.0  # behind the leader, after which a candidate leaves the race
