@@ -157,7 +157,7 @@ def test_fitted_attributes_are_documented(cls):
     model = cls(**ARGUMENTS.get(cls, {})).fit(X, [0, 1, 0, 1])
     fitted = {name for name in dir(model) if name.endswith("_") and not name.startswith("_")}
     documented = {entry.name for entry in docscrape.ClassDoc(cls)["Attributes"]}
-    assert documented == fitted
+    assert documented - {"channel_names_"} == fitted  # which only epochs of MNE have
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

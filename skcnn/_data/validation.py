@@ -94,7 +94,8 @@ def check_images(estimator: Any, X: Any, *, compact: bool = False) -> Images:
     """
     layout = estimator._layout
     if isinstance(layout, SeriesLayout):
-        return read_more_series(estimator, _series_of(estimator, X, layout.channels, layout.masks))
+        items = _series_of(estimator, X, layout.channels, layout.masks, reset=False)
+        return read_more_series(estimator, items)
     if unequal_items(X, estimator._layout.channels) is not None:
         raise InputShapeError(
             f"X has samples of several shapes, but {type(estimator).__name__} was fitted on "
@@ -146,7 +147,8 @@ def check_sample_array(
             estimator, shape_alone, reset=reset, min_samples=min_samples, doubt=doubt
         )
         return X if lazy else np.asarray(X), layout
-    epochs = epochs_array(X, estimator.channels if reset else estimator._layout.channels)
+    channels = estimator.channels if reset else estimator._layout.channels
+    epochs = epochs_array(estimator, X, channels, reset)
     if epochs is not None:
         X, doubt = epochs, False
     if reset:
@@ -178,7 +180,7 @@ def series_to_fit(estimator: Any, X: Any, min_samples: int = 1) -> list[Any] | N
     """Return signals of unequal length, or of any length by `input_shape`; None for all else."""
     if open_channels(estimator.input_shape, estimator.channels) is not None:
         masks = getattr(estimator, "missing", None) == MASK
-        return _series_of(estimator, X, estimator.channels, masks, min_samples)
+        return _series_of(estimator, X, estimator.channels, masks, min_samples, reset=True)
     return unequal_items(X, estimator.channels)
 
 
@@ -190,7 +192,7 @@ def series_to_pass(estimator: Any, X: Any, allow_nan: bool) -> list[np.ndarray] 
     """
     channels = estimator.channels
     if open_channels(estimator.input_shape, channels) is not None:
-        items: Any = _series_of(estimator, X, channels, allow_nan)
+        items: Any = _series_of(estimator, X, channels, allow_nan, reset=True)
     else:
         items, channels = _unequal_either_way(X, channels)
     if items is None:
@@ -206,7 +208,7 @@ def check_passed_series(estimator: Any, X: Any, allow_nan: bool) -> bool:
     """
     layout = estimator._layout
     if isinstance(layout, SeriesLayout):
-        items: Any = _series_of(estimator, X, layout.channels, allow_nan)
+        items: Any = _series_of(estimator, X, layout.channels, allow_nan, reset=False)
         check_more_series(estimator, items, allow_nan)
     else:
         items, channels = _unequal_either_way(X, layout.channels)
@@ -222,10 +224,10 @@ def _unequal_either_way(X: Any, channels: str) -> tuple[list[Any] | None, str]:
 
 
 def _series_of(
-    estimator: Any, X: Any, channels: str, masks: bool, min_samples: int = 1
+    estimator: Any, X: Any, channels: str, masks: bool, min_samples: int = 1, *, reset: bool
 ) -> list[Any]:
     """Return the signals in a list, in a column or in an array of signals of one length."""
-    epochs = epochs_array(X, channels)
+    epochs = epochs_array(estimator, X, channels, reset)
     X = X if epochs is None else epochs
     items = signal_items(X)
     if items is None:

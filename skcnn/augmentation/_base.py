@@ -146,7 +146,8 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         original = originals(X)
         array, layout = self._read_training(original)
         if are_epochs(original) and not isinstance(array, list):
-            array = EpochsArray(array, layout.channels)
+            names = getattr(self, "channel_names_", None)
+            array = EpochsArray(array, layout.channels, None if names is None else list(names))
         given = layout if self._layout_is_given(array) else None
         if not isinstance(X, AugmentedArray):
             is_frame = hasattr(original, "columns")

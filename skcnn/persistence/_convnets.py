@@ -54,6 +54,7 @@ COMMON = {
     "_value_range",
     "_weights_epoch",
     "best_epoch_",
+    "channel_names_",
     "choice_",
     "device_",
     "feature_names_in_",
@@ -76,7 +77,8 @@ KEPT = declared(
     "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none "
     "network=any limits?=any unfreezing?=any choice?=any"
 )
-NAMES = declared("n_features_in_?=count feature_names_in_?=strings(F)")
+NAMES = declared("n_features_in_?=count feature_names_in_?=strings(F) channel_names_?=strings(C)")
+OPTIONAL_NAMES = ("feature_names_in_", "channel_names_")
 LABELS = declared("classes=labels(K) multilabel=bool temperature?=real")
 TARGETS = declared("shape=tuple mean=any scale=any")
 
@@ -132,8 +134,7 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         "layers": None if model._rows is None else tuple(row.spec for row in model._rows),
         "network": network_state(model.net_),
     }
-    if hasattr(model, "feature_names_in_"):
-        kept["feature_names_in_"] = model.feature_names_in_
+    kept |= kept_names(model)
     if isinstance(model, ConvNetClassifier):
         return kept | {
             "classes": model.classes_,
@@ -183,9 +184,8 @@ def _attributes(model: Any, kept: dict[str, Any]) -> dict[str, Any]:
     targets, history = read_targets(kept, n_outputs), _history(kept)
     rows, engine = _network(model, kept, n_outputs)
     _fill_skorch_history(engine, history)
-    names = ("feature_names_in_",) if "feature_names_in_" in kept else ()
     return {
-        **{name: kept[name] for name in names},
+        **{name: kept[name] for name in OPTIONAL_NAMES if name in kept},
         **restored_size(kept),
         "offset_": kept["offset"],
         "n_outputs_": n_outputs,
@@ -369,6 +369,11 @@ def _seen(kept: Any) -> SeenSamples | None:
         legal = legal and hashes.ndim == 1 and bool((hashes[:-1] < hashes[1:]).all())
     _check(legal, "the ConvNet", "hashes of earlier samples")
     return SeenSamples(*kept)
+
+
+def kept_names(model: Any) -> dict[str, Any]:
+    """Return the names of features and channels, if there are any."""
+    return {name: vars(model)[name] for name in OPTIONAL_NAMES if name in vars(model)}
 
 
 def kept_size(model: Any) -> dict[str, Any]:

@@ -13,7 +13,9 @@ from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.layers._dense import Flatten
 from skcnn.persistence._checks import check_attributes, declared
 from skcnn.persistence._convnets import (
+    OPTIONAL_NAMES,
     has_size_of,
+    kept_names,
     kept_size,
     restored_limits,
     restored_size,
@@ -30,6 +32,7 @@ ATTRIBUTES = {
     "_pooling",
     "_rows",
     "_value_range",
+    "channel_names_",
     "feature_names_in_",
     "input_shape_",
     "layer_",
@@ -37,8 +40,9 @@ ATTRIBUTES = {
     "offset_",
 }
 KEPT = declared(
-    "n_features_in_?=count feature_names_in_?=strings(F) layout=samples offset=none|finite(C) "
-    "low=real high=real limits=any layers=tuple pooling=any weights=any"
+    "n_features_in_?=count feature_names_in_?=strings(F) channel_names_?=strings(C) "
+    "layout=samples offset=none|finite(C) low=real high=real limits=any layers=tuple pooling=any "
+    "weights=any"
 )
 
 
@@ -62,12 +66,9 @@ def keep_features(model: Any) -> dict[str, Any]:
             "the network of ConvNetFeatures is a module of a callable or of another package, of "
             "which model files hold no features"
         )
-    names = {}
-    if hasattr(model, "feature_names_in_"):
-        names["feature_names_in_"] = model.feature_names_in_
     return {
         **kept_size(model),
-        **names,
+        **kept_names(model),
         "layout": model._layout,
         "offset": model.offset_,
         "low": model._value_range.low,
@@ -108,8 +109,7 @@ def restore_features(model: Any, kept: dict[str, Any], architecture: Any) -> Non
         offset_=offset,
         _value_range=restored_value_range(kept),
     )
-    if "feature_names_in_" in kept:
-        model.feature_names_in_ = kept["feature_names_in_"]
+    vars(model).update({name: kept[name] for name in OPTIONAL_NAMES if name in kept})
     model._builder = model._make_builder()
     model._builder.offset_, model._builder._value_range = offset, model._value_range
     model._builder._limits = restored_limits(kept)

@@ -37,7 +37,7 @@ def read_recordings(estimator: Any, X: Any, reset: bool) -> list[np.ndarray]:
         If there are none, or values are missing or infinite.
     """
     channels = estimator.channels
-    epochs = epochs_array(X, channels)
+    epochs = epochs_array(estimator, X, channels, reset)
     items = signal_items(X if epochs is None else epochs)
     if items is None and not (isinstance(X, list | tuple) and len(X) == 0):
         items = list(_checked_array(estimator, X if epochs is None else epochs, reset))

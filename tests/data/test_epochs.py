@@ -2,15 +2,18 @@
 
 import numpy as np
 import pytest
+from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.pipeline import make_pipeline
 
-from skcnn import ConvNetClassifier
+from skcnn import ConvNetClassifier, ConvNetFeatures, load, save
 from skcnn._data.epochs import epochs_array
 from skcnn.augmentation import RandomNoise, RandomTimeMask
 from skcnn.exceptions import InputShapeError
 from skcnn.preprocessing import StandardizeSignals
+from skcnn.recordings import WindowedClassifier
 
 
 class Epochs:
@@ -18,8 +21,10 @@ class Epochs:
 
     __module__ = "mne.epochs"
 
-    def __init__(self, data):
+    def __init__(self, data, ch_names=None):
         self._data = data
+        if ch_names is not None:
+            self.ch_names = ch_names
 
     def get_data(self):
         return self._data
@@ -28,7 +33,8 @@ class Epochs:
         return len(self._data)
 
     def __getitem__(self, item):
-        return type(self)(np.atleast_3d(self._data[[item] if np.ndim(item) == 0 else item]))
+        rows = np.atleast_3d(self._data[[item] if np.ndim(item) == 0 else item])
+        return type(self)(rows, getattr(self, "ch_names", None))
 
 
 class OwnEpochs(Epochs):
@@ -41,26 +47,70 @@ DATA[y == 1, 0] += 2e-6
 FEW = {"filters": (4,), "max_epochs": 3, "random_state": 0}
 
 
+NAMES = ["Fz", "Cz", "Pz"]
+
+
+def read(X, channels):
+    return epochs_array(ConvNetClassifier(), X, channels, reset=True)
+
+
 def test_the_channels_are_where_they_are_wanted():
     for kind in (Epochs, OwnEpochs):
-        assert np.array_equal(epochs_array(kind(DATA), "first"), DATA)
-        assert np.array_equal(epochs_array(kind(DATA), "last"), np.moveaxis(DATA, 1, -1))
+        assert np.array_equal(read(kind(DATA), "first"), DATA)
+        assert np.array_equal(read(kind(DATA), "last"), np.moveaxis(DATA, 1, -1))
     rows = [Epochs(DATA)[3], Epochs(DATA)[5]]
-    assert np.array_equal(epochs_array(rows, "first"), DATA[[3, 5]])
+    assert np.array_equal(read(rows, "first"), DATA[[3, 5]])
 
 
 def test_channels_of_lists_are_in_one_order():
-    first, second = Epochs(DATA[:3]), Epochs(DATA[3:5])
-    first.ch_names, second.ch_names = ["Fz", "Cz", "Pz"], ["Fz", "Cz", "Pz"]
-    assert np.array_equal(epochs_array([first, second], "first"), DATA[:5])
+    first, second = Epochs(DATA[:3], NAMES), Epochs(DATA[3:5], NAMES)
+    assert np.array_equal(read([first, second], "first"), DATA[:5])
     second.ch_names = ["Cz", "Fz", "Pz"]
     with pytest.raises(InputShapeError, match=r"ch_names \['Fz', 'Cz', 'Pz'\] and \['Cz', "):
-        epochs_array([first, second], "first")
+        read([first, second], "first")
+
+
+NETWORK = ConvNetClassifier(n_spatial_dims=1, **FEW)
+READERS = {
+    "network": NETWORK,
+    "of any length": ConvNetClassifier(input_shape=(None, 3), **FEW),
+    "step": make_pipeline(StandardizeSignals(), NETWORK),
+    "augmentation": make_pipeline(RandomNoise(0.1, random_state=0), NETWORK),
+    "augmentation of any length": make_pipeline(
+        RandomNoise(0.1, input_shape=(None, 3), random_state=0), NETWORK
+    ),
+    "features": make_pipeline(
+        ConvNetFeatures("fcn", pretrained=False, random_state=0), LogisticRegression()
+    ),
+    "recordings": WindowedClassifier(NETWORK, length=20),
+}
+
+
+@pytest.mark.parametrize("model", READERS.values(), ids=READERS)
+def test_channels_have_the_order_of_the_fit(model, tmp_path):
+    model = clone(model).fit(Epochs(DATA, NAMES), y)
+    predicted = model.predict_proba(Epochs(DATA, NAMES))
+    assert np.array_equal(model.predict_proba(Epochs(DATA)), predicted)
+    save(model, tmp_path / "model.skcnn")
+    for each in (model, load(tmp_path / "model.skcnn")):
+        with pytest.raises(InputShapeError, match=r"'Pz'\]. Got ch_names \['Cz', 'Fz', 'Pz'\]: r"):
+            each.predict_proba(Epochs(DATA[:, [1, 0, 2]], ["Cz", "Fz", "Pz"]))
+    with pytest.raises(ValueError, match=r"shape|channels"):  # as of arrays
+        model.predict(Epochs(DATA[:, :2], NAMES[:2]))
+    assert np.array_equal(model.fit(Epochs(DATA), y).predict_proba(Epochs(DATA)), predicted)
+    model.predict_proba(Epochs(DATA, ["Cz", "Fz", "Pz"]))  # the names of the fit before are gone
+
+
+def test_a_network_in_a_pipeline_knows_the_names_of_channels():
+    model = make_pipeline(RandomNoise(0.1, random_state=0), ConvNetClassifier(**FEW))
+    assert model.fit(Epochs(DATA, NAMES), y)[-1].channel_names_.tolist() == NAMES
+    rows = model[0].fit_transform(Epochs(DATA, NAMES)).original
+    assert rows[[1, 2]].ch_names == NAMES
 
 
 @pytest.mark.parametrize("X", [DATA, [], [1], [Epochs(DATA), DATA], object()])
 def test_other_data_are_no_epochs(X):
-    assert epochs_array(X, "last") is None
+    assert read(X, "last") is None
 
 
 @pytest.mark.parametrize("channels", ["last", "first"])

@@ -83,7 +83,7 @@ def read_signals(estimator: Any, X: Any, reset: bool) -> Signals:
     ValueError
         If values are missing or infinite.
     """
-    epochs = epochs_array(X, estimator.channels)
+    epochs = epochs_array(estimator, X, estimator.channels, reset)
     X = X if epochs is None else epochs
     items = signal_items(X)
     if items is not None:
