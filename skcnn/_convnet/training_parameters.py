@@ -105,7 +105,7 @@ class ConvNetParameters(TransferParameters):
         """"auto" or int
         Passes over the training samples. "auto" makes about 24 * sqrt(n_samples) batches
         of the automatic batch size, within 10 and 60 epochs, three times as many if the samples
-        are augmented, or at most 20 if `pretrained` layers before the output layer are trained.
+        are augmented (by augmentations that can change any), or at most 20 if `pretrained` layers before the output layer are trained.
         The default network of signals has another number.
         """,
     )
@@ -126,11 +126,14 @@ class ConvNetParameters(TransferParameters):
     augmentation: Any = parameter(
         None,
         "no_validation",  # by training_steps
-        """augmentation, callable, list of them or None
+        """"auto", augmentation, callable, list of them or None
         Changes of the training samples, drawn again for every batch of every epoch:
         augmentations such as :class:`RandomRotation`, or callables from a float tensor
         (n_samples, n_channels, *spatial) to one of the same shape. They act after those
-        in the Pipeline before the estimator. Validation samples are not augmented.
+        in the Pipeline before the estimator. Validation samples are not augmented. "auto" shifts
+        and zooms images and volumes a little, and flips them along each axis for which a check on
+        samples held back finds that they keep their class; for a regressor it checks shifts and
+        zooms, too. It leaves signals as they are. See `augmentation_`, `augmentation_choice_`.
         """,
     )
     augmentation_strength: float = parameter(

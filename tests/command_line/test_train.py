@@ -41,7 +41,9 @@ def test_output(folder, model, capsys):
     assert out == (
         "20 images for training in 2 classes\n"
         "Files: 8 x 8 (20 files) (height x width)\n"
-        "Read as 8 x 8 pixels, RGB, --resize crop. --size sets another size\n\n"
+        "Read as 8 x 8 pixels, RGB, --resize crop. --size sets another size\n"
+        "Training images are changed by: shift and zoom, flip horizontal, flip vertical. --augment "
+        "sets other changes\n\n"
         "  class  images  scored  precision  recall\n"
         "  blue       10       2       1.00    1.00\n"
         "  red        10       2       1.00    1.00\n\n"
@@ -60,8 +62,8 @@ def test_progress_is_shown(folder, model, capsys):
     assert "2/2" in out + err
     classifier = load_model(model).classifier
     assert classifier.verbose == 0
-    [affine] = classifier.augmentation
-    assert isinstance(affine, RandomAffine)
+    assert classifier.augmentation == "auto"
+    assert [type(each) for each in classifier.augmentation_] == [RandomFlip, RandomAffine]
 
 
 def test_a_killed_training_goes_on(folder, tmp_path, monkeypatch):
