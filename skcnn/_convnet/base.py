@@ -10,11 +10,11 @@ import torch
 from sklearn.callback import CallbackSupportMixin
 from torch import nn
 
+from skcnn._convnet.augmenting.choice import train_augmented
 from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_weight_decay,
 )
-from skcnn._convnet.augmenting.choice import train_augmented
 from skcnn._convnet.calibrating.rules import seconds_of_training
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (

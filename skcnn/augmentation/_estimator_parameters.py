@@ -36,7 +36,8 @@ def training_steps(augmentation: Any, owner: str) -> list[Step]:
     InvalidParameterError
         If it is not an augmentation, a callable, a list of them or None.
     """
-    return [_as_step(each, "augmentation", owner, augmentation) for each in entries_of(augmentation)]
+    entries = entries_of(augmentation)
+    return [_as_step(entry, "augmentation", owner, augmentation) for entry in entries]
 
 
 def entries_of(augmentation: Any) -> list[Any]:

@@ -102,6 +102,4 @@ def _restored(kept: Any, columns: Columns, attribute: str) -> pd.DataFrame | Non
 
 
 def _error(attribute: str) -> ModelFileError:
-    return ModelFileError(
-        f"the attribute {attribute} of the ConvNet must be a table of candidates"
-    )
+    return ModelFileError(f"the attribute {attribute} of the ConvNet must be a table of candidates")

@@ -41,9 +41,7 @@ def test_output(folder, model, capsys):
     assert out == (
         "20 images for training in 2 classes\n"
         "Files: 8 x 8 (20 files) (height x width)\n"
-        "Read as 8 x 8 pixels, RGB, --resize crop. --size sets another size\n"
-        "Training images are changed by: shift and zoom, flip horizontal, flip vertical. --augment "
-        "sets other changes\n\n"
+        "Read as 8 x 8 pixels, RGB, --resize crop. --size sets another size\n\n"
         "  class  images  scored  precision  recall\n"
         "  blue       10       2       1.00    1.00\n"
         "  red        10       2       1.00    1.00\n\n"
@@ -60,6 +58,10 @@ def test_progress_is_shown(folder, model, capsys):
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert "2/2" in out + err
+    assert (
+        "Training images are changed by: shift and zoom, flip horizontal, flip vertical. --augment "
+        "sets other changes\n"
+    ) in out
     classifier = load_model(model).classifier
     assert classifier.verbose == 0
     assert classifier.augmentation == "auto"

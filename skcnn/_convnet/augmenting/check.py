@@ -83,13 +83,14 @@ def _parts(
     codes = samples.targets if net._stratified else None
     folds = assign_folds(codes, len(samples), rng)
     n_folds = FOLDS if len(samples) <= MOST_WITH_FOLDS else 1
+    n_trained = min(len(samples) - len(samples) // FOLDS, MOST_TRAINED)
+    fewest = min(FEWEST_TRAINED, n_trained)
     shape = samples.images.layout.traced_shape
     macs = BACKWARD_FACTOR * total_multiply_accumulates(net._trace(shape, net.n_outputs_))
-    n_trained = min(len(samples), MOST_TRAINED)
-    while n_trained >= FEWEST_TRAINED and n_trained * macs * net._n_epochs(n_trained) > MOST_MACS:
-        n_folds, n_trained = 1, n_trained * 3 // 4
-    if n_trained < min(FEWEST_TRAINED, len(samples)):
-        return "not checked: samples of this size need too many multiply-accumulates", []
+    while n_folds * n_trained * macs * net._n_epochs(n_trained) > MOST_MACS:
+        n_folds, n_trained = (1, n_trained) if n_folds > 1 else (1, n_trained * 3 // 4)
+        if n_trained < fewest:
+            return "not checked: samples of this size need too many multiply-accumulates", []
     parts = []
     for fold in range(n_folds):
         train, held = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
