@@ -113,12 +113,12 @@ class ConvNetParameters(TransferParameters):
         None,
         [POSITIVE, None],
         """float or None
-        Limit in seconds for `fit`, beginning with the reading of the samples. After each epoch
-        the number of epochs is lowered if the time that is left does not hold them at their
-        pace so far, and `lr_schedule` goes evenly to its end in those that remain. The first
-        epoch is always finished. A result that the limit has changed cannot be reproduced: it
-        depends on the speed of the machine. The second network of a `calibration` has its share of
-        the time. None is no limit, and `partial_fit` has none.
+        Limit in seconds for `fit`, beginning with the reading of the samples and the check of
+        ``augmentation="auto"``. After each epoch the number of epochs is lowered if the time that
+        is left does not hold them at their pace so far, and `lr_schedule` goes evenly to its end
+        in those that remain. The first epoch is always finished. A result that the limit has
+        changed cannot be reproduced: it depends on the speed of the machine. The second network of
+        a `calibration` has its share of the time. None is no limit, and `partial_fit` has none.
         """,
     )
     class_weight: Any = field(init=False)

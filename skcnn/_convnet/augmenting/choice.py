@@ -47,9 +47,13 @@ def train_augmented(
     **how
         Further arguments of the training.
     """
-    chosen = _chosen_before(net, is_partial)
-    if chosen is None:
-        net._forget()
+    continues = net.__sklearn_is_fitted__() and (is_partial or net.warm_start)
+    table = vars(net).get("augmentation_choice_")
+    if continues and table is not None:
+        chosen = net.augmentation_, table
+    else:
+        if not continues:
+            net._forget()
         chosen = choose(net, X, y, sample_weight, how["classes"])
     augmentations, table = chosen
     with parameters_set(net, {"augmentation": augmentations}):
@@ -59,13 +63,6 @@ def train_augmented(
             if "net_" in vars(net):  # also after an interrupted fit that keeps its epochs
                 net.augmentation_choice_ = table
     return net
-
-
-def _chosen_before(net: Any, is_partial: bool) -> Choice | None:
-    """Return the choice of the training that goes on, None for a new one."""
-    table = vars(net).get("augmentation_choice_")
-    continues = net.__sklearn_is_fitted__() and (is_partial or net.warm_start)
-    return (net.augmentation_, table) if continues and table is not None else None
 
 
 def choose(net: Any, X: Any, y: Any, sample_weight: Any, classes: Any) -> Choice:

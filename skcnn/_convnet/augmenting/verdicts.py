@@ -76,8 +76,8 @@ def of_labels(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> Verd
     """
     n_labels = labels.shape[1]
     codes = 2 * np.arange(n_labels) + labels.astype(int)
-    rights = ((each == labels).ravel() for each in (before, after))
-    return _of_recalls(codes.ravel(), *rights, 2 * n_labels, 0.5)
+    right, still = (before == labels).ravel(), (after == labels).ravel()
+    return _of_recalls(codes.ravel(), right, still, 2 * n_labels, 0.5)
 
 
 def _of_recalls(
@@ -123,7 +123,8 @@ def of_numbers(targets: np.ndarray, before: np.ndarray, after: np.ndarray) -> Ve
     """
     variance = np.maximum(targets.var(axis=0), np.finfo(float).tiny)
     errors = [((each - targets) ** 2).mean(axis=0) for each in (before, after)]
-    scores = tuple(float((1 - each / variance).mean()) for each in errors)
+    score, changed = (float((1 - each / variance).mean()) for each in errors)
+    scores = score, changed
     if np.any(1 - errors[0] / variance < LEAST_SKILL):
         return Verdict(*scores, False, UNDECIDED)
     if np.any(errors[1] > MOST_ERROR * errors[0]):

@@ -168,8 +168,10 @@ def test_a_continued_training_keeps_the_choice(checks):
     assert checks == [48]
     model.set_params(augmentation=None).fit(X, Y)
     assert (model.augmentation_, model.augmentation_choice_) == ([], None)
+    before = model.n_iter_
     model.set_params(augmentation="auto").fit(X[:30], Y[:30])
     assert checks == [48, 30]
+    assert model.n_iter_ == before + 2
 
 
 def test_partial_fit_chooses_in_its_first_call(checks):
