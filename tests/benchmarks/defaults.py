@@ -76,6 +76,7 @@ def augmented(image_set: ImageSet, shape: tuple[int, ...], seed: int):
 COLUMNS = {
     "default": convnet,
     "augmented": augmented,
+    "auto": lambda *how: convnet(*how, augmentation="auto"),
     "small-images": of_recipe("small-images"),
     "digits": of_recipe("digits"),
     "cifar-fast": of_recipe("cifar-fast"),

@@ -15,6 +15,7 @@ LOST_RECALL = 0.5  # of a class
 SWAPPED = 0.5  # share of the samples of two classes
 CHANCE = 0.01  # that a class loses so many by chance
 MOST_ERROR = 1.2  # of changed samples, in squared errors of the others
+KEPT_R2 = 0.8  # share of it on changed samples
 UNDECIDED = "not decided: the network of the check predicts too badly"
 
 
@@ -122,11 +123,11 @@ def of_numbers(targets: np.ndarray, before: np.ndarray, after: np.ndarray) -> Ve
     All are of shape (n_samples, n_outputs).
     """
     variance = np.maximum(targets.var(axis=0), np.finfo(float).tiny)
-    errors = [((each - targets) ** 2).mean(axis=0) for each in (before, after)]
-    score, changed = (float((1 - each / variance).mean()) for each in errors)
-    scores = score, changed
-    if np.any(1 - errors[0] / variance < LEAST_SKILL):
+    error, changed = (((each - targets) ** 2).mean(axis=0) for each in (before, after))
+    r2, changed_r2 = 1 - error / variance, 1 - changed / variance
+    scores = float(r2.mean()), float(changed_r2.mean())
+    if np.any(r2 < LEAST_SKILL):
         return Verdict(*scores, False, UNDECIDED)
-    if np.any(errors[1] > MOST_ERROR * errors[0]):
+    if np.any((changed > MOST_ERROR * error) | (changed_r2 < KEPT_R2 * r2)):
         return Verdict(*scores, False, "changed samples have other targets")
     return Verdict(*scores, True, "changed samples keep their targets")

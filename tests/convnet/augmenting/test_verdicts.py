@@ -108,6 +108,17 @@ def test_numbers_keep_the_error_of_each_output():
     assert flipped.changed_score < 0
 
 
+def test_numbers_that_are_hardly_predicted_keep_their_r2():
+    targets = np.repeat([-1.0, 1.0], 200)[:, None]
+    noise = np.sqrt(0.7) * np.tile([-1.0, 1.0], 200)[:, None]
+    before = targets + noise  # an R2 of 0.3
+    assert of_numbers(targets, before, targets + 1.02 * noise).keeps  # 1.04 times: 0.27
+    verdict = of_numbers(targets, before, targets + 1.06 * noise)  # 1.12 times: 0.21
+    assert not verdict.keeps
+    assert verdict.score == pytest.approx(0.3)
+    assert verdict.reason == "changed samples have other targets"
+
+
 def test_numbers_that_are_not_predicted_decide_nothing():
     targets = np.random.default_rng(0).normal(size=(100, 1))
     verdict = of_numbers(targets, np.zeros((100, 1)), np.zeros((100, 1)))
