@@ -9,7 +9,7 @@ from skcnn._command_line.output import UsageError
 from skcnn._convnet.recipes import OF_IMAGES, recipe
 from skcnn.augmentation import RandomAffine, RandomFlip
 
-DEFAULT_AUGMENTATION = "affine"
+DEFAULT_AUGMENTATION = "auto"
 
 
 def _affine() -> RandomAffine:
@@ -17,6 +17,7 @@ def _affine() -> RandomAffine:
 
 
 AUGMENTATIONS: dict[str, Any] = {
+    "auto": lambda: "auto",
     "none": lambda: None,
     "affine": lambda: [_affine()],
     "flip": lambda: [RandomFlip(), _affine()],
@@ -43,8 +44,9 @@ def add_network_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--augment",
         choices=list(AUGMENTATIONS),
-        help="changes of the training images, drawn for every epoch: affine turns, shifts and "
-        "zooms a little, flip also mirrors left and right (default: those of --recipe, else "
+        help="changes of the training images, drawn for every epoch: auto shifts and zooms a "
+        "little, and mirrors where a check finds that images keep their class; affine turns, "
+        "shifts and zooms, flip also mirrors left and right (default: those of --recipe, else "
         f"{DEFAULT_AUGMENTATION})",
     )
     group.add_argument(

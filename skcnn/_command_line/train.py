@@ -169,6 +169,7 @@ def run(options: argparse.Namespace) -> int:
     splits, scored = make_splits(data, options.cv, options.search, options.seed)
     _warn_of_copies(data, splits)
     trained = train(data, splits, scored, network, options)
+    _print_augmentation(trained)
     _print_scores(trained, data)
     save_model(trained.model, options.model)
     say(f"Model: {options.model}")
@@ -204,6 +205,14 @@ def _warn_of_copies(data: TrainingData, splits: list[Split]) -> None:
         f"images, such as {data.paths[leak.copy]!r} of {data.paths[leak.original]!r}: the score "
         "is too good. skcnn inspect finds copies"
     )
+
+
+def _print_augmentation(trained: Trained) -> None:
+    """Print what the network that is kept has chosen for ``--augment auto``."""
+    choice = trained.model.classifier.augmentation_choice_
+    if choice is not None:
+        names = ", ".join(choice.index[choice["chosen"]])
+        say(f"Training images are changed by: {names}. --augment sets other changes")
 
 
 def _print_scores(trained: Trained, data: TrainingData) -> None:

@@ -10,6 +10,7 @@ import torch
 from sklearn.callback import CallbackSupportMixin
 from torch import nn
 
+from skcnn._convnet.augmenting.choice import train_augmented
 from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_weight_decay,
@@ -62,12 +63,15 @@ from skcnn._utils.worker_threads import own_seconds
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step
 from skcnn.augmentation._estimator_parameters import (
+    changing_steps,
     check_steps,
     check_views,
+    copied,
+    entries_of,
+    is_auto,
     make_views,
     training_steps,
 )
-from skcnn.augmentation._operations import Operation
 from skcnn.exceptions import TrainingDivergedError
 from skcnn.layers._sequence import total_multiply_accumulates
 
@@ -80,6 +84,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
     history_: pd.DataFrame
+    augmentation_: list[Any]
+    augmentation_choice_: pd.DataFrame | None
     choice_: pd.DataFrame | None
     _seen: SeenSamples | None  # of all calls
     _weights_epoch: int  # of which the network has the weights
@@ -127,14 +133,20 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         *,
         classes: Any = None,
         is_partial: bool = False,
+        began: float | None = None,
     ) -> Self:
-        """Fit, or with `is_partial` train for one more epoch on this part of the data."""
-        began = own_seconds()
+        """Fit, or with `is_partial` train for one more epoch on this part of the data.
+
+        `began` is when the fit began, by the clock `own_seconds`; None is now.
+        """
+        began = own_seconds() if began is None else began
         self._check_parameters()
         check_checkpoint(self, is_partial, chooses(self))
+        validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
+        how = {"classes": classes, **validation}
+        if is_auto(self.augmentation):
+            return train_augmented(self, X, y, sample_weight, is_partial, began=began, **how)
         if chooses(self):
-            validation = {"X_val": X_val, "y_val": y_val, "sample_weight_val": sample_weight_val}
-            how = {"classes": classes, **validation}
             return train_chosen(self, X, y, sample_weight, is_partial, **how)
         seed = draw_seed(self.random_state)
         fresh = not (hasattr(self, "net_") and (is_partial or self.warm_start))
@@ -182,13 +194,13 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         check_transfer_parameters(self)
 
     def _augmentation_steps(self, X: Any) -> list[Step]:
-        """Return the augmentations of the Pipeline, then those of the estimator."""
+        """Return the augmentations of the Pipeline, then those of the estimator.
+
+        They are none if they can change no sample.
+        """
         before = X.steps if isinstance(X, AugmentedArray) else ()
         own = training_steps(self.augmentation, type(self).__name__)
-        steps = [*before, *own]
-        if self.augmentation_strength == 0:  # the strength has no effect on callables
-            steps = [step for step in steps if not isinstance(step.augmentation, Operation)]
-        return steps
+        return changing_steps([*before, *own], self.augmentation_strength)
 
     def _read(
         self, X: Any, y: Any, sample_weight: Any, classes: Any, fresh: bool
@@ -446,6 +458,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         has_best_weights = run.finish_network()
         engine = run.engine
         self.net_ = engine
+        self.augmentation_ = [copied(each) for each in entries_of(self.augmentation)]
+        self.augmentation_choice_ = None  # set after the training that augmentation="auto" chose
         self.choice_ = None  # set after the training that pretrained="auto" chose
         if run.monitor.rows:
             self.history_ = run.monitor.history(before)

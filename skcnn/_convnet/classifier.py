@@ -104,6 +104,14 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     0.7
     0.9
 
+    Small shifts and zooms, but no flips, since mirrored digits are not recognised:
+
+    >>> model = ConvNetClassifier(
+    ...     input_shape=(8, 8), augmentation="auto", max_epochs=1, random_state=0
+    ... )
+    >>> model.fit(X_train[:100], y_train[:100]).augmentation_
+    [RandomAffine(degrees=0, padding_mode='edge', translation=0.08)]
+
     A published network by its name, and its number of parameters for 1,000 classes:
 
     >>> model = ConvNetClassifier(architecture="resnet18")

@@ -75,6 +75,13 @@ n_parameters_ : int
     Number of trainable parameters, with those that `trainable` freezes.
 unfreezing_ : dict of int to str or int
     What was trained, as values of `trainable`, by the number of epochs done when it began.
+augmentation_ : list
+    The augmentations and callables of the training, before `augmentation_strength`: those of the
+    parameter `augmentation`, or those that "auto" chose. Without those of a Pipeline.
+augmentation_choice_ : DataFrame or None
+    What ``augmentation="auto"`` chose from, one row a candidate: chosen, score and changed_score
+    (mean recall of the classes, or R2, of samples held back, as they are and changed; NaN
+    without a check) and reason. Without rows for signals, None with other values.
 choice_ : DataFrame or None
     What ``pretrained="auto"`` tried, one row a candidate: chosen, score (mean accuracy or R2 on
     held-out samples), score_1 to score_3 (of each fold), seconds, multiply_accumulates (an

@@ -21,6 +21,8 @@ from skcnn._network.series_prediction import row_lengths
 from skcnn._utils.compat import BaseSearchCV
 from skcnn.augmentation._augmented_array import AugmentedArray, originals
 from skcnn.augmentation._base import Augmentation
+from skcnn.augmentation._batch_augmenter import Step
+from skcnn.augmentation._estimator_parameters import changing_steps, entries_of, is_auto
 from skcnn.exceptions import InputShapeError
 
 
@@ -231,18 +233,44 @@ def fit_before_final(
     return received.data
 
 
-def trains_augmented(estimator: Any, X: Any) -> bool:
-    """Return whether the ConvNet that `estimator` is or ends in trains on augmented samples."""
-    if isinstance(X, AugmentedArray) and X.steps:
-        return True
+def trains_augmented(
+    estimator: Any, X: Any, layout: InputLayout | None = None, at_strength: float | None = None
+) -> bool:
+    """Return whether the ConvNet that `estimator` is or ends in trains on augmented samples.
+
+    Parameters
+    ----------
+    estimator : estimator
+        A ConvNet, a Pipeline that may end in one, or any other estimator.
+    X : array-like
+        The samples.
+    layout : InputLayout or None, default=None
+        How the ConvNet reads them, if that is known: ``augmentation="auto"`` leaves signals as
+        they are. What it chooses for others is not known before a fit, and counts as a change.
+    at_strength : float or None, default=None
+        In place of the parameter `augmentation_strength`.
+    """
+    net = find_convnet(estimator)
+    steps = [Step(each, None) for each in _augmentations(estimator)]
+    if isinstance(X, AugmentedArray):
+        steps += X.steps
+    own = None if net is None else net.augmentation
+    if net is not None and at_strength is None:
+        at_strength = net.augmentation_strength
+    strength = 1.0 if at_strength is None else at_strength
+    if is_auto(own):
+        if strength > 0 and (layout is None or len(layout.spatial) > 1):
+            return True
+    elif net is not None:
+        steps += [Step(each, None) for each in entries_of(own)]
+    return bool(changing_steps(steps, strength))
+
+
+def _augmentations(estimator: Any) -> list[Augmentation]:
+    """Return the augmentations among the steps of a Pipeline, also nested."""
     if isinstance(estimator, Pipeline):
-        return any(trains_augmented(step, None) for _, step in estimator.steps)
-    if isinstance(estimator, Augmentation):
-        return True
-    augmentation = getattr(estimator, "augmentation", None)
-    return augmentation is not None and not (
-        isinstance(augmentation, list | tuple) and len(augmentation) == 0
-    )
+        return [each for _, step in estimator.steps for each in _augmentations(step)]
+    return [estimator] if isinstance(estimator, Augmentation) else []
 
 
 def has_steps(estimator: Any) -> bool:

@@ -104,21 +104,21 @@ class ConvNetParameters(TransferParameters):
         [AUTO, COUNT],
         """"auto" or int
         Passes over the training samples. "auto" makes about 24 * sqrt(n_samples) batches
-        of the automatic batch size, within 10 and 60 epochs, three times as many if the samples
-        are augmented, or at most 20 if `pretrained` layers before the output layer are trained.
-        The default network of signals has another number.
+        of the automatic batch size, within 10 and 60 epochs, three times as many if augmentations
+        can change the samples, or at most 20 if `pretrained` layers before the output layer are
+        trained. The default network of signals has another number.
         """,
     )
     max_seconds: float | None = parameter(
         None,
         [POSITIVE, None],
         """float or None
-        Limit in seconds for `fit`, beginning with the reading of the samples. After each epoch
-        the number of epochs is lowered if the time that is left does not hold them at their
-        pace so far, and `lr_schedule` goes evenly to its end in those that remain. The first
-        epoch is always finished. A result that the limit has changed cannot be reproduced: it
-        depends on the speed of the machine. The second network of a `calibration` has its share of
-        the time. None is no limit, and `partial_fit` has none.
+        Limit in seconds for `fit`, beginning with the reading of the samples and the check of
+        ``augmentation="auto"``. After each epoch the number of epochs is lowered if the time that
+        is left does not hold them at their pace so far, and `lr_schedule` goes evenly to its end
+        in those that remain. The first epoch is always finished. A result that the limit has
+        changed cannot be reproduced: it depends on the speed of the machine. The second network of
+        a `calibration` has its share of the time. None is no limit, and `partial_fit` has none.
         """,
     )
     class_weight: Any = field(init=False)
@@ -126,11 +126,14 @@ class ConvNetParameters(TransferParameters):
     augmentation: Any = parameter(
         None,
         "no_validation",  # by training_steps
-        """augmentation, callable, list of them or None
+        """"auto", augmentation, callable, list of them or None
         Changes of the training samples, drawn again for every batch of every epoch:
         augmentations such as :class:`RandomRotation`, or callables from a float tensor
         (n_samples, n_channels, *spatial) to one of the same shape. They act after those
-        in the Pipeline before the estimator. Validation samples are not augmented.
+        in the Pipeline before the estimator. Validation samples are not augmented. "auto" shifts
+        and zooms images and volumes a little, and flips them along each axis for which a check on
+        samples held back finds that they keep their class; for a regressor it checks shifts and
+        zooms, too. It leaves signals as they are. See `augmentation_`, `augmentation_choice_`.
         """,
     )
     augmentation_strength: float = parameter(

@@ -96,6 +96,7 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
 
     _parameter_constraints: dict[str, Any] = COMMON_CONSTRAINTS
     _ranges: ClassVar[dict[str, Range]] = {}
+    _beside: ClassVar[tuple[str, ...]] = ()  # ranges that change nothing by themselves
     # scikit-learn's HTML repr shows a parameter's documentation only beside a link
     _doc_link_module = "skcnn"
     _doc_link_template = "#skcnn.{estimator_name}"
@@ -296,6 +297,17 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         for name, allowed in self._ranges.items():
             if not (allowed.optional and getattr(self, name) is None):
                 self._limits(name)
+
+    def _can_change(self) -> bool:
+        ranges = [name for name in self._ranges if name not in self._beside]
+        return super()._can_change() and (not ranges or not all(map(self._is_neutral, ranges)))
+
+    def _is_neutral(self, name: str) -> bool:
+        """Return whether a parameter's range is the value that changes nothing, or it is None."""
+        if getattr(self, name) is None:
+            return True
+        neutral = self._ranges[name].neutral
+        return neutral is not None and self._limits(name) == (neutral, neutral)
 
     def _limits(self, name: str) -> tuple[float, float]:
         """Return the range of draws of a parameter."""

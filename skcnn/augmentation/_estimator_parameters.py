@@ -16,10 +16,16 @@ from skcnn.augmentation._augmented_array import AugmentedArray
 from skcnn.augmentation._base import Augmentation
 from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step, check_axes
 from skcnn.augmentation._flip_and_crop import RandomFlip
-from skcnn.augmentation._operations import MixingOperation
+from skcnn.augmentation._operations import MixingOperation, Operation
 from skcnn.exceptions import InputShapeError
 
+AUTO = "auto"
 View = Callable[[Tensor], Tensor]
+
+
+def is_auto(augmentation: Any) -> bool:
+    """Return whether the parameter `augmentation` leaves the choice to the fit."""
+    return isinstance(augmentation, str) and augmentation == AUTO
 
 
 def training_steps(augmentation: Any, owner: str) -> list[Step]:
@@ -30,14 +36,34 @@ def training_steps(augmentation: Any, owner: str) -> list[Step]:
     InvalidParameterError
         If it is not an augmentation, a callable, a list of them or None.
     """
-    if augmentation is None:
-        return []
+    entries = entries_of(augmentation)
+    return [_as_step(entry, "augmentation", owner, augmentation) for entry in entries]
+
+
+def entries_of(augmentation: Any) -> list[Any]:
+    """Return what the parameter `augmentation` lists; None in a list is no change."""
     entries = augmentation if isinstance(augmentation, list | tuple) else [augmentation]
-    return [
-        _as_step(entry, "augmentation", owner, augmentation)
-        for entry in entries
-        if entry is not None  # no change, as in RandomChoice
-    ]
+    return [entry for entry in entries if entry is not None]
+
+
+def copied(entry: Any) -> Any:
+    """Return a copy of an augmentation, and callables as they are."""
+    return clone(entry) if isinstance(entry, Augmentation) else entry
+
+
+def changing_steps(steps: Sequence[Step], strength: float) -> list[Step]:
+    """Return the steps, none of them if they can change no sample.
+
+    A strength of zero leaves only callables.
+    """
+    if strength == 0:
+        steps = [step for step in steps if not isinstance(step.augmentation, Operation)]
+    return list(steps) if any(map(_can_change, steps)) else []
+
+
+def _can_change(step: Step) -> bool:
+    operation = step.augmentation
+    return not isinstance(operation, Operation) or operation._can_change()
 
 
 def _as_step(entry: Any, parameter: str, owner: str, given: Any) -> Step:
@@ -46,9 +72,10 @@ def _as_step(entry: Any, parameter: str, owner: str, given: Any) -> Step:
         return entry._step()
     if isinstance(entry, type) or not callable(entry):
         hint = f" Did you mean {entry.__name__}()?" if isinstance(entry, type) else ""
+        auto = ", or 'auto'" if parameter == "augmentation" and owner != "Augmented" else ""
         raise InvalidParameterError(
             f"The {parameter!r} parameter of {owner} must be a list of augmentations such as "
-            f"RandomRotation(15), or of callables from batch to batch. Got {given!r} "
+            f"RandomRotation(15), or of callables from batch to batch{auto}. Got {given!r} "
             f"instead.{hint}"
         )
     return Step(entry, None)

@@ -177,6 +177,9 @@ class RandomCrop(GeometricAugmentation):
         self.channels = channels
         self.random_state = random_state
 
+    def _can_change(self) -> bool:
+        return super()._can_change() and self.padding > 0
+
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         sides = np.array(spatial)
         in_pixels = isinstance(self.padding, Integral)

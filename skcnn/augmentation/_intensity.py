@@ -258,6 +258,7 @@ class RandomErasing(Augmentation):
         "fill_value": FILL_VALUE,
     }
     _ranges = {"area": Range(0.0, False, 0.0, 1.0), "aspect": Range(1.0, False, 0.01, 100.0)}
+    _beside = ("aspect",)
 
     def __init__(
         self,

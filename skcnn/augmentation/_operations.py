@@ -195,6 +195,10 @@ class Operation(ABC):
     def _probability(self, strength: float) -> float:
         return self.p if strength > 0 else 0.0
 
+    def _can_change(self) -> bool:
+        """Return whether a draw can change a sample, as far as the parameters say."""
+        return self.p > 0
+
     def _apply_where_drawn(self, images: Tensor, params: Params, span: float) -> Tensor:
         """Change the samples that were drawn to be changed."""
         return on_rows(

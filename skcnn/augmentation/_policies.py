@@ -285,6 +285,9 @@ class RandAugment(MenuPolicy):
     def _n_rounds(self) -> int:
         return self.n_operations
 
+    def _can_change(self) -> bool:
+        return super()._can_change() and self.magnitude > 0
+
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         return super()._draw(keys, spatial, min(strength * self.magnitude, 1.0))
 

@@ -227,7 +227,7 @@ def make_plan(search: Any, cv: CrossValidation, seed: int | None) -> SearchPlan:
         series = layout if isinstance(layout, SeriesLayout) else None
         sizer = NetworkSizer(cv.estimator, sample, n_outputs, series)
     limits = Limits(bounds, sizer) if bounds and sizer is not None else None
-    n_epochs = _epochs_per_fold(cv)
+    n_epochs = _epochs_per_fold(cv, layout)
     sampler_for(search.sampler, None, 0)  # raises if it is illegal
     space = make_space(search, cv, layout, limits, sizer)
     return SearchPlan(
@@ -284,7 +284,7 @@ def _input_shape(
     return read_shape(cv) if needed or net is cv.estimator else None
 
 
-def _epochs_per_fold(cv: CrossValidation) -> int:
+def _epochs_per_fold(cv: CrossValidation, layout: InputLayout | None) -> int:
     """Return the epochs of a fold's training, 1 without a ConvNet."""
     net: Any = find_convnet(cv.estimator)
     if net is None:
@@ -292,7 +292,7 @@ def _epochs_per_fold(cv: CrossValidation) -> int:
     n_train = len(cv.splits[0][0])
     if net.early_stopping:
         n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
-    return net._n_epochs(n_train, is_augmented=trains_augmented(cv.estimator, cv.X))
+    return net._n_epochs(n_train, is_augmented=trains_augmented(cv.estimator, cv.X, layout))
 
 
 def _n_trials(n_trials: int | None, n_points: int | None) -> int | None:

@@ -31,7 +31,13 @@ from skcnn.exceptions import ModelFileError, UnsupportedModelError
 from skcnn.layers._image_input import Interpolation
 from skcnn.layers._sequence import TracedLayer, total_multiply_accumulates
 from skcnn.persistence._checks import check_attributes, declared
-from skcnn.persistence._choice import kept_choice, restored_choice
+from skcnn.persistence._choice import (
+    kept_augmentation_choice,
+    kept_choice,
+    restored_augmentation,
+    restored_augmentation_choice,
+    restored_choice,
+)
 from skcnn.persistence._network_state import (
     FIXED,
     OF_PARTS,
@@ -53,6 +59,8 @@ COMMON = {
     "_seen",
     "_value_range",
     "_weights_epoch",
+    "augmentation_",
+    "augmentation_choice_",
     "best_epoch_",
     "channel_names_",
     "choice_",
@@ -75,7 +83,7 @@ OWN = {
 KEPT = declared(
     "layout=samples offset=none|finite(C) outputs=count low=real high=real history=any "
     "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none "
-    "network=any limits?=any unfreezing?=any choice?=any"
+    "network=any limits?=any unfreezing?=any choice?=any augmentation?=any augmentation_choice?=any"
 )
 NAMES = declared("n_features_in_?=count feature_names_in_?=strings(F) channel_names_?=strings(C)")
 OPTIONAL_NAMES = ("feature_names_in_", "channel_names_")
@@ -123,6 +131,8 @@ def keep_convnet(model: Any) -> dict[str, Any]:
         "limits": model._limits,
         "unfreezing": dict(model.unfreezing_),
         "choice": kept_choice(model.choice_),
+        "augmentation": model.augmentation_,
+        "augmentation_choice": kept_augmentation_choice(model.augmentation_choice_),
         "epochs": model.history_.index.to_numpy(np.int64),
         "history": {
             name: model.history_[name].to_numpy(float).copy() for name in _columns(model.history_)
@@ -193,6 +203,8 @@ def _attributes(model: Any, kept: dict[str, Any]) -> dict[str, Any]:
         "_limits": restored_limits(kept),
         "unfreezing_": _trained_parts(kept, rows),
         "choice_": restored_choice(kept.get("choice")),
+        "augmentation_": restored_augmentation(kept.get("augmentation", model.augmentation)),
+        "augmentation_choice_": restored_augmentation_choice(kept.get("augmentation_choice")),
         **targets,
         "_rows": rows,
         "_macs": UNKNOWN_MACS if rows is None else total_multiply_accumulates(rows),

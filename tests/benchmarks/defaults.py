@@ -76,6 +76,7 @@ def augmented(image_set: ImageSet, shape: tuple[int, ...], seed: int):
 COLUMNS = {
     "default": convnet,
     "augmented": augmented,
+    "auto": lambda *how: convnet(*how, augmentation="auto"),
     "photos": of_recipe("photos"),
     "handwriting": of_recipe("handwriting"),
     "cifar-fast": of_recipe("cifar-fast"),

@@ -22,7 +22,9 @@ def test_default_network_has_the_default_parameters_and_an_augmentation():
     given = network().get_params(deep=False)
     assert {name for name in given if given[name] != default[name]} == changed
     assert given["random_state"] == 3
-    assert repr(given["augmentation"]) == "[RandomAffine(degrees=10, padding_mode='mirror')]"
+    assert given["augmentation"] == "auto"
+    [affine] = network("--augment", "affine").augmentation
+    assert repr(affine) == "RandomAffine(degrees=10, padding_mode='mirror')"
 
 
 @pytest.mark.parametrize("name", OF_IMAGES)

@@ -58,10 +58,14 @@ def test_progress_is_shown(folder, model, capsys):
     assert main(arguments) == 0
     out, err = capsys.readouterr()
     assert "2/2" in out + err
+    assert (
+        "Training images are changed by: shift and zoom, flip horizontal, flip vertical. --augment "
+        "sets other changes\n"
+    ) in out
     classifier = load_model(model).classifier
     assert classifier.verbose == 0
-    [affine] = classifier.augmentation
-    assert isinstance(affine, RandomAffine)
+    assert classifier.augmentation == "auto"
+    assert [type(each) for each in classifier.augmentation_] == [RandomFlip, RandomAffine]
 
 
 def test_a_killed_training_goes_on(folder, tmp_path, monkeypatch):

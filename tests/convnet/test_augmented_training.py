@@ -24,6 +24,7 @@ from skcnn.augmentation import (
     RandomNoise,
     RandomRotation,
     RandomStroke,
+    RandomTimeMask,
     RandomTranslation,
     RandomZoom,
     TrivialAugment,
@@ -324,3 +325,50 @@ def test_equal_samples_of_other_weights_may_come_in_any_order(digits):
         X, y, sample_weight=sample_weight.reshape(-1, 2)[:, ::-1].ravel()
     )
     assert same_weights(one, two)
+
+
+@pytest.mark.parametrize(
+    "nothing",
+    [
+        {"augmentation": [RandomRotation(0)]},
+        {"augmentation": [RandomFlip(p=0), RandomNoise(0), RandomCrop(0)]},
+        {"augmentation": [RandomRotation(15)], "augmentation_strength": 0},
+    ],
+)
+def test_augmentations_that_change_nothing_are_none(digits, nothing):
+    X, y = digits
+    plain = small(max_epochs="auto").fit(X, y)
+    assert same_weights(plain, small(max_epochs="auto", **nothing).fit(X, y))
+    before = make_pipeline(RandomRotation(0), small(max_epochs="auto")).fit(X, y)
+    assert before[-1].n_iter_ == plain.n_iter_
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "expected"),
+    [
+        (RandomRotation(0), False),
+        (RandomRotation((0, 0)), False),
+        (RandomRotation((5, 5)), True),
+        (RandomRotation(15, p=0), False),
+        (RandomAffine(0, translation=0, zoom=0), False),
+        (RandomAffine(0, translation=0, zoom=0, shear=1), True),
+        (RandomZoom((1, 1)), False),
+        (RandomBrightness(0), False),
+        (RandomBrightness(0, gain_db=3), True),
+        (RandomNoise(0), False),
+        (RandomNoise(0, snr_db=20), True),
+        (RandomErasing(0), False),
+        (RandomErasing(), True),
+        (RandomTimeMask(0), False),
+        (RandomTimeMask(), True),
+        (RandomCrop(0), False),
+        (RandomCrop(1), True),
+        (RandomFlip(), True),
+        (RandAugment(magnitude=0), False),
+        (RandAugment(), True),
+        (TrivialAugment(), True),
+        (MixUp(), True),
+    ],
+)
+def test_what_can_change_a_sample(augmentation, expected):
+    assert augmentation._can_change() is expected

@@ -22,10 +22,12 @@ from skcnn._convnet.pipelines import (
     network_input,
     network_samples,
     replace_final,
+    trains_augmented,
     transform_before_final,
     with_copied_samples,
 )
-from skcnn.augmentation import RandomNoise
+from skcnn._data.layouts import InputLayout
+from skcnn.augmentation import RandomNoise, RandomRotation
 from tests.helpers.small_nets import small
 from tests.helpers.steps import Double, RepeatFirstClass, sampling_pipeline
 
@@ -220,3 +222,40 @@ def test_a_fit_hands_on_metadata_of_the_steps(digits):
         model = make_pipeline(scaler, small().set_fit_request(sample_weight=True))
         samples, _ = fit_before_final(model, X, y, {"sample_weight": weight})
     assert_allclose(samples, expected)
+
+
+IMAGE, SIGNAL = InputLayout((8, 8, 1), "last"), InputLayout((64, 1), "last")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "expected"),
+    [
+        (small(), False),
+        (small(augmentation=[]), False),
+        (small(augmentation=RandomNoise()), True),
+        (small(augmentation=[RandomRotation(0)]), False),
+        (small(augmentation=RandomNoise(), augmentation_strength=0), False),
+        (small(augmentation=[len], augmentation_strength=0), True),
+        (make_pipeline(RandomNoise(), small()), True),
+        (make_pipeline(RandomRotation(0), small()), False),
+        (make_pipeline(make_pipeline(RandomNoise()), small(augmentation_strength=0)), False),
+        (small(augmentation="auto"), True),
+        (small(augmentation="auto", augmentation_strength=0), False),
+        (Pipeline([("later", "passthrough")]), False),
+    ],
+)
+def test_which_estimators_train_on_augmented_samples(estimator, expected):
+    assert trains_augmented(estimator, None) is expected
+
+
+def test_samples_that_are_augmented_already_count():
+    X = RandomNoise().fit_transform(np.zeros((2, 8, 8)))
+    assert trains_augmented(small(), X)
+    assert not trains_augmented(small(augmentation_strength=0), X)
+    assert trains_augmented(small(augmentation_strength=0), X, at_strength=1.0)
+
+
+def test_auto_augments_no_signals():
+    net = small(augmentation="auto")
+    assert trains_augmented(net, None, IMAGE)
+    assert not trains_augmented(net, None, SIGNAL)

@@ -61,6 +61,9 @@ class AxisMask(Augmentation):
     n_masks: int
     fill_value: float | str | None
 
+    def _can_change(self) -> bool:
+        return super()._can_change() and self.max_share > 0
+
     def _draw(self, keys: np.ndarray, spatial: tuple[int, ...], strength: float) -> Params:
         side = spatial[self._axis]
         most = np.floor(min(self.max_share * strength, 1.0) * side + 1e-9)

@@ -24,7 +24,7 @@ from skcnn.augmentation._augmented import Augmented
 from skcnn.augmentation._augmented_array import originals
 from skcnn.augmentation._base import Augmentation
 from skcnn.augmentation._batch_augmenter import BatchAugmenter, Step, check_axes
-from skcnn.augmentation._estimator_parameters import training_steps
+from skcnn.augmentation._estimator_parameters import entries_of, is_auto, training_steps
 
 
 def _augmentations_of(estimator: Any, X: Any) -> tuple[list[Any], list[Any], float, Any]:
@@ -40,7 +40,7 @@ def _augmentations_of(estimator: Any, X: Any) -> tuple[list[Any], list[Any], flo
             entries.append(part)
         elif isinstance(part, BaseConvNet | Augmented):
             own = part.augmentation
-            entries += own if isinstance(own, list | tuple) else [] if own is None else [own]
+            entries += entries_of(vars(part).get("augmentation_") if is_auto(own) else own)
             convnet = isinstance(part, BaseConvNet)
             strength = part.augmentation_strength if convnet else part.strength
             readers.insert(0, part)
@@ -51,7 +51,8 @@ def _augmentations_of(estimator: Any, X: Any) -> tuple[list[Any], list[Any], flo
     if not entries:
         raise TypeError(
             "estimator must be or contain augmentations, such as [RandomRotation(15)] or a "
-            f"Pipeline of them; of a search pass best_estimator_. Got {estimator!r}."
+            "Pipeline of them; of a search pass best_estimator_, and fit a network with "
+            f"augmentation='auto' before. Got {estimator!r}."
         )
     return entries, readers + entries, strength, X
 

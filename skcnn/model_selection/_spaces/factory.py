@@ -105,7 +105,7 @@ def _auto_space(
     while isinstance(estimator, Pipeline):
         prefix += f"{estimator.steps[-1][0]}__"
         estimator = estimator.steps[-1][1]
-    augmented = trains_augmented(cv.estimator, cv.X)
+    augmented = trains_augmented(cv.estimator, cv.X, layout, at_strength=1.0)  # which is searched
     n_samples = len(cv.splits[0][0])
     shape, any_length = layout.traced_shape, isinstance(layout, SeriesLayout)
     networks: Networks = BlockNetworks(layout.spatial, n_samples, augmented)

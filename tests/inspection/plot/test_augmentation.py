@@ -154,3 +154,12 @@ def test_steps_before_an_augmentation_may_be_samplers_or_write_into_their_sample
     assert_array_equal(samples, X)
     expected = model[0].transform(X.copy())[:3]
     assert_allclose(display.samples.reshape(3, -1), expected)
+
+
+def test_what_auto_chose_is_drawn_after_the_fit():
+    net = ConvNetClassifier(input_shape=(8, 8), augmentation="auto", max_epochs=1, random_state=0)
+    with pytest.raises(TypeError, match="fit a network with augmentation='auto' before"):
+        show(net)
+    display = show(net.fit(X[:12], y[:12]), random_state=0)
+    [motion] = net.augmentation_
+    assert_array_equal(display.draws, show([motion], input_shape=(8, 8), random_state=0).draws)

@@ -1,0 +1,1 @@
+"""What ``augmentation="auto"`` changes in samples, by a check on samples held back."""

@@ -1,0 +1,133 @@
+"""Whether changed samples keep their targets, by predictions for samples held back."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import binom
+
+# Chosen by results on real sets and made ones whose classes a flip swaps; see docs/performance.md.
+FEWEST_OF_CLASS = 5  # samples held back
+FEWEST_NUMBERS = 30  # targets held back
+LEAST_SKILL = 0.2  # of the network, which else cannot tell
+STANDARD_ERRORS = 4.0  # that its skill is above none
+KEPT_SKILL = 0.6  # share of it on changed samples
+LOST_RECALL = 0.5  # of a class
+SWAPPED = 0.5  # share of the samples of two classes
+CHANCE = 0.01  # that a class loses so many by chance
+MOST_ERROR = 1.2  # of changed samples, in squared errors of the others
+KEPT_R2 = 0.8  # share of it on changed samples
+UNDECIDED = "not decided: the network of the check predicts too badly"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the predictions say.
+
+    Attributes
+    ----------
+    score, changed_score : float
+        Mean recall of the classes, or R2.
+    keeps : bool
+        Whether changed samples keep their targets.
+    reason : str
+        In words.
+    """
+
+    score: float
+    changed_score: float
+    keeps: bool
+    reason: str
+
+
+def too_few(targets: np.ndarray, n_classes: int | None) -> str:
+    """Return why samples held back are too few for a check, "" if they are enough.
+
+    Parameters
+    ----------
+    targets : ndarray of shape (n_samples,) or (n_samples, n_outputs)
+        Codes, indicators or numbers.
+    n_classes : int or None
+        Number of classes, None for numbers.
+    """
+    if n_classes is None:
+        fewest, n, what = FEWEST_NUMBERS, len(targets), "samples"
+    elif targets.ndim == 1:
+        counts = np.bincount(targets, minlength=n_classes)
+        fewest, n, what = FEWEST_OF_CLASS, int(counts.min()), "samples of a class"
+    else:
+        counts = np.stack([(targets == 0).sum(axis=0), (targets != 0).sum(axis=0)])
+        fewest, n, what = FEWEST_OF_CLASS, int(counts.min()), "samples with or without a label"
+    return f"not checked: {n} {what} can be held back, not {fewest}" if n < fewest else ""
+
+
+def of_codes(codes: np.ndarray, before: np.ndarray, after: np.ndarray, n_classes: int) -> Verdict:
+    """Return the verdict for classes, by the codes predicted before and after the change."""
+    chance = 1 / n_classes
+    verdict = _of_recalls(codes, before == codes, after == codes, n_classes, chance)
+    if verdict.keeps and _swaps(codes, before, after, n_classes):
+        reason = "changed samples of two classes look like those of the other"
+        return Verdict(verdict.score, verdict.changed_score, False, reason)
+    return verdict
+
+
+def of_labels(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> Verdict:
+    """Return the verdict for indicators of labels: that of their presences and absences.
+
+    All are of shape (n_samples, n_labels).
+    """
+    n_labels = labels.shape[1]
+    codes = 2 * np.arange(n_labels) + labels.astype(int)
+    right, still = (before == labels).ravel(), (after == labels).ravel()
+    return _of_recalls(codes.ravel(), right, still, 2 * n_labels, 0.5)
+
+
+def _of_recalls(
+    codes: np.ndarray, right: np.ndarray, still: np.ndarray, n_classes: int, chance: float
+) -> Verdict:
+    """Return the verdict by which samples were predicted right before and after the change."""
+    counts = np.bincount(codes, minlength=n_classes)
+    recall = np.bincount(codes, right, n_classes) / counts
+    changed = np.bincount(codes, still, n_classes) / counts
+    scores = float(recall.mean()), float(changed.mean())
+    skill, kept = ((score - chance) / (1 - chance) for score in scores)
+    error = np.sqrt(scores[0] * (1 - scores[0]) / len(codes)) / (1 - chance)
+    if skill < max(LEAST_SKILL, STANDARD_ERRORS * error):
+        return Verdict(*scores, False, UNDECIDED)
+    if kept < KEPT_SKILL * skill:
+        return Verdict(*scores, False, "changed samples are not recognised")
+    lost = np.bincount(codes, right & ~still, n_classes)
+    won = np.bincount(codes, still & ~right, n_classes)
+    by_chance = binom.sf(lost - 1, lost + won, 0.5)
+    if np.any((recall - changed > LOST_RECALL) & (by_chance < CHANCE)):
+        return Verdict(*scores, False, "changed samples of a class are not recognised")
+    return Verdict(*scores, True, "changed samples are recognised")
+
+
+def _swaps(codes: np.ndarray, before: np.ndarray, after: np.ndarray, n_classes: int) -> bool:
+    """Return whether the change moves most samples of two classes to the other one."""
+    moved = _confusion(codes, after, n_classes) - _confusion(codes, before, n_classes)
+    counts = np.bincount(codes, minlength=n_classes)
+    both_ways = (moved > 0) & (moved.T > 0)
+    np.fill_diagonal(both_ways, False)
+    return bool(np.any(both_ways & (moved + moved.T > SWAPPED * (counts + counts[:, None]))))
+
+
+def _confusion(codes: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
+    counts = np.bincount(codes * n_classes + predicted, minlength=n_classes**2)
+    return counts.reshape(n_classes, n_classes)
+
+
+def of_numbers(targets: np.ndarray, before: np.ndarray, after: np.ndarray) -> Verdict:
+    """Return the verdict for numbers: each output must keep its error.
+
+    All are of shape (n_samples, n_outputs).
+    """
+    variance = np.maximum(targets.var(axis=0), np.finfo(float).tiny)
+    error, changed = (((each - targets) ** 2).mean(axis=0) for each in (before, after))
+    r2, changed_r2 = 1 - error / variance, 1 - changed / variance
+    scores = float(r2.mean()), float(changed_r2.mean())
+    if np.any(r2 < LEAST_SKILL):
+        return Verdict(*scores, False, UNDECIDED)
+    if np.any((changed > MOST_ERROR * error) | (changed_r2 < KEPT_R2 * r2)):
+        return Verdict(*scores, False, "changed samples have other targets")
+    return Verdict(*scores, True, "changed samples keep their targets")
