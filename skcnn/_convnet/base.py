@@ -14,7 +14,6 @@ from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_weight_decay,
 )
-from skcnn._convnet.calibrating.rules import seconds_of_training
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
     KeepsFittedBase,
@@ -147,8 +146,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             split_seed = None if is_partial else seeds.validation
             train, valid = self._split(samples, given, fresh, split_seed)
             plan = self._plan(train, valid, steps, seeds, fresh, is_partial, began)
-            with self._calibrated(plan, samples, steps, seed, checkpoint):
-                self._train_plan(plan, data, checkpoint)
+            with self._calibrated(plan, samples, steps, seed, checkpoint) as own_plan:
+                self._train_plan(own_plan, data, checkpoint)
         return self
 
     def _calibrated(
@@ -158,9 +157,9 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         steps: list[Step],
         seed: int,
         checkpoint: Checkpoint | None,
-    ) -> AbstractContextManager[None]:
-        """Return a context that calibrates the network which is trained inside it."""
-        return nullcontext()
+    ) -> AbstractContextManager[FitPlan]:
+        """Return a context with a plan, which calibrates the network that is trained inside it."""
+        return nullcontext(plan)
 
     def _train_plan(
         self, plan: FitPlan, data: dict[str, Any], checkpoint: Checkpoint | None
@@ -321,7 +320,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             n_iter_no_change=self.n_iter_no_change if stops_early else None,
             tol=self.tol,
             n_threads=self.n_threads,
-            max_seconds=None if is_partial else seconds_of_training(self, valid is not None),
+            max_seconds=None if is_partial else self.max_seconds,
             began=own_seconds() if began is None else began,
         )
 

@@ -25,16 +25,27 @@ def own_module(shape, n_outputs):
 @pytest.mark.parametrize(
     ("estimator", "expected"),
     [
-        (small(), True),
+        (small(calibration=None), True),
+        (small(), False),
         (small(ConvNetRegressor), True),
-        (make_pipeline(StandardScaler(), small()), True),
+        (make_pipeline(StandardScaler(), small(calibration=None)), True),
         (small(architecture=own_module), False),
         (small(verbose=1), False),
         (small(max_seconds=60), False),
         (DecisionTreeClassifier(), False),
         (make_pipeline(StandardScaler(), LogisticRegression()), False),
     ],
-    ids=["net", "regressor", "pipeline", "callable", "verbose", "limit", "tree", "other pipeline"],
+    ids=[
+        "net",
+        "calibrated",
+        "regressor",
+        "pipeline",
+        "callable",
+        "verbose",
+        "limit",
+        "tree",
+        "other pipeline",
+    ],
 )
 def test_which_fits_are_trained_together(estimator, expected, monkeypatch):
     monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)
