@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from skcnn._convnet.fitted_base import fitted_base, makes_module
 from skcnn._data.hashing import image_hashes
 from skcnn._data.samples import SampleSet
 from skcnn._training.fit_plan import FitPlan
@@ -16,10 +17,11 @@ HELD_BACK = 0.2  # of the samples, from a second network
 # Distinct samples that a temperature is found on. With fewer than ten the prior decides, and with
 # fewer than sixty the temperature varies so much that "auto" leaves it.
 FEWEST = {AUTO: 60, TEMPERATURE: 10}
-# A network has learned its classes early if the mean loss of this epoch, as a share of the entropy
-# of the classes, is below this. It is then wrong so rarely that it cannot be far too sure.
+# A network has learned its classes early if the mean loss of an epoch, as a share of the entropy of
+# the classes, is below this. It is then wrong so rarely that it cannot be far too sure.
+EARLY_LOSS = 0.04
 EARLY_EPOCH = 0.25  # of the epochs
-EARLY_LOSS = 0.05
+LAST_EARLY_EPOCH = 6  # until then few samples are known by heart
 
 
 def asks_for_calibration(net: Any, plan: FitPlan) -> bool:
@@ -75,17 +77,25 @@ def _has_time(net: Any, plan: FitPlan) -> bool:
 def has_learned_early(net: Any, plan: FitPlan) -> bool:
     """Return whether the classes are so easy that a network is hardly ever wrong.
 
-    The loss at a quarter of the epochs is that of samples which were seen a few times only, so
-    that it says what the loss of new samples is at most. It says nothing with `label_smoothing`,
-    which makes a network less sure than it is right, for several labels a sample, which may all
-    be rare, or in other units than those of the entropy.
+    The loss of an early epoch is that of samples which were seen a few times only, so that it says
+    what the loss of new samples is at most. It does not if the network begins with trained
+    weights, which learns few samples by heart at once; with `label_smoothing`, which makes a
+    network less sure than it is right; for several labels a sample, which may all be rare; or if
+    it is in other units than the entropy.
     """
-    if net.label_smoothing or net.loss != "cross_entropy" or plan.train.targets.ndim > 1:
+    is_other_loss = net.label_smoothing or net.loss != "cross_entropy"
+    if is_other_loss or plan.train.targets.ndim > 1 or _may_be_pretrained(net):
         return False
-    early = net.history_["train_loss"].iloc[int(np.ceil(EARLY_EPOCH * net.n_iter_)) - 1]
+    early = min(int(np.ceil(EARLY_EPOCH * net.n_iter_)), LAST_EARLY_EPOCH)
+    loss = net.history_["train_loss"].iloc[early - 1]
     sums = np.bincount(plan.train.targets, plan.train.weights)
     shares = sums[sums > 0] / sums.sum()
-    return bool(early < EARLY_LOSS * -(shares @ np.log(shares)))
+    return bool(loss < EARLY_LOSS * -(shares @ np.log(shares)))
+
+
+def _may_be_pretrained(net: Any) -> bool:
+    made = net.architecture
+    return net.pretrained is not False or fitted_base(made) is not None or makes_module(made)
 
 
 def check_continued(net: Any, has_validation: bool) -> None:

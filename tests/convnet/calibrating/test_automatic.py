@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from torch import nn
 
 from skcnn import ConvNetClassifier
 from skcnn._convnet.calibrating.rules import has_learned_early
@@ -113,33 +114,56 @@ def plan_of(targets, weights=None):
 
 def model_of(losses, **params):
     history = pd.DataFrame({"train_loss": losses})
-    how = {"label_smoothing": 0.0, "loss": "cross_entropy", **params}
-    return SimpleNamespace(history_=history, n_iter_=len(losses), **how)
+    model = ConvNetClassifier(**params)
+    model.history_, model.n_iter_ = history, len(losses)
+    return model
 
 
-# The entropy of two classes alike is log(2) = 0.693, a twentieth of which is 0.0347.
+# The entropy of two classes alike is log(2) = 0.693, of which 4 % are 0.0277.
 @pytest.mark.parametrize(
     ("losses", "early"),
     [
-        ([1, 0.034, 0, 0, 0, 0, 0, 0], True),  # the second of eight epochs
-        ([1, 0.035, 0, 0, 0, 0, 0, 0], False),
-        ([0.034, 0, 0, 0], True),
-        ([0, 0.034, 0, 0, 0], True),  # the second of five
-        ([0, 0.035, 0, 0, 0], False),
-        ([0.034], True),
-        ([0.035], False),
+        ([1, 0.027, 1, 1, 1, 1, 1, 1], True),  # the second of eight epochs
+        ([1, 0.028, 0, 0, 0, 0, 0, 0], False),
+        ([0.027, 1, 1, 1], True),
+        ([1, 0.027, 1, 1, 1], True),  # the second of five
+        ([0, 0.028, 0, 0, 0], False),
+        ([0.027], True),
+        ([0.028], False),
+        ([1] * 5 + [0.027] + [1] * 54, True),  # the sixth of sixty
+        ([0] * 5 + [0.028] + [0] * 54, False),
     ],
 )
-def test_the_loss_at_a_quarter_of_the_epochs_decides(losses, early):
+def test_the_loss_of_an_early_epoch_decides(losses, early):
     assert has_learned_early(model_of(losses), plan_of([0, 1, 0, 1])) == early
 
 
 def test_rare_classes_have_a_lower_bound():
-    rare = plan_of([0] * 99 + [1])  # with an entropy of 0.056
-    assert not has_learned_early(model_of([0.0029]), rare)
-    assert has_learned_early(model_of([0.0027]), rare)
+    rare = plan_of([0] * 99 + [1])  # with an entropy of 0.0560
+    assert not has_learned_early(model_of([0.00225]), rare)
+    assert has_learned_early(model_of([0.00223]), rare)
     balanced = plan_of([0] * 99 + [1], np.r_[np.full(99, 1 / 99), 1.0])
-    assert has_learned_early(model_of([0.034]), balanced)
+    assert has_learned_early(model_of([0.027]), balanced)
+
+
+FITTED = any_net(calibration=None, max_epochs=1).fit(X, Y)
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"label_smoothing": 0.1},
+        {"loss": "squared_error"},
+        {"pretrained": True},
+        {"pretrained": "weights.pth"},
+        {"architecture": FITTED},
+        {"architecture": lambda shape, n_outputs: nn.Flatten()},
+    ],
+)
+def test_the_loss_may_say_nothing(params):
+    assert not has_learned_early(model_of([0.0], **params), plan_of([0, 1]))
+    assert not has_learned_early(model_of([0.0]), plan_of(np.eye(2, dtype=int)))
+    assert has_learned_early(model_of([0.0], architecture="lenet5"), plan_of([0, 1]))
 
 
 # Validation samples
