@@ -114,9 +114,9 @@ class CrossValidation:
         Where no score needs probabilities, "auto" calibrates none.
         """
         estimator = self.candidate(params)
-        net = find_convnet(estimator)
+        net: Any = find_convnet(estimator)
         if getattr(net, "calibration", None) == AUTO and self._scores_labels(net):
-            vars(net)["calibration"] = None  # of the clone
+            net.calibration = None
         return estimator
 
     def _scores_labels(self, net: Any) -> bool:

@@ -40,9 +40,10 @@ def make_inner(estimator: Any, owner: str) -> Any:
     """
     inner = clone(estimator)
     keeps_groups = find_convnet(inner) if takes_windows(inner) else None
+    net: Any
     for net in all_convnets(inner):
         if net is not keeps_groups and getattr(net, "calibration", None) == AUTO:
-            vars(net)["calibration"] = None  # it would hold back windows of any recording
+            net.calibration = None  # it would hold back windows of any recording
     _check_splits(inner, keeps_groups, owner)
     if isinstance(inner, BaseConvNet) and inner.n_spatial_dims is None:
         inner.set_params(n_spatial_dims=1)
