@@ -181,8 +181,12 @@ def _training_groups(tasks: Sequence[Task]) -> list[list[Task]]:
     Only networks of the same structure in a group are trained together. The splits of a
     model are adjacent, so that most groups have one structure.
     """
-    estimators = {name: candidate.fold_candidate({}) for name, candidate, *_ in tasks}
-    models = [name for name, estimator in estimators.items() if trains_together(estimator)]
+    candidates = {name: candidate for name, candidate, *_ in tasks}
+    models = [
+        name
+        for name, candidate in candidates.items()
+        if trains_together(candidate.fold_candidate({}), candidate.n_training_samples)
+    ]
     joint = [task for name in models for task in tasks if task[0] == name]
     alone = [[task] for task in tasks if task[0] not in models]
     return alone + [joint[i : i + MOST_TOGETHER] for i in range(0, len(joint), MOST_TOGETHER)]

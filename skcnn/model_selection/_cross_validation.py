@@ -108,6 +108,11 @@ class CrossValidation:
         """Return the unfitted estimator with the parameters of a candidate."""
         return set_candidate(self.estimator, params, self.seed)
 
+    @property
+    def n_training_samples(self) -> int:
+        """The number of training samples of the largest fit."""
+        return max(len(train) for train, _ in self.splits)
+
     def fold_candidate(self, params: Mapping[str, Any]) -> Any:
         """Return a candidate as it is fitted on a fold.
 

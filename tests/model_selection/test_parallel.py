@@ -25,10 +25,9 @@ def own_module(shape, n_outputs):
 @pytest.mark.parametrize(
     ("estimator", "expected"),
     [
-        (small(calibration=None), True),
-        (small(), False),
+        (small(), True),
         (small(ConvNetRegressor), True),
-        (make_pipeline(StandardScaler(), small(calibration=None)), True),
+        (make_pipeline(StandardScaler(), small()), True),
         (small(architecture=own_module), False),
         (small(verbose=1), False),
         (small(max_seconds=60), False),
@@ -37,7 +36,6 @@ def own_module(shape, n_outputs):
     ],
     ids=[
         "net",
-        "calibrated",
         "regressor",
         "pipeline",
         "callable",
@@ -49,11 +47,11 @@ def own_module(shape, n_outputs):
 )
 def test_which_fits_are_trained_together(estimator, expected, monkeypatch):
     monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)
-    assert trains_together(estimator) == expected
+    assert trains_together(estimator, 297) == expected
 
 
 def test_no_fits_are_trained_together_on_the_cpu():
-    assert not trains_together(small(device="cpu"))
+    assert not trains_together(small(device="cpu"), 100)
 
 
 def test_networks_inside_searches_share_a_device(monkeypatch):

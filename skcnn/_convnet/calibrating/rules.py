@@ -42,6 +42,22 @@ def n_distinct(samples: SampleSet) -> int:
     return len(np.unique(kinds[samples.index]))
 
 
+def may_train_second(net: Any, n_samples: int) -> bool:
+    """Return whether a fit on so many samples may train a second network.
+
+    Parameters
+    ----------
+    net : ConvNetClassifier or ConvNetRegressor
+        The estimator.
+    n_samples : int
+        Largest number of its training samples.
+    """
+    calibration = getattr(net, "calibration", None)
+    if calibration == AUTO:
+        return not net.early_stopping and round(HELD_BACK * n_samples) >= FEWEST[AUTO]
+    return calibration is not None
+
+
 def share_of_first(net: Any) -> float:
     """Return the share of `max_seconds` that the first of two networks has.
 
