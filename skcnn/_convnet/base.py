@@ -82,6 +82,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     choice_: pd.DataFrame | None
     _seen: SeenSamples | None  # of all calls
     _weights_epoch: int  # of which the network has the weights
+    _shown_role: str = ""  # in the progress of a fit, of another network than the estimator's
     _uncalibrated: ClassVar[dict[str, float]] = {}  # attributes of a network in training
 
     # What classifier and regressor do with targets
@@ -408,7 +409,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         """Train the engine and set the fitted attributes, also if it ends by an exception."""
         engine.seed_dropout(plan.seeds.dropout)
         first, last = plan.n_epochs_before + 1, plan.n_epochs_before + plan.n_epochs
-        progress = ProgressReport(self.verbose, type(self).__name__, first, last)
+        name = type(self).__name__ + self._shown_role
+        progress = ProgressReport(self.verbose, name, first, last)
         parts = self._part_schedule(plan)
         run = FitRun(engine, plan, self._macs, self._score_outputs, progress, parts, checkpoint)
         before = None if plan.is_fresh else self.history_

@@ -1,5 +1,6 @@
 """Finds the temperature of a network: by validation samples, or by those of a second network."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -173,16 +174,18 @@ def _second_network(
     n_planned = plan.n_epochs
     if plan.max_seconds is not None:  # which may have made it less
         n_planned = int(net.history_["planned_epochs"].iloc[-1])
-    second = clone(net)
+    without = copy.copy(net)
+    without.callbacks = None  # which may have no copies
+    second = clone(without)
     vars(second).update(  # no set_params, which a subclass with fewer parameters refuses
         batch_size=None if net.batch_size is None else plan.batch_size,
         calibration=None,
-        callbacks=None,
         max_epochs=n_planned,
         max_seconds=None,
         unfreezing=_unfreezing_of(net, n_planned == plan.n_epochs),
         random_state=seed,
         warm_start=False,
+        _shown_role=" (calibration)",
     )
     ended = [] if net.n_iter_ == n_planned else [EndAfter(net.n_iter_)]
     second.set_callbacks(*ended)

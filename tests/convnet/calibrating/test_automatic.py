@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning
+from skorch.callbacks import Callback
 from torch import nn
 
 from skcnn import ConvNetClassifier
@@ -53,6 +54,33 @@ def test_a_second_network_gives_the_temperature(monkeypatch):
     before, after = raw.predict_proba(TEST[0]), ours.predict_proba(TEST[0])
     assert log_loss_of(after, TEST[1]) < log_loss_of(before, TEST[1])
     assert calibration_error(after, TEST[1]) < 0.5 * calibration_error(before, TEST[1])
+
+
+class Counting(Callback):
+    """Cannot be cloned: its constructor does not take what it has as parameters."""
+
+    epochs: list = []
+
+    def get_params(self, deep=True):
+        return {"epochs": self.epochs}
+
+    def on_epoch_end(self, net, **kwargs):
+        self.epochs.append(len(net.history))
+
+
+def test_callbacks_are_neither_copied_nor_called_for_the_second_network():
+    counting = Counting()
+    ours = net(**QUICK, callbacks=[counting]).fit(X, Y)
+    assert counting.epochs == [1, 2]
+    assert ours.callbacks == [counting]
+    assert ours.temperature_ != 1.0
+
+
+def test_the_progress_of_a_second_network_has_another_name(capsys):
+    net(**QUICK, verbose=2).fit(X, Y)
+    lines = capsys.readouterr().out.splitlines()
+    names = [line.split(" epoch ")[0] for line in lines]
+    assert names == ["ConvNetClassifier"] * 2 + ["ConvNetClassifier (calibration)"] * 2
 
 
 def test_the_order_of_the_samples_does_not_matter():
