@@ -15,7 +15,6 @@ from skcnn._convnet.automatic import (
     resolve_batch_size,
     resolve_weight_decay,
 )
-from skcnn._convnet.calibrating.rules import seconds_of_training
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
     KeepsFittedBase,
@@ -89,6 +88,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
     choice_: pd.DataFrame | None
     _seen: SeenSamples | None  # of all calls
     _weights_epoch: int  # of which the network has the weights
+    _shown_role: str = ""  # in the progress of a fit, of another network than the estimator's
     _uncalibrated: ClassVar[dict[str, float]] = {}  # attributes of a network in training
 
     # What classifier and regressor do with targets
@@ -159,8 +159,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             split_seed = None if is_partial else seeds.validation
             train, valid = self._split(samples, given, fresh, split_seed)
             plan = self._plan(train, valid, steps, seeds, fresh, is_partial, began)
-            with self._calibrated(plan, samples, steps, seed, checkpoint):
-                self._train_plan(plan, data, checkpoint)
+            with self._calibrated(plan, samples, steps, seed, checkpoint) as own_plan:
+                self._train_plan(own_plan, data, checkpoint)
         return self
 
     def _calibrated(
@@ -170,9 +170,9 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         steps: list[Step],
         seed: int,
         checkpoint: Checkpoint | None,
-    ) -> AbstractContextManager[None]:
-        """Return a context that calibrates the network which is trained inside it."""
-        return nullcontext()
+    ) -> AbstractContextManager[FitPlan]:
+        """Return a context with a plan, which calibrates the network that is trained inside it."""
+        return nullcontext(plan)
 
     def _train_plan(
         self, plan: FitPlan, data: dict[str, Any], checkpoint: Checkpoint | None
@@ -333,7 +333,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             n_iter_no_change=self.n_iter_no_change if stops_early else None,
             tol=self.tol,
             n_threads=self.n_threads,
-            max_seconds=None if is_partial else seconds_of_training(self, valid is not None),
+            max_seconds=None if is_partial else self.max_seconds,
             began=own_seconds() if began is None else began,
         )
 
@@ -421,7 +421,8 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         """Train the engine and set the fitted attributes, also if it ends by an exception."""
         engine.seed_dropout(plan.seeds.dropout)
         first, last = plan.n_epochs_before + 1, plan.n_epochs_before + plan.n_epochs
-        progress = ProgressReport(self.verbose, type(self).__name__, first, last)
+        name = type(self).__name__ + self._shown_role
+        progress = ProgressReport(self.verbose, name, first, last)
         parts = self._part_schedule(plan)
         run = FitRun(engine, plan, self._macs, self._score_outputs, progress, parts, checkpoint)
         before = None if plan.is_fresh else self.history_

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from skcnn._convnet.base import BaseConvNet
 from skcnn._convnet.calibrating.calibration import calibrated
-from skcnn._convnet.calibrating.rules import check_continued, has_partial_fit
+from skcnn._convnet.calibrating.rules import AUTO, check_continued, has_partial_fit
 from skcnn._convnet.declaration import documented, legal_values
 from skcnn._convnet.training_parameters import ClassifierParameters
 from skcnn._data.samples import SampleSet
@@ -46,7 +46,7 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     classes_ : ndarray of shape (n_classes,)
         The class labels in sorted order, or 0 to n_outputs_ - 1 for multilabel targets.
     temperature_ : float
-        What the logits are divided by, 1.0 without `calibration`.
+        What the logits are divided by, 1.0 if they are not calibrated.
     <attributes>
 
     See Also
@@ -93,12 +93,12 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     >>> model.fit(unequal, y_train).input_shape_
     (None, 2)
 
-    Probabilities of a network that label smoothing makes unsure, before and after calibration:
+    Probabilities of a network that label smoothing makes unsure, without and with calibration:
 
     >>> model = ConvNetClassifier(
     ...     input_shape=(8, 8), filters=(8, 16), max_epochs=6, label_smoothing=0.2, random_state=0
     ... )
-    >>> for calibration in (None, "temperature"):
+    >>> for calibration in (None, "auto"):
     ...     _ = model.set_params(calibration=calibration).fit(X_train[:500], y_train[:500])
     ...     print(model.predict_proba(X_test).max(axis=1).mean().round(1))
     0.7
@@ -174,7 +174,8 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Train for one epoch on this part of the data, at a constant learning rate.
 
-        Not available with `calibration`, since no samples are held back.
+        No samples are held back: `temperature_` stays what it was, and the method is not
+        available with ``calibration="temperature"``.
 
         Parameters
         ----------
@@ -276,12 +277,13 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
         steps: list[Step],
         seed: int,
         checkpoint: Checkpoint | None,
-    ) -> AbstractContextManager[None]:
+    ) -> AbstractContextManager[FitPlan]:
         return calibrated(self, plan, samples, steps, seed, checkpoint)
 
     def _keep(self, run: FitRun, before: pd.DataFrame | None) -> None:
         super()._keep(run, before)
-        if run.monitor.rows:  # the weights are others than those that an old temperature is of
+        # no network that goes on has samples to find another one on: the old one is the best guess
+        if run.monitor.rows and self.calibration != AUTO:
             self.temperature_ = 1.0
 
     def predict(self, X: Any) -> np.ndarray:

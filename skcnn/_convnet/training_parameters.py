@@ -117,8 +117,9 @@ class ConvNetParameters(TransferParameters):
         ``augmentation="auto"``. After each epoch the number of epochs is lowered if the time that
         is left does not hold them at their pace so far, and `lr_schedule` goes evenly to its end
         in those that remain. The first epoch is always finished. A result that the limit has
-        changed cannot be reproduced: it depends on the speed of the machine. The second network of
-        a `calibration` has its share of the time. None is no limit, and `partial_fit` has none.
+        changed cannot be reproduced: it depends on the speed of the machine. With
+        ``calibration="temperature"`` a second network has its share of the time. None is no limit,
+        and `partial_fit` has none.
         """,
     )
     class_weight: Any = field(init=False)
@@ -319,13 +320,16 @@ class ClassifierParameters(ConvNetParameters):
         """,
     )
     calibration: str | None = parameter(
-        None,
+        "auto",
         [one_of(CALIBRATIONS), None],
-        """{"temperature"} or None
+        """{"auto", "temperature"} or None
         "temperature" divides the logits by `temperature_`, for which the log loss of held-back
         samples is smallest. These are the validation samples, if there are some. Else a fifth
         of the samples is held back from a second network, trained in the same way, which takes
-        about 0.8 of the time of the fit. Predicted labels stay the same.
+        about 0.8 of the time of the fit. "auto" does so where at least 60 distinct samples are
+        held back, which are those of about 300, and trains no second network if the first one
+        has learned the classes easily, or if `max_seconds` leaves no time. Predicted labels stay
+        the same. None leaves the logits as they are.
         """,
     )
 

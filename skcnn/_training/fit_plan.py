@@ -72,7 +72,9 @@ class FitPlan:
     n_threads : int or None
         CPU threads. None takes one for small networks and torch's current number for others.
     max_seconds : float or None
-        Time that the training has from `began` on, None without a limit.
+        Time that the fit has from `began` on, None without a limit.
+    share_of_seconds : float
+        Share of it that this training has. The rest is for a second one.
     began : float
         When the fit began, by the clock `own_seconds`.
     """
@@ -95,6 +97,7 @@ class FitPlan:
     n_threads: int | None
     max_seconds: float | None
     began: float
+    share_of_seconds: float = 1.0
 
 
 def autocast_of(

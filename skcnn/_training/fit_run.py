@@ -119,7 +119,12 @@ class FitRun:
             return None
         parts = self.parts
         return TimeLimit(
-            plan.max_seconds, plan.began, plan.n_epochs, self._shorten, lambda: len(parts.trained)
+            plan.max_seconds,
+            plan.began,
+            plan.n_epochs,
+            self._shorten,
+            lambda: len(parts.trained),
+            share=plan.share_of_seconds,
         )
 
     def _shorten(self, n_done: int, n_epochs: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 from sklearn.base import BaseEstimator
+from sklearn.metrics import average_precision_score, roc_auc_score, top_k_accuracy_score
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.model_selection._split import GroupsConsumerMixin
 from sklearn.utils import _safe_indexing as safe_indexing
@@ -77,6 +78,7 @@ __all__ = [
     "safe_split",
     "scorers_of",
     "scorers_of_search",
+    "scores_labels",
     "search_constraints",
     "set_training",
     "submodules_of",
@@ -142,6 +144,24 @@ def is_made_scorer(scorer: Any) -> bool:
 def takes_sample_weight(scorer: Any) -> bool | None:
     """Return whether the metric of a scorer takes weights, None for any other function."""
     return scorer._accept_sample_weight() if hasattr(scorer, "_accept_sample_weight") else None
+
+
+# Metrics of the order of scores, which are called with the outputs of decision_function.
+_OF_RANKS = (roc_auc_score, average_precision_score, top_k_accuracy_score)
+
+
+def scores_labels(scorer: Any) -> bool:
+    """Return whether a scorer reads the labels, or the ranks of scores, and no probabilities.
+
+    That of an estimator's method `score` reads what this method does: labels for classifiers of
+    scikit-learn.
+    """
+    if type(scorer).__name__ == "_PassthroughScorer":
+        return True
+    methods = getattr(scorer, "_response_method", None)
+    if methods == ("decision_function", "predict_proba"):
+        return scorer._score_func in _OF_RANKS
+    return bool(methods == "predict")
 
 
 def is_list_of_splits(splitter: Any) -> bool:

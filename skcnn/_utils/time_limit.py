@@ -32,6 +32,8 @@ class TimeLimit:
         Takes the number of epochs done and the new number of planned epochs.
     part : callable
         Returns what is trained at present. Epochs of another part have another pace.
+    share : float, default=1.0
+        Share of the seconds that this training has, if another one follows.
 
     Attributes
     ----------
@@ -55,8 +57,10 @@ class TimeLimit:
         n_epochs: int,
         shorten: Callable[[int, int], None],
         part: Callable[[], Hashable],
+        share: float = 1.0,
     ) -> None:
-        self.seconds = float(seconds)
+        self.limit = float(seconds)
+        self.seconds = self.limit * share
         self.n_planned = n_epochs
         self.n_done = 0
         self._start = start
@@ -115,9 +119,11 @@ class TimeLimit:
         is_cut_off = self._cuts[-1:] == [(self.n_done, self.n_done)]
         if not is_cut_off and (self.n_done != 1 or self._elapsed <= self.seconds):
             return ""
+        of_first = f" ({self.seconds:g} for the first of two networks)"
+        limit = f"max_seconds={self.limit:g}{of_first if self.seconds < self.limit else ''}"
         return (
-            f"max_seconds={self.seconds:g} was too short: the training ended after {self.n_done} "
-            f"of {plans[-2 if is_cut_off else -1]} planned epochs, {self._elapsed:.3g} seconds "
+            f"{limit} was too short: the training ended after {self.n_done} of "
+            f"{plans[-2 if is_cut_off else -1]} planned epochs, {self._elapsed:.3g} seconds "
             "after the fit began. The first epoch is always finished. A training that is cut off "
             "does not reach the low learning rates at the end of its schedule: raise max_seconds "
             "or lower max_epochs."

@@ -207,7 +207,8 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
             fit_params["sample_weight"] = self._check_weights(sample_weight, array)
         check_consistent_length(array, *([] if y is None else [y]))
         rounds = self._rounds(y, len(array))
-        if len(rounds) + self.keep_original > 1 and fit_params.get("groups") is None:
+        has_copies = len(rounds) + self.keep_original > 1
+        if has_copies and fit_params.get("groups") is None:
             warn_of_leakage(self.estimator)
         many: Any = with_copies(
             array,
@@ -227,7 +228,7 @@ class Augmented(MetaEstimatorMixin, BaseEstimator):
         index = np.concatenate([*originals_index, *rounds])
         fit_params = follow_copies(fit_params, index, len(array))
         targets = [] if y is None else [safe_indexing(indexable(y)[0], index)]
-        estimator = make_estimator(self.estimator, self.random_state)
+        estimator = make_estimator(self.estimator, self.random_state, holds_back=not has_copies)
         self.estimator_ = estimator.fit(many, *targets, **fit_params)
         return self
 

@@ -165,12 +165,21 @@ def follow_copies(fit_params: dict[str, Any], index: np.ndarray, n_samples: int)
     }
 
 
-def make_estimator(estimator: Any, random_state: Any) -> Any:
-    """Return a clone whose unset random states are seeded from `random_state`."""
+def make_estimator(estimator: Any, random_state: Any, *, holds_back: bool) -> Any:
+    """Return a clone whose unset random states are seeded from `random_state`.
+
+    Without `holds_back`, networks that may choose whether they hold samples back for a calibration
+    do not: copies of these samples would be trained on.
+    """
     if random_state is None:
-        return clone(estimator)
-    seed = draw_seed(random_state)
-    return seeded_clone(estimator, lambda n: [s % 2**31 for s in derive_seeds(seed, 1, n)])
+        copied: Any = clone(estimator)
+    else:
+        seed = draw_seed(random_state)
+        copied = seeded_clone(estimator, lambda n: [s % 2**31 for s in derive_seeds(seed, 1, n)])
+    own = {} if holds_back else copied.get_params()
+    names = [name for name in own if name.split("__")[-1] == "calibration"]
+    chosen = {name: None for name in names if isinstance(own[name], str) and own[name] == "auto"}
+    return copied.set_params(**chosen) if chosen else copied
 
 
 def warn_of_leakage(estimator: Any) -> None:
@@ -180,7 +189,7 @@ def warn_of_leakage(estimator: Any) -> None:
         for name, value in estimator.get_params().items()
         if name.split("__")[-1] == "cv"
         or (name.split("__")[-1] == "early_stopping" and value is True)
-        or (name.split("__")[-1] == "calibration" and value is not None)
+        or (name.split("__")[-1] == "calibration" and value not in (None, "auto"))
     )
     if splitting:
         warn_caller(

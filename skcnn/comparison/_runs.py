@@ -181,8 +181,12 @@ def _training_groups(tasks: Sequence[Task]) -> list[list[Task]]:
     Only networks of the same structure in a group are trained together. The splits of a
     model are adjacent, so that most groups have one structure.
     """
-    estimators = {name: candidate.estimator for name, candidate, *_ in tasks}
-    models = [name for name, estimator in estimators.items() if trains_together(estimator)]
+    candidates = {name: candidate for name, candidate, *_ in tasks}
+    models = [
+        name
+        for name, candidate in candidates.items()
+        if trains_together(candidate.fold_candidate({}), candidate.n_training_samples)
+    ]
     joint = [task for name in models for task in tasks if task[0] == name]
     alone = [[task] for task in tasks if task[0] not in models]
     return alone + [joint[i : i + MOST_TOGETHER] for i in range(0, len(joint), MOST_TOGETHER)]
@@ -235,7 +239,7 @@ def _prepared(
     split_seed = int(np.random.SeedSequence([seed, split]).generate_state(1)[0] >> 1)
     scorer = PartialScorer(candidate.scorer)
     # one seed for all parts: a network has the same first weights in every model
-    estimator = seeded_clone(candidate.estimator, lambda n: [split_seed] * n)
+    estimator = seeded_clone(candidate.fold_candidate({}), lambda n: [split_seed] * n)
     run = FoldRun(replace(candidate, estimator=estimator, scorer=scorer), {}, split)
     return ModelFold(name, split, FoldResult({}, {}, np.nan, np.nan)), run
 

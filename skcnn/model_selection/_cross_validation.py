@@ -7,8 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from sklearn.base import ClassifierMixin
 
-from skcnn._utils.compat import check_method_params, scorers_of
+from skcnn._convnet.calibrating.rules import AUTO
+from skcnn._convnet.classifier import ConvNetClassifier
+from skcnn._convnet.pipelines import find_convnet
+from skcnn._utils.compat import check_method_params, scorers_of, scores_labels
 from skcnn._utils.random_state import set_candidate
 
 Scores = dict[str, float]
@@ -103,6 +107,33 @@ class CrossValidation:
     def candidate(self, params: Mapping[str, Any]) -> Any:
         """Return the unfitted estimator with the parameters of a candidate."""
         return set_candidate(self.estimator, params, self.seed)
+
+    @property
+    def n_training_samples(self) -> int:
+        """The number of training samples of the largest fit."""
+        return max(len(train) for train, _ in self.splits)
+
+    def fold_candidate(self, params: Mapping[str, Any]) -> Any:
+        """Return a candidate as it is fitted on a fold.
+
+        Where no score needs probabilities, "auto" calibrates none.
+        """
+        estimator = self.candidate(params)
+        net: Any = find_convnet(estimator)
+        if getattr(net, "calibration", None) == AUTO and self._scores_labels(net):
+            net.calibration = None
+        return estimator
+
+    def _scores_labels(self, net: Any) -> bool:
+        """Return whether the temperature of a classifier changes none of the scores.
+
+        Scores of ranks are the same for all temperatures.
+        """
+        predicts_its_own_way = type(net).predict is not ConvNetClassifier.predict
+        if predicts_its_own_way or type(net).score is not ClassifierMixin.score:
+            return False
+        scorers = scorers_of(self.scorer) or {"score": self.scorer}
+        return all(map(scores_labels, scorers.values()))
 
     def score_of(self, fold: FoldResult, objective: str) -> float:
         """Return a fold's value of an objective that is "score" or a score's name."""

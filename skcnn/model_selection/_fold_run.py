@@ -62,7 +62,7 @@ class FoldRun:
 
     def make_estimator(self) -> Any:
         """Return the unfitted candidate."""
-        estimator = self.cv.candidate(self.params)
+        estimator = self.cv.fold_candidate(self.params)
         if self.cache is not None:
             self.cache.watch(estimator, self.fold)
         return estimator

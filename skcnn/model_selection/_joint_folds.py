@@ -78,7 +78,7 @@ def run_folds_together(
             "The 'pruner' parameter must be 'auto', 'median', None or another pruner that runs "
             "one fold after the other where a callable is the architecture."
         )
-    jointly = trains_together(nets[0])
+    jointly = trains_together(nets[0], cv.n_training_samples)
     threads = [
         _FoldThread(cv, run, context, jointly) for run, context in zip(runs, contexts, strict=True)
     ]

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from joblib import effective_n_jobs
 
+from skcnn._convnet.calibrating.rules import may_train_second
 from skcnn._convnet.fitted_base import makes_module
 from skcnn._convnet.pipelines import all_convnets, find_convnet
 from skcnn._training.joint_training import joint_training_pays
@@ -21,18 +22,25 @@ def device_of(net: Any) -> torch.device:
         return torch.device("cpu")
 
 
-def trains_together(estimator: Any) -> bool:
+def trains_together(estimator: Any, n_samples: int) -> bool:
     """Return whether fits of `estimator` are trained together if their networks allow it.
 
     They are trained one by one if a callable makes the network, whose structure is unknown, if
-    each fit shows its own progress, has a checkpoint or a calibration: a resumed fit must have
-    the same bits whatever fits are beside it, and the second networks of calibrations end at
-    different times. So they are with `max_seconds`, which is the time of one fit.
+    each fit shows its own progress, has a checkpoint or may train a second network for its
+    calibration: a resumed fit must have the same bits whatever fits are beside it, and second
+    networks end at different times. So they are with `max_seconds`, the time of one fit.
+
+    Parameters
+    ----------
+    estimator : estimator
+        What is fitted.
+    n_samples : int
+        Largest number of training samples of a fit.
     """
     net = find_convnet(estimator)
     if net is None or makes_module(net.architecture) or net.verbose or net.checkpoint is not None:
         return False
-    if net.max_seconds is not None or getattr(net, "calibration", None) is not None:
+    if net.max_seconds is not None or may_train_second(net, n_samples):
         return False
     return joint_training_pays(device_of(net))
 

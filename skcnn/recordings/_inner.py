@@ -9,7 +9,8 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import has_fit_parameter
 
 from skcnn._convnet.base import BaseConvNet
-from skcnn._convnet.pipelines import final_estimator, find_convnet
+from skcnn._convnet.calibrating.rules import AUTO
+from skcnn._convnet.pipelines import all_convnets, final_estimator, find_convnet
 from skcnn._data.signal_windows import SignalWindows
 from skcnn._utils.compat import InvalidParameterError
 from skcnn.augmentation._base import Augmentation
@@ -32,10 +33,18 @@ def make_inner(estimator: Any, owner: str) -> Any:
     InvalidParameterError
         If it would put windows of one recording on both sides of a split of its own, or reads
         windows with their channels first.
+
+    Notes
+    -----
+    Networks to which the recordings of the windows are not known are not calibrated by "auto".
     """
     inner = clone(estimator)
-    net = find_convnet(inner)
-    _check_splits(inner, net if takes_windows(inner) else None, owner)
+    keeps_groups = find_convnet(inner) if takes_windows(inner) else None
+    net: Any
+    for net in all_convnets(inner):
+        if net is not keeps_groups and getattr(net, "calibration", None) == AUTO:
+            net.calibration = None  # it would hold back windows of any recording
+    _check_splits(inner, keeps_groups, owner)
     if isinstance(inner, BaseConvNet) and inner.n_spatial_dims is None:
         inner.set_params(n_spatial_dims=1)
     if isinstance(inner, BaseConvNet) and inner.channels == "first":

@@ -47,7 +47,7 @@ def print_table(names, n_samples):
     print("|---|---|---|---|")
     for name in names:
         model = ConvNetClassifier(
-            architecture=name, max_epochs=2, batch_size=BATCH, random_state=0
+            architecture=name, max_epochs=2, batch_size=BATCH, calibration=None, random_state=0
         ).fit(X, y)
         macs = model.summary()["multiply_accumulates"].sum() / 1e6
         seconds = model.history_["seconds"].iloc[-1]
@@ -77,7 +77,11 @@ def compare_depth(archive, n_train, n_epochs):
     for name, architecture in (("resnet20", "resnet20"), ("plain20", plain20())):
         start = time.perf_counter()
         model = ConvNetClassifier(
-            architecture=architecture, max_epochs=n_epochs, random_state=0, batch_size=BATCH
+            architecture=architecture,
+            max_epochs=n_epochs,
+            batch_size=BATCH,
+            calibration=None,
+            random_state=0,
         ).fit(X, y)
         print(
             f"{name}: test accuracy {model.score(X_test, y_test):.4f}, training loss "

@@ -228,7 +228,7 @@ def predict(quick):
     X = np.random.default_rng(0).random((n, 16)).astype(np.float32)
     y = np.arange(n) % n_classes
     model = ConvNetClassifier(
-        architecture=[Flatten()], max_epochs=1, batch_size=1_000, random_state=0
+        architecture=[Flatten()], max_epochs=1, batch_size=1_000, calibration=None, random_state=0
     ).fit(X, y)
     model.predict(X[:1000])
     torch.set_num_threads(1)
@@ -254,7 +254,9 @@ def multilabel(quick):
     rng = np.random.default_rng(0)
     X = rng.random((n, 4)).astype(np.float32)
     y = (rng.random((n, n_labels), np.float32) > 0.5).astype(np.uint8)
-    model = ConvNetClassifier(architecture=[Flatten()], max_epochs=1, batch_size=1_000)
+    model = ConvNetClassifier(
+        architecture=[Flatten()], max_epochs=1, batch_size=1_000, calibration=None
+    )
     model.fit(X[:1000], y[:1000])
     peak = peak_mib(lambda: model.fit(X, y))
     size = f"{n:,} samples, {n_labels} labels: {y.nbytes / MIB:.0f} MiB of uint8"

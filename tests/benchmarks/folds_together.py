@@ -90,7 +90,12 @@ def main():
         splits = StratifiedKFold(options.folds).split(np.zeros(len(y)), y)
         parts = [(X[train], y[train]) for train, _ in splits]
         net = ConvNetClassifier(
-            input_shape=shape, random_state=0, device=str(device), precision="float32", **params
+            input_shape=shape,
+            random_state=0,
+            device=str(device),
+            precision="float32",
+            calibration=None,
+            **params,
         )
         seconds = {fit_alone: [], fit_together: []}
         for _ in range(options.rounds + 1):

@@ -85,7 +85,13 @@ def samples():
 def estimator(**params):
     from skcnn import ConvNetClassifier
 
-    defaults = {"filters": (8, 8), "max_epochs": 2, "random_state": 0, "device": "cpu"}
+    defaults = {
+        "filters": (8, 8),
+        "max_epochs": 2,
+        "calibration": None,
+        "random_state": 0,
+        "device": "cpu",
+    }
     return ConvNetClassifier(**defaults, **params)
 
 

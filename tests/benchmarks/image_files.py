@@ -146,7 +146,12 @@ def epochs(paths, labels, rounds, folder):
         names = list(kinds)
         for name in names[turn % 4 :] + names[: turn % 4]:
             model = ConvNetClassifier(
-                filters=(16, 32), hidden_units=(), max_epochs=3, batch_size=BATCH, random_state=0
+                filters=(16, 32),
+                hidden_units=(),
+                max_epochs=3,
+                batch_size=BATCH,
+                calibration=None,
+                random_state=0,
             ).fit(kinds[name], labels)
             found[name].append(model.history_["samples_per_second"].iloc[1:].mean())
     table("Second and third epoch, by the cache", found, "array")
@@ -187,7 +192,12 @@ def measure_memory(case):
     made = resident("VmRSS")
     y = np.arange(len(files)) % 10
     model = ConvNetClassifier(
-        filters=(8,), hidden_units=(), max_epochs=1, batch_size=case["batch"], random_state=0
+        filters=(8,),
+        hidden_units=(),
+        max_epochs=1,
+        batch_size=case["batch"],
+        calibration=None,
+        random_state=0,
     )
     model.fit(files, y)
     model.predict(files)

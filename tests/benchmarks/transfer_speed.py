@@ -23,7 +23,11 @@ def seconds_of_epochs(name: str, trainable: str, X: np.ndarray, y: np.ndarray) -
     """Return the seconds of each epoch."""
     n_epochs = 2 if trainable == "all" else 6
     model = ConvNetClassifier(
-        architecture=name, trainable=trainable, max_epochs=n_epochs, random_state=0
+        architecture=name,
+        trainable=trainable,
+        max_epochs=n_epochs,
+        calibration=None,
+        random_state=0,
     )
     return model.fit(X, y).history_["seconds"].tolist()
 

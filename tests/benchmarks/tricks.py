@@ -52,7 +52,7 @@ def fits(rounds, threads):
     rng = np.random.default_rng(0)
     grey, colour = (rng.integers(0, 256, (4000, 28, 28, c), np.uint8) for c in (1, 3))
     y = rng.integers(0, 10, 4000)
-    own = {"n_threads": threads, "random_state": 0, "max_epochs": 1}
+    own = {"n_threads": threads, "random_state": 0, "max_epochs": 1, "calibration": None}
 
     def fit(X, y, **params):
         return lambda: ConvNetClassifier(**{**own, **params}).fit(X, y)
@@ -77,7 +77,7 @@ def predictions(rounds, threads):
     """Compare predictions, each with a predictor of its own."""
     rng = np.random.default_rng(0)
     colour = rng.integers(0, 256, (300, 28, 28, 3), np.uint8)
-    own = {"n_threads": threads, "random_state": 0, "max_epochs": 1}
+    own = {"n_threads": threads, "random_state": 0, "max_epochs": 1, "calibration": None}
     nets = {
         "digits, default": (ConvNetClassifier(**own).fit(DIGITS, DIGITS_Y), DIGITS),
         "28x28x3, 9 million weights": (

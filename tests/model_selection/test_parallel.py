@@ -34,15 +34,24 @@ def own_module(shape, n_outputs):
         (DecisionTreeClassifier(), False),
         (make_pipeline(StandardScaler(), LogisticRegression()), False),
     ],
-    ids=["net", "regressor", "pipeline", "callable", "verbose", "limit", "tree", "other pipeline"],
+    ids=[
+        "net",
+        "regressor",
+        "pipeline",
+        "callable",
+        "verbose",
+        "limit",
+        "tree",
+        "other pipeline",
+    ],
 )
 def test_which_fits_are_trained_together(estimator, expected, monkeypatch):
     monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)
-    assert trains_together(estimator) == expected
+    assert trains_together(estimator, 297) == expected
 
 
 def test_no_fits_are_trained_together_on_the_cpu():
-    assert not trains_together(small(device="cpu"))
+    assert not trains_together(small(device="cpu"), 100)
 
 
 def test_networks_inside_searches_share_a_device(monkeypatch):

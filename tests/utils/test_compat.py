@@ -15,7 +15,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.callback import CallbackSupportMixin, ProgressBar
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import check_scoring, get_scorer, make_scorer
+from sklearn.metrics import check_scoring, get_scorer, hinge_loss, make_scorer
 from sklearn.model_selection import GridSearchCV, GroupKFold, KFold, check_cv
 from skorch import NeuralNet
 from torch import nn
@@ -234,6 +234,22 @@ def test_scorers(compat):
         assert not compat.is_made_scorer(half)
         takes = [compat.takes_sample_weight(scorer) for scorer in (one, unweighted, half)]
         assert takes == [True, False, None]
+
+
+def test_which_scorers_read_labels(compat):
+    names = {
+        True: ["accuracy", "f1_macro", "balanced_accuracy", "roc_auc", "average_precision"],
+        False: ["neg_log_loss", "roc_auc_ovr", "neg_brier_score"],
+    }
+    hinge = make_scorer(hinge_loss, response_method=("decision_function", "predict_proba"))
+    with unchanged("scikit-learn", "_PassthroughScorer, _response_method or _score_func"):
+        for expected, each in names.items():
+            assert [compat.scores_labels(get_scorer(name)) for name in each] == [expected] * len(
+                each
+            )
+        assert compat.scores_labels(check_scoring(LogisticRegression()))
+        assert not compat.scores_labels(hinge)
+        assert not compat.scores_labels(lambda estimator, X, y: 0.0)
 
 
 def test_splitters(compat):

@@ -1,15 +1,26 @@
 """Finds the temperature of a network: by validation samples, or by those of a second network."""
 
+import copy
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
 from sklearn.base import clone
 
-from skcnn._convnet.calibrating.rules import HELD_BACK, is_worthwhile, wants_calibration
+from skcnn._convnet.calibrating.rules import (
+    AUTO,
+    FEWEST,
+    HELD_BACK,
+    asks_for_calibration,
+    is_worthwhile,
+    n_distinct,
+    needs_second_network,
+    share_of_first,
+)
 from skcnn._convnet.calibrating.temperature import best_temperature
 from skcnn._convnet.resuming.opening import opened_checkpoint
 from skcnn._data.images import Images, chunk_rows
@@ -23,7 +34,6 @@ from skcnn._utils.validation import warn_caller
 from skcnn.augmentation._batch_augmenter import Step
 from skcnn.exceptions import CalibrationWarning, TrainingDivergedError
 
-FEWEST_HELD_BACK = 10  # with fewer the prior decides, and a second network is not worth its time
 # What a fit reads of its data, which is the same for both networks.
 READ = (
     *("_layout", "_targets", "_value_range", "classes_", "feature_names_in_", "input_shape_"),
@@ -40,8 +50,10 @@ def calibrated(
     steps: Sequence[Step],
     seed: int,
     checkpoint: Checkpoint | None,
-) -> Iterator[None]:
+) -> Iterator[FitPlan]:
     """Find the temperature of the network that is trained inside the block.
+
+    Yields the plan of its training, which may leave time for a second one.
 
     Parameters
     ----------
@@ -59,38 +71,46 @@ def calibrated(
         Of the training. The second network has a file of its own.
     """
     parts: Parts | None = None
-    asked = wants_calibration(net.calibration, len(plan.train)) and not plan.is_partial
+    asked = asks_for_calibration(net, plan)
     if asked and plan.valid is None and plan.is_fresh:
-        parts = _split(plan.train, named_seed(seed, "calibration"), net._stratified)
-        if parts is not None and checkpoint is not None:
+        parts = _split(net, plan.train, named_seed(seed, "calibration"))
+    if parts is not None:
+        plan = replace(plan, share_of_seconds=share_of_first(net))
+        if checkpoint is not None:
             checkpoint.outlasts_training = True
-    yield
-    if not asked or not is_worthwhile(net):
-        return
-    if plan.valid is not None:
-        held_back = _weighted_as_trained(net, plan.train, plan.valid, samples)
-        net.temperature_ = _temperature_of(net, held_back)
-    elif parts is not None:
-        net.temperature_ = _temperature_of_second(net, plan, parts, steps, seed)
+    yield plan
+    temperature = None
+    if asked and is_worthwhile(net):
+        if plan.valid is not None:
+            held_back = _weighted_as_trained(net, plan.train, plan.valid, samples)
+            temperature = _temperature_of(net, held_back)
+        elif parts is not None and needs_second_network(net, plan):
+            temperature = _temperature_of_second(net, plan, parts, steps, seed, checkpoint)
+    if temperature is not None:
+        net.temperature_ = temperature
 
 
-def _split(train: SampleSet, seed: int, stratify: bool) -> Parts | None:
-    """Return samples to train on and to hold back, None with a warning if there are too few."""
+def _split(net: Any, train: SampleSet, seed: int) -> Parts | None:
+    """Return samples to train on and to hold back, None if there are too few.
+
+    There is a warning then, if the calibration was not left to "auto".
+    """
     try:
         with _no_warnings():
-            parts = split_validation(train, HELD_BACK, seed, stratify)
+            parts = split_validation(train, HELD_BACK, seed, net._stratified)
     except ValueError:  # no sample can be held back
         n_held_back = 0
     else:
-        n_held_back = len(parts[1])
-    if n_held_back >= FEWEST_HELD_BACK:
+        n_held_back = n_distinct(parts[1])
+    if n_held_back >= FEWEST[net.calibration]:
         return parts
-    warn_caller(
-        f"calibration='temperature' would hold back {n_held_back} of {len(train)} distinct "
-        f"samples, and needs {FEWEST_HELD_BACK}: temperature_ stays 1. Give more samples, of "
-        "classes with at least two each, or X_val and y_val.",
-        CalibrationWarning,
-    )
+    if net.calibration != AUTO:
+        warn_caller(
+            f"calibration='temperature' would hold back {n_held_back} of {len(train)} distinct "
+            f"samples, and needs {FEWEST[net.calibration]}: temperature_ stays 1. Give more "
+            "samples, of classes with at least two each, or X_val and y_val.",
+            CalibrationWarning,
+        )
     return None
 
 
@@ -116,17 +136,23 @@ def _weighted_as_trained(
 
 
 def _temperature_of_second(
-    net: Any, plan: FitPlan, parts: Parts, steps: Sequence[Step], seed: int
+    net: Any,
+    plan: FitPlan,
+    parts: Parts,
+    steps: Sequence[Step],
+    seed: int,
+    checkpoint: Checkpoint | None,
 ) -> float:
     """Return the temperature of a network that is trained without the samples held back."""
     train, held_back = parts
+    seed = named_seed(seed, "second network")
     try:
         with _no_warnings():  # those about data and settings were given in the first training
-            second = _second_network(net, plan, train, steps, named_seed(seed, "second network"))
+            second = _second_network(net, plan, train, steps, seed, checkpoint)
     except TrainingDivergedError as error:
         warn_caller(
-            "calibration='temperature' trains a second network without a fifth of the samples, "
-            f"and its training diverged: {error} temperature_ stays 1.",
+            f"calibration={net.calibration!r} trains a second network without a fifth of the "
+            f"samples, and its training diverged: {error} temperature_ stays 1.",
             CalibrationWarning,
         )
         return 1.0
@@ -134,7 +160,12 @@ def _temperature_of_second(
 
 
 def _second_network(
-    net: Any, plan: FitPlan, train: SampleSet, steps: Sequence[Step], seed: int
+    net: Any,
+    plan: FitPlan,
+    train: SampleSet,
+    steps: Sequence[Step],
+    seed: int,
+    checkpoint: Checkpoint | None,
 ) -> Any:
     """Return another estimator, trained on fewer samples for as many epochs.
 
@@ -143,25 +174,28 @@ def _second_network(
     n_planned = plan.n_epochs
     if plan.max_seconds is not None:  # which may have made it less
         n_planned = int(net.history_["planned_epochs"].iloc[-1])
-    second = clone(net)
+    without = copy.copy(net)
+    without.callbacks = None  # which may have no copies
+    second = clone(without)
     vars(second).update(  # no set_params, which a subclass with fewer parameters refuses
         batch_size=None if net.batch_size is None else plan.batch_size,
         calibration=None,
-        callbacks=None,
         max_epochs=n_planned,
         max_seconds=None,
         unfreezing=_unfreezing_of(net, n_planned == plan.n_epochs),
         random_state=seed,
         warm_start=False,
+        _shown_role=" (calibration)",
     )
     ended = [] if net.n_iter_ == n_planned else [EndAfter(net.n_iter_)]
     second.set_callbacks(*ended)
     vars(second).update({name: value for name, value in vars(net).items() if name in READ})
     train = train.with_weights(train.weights)  # of mean one again
     seeds = FitSeeds.derive(seed, 0)
-    with opened_checkpoint(second, train, None, steps, seed, False) as checkpoint:
+    how = (train, None, steps, seed, False)
+    with opened_checkpoint(second, *how, first=checkpoint) as own_checkpoint:
         own = second._plan(train, None, list(steps), seeds, True, False)
-        second._train_plan(own, {}, checkpoint)
+        second._train_plan(own, {}, own_checkpoint)
     return second
 
 

@@ -1,7 +1,8 @@
 """Opens the checkpoint of a fit, and marks clones, whose fits have files of their own."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from skcnn._convnet.resuming.fingerprint import fingerprint, name_of
@@ -56,8 +57,12 @@ def opened_checkpoint(
     steps: Sequence[Step],
     seed: int,
     is_partial: bool,
+    *,
+    first: Checkpoint | None = None,
 ) -> Iterator[Checkpoint | None]:
     """Open the checkpoint of a fit; None if there is none. It is deleted after a whole fit.
+
+    With `first`, it is that of a second network, which has a file beside that of the first one.
 
     Raises
     ------
@@ -67,12 +72,20 @@ def opened_checkpoint(
     if net.checkpoint is None or is_partial:
         yield None
         return
-    path = check_place(net.checkpoint)
+    path = check_place(net.checkpoint) if first is None else _second_path(first)
     texts = fingerprint(net, samples, given, steps)
-    is_clone = getattr(net, MARK, None) == net.checkpoint
+    is_clone = first is None and getattr(net, MARK, None) == net.checkpoint
     with opened_file(path, name_of(texts) if is_clone else None) as file:
         checkpoint = Checkpoint(file, texts, seed, float(net.checkpoint_seconds))
         yield checkpoint
         thread = current_worker_thread()
         if thread is None or not thread.interrupted:
             checkpoint.remove()
+            with suppress(OSError):  # of a killed fit that was to train a second network
+                _second_path(checkpoint).unlink(missing_ok=True)
+
+
+def _second_path(first: Checkpoint) -> Path:
+    """Return the path of the checkpoint of a second network, which follows from the first fit."""
+    path = first.file.path
+    return path.with_name(f"{path.stem}-{name_of(first.fingerprint)}-second{path.suffix}")

@@ -36,6 +36,8 @@ class Checkpoint:
 
     Attributes
     ----------
+    fingerprint : dict of str to str
+        Data and parameters of the fit.
     seed : int
         The seed of the fit that the file is of.
     outlasts_training : bool
@@ -53,11 +55,11 @@ class Checkpoint:
         self.file = file
         self.seed = seed
         self._seconds = seconds
-        self._fingerprint = dict(fingerprint)
+        self.fingerprint = dict(fingerprint)
         self._found = file.read()
         if self._found is not None:
             manifest, _ = self._found
-            different = differences(manifest["fingerprint"], self._fingerprint)
+            different = differences(manifest["fingerprint"], self.fingerprint)
             if different:
                 raise file.error(f"is the checkpoint of another fit: {'; '.join(different)}")
             if type(manifest["seed"]) is not int or not 0 <= manifest["seed"] < 2**64:
@@ -96,7 +98,7 @@ class Checkpoint:
             self._warn(error)
             return 0, False
         self._about = {
-            "fingerprint": self._fingerprint,
+            "fingerprint": self.fingerprint,
             "environment": environment(precision),
             "seed": self.seed,
             "start": start,

@@ -143,7 +143,8 @@ class TrialRunner:
             estimator = FoldRun(cv, params, 0).make_estimator()
         except Exception:  # raised again by the first fold
             return False
-        return 1 < len(cv.splits) <= MOST_TOGETHER and trains_together(estimator)
+        is_several = 1 < len(cv.splits) <= MOST_TOGETHER
+        return is_several and trains_together(estimator, cv.n_training_samples)
 
     def _duplicate_of(self, trial: Trial) -> FrozenTrial | Outcome | None:
         """Return an earlier trial with the same parameters, once it is finished."""

@@ -32,7 +32,8 @@ def decode(archive, file):
 
 def fit(data, recipe, seed, params=None, samples=None):
     X, y, X_test, y_test = load(data, samples)
-    model = skcnn.ConvNetClassifier(**skcnn.recipe(recipe), random_state=seed)
+    own = skcnn.recipe(recipe)
+    model = skcnn.ConvNetClassifier(**own, calibration=None, random_state=seed)
     model.set_params(**params or {})
     start = time.perf_counter()
     model.fit(X, y)

@@ -25,7 +25,7 @@ ON_GPU = DEVICE.type == "cuda"
 WARM_STEPS = 3  # before a capture, on a stream of its own
 ADAM = {
     "optimizer": "adam", "learning_rate": 0.001, "lr_schedule": "constant", "weight_decay": 0.0,
-    "random_state": 0, "device": str(DEVICE),
+    "random_state": 0, "device": str(DEVICE), "calibration": None,
 }  # fmt: skip
 
 
@@ -196,7 +196,9 @@ def predict(data, net, repeats):
 def folds(epochs=None):
     """Return the seconds of five folds of the default network on digits."""
     X, y = load_digits(return_X_y=True)
-    model = ConvNetClassifier(input_shape=(8, 8), random_state=0, device=str(DEVICE))
+    model = ConvNetClassifier(
+        input_shape=(8, 8), calibration=None, random_state=0, device=str(DEVICE)
+    )
     if epochs is not None:
         model.set_params(max_epochs=epochs)
     start = finished()
@@ -207,7 +209,7 @@ def folds(epochs=None):
 def cifar(data, samples=None, params=None):
     """Return seconds and accuracy of the recipe, twice, and the seconds of five folds."""
     X, y, X_test, y_test = load(data, samples)
-    params = {**recipe("cifar-fast"), "device": str(DEVICE), **(params or {})}
+    params = {**recipe("cifar-fast"), "calibration": None, "device": str(DEVICE), **(params or {})}
     fits, scores = [], []
     for seed in range(2):  # the first one warms up
         model = ConvNetClassifier(**params, random_state=seed)

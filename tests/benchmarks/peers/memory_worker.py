@@ -27,7 +27,11 @@ def small_net(batch):
     """Return a classifier whose arithmetic is small beside its data."""
     patches = Conv(8, 8, stride=8, padding="valid", activation="relu")
     return ConvNetClassifier(
-        architecture=(patches,), batch_size=batch, max_epochs=1, random_state=0
+        architecture=(patches,),
+        batch_size=batch,
+        max_epochs=1,
+        calibration=None,
+        random_state=0,
     )
 
 

@@ -308,7 +308,7 @@ def test_another_training_of_the_same_network_forgets_the_temperature():
 def test_a_continued_training_needs_samples_that_were_never_trained_on():
     ours = net(**QUICK, warm_start=True).fit(X, Y)
     before = ours.temperature_
-    with pytest.raises(ValueError, match="'calibration' parameter must be None in a fit that con"):
+    with pytest.raises(ValueError, match="'calibration' parameter must be 'auto' or None in"):
         ours.fit(X, Y)
     assert (ours.n_iter_, ours.temperature_) == (2, before)
     raw = without(**QUICK, warm_start=True).fit(X, Y).fit(X, Y)
@@ -329,7 +329,9 @@ def test_partial_fit_holds_nothing_back():
     assert not hasattr(net(), "partial_fit")
     with pytest.raises(AttributeError) as caught:
         net().partial_fit(X, Y, classes=[0, 1, 2])
-    assert "'calibration' parameter must be None for partial_fit" in str(caught.value.__cause__)
+    assert "'calibration' parameter must be 'auto' or None for partial_fit" in str(
+        caught.value.__cause__
+    )
 
 
 def test_scores_during_a_continued_training_have_no_temperature():

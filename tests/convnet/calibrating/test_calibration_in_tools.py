@@ -6,16 +6,19 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.dummy import DummyClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_predict
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback
 
 import skcnn
-from skcnn import ConvNetSearchCV
+from skcnn import ConvNetClassifier, ConvNetSearchCV, compare_models
 from skcnn._convnet.calibrating.temperature import COLDEST, HOTTEST, best_temperature
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.fit_run import FitRun
 from skcnn.augmentation import Augmented, RandomFlip, RandomNoise
+from skcnn.comparison import _runs
 from skcnn.exceptions import LeakageWarning, ModelFileError
 from skcnn.inspection import saliency
 from skcnn.inspection._learning_rate_range import range_test
@@ -29,6 +32,8 @@ from tests.helpers.training_clock import set_clock
 X, Y = noisy(120)
 X_VAL, Y_VAL = noisy(60, seed=1)
 QUICK = {"max_epochs": 2, "filters": (2,), "hidden_units": ()}
+AUTO = {**QUICK, "calibration": "auto"}
+MANY = noisy(400)  # of which "auto" calibrates fits of 300 or more
 
 
 @pytest.fixture(scope="module")
@@ -148,9 +153,12 @@ def test_a_trial_that_is_pruned_trains_no_second_network(monkeypatch):
 
 def test_folds_are_trained_one_by_one(monkeypatch):
     monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)
-    assert parallel.trains_together(net(calibration=None))
-    assert not parallel.trains_together(net())
-    assert not parallel.trains_together(make_pipeline(RandomNoise(0.1), net()))
+    assert parallel.trains_together(net(calibration=None), 100)
+    assert not parallel.trains_together(net(), 100)
+    assert not parallel.trains_together(make_pipeline(RandomNoise(0.1), net()), 100)
+    assert parallel.trains_together(net(calibration="auto"), 297)  # 59 could be held back
+    assert not parallel.trains_together(net(calibration="auto"), 298)
+    assert parallel.trains_together(net(calibration="auto", early_stopping=True), 298)
 
 
 def test_joint_folds_have_the_bits_of_separate_ones(monkeypatch):
@@ -166,6 +174,19 @@ def test_augmented_copies_would_be_on_both_sides():
     flips = Augmented(net(**QUICK), RandomFlip(), n_copies=1, random_state=0)
     with pytest.warns(LeakageWarning, match=r"splits its samples \(calibration\)"):
         flips.fit(X, Y)
+
+
+@pytest.mark.parametrize(("n_copies", "keep_original"), [(1, True), (2, False), (1, False)])
+def test_augmented_copies_are_not_calibrated_by_auto(n_copies, keep_original, monkeypatch):
+    parts, many = watch_parts(monkeypatch), noisy(300)
+    pipeline = make_pipeline(RandomNoise(0.1), net(**QUICK, calibration="auto"))
+    copied = Augmented(
+        pipeline, RandomFlip(), n_copies=n_copies, keep_original=keep_original, random_state=0
+    ).fit(*many)
+    has_copies = n_copies + keep_original > 1
+    assert len(parts) == (not has_copies)
+    assert (copied.estimator_[-1].temperature_ == 1.0) == has_copies
+    assert copied.estimator_[-1].calibration == (None if has_copies else "auto")
 
 
 def test_the_range_test_calibrates_nothing(monkeypatch):
@@ -186,12 +207,104 @@ def test_recordings_are_held_back_as_wholes(monkeypatch):
     assert model.estimator_.temperature_ != 1.0
 
 
+def test_windows_of_unknown_recordings_are_not_calibrated_by_auto(monkeypatch):
+    trained = watch_trainings(monkeypatch)
+    rng = np.random.default_rng(0)
+    recordings = [rng.normal(size=(40, 2)) + (i % 2) for i in range(310)]
+    auto = net(**AUTO, n_spatial_dims=1)
+    model = WindowedClassifier(make_pipeline(FunctionTransformer(), auto), 20)
+    model.fit(recordings, np.arange(310) % 2)
+    assert [len(each) for each in trained] == [620]
+    assert model.estimator_[-1].temperature_ == 1.0
+    trained.clear()
+    model = WindowedClassifier(auto, 20).fit(recordings, np.arange(310) % 2)
+    assert [len(each) for each in trained] == [620, 496]
+    assert model.estimator_.temperature_ != 1.0
+    trained.clear()
+    WindowedClassifier(auto, 10).fit(recordings[:200], np.arange(200) % 2)
+    assert [len(each) for each in trained] == [800]  # of which forty recordings are too few
+
+
 @pytest.mark.slow  # starts processes
 def test_processes_find_the_same_temperatures():
     how = {"cv": 2, "method": "predict_proba"}
     expected = cross_val_predict(net(**QUICK), X, Y, **how)
     found = cross_val_predict(net(**QUICK), X, Y, n_jobs=2, **how)
     np.testing.assert_array_equal(found, expected)
+
+
+# Searches and comparisons
+
+SEARCH = {"n_trials": 1, "cv": [(np.arange(310), np.arange(310, 400))], "random_state": 0}
+
+
+@pytest.mark.parametrize(
+    ("scoring", "n_second"),
+    [
+        (None, 0),
+        ("accuracy", 0),
+        (["f1_macro", "balanced_accuracy"], 0),
+        ("neg_log_loss", 1),
+        ("roc_auc_ovr", 1),
+        (lambda estimator, X, y: estimator.predict_proba(X)[0, 0], 1),
+    ],
+    ids=["score", "accuracy", "labels", "loss", "auc", "own"],
+)
+def test_trials_are_calibrated_if_their_scores_need_it(scoring, n_second, monkeypatch):
+    parts = watch_parts(monkeypatch)
+    refit = "f1_macro" if isinstance(scoring, list) else True
+    search = ConvNetSearchCV(net(**AUTO), {"learning_rate": [0.01]}, scoring=scoring, **SEARCH)
+    search.set_params(refit=refit).fit(*MANY)
+    assert len(parts) == n_second + 1  # the refit always is
+    assert search.best_estimator_.calibration == "auto"
+    assert search.best_estimator_.temperature_ != 1.0
+
+
+def test_ranks_of_scores_need_no_calibration(monkeypatch):
+    parts, (X, y) = watch_parts(monkeypatch), MANY
+    search = ConvNetSearchCV(net(**AUTO), {"learning_rate": [0.01]}, scoring="roc_auc", **SEARCH)
+    search.set_params(refit=False).fit(X, y > 0)
+    assert not parts
+
+
+class SureOnly(ConvNetClassifier):
+    """Predicts the second class only where it is sure."""
+
+    def predict(self, X):
+        return (self.predict_proba(X)[:, 1] > 0.9).astype(int)
+
+
+def test_labels_of_a_subclass_may_need_probabilities(monkeypatch):
+    parts, (X, y) = watch_parts(monkeypatch), MANY
+    own = SureOnly(max_epochs=1, filters=(2,), hidden_units=(), random_state=0)
+    ConvNetSearchCV(own, {"learning_rate": [0.01]}, **SEARCH, refit=False).fit(X, y > 0)
+    assert len(parts) == 1
+
+
+def test_models_are_calibrated_if_their_scores_need_it(monkeypatch):
+    parts = watch_parts(monkeypatch)
+    how = {"cv": 5, "random_state": 0, "rope": 1.0}
+    models = {"net": net(**AUTO), "pipeline": make_pipeline(RandomNoise(0.1), net(**AUTO))}
+    compare_models(models, *MANY, **how)
+    assert not parts
+    compare_models(models, *MANY, **how, scoring=["accuracy", "neg_log_loss"])
+    assert len(parts) == 10
+
+
+@pytest.mark.parametrize(("scoring", "together"), [("accuracy", 1), ("neg_log_loss", 5)])
+def test_models_are_trained_together_if_none_is_calibrated(scoring, together, monkeypatch):
+    monkeypatch.setattr(parallel, "joint_training_pays", lambda device: True)
+    groups, made = [], _runs._training_groups
+
+    def watched(tasks):
+        groups.extend(made(tasks))
+        return groups
+
+    monkeypatch.setattr(_runs, "_training_groups", watched)
+    X, y = noisy(375)
+    models = {"net": net(**AUTO), "constant": DummyClassifier()}
+    compare_models(models, X, y, cv=5, random_state=0, scoring=scoring, rope=1.0)
+    assert len([group for group in groups if group[0][0] == "net"]) == together
 
 
 # Resumed fits
@@ -246,6 +359,28 @@ def test_a_training_that_was_ended_goes_on_and_is_repeated_for_as_long(tmp_path,
     assert_same(ours, result_of(expected))
     assert ours.temperature_ == expected.temperature_ != 1.0
     assert ours.n_iter_ == 2
+
+
+def test_a_fit_that_goes_on_without_calibration_leaves_no_file(tmp_path, monkeypatch):
+    how = {**QUICK, "checkpoint_seconds": 0, "checkpoint": tmp_path / "fit.ckpt"}
+    stopped(monkeypatch, net(**how), 16 + 8, X, Y)
+    first, second = sorted(tmp_path.iterdir())
+    assert second.name == "fit.ckpt"
+    assert first.name.endswith("-second.ckpt")
+    net(**how, calibration=None).fit(X, Y)
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_automatic_calibration_goes_on_after_a_kill(tmp_path, monkeypatch):
+    many = noisy(300)
+    expected = net(**AUTO).fit(*many)
+    kept = {**AUTO, "checkpoint_seconds": 0, "checkpoint": tmp_path / "fit.ckpt"}
+    stopped(monkeypatch, net(**kept), 2 * 19 + 20, *many)
+    epochs = count_epochs(monkeypatch)
+    ours = net(**kept).fit(*many)
+    assert len(epochs) == 1
+    assert ours.temperature_ == expected.temperature_ != 1.0
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_training_with_validation_writes_no_end(tmp_path, monkeypatch):

@@ -155,8 +155,8 @@ def test_a_study_in_a_file_and_a_checkpoint_go_on_together(tmp_path, monkeypatch
 
 def test_a_fit_with_a_checkpoint_is_not_computed_with_others(monkeypatch):
     monkeypatch.setattr("skcnn.model_selection._parallel.joint_training_pays", lambda device: True)
-    assert trains_together(tiny())
-    assert not trains_together(tiny(checkpoint="fit.ckpt"))
+    assert trains_together(tiny(), 100)
+    assert not trains_together(tiny(checkpoint="fit.ckpt"), 100)
 
 
 def test_a_clone_keeps_its_own_name_after_pickling_and_the_original_the_path(tmp_path, monkeypatch):
