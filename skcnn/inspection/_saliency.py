@@ -165,8 +165,8 @@ default="gradient"
 
     Notes
     -----
-    The output f of a class is its logit, before the softmax, also for two classes. The output
-    of a regressor is its prediction, in the units of the training targets.
+    The output f of a class is its logit, before `temperature_` and the softmax, also for two
+    classes. The output of a regressor is its prediction, in the units of the training targets.
     `test_time_augmentation` is not applied.
 
     - "gradient" is df/dx, with its sign: the effect of a small change of the value. Where the

@@ -270,7 +270,7 @@ class StopAfter:
 def test_callback_stops_training_and_gets_independent_copies():
     X, y = digits()
     callback = StopAfter(2)
-    model = digit_net(max_epochs=9).set_callbacks(callback).fit(X, y)
+    model = digit_net(max_epochs=9, calibration=None).set_callbacks(callback).fit(X, y)
     assert len(model.history_) == 2
     assert not np.array_equal(callback.copies[0], callback.copies[1])
     assert_array_equal(callback.copies[1], model.predict_proba(X))

@@ -24,7 +24,8 @@ def test_validation_data_fill_the_history(cls):
 
 def test_history_of_a_validation_set_agrees_with_score():
     X, y = digits()
-    model = digit_net().fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
+    model = digit_net(calibration=None)
+    model.fit(X[:200], y[:200], X_val=X[200:], y_val=y[200:])
     assert model.history_.loc[4, "valid_score"] == model.score(X[200:], y[200:])
     proba = model.predict_proba(X[200:])[np.arange(100), y[200:]]
     assert_allclose(model.history_.loc[4, "valid_loss"], -np.log(proba).mean(), rtol=1e-5)

@@ -17,6 +17,7 @@ from skcnn._convnet.calibrating.rules import (
     HELD_BACK,
     asks_for_calibration,
     is_worthwhile,
+    may_train_second,
     n_distinct,
     needs_second_network,
     share_of_first,
@@ -72,7 +73,7 @@ def calibrated(
     """
     parts: Parts | None = None
     asked = asks_for_calibration(net, plan)
-    if asked and plan.valid is None and plan.is_fresh:
+    if asked and plan.valid is None and plan.is_fresh and may_train_second(net, len(plan.train)):
         parts = _split(net, plan.train, named_seed(seed, "calibration"))
     if parts is not None:
         plan = replace(plan, share_of_seconds=share_of_first(net))
