@@ -20,6 +20,7 @@ from skcnn.augmentation._batch_augmenter import Step
 from skcnn.exceptions import InputShapeError, LeakageWarning
 
 LAYOUT_PARAMETERS = ("input_shape", "n_spatial_dims", "channels")
+GRIDS = ("param_grid", "param_distributions")  # of searches
 
 
 def with_copies(
@@ -176,10 +177,37 @@ def make_estimator(estimator: Any, random_state: Any, *, holds_back: bool) -> An
     else:
         seed = draw_seed(random_state)
         copied = seeded_clone(estimator, lambda n: [s % 2**31 for s in derive_seeds(seed, 1, n)])
-    own = {} if holds_back else copied.get_params()
-    names = [name for name in own if name.split("__")[-1] == "calibration"]
-    chosen = {name: None for name in names if isinstance(own[name], str) and own[name] == "auto"}
+    if holds_back:
+        return copied
+    own = copied.get_params()
+    names = [name for name in own if _names_calibration(name)]
+    chosen: dict[str, Any] = {name: None for name in names if _is_auto(own[name])}
+    grids = [name for name in own if name.split("__")[-1] in GRIDS]
+    chosen |= {name: _uncalibrated(own[name]) for name in grids}
     return copied.set_params(**chosen) if chosen else copied
+
+
+def _names_calibration(name: str) -> bool:
+    return name.split("__")[-1] == "calibration"
+
+
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
+
+
+def _uncalibrated(value: Any) -> Any:
+    """Return parameters to choose from, as of a grid, whose networks hold no samples back."""
+    if isinstance(value, dict):
+        changed = {name: _uncalibrated(each) for name, each in value.items()}
+        for name in filter(_names_calibration, changed):
+            if isinstance(changed[name], list | tuple):
+                changed[name] = [None if _is_auto(each) else each for each in changed[name]]
+        return changed
+    if isinstance(value, list | tuple):
+        return type(value)([_uncalibrated(each) for each in value])
+    if hasattr(value, "get_params") and not isinstance(value, type):
+        return make_estimator(value, None, holds_back=False)
+    return value
 
 
 def warn_of_leakage(estimator: Any) -> None:

@@ -11,6 +11,8 @@ from sklearn.base import clone
 from skcnn._convnet.augmenting.candidates import Candidate
 from skcnn._convnet.augmenting.verdicts import (
     Verdict,
+    if_apart,
+    log_odds,
     of_codes,
     of_labels,
     of_numbers,
@@ -165,5 +167,8 @@ def _verdict(net: Any, targets: np.ndarray, before: np.ndarray, after: np.ndarra
         numbers, *both = (each.reshape(len(targets), -1) for each in (targets, before, after))
         return of_numbers(numbers, *both)
     if targets.ndim > 1:
-        return of_labels(targets, before > 0, after > 0)
-    return of_codes(targets, before.argmax(axis=1), after.argmax(axis=1), net.n_outputs_)
+        found = of_labels(targets, before > 0, after > 0)
+        return if_apart(found, targets != 0, before, after)
+    found = of_codes(targets, before.argmax(axis=1), after.argmax(axis=1), net.n_outputs_)
+    members = targets[:, None] == np.arange(net.n_outputs_)
+    return if_apart(found, members, log_odds(before), log_odds(after))

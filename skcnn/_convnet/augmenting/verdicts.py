@@ -1,9 +1,10 @@
 """Whether changed samples keep their targets, by predictions for samples held back."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.stats import binom
+from scipy.special import logsumexp
+from scipy.stats import binom, rankdata
 
 # Chosen by results on real sets and made ones whose classes a flip swaps; see docs/performance.md.
 FEWEST_OF_CLASS = 5  # samples held back
@@ -14,8 +15,13 @@ KEPT_SKILL = 0.6  # share of it on changed samples
 LOST_RECALL = 0.5  # of a class
 SWAPPED = 0.5  # share of the samples of two classes
 CHANCE = 0.01  # that a class loses so many by chance
+# Of a class or label, as the Gini coefficient of its scores: 2 AUC - 1 of its samples among all.
+LEAST_APART = 0.2  # of the samples as they are
+LEAST_ERRORS = 2.5  # the same in standard errors of scores that say nothing
+KEPT_APART = 0.6  # share of it on changed samples
 MOST_ERROR = 1.2  # of changed samples, in squared errors of the others
 KEPT_R2 = 0.8  # share of it on changed samples
+UNSEEN = "not decided: the network of the check does not tell a class from the others"
 UNDECIDED = "not decided: the network of the check predicts too badly"
 
 
@@ -115,6 +121,52 @@ def _swaps(codes: np.ndarray, before: np.ndarray, after: np.ndarray, n_classes: 
 def _confusion(codes: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
     counts = np.bincount(codes * n_classes + predicted, minlength=n_classes**2)
     return counts.reshape(n_classes, n_classes)
+
+
+def if_apart(
+    verdict: Verdict, members: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> Verdict:
+    """Return the verdict, or another one if changes mix the samples of a class with others.
+
+    Which class has the largest output says nothing of a class that is hardly ever predicted, as a
+    rare one. The order of its scores does.
+
+    Parameters
+    ----------
+    verdict : Verdict
+        By the predictions.
+    members : ndarray of shape (n_samples, n_classes), bool
+        Which samples have the class or label.
+    before, after : ndarray of shape (n_samples, n_classes)
+        Scores of classes or labels.
+    """
+    if not verdict.keeps:
+        return verdict
+    apart, still = (_gini(members, each) for each in (before, after))
+    n = members.sum(axis=0)
+    error = np.sqrt((len(members) + 1) / (3 * n * (len(members) - n)))
+    if np.any(apart < np.maximum(LEAST_APART, LEAST_ERRORS * error)):
+        return replace(verdict, keeps=False, reason=UNSEEN)
+    if np.any(still < KEPT_APART * apart):
+        reason = "changed samples of a class look like others"
+        return replace(verdict, keeps=False, reason=reason)
+    return verdict
+
+
+def _gini(members: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return how far the scores of each class's samples are above those of the others, -1 to 1."""
+    n = members.sum(axis=0)
+    n_others = len(members) - n
+    above = (rankdata(scores, axis=0) * members).sum(axis=0) - n * (n + 1) / 2
+    gini: np.ndarray = 2 * above / (n * n_others) - 1
+    return gini
+
+
+def log_odds(logits: np.ndarray) -> np.ndarray:
+    """Return the logarithm of p / (1 - p) for each class, of shape (n_samples, n_classes)."""
+    n_classes = logits.shape[1]
+    rest = [logsumexp(np.delete(logits, k, axis=1), axis=1) for k in range(n_classes)]
+    return logits - np.stack(rest, axis=1)
 
 
 def of_numbers(targets: np.ndarray, before: np.ndarray, after: np.ndarray) -> Verdict:

@@ -150,14 +150,17 @@ def _temperature_of_second(
     try:
         with _no_warnings():  # those about data and settings were given in the first training
             second = _second_network(net, plan, train, steps, seed, checkpoint)
-    except TrainingDivergedError as error:
+        return _temperature_of(second, held_back)
+    except (TrainingDivergedError, MemoryError) as error:  # the first network is ready
+        what = (
+            "its training diverged" if isinstance(error, TrainingDivergedError) else "that failed"
+        )
         warn_caller(
             f"calibration={net.calibration!r} trains a second network without a fifth of the "
-            f"samples, and its training diverged: {error} temperature_ stays 1.",
+            f"samples, and {what}: {str(error) or type(error).__name__} temperature_ stays 1.",
             CalibrationWarning,
         )
         return 1.0
-    return _temperature_of(second, held_back)
 
 
 def _second_network(

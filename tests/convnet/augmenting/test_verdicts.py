@@ -2,8 +2,18 @@
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from skcnn._convnet.augmenting.verdicts import of_codes, of_labels, of_numbers, too_few
+from skcnn._convnet.augmenting.verdicts import (
+    Verdict,
+    _gini,
+    if_apart,
+    log_odds,
+    of_codes,
+    of_labels,
+    of_numbers,
+    too_few,
+)
 
 CODES = np.repeat(np.arange(4), 10)
 
@@ -91,6 +101,44 @@ def test_labels_count_where_they_are_and_where_they_are_not():
     assert (swapped.score, swapped.changed_score) == (1.0, 0.5)
     lost = np.column_stack([labels[:, 0] == 1, np.zeros(40, bool)])
     assert not of_labels(labels, labels == 1, lost).keeps
+
+
+def test_scores_of_a_class_are_above_those_of_others():
+    rng = np.random.default_rng(0)
+    members = np.repeat(np.arange(3), [5, 20, 40])[:, None] == np.arange(3)
+    scores = rng.integers(0, 9, members.shape) + 3.0 * members
+    areas = [roc_auc_score(members[:, k], scores[:, k]) for k in range(3)]
+    np.testing.assert_allclose(_gini(members, scores), 2 * np.array(areas) - 1)
+    logits = rng.normal(size=(4, 3))
+    p = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(log_odds(logits), np.log(p / (1 - p)))
+
+
+def test_a_rare_class_that_is_never_predicted_keeps_its_scores():
+    kept = Verdict(0.9, 0.9, True, "")
+    members = np.repeat(np.arange(2), [90, 10])[:, None] == np.arange(2)
+    order = np.concatenate([np.arange(90), np.arange(90, 100)])  # the rare ones above
+    before = np.stack([-order, order - 200.0], axis=1)  # but below the others' outputs
+    assert if_apart(kept, members, before, before) is kept
+    after = before[np.r_[10:100, 0:10]]  # others above the rare ones
+    assert "look like others" in if_apart(kept, members, before, after).reason
+    assert not if_apart(kept, members, before, after).keeps
+    mixed = before[np.r_[0:45, 55:100, 45:55]]  # the rare ones in the middle
+    verdict = if_apart(kept, members, mixed, mixed)
+    assert not verdict.keeps
+    assert verdict.reason.startswith("not decided")
+    refused = Verdict(0.9, 0.2, False, "another reason")
+    assert if_apart(refused, members, before, after) is refused
+
+
+@pytest.mark.parametrize(("n_rare", "decided"), [(5, False), (20, True)])
+def test_a_class_of_few_samples_must_be_told_apart_clearly(n_rare, decided):
+    # three quarters of the others are below the rare class: a Gini coefficient of a half
+    members = np.repeat(np.arange(2), [100, n_rare])[:, None] == np.arange(2)
+    order = np.concatenate([np.arange(100), np.full(n_rare, 74.5)])
+    scores = np.stack([-order, order], axis=1)
+    verdict = if_apart(Verdict(0.9, 0.9, True, ""), members, scores, scores)
+    assert verdict.keeps is decided
 
 
 def test_numbers_keep_the_error_of_each_output():

@@ -13,7 +13,7 @@ from skcnn._convnet.calibrating import calibration
 from skcnn._convnet.calibrating.temperature import best_temperature
 from skcnn._utils.random_state import named_seed
 from skcnn.augmentation import MixUp, RandomFlip, RandomNoise
-from skcnn.exceptions import CalibrationWarning, TrainingDivergedError
+from skcnn.exceptions import CalibrationWarning, OutOfMemoryError, TrainingDivergedError
 from tests.helpers.calibrated import (
     calibration_error,
     log_loss_of,
@@ -370,6 +370,21 @@ def test_ctrl_c_in_the_first_epoch_of_a_continued_training_leaves_the_temperatur
     assert ours.temperature_ == before != 1.0
     stopped(monkeypatch, ours, 10, X, Y, error=KeyboardInterrupt, **labels)
     assert (ours.n_iter_, ours.temperature_) == (3, 1.0)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OutOfMemoryError("Too large.")])
+@pytest.mark.parametrize("name", ["_second_network", "_temperature_of"])
+def test_too_little_memory_for_a_second_training_leaves_the_first(name, error, monkeypatch):
+    def fail(*args):
+        raise error
+
+    expected = net(**QUICK).set_params(calibration=None).fit(X, Y)
+    monkeypatch.setattr(calibration, name, fail)
+    wanted = f"that failed: {str(error) or 'MemoryError'} temperature_ stays 1"
+    with pytest.warns(CalibrationWarning, match=wanted):
+        model = net(**QUICK).fit(X, Y)
+    assert model.temperature_ == 1
+    np.testing.assert_array_equal(model.predict_proba(X), expected.predict_proba(X))
 
 
 def test_a_second_training_that_diverges_warns(monkeypatch):

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.dummy import DummyClassifier
-from sklearn.model_selection import GridSearchCV, cross_val_predict
-from sklearn.pipeline import make_pipeline
+from sklearn.model_selection import GridSearchCV, GroupKFold, cross_val_predict
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 from skorch.callbacks import Callback
 
@@ -18,6 +18,7 @@ from skcnn._convnet.calibrating.temperature import COLDEST, HOTTEST, best_temper
 from skcnn._training.engine import ConvNetEngine
 from skcnn._training.fit_run import FitRun
 from skcnn.augmentation import Augmented, RandomFlip, RandomNoise
+from skcnn.augmentation._copies import make_estimator
 from skcnn.comparison import _runs
 from skcnn.exceptions import LeakageWarning, ModelFileError
 from skcnn.inspection import saliency
@@ -187,6 +188,21 @@ def test_augmented_copies_are_not_calibrated_by_auto(n_copies, keep_original, mo
     assert len(parts) == (not has_copies)
     assert (copied.estimator_[-1].temperature_ == 1.0) == has_copies
     assert copied.estimator_[-1].calibration == (None if has_copies else "auto")
+
+
+@pytest.mark.parametrize("grid", [{"last": [net(**AUTO)]}, {"last__calibration": ["auto"]}])
+def test_copies_are_not_calibrated_by_networks_of_a_grid(grid, monkeypatch):
+    parts = watch_parts(monkeypatch)
+    pipeline = Pipeline([("first", FunctionTransformer()), ("last", net(**AUTO))])
+    nested = make_pipeline(FunctionTransformer(), GridSearchCV(pipeline, [grid], cv=GroupKFold(2)))
+    search = GridSearchCV(pipeline, [grid], cv=GroupKFold(2))
+    copied = Augmented(search, RandomFlip(), n_copies=1, random_state=0)
+    copied.fit(*noisy(300), groups=np.arange(300))
+    assert not parts
+    assert copied.estimator_.best_estimator_[-1].calibration is None
+    inside = make_estimator(nested, 0, holds_back=False)[-1].param_grid[0]
+    assert [getattr(each, "calibration", each) for each in next(iter(inside.values()))] == [None]
+    assert net(**AUTO).calibration == "auto"  # given ones stay as they are
 
 
 def test_the_range_test_calibrates_nothing(monkeypatch):
