@@ -9,8 +9,8 @@ import torch
 from sklearn.base import clone
 
 from skcnn._convnet.augmenting.candidates import Candidate
-from skcnn._convnet.augmenting.verdicts import (
-    Verdict,
+from skcnn._convnet.augmenting.check_results import (
+    CheckResult,
     if_apart,
     log_odds,
     of_codes,
@@ -73,9 +73,9 @@ def decide(net: Any, samples: SampleSet, candidates: Sequence[Candidate]) -> Non
             each.decide(False, reason)
             continue
         targets, outputs = outcome
-        verdict = _verdict(net, targets, outputs[0], outputs[number])
-        each.score, each.changed_score = verdict.score, verdict.changed_score
-        each.decide(verdict.keeps, verdict.reason)
+        result = _check_result(net, targets, outputs[0], outputs[number])
+        each.score, each.changed_score = result.score, result.changed_score
+        each.decide(result.keeps, result.reason)
 
 
 def _parts(
@@ -161,8 +161,10 @@ def _outputs(net: Any, samples: SampleSet, change: Candidate | None) -> np.ndarr
     return np.concatenate(found)
 
 
-def _verdict(net: Any, targets: np.ndarray, before: np.ndarray, after: np.ndarray) -> Verdict:
-    """Return the verdict by the outputs for samples held back, before and after the change."""
+def _check_result(
+    net: Any, targets: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> CheckResult:
+    """Return the result by the outputs for samples held back, before and after the change."""
     if not net._of_classes:
         numbers, *both = (each.reshape(len(targets), -1) for each in (targets, before, after))
         return of_numbers(numbers, *both)

@@ -1,11 +1,11 @@
-"""The verdicts of augmentation="auto" on given predictions."""
+"""The results of augmentation="auto" on given predictions."""
 
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from skcnn._convnet.augmenting.verdicts import (
-    Verdict,
+from skcnn._convnet.augmenting.check_results import (
+    CheckResult,
     _gini,
     if_apart,
     log_odds,
@@ -27,34 +27,34 @@ def changed(**by_class):
 
 
 def test_predictions_that_stay_keep_the_classes():
-    verdict = of_codes(CODES, CODES, changed(c0=(2, 1)), 4)
-    assert verdict.keeps
-    assert verdict.score == 1
-    assert verdict.changed_score == pytest.approx(0.95)
-    assert verdict.reason == "changed samples are recognised"
+    result = of_codes(CODES, CODES, changed(c0=(2, 1)), 4)
+    assert result.keeps
+    assert result.score == 1
+    assert result.changed_score == pytest.approx(0.95)
+    assert result.reason == "changed samples are recognised"
 
 
 def test_scores_are_means_of_the_classes():
     codes = np.array([0] * 90 + [1] * 10)
     before = codes.copy()
     before[:9] = 1
-    verdict = of_codes(codes, before, np.zeros(100, int), 2)
-    assert (verdict.score, verdict.changed_score) == (0.95, 0.5)
+    result = of_codes(codes, before, np.zeros(100, int), 2)
+    assert (result.score, result.changed_score) == (0.95, 0.5)
 
 
 def test_four_tenths_of_the_skill_may_be_lost():
     # recall 1 and chance 1/4: a skill of 0.6 is a mean recall of 0.7, 12 of 40 samples lost
     spread = {"c0": (3, 1), "c1": (3, 2), "c2": (3, 3), "c3": (2, 0)}
     assert of_codes(CODES, CODES, changed(**spread), 4).keeps
-    verdict = of_codes(CODES, CODES, changed(**spread | {"c3": (4, 0)}), 4)
-    assert not verdict.keeps
-    assert verdict.reason == "changed samples are not recognised"
+    result = of_codes(CODES, CODES, changed(**spread | {"c3": (4, 0)}), 4)
+    assert not result.keeps
+    assert result.reason == "changed samples are not recognised"
 
 
 def test_a_class_that_is_lost_is_found_among_others():
-    verdict = of_codes(CODES, CODES, changed(c0=(8, 1)), 4)  # mean recall 0.8
-    assert not verdict.keeps
-    assert verdict.reason == "changed samples of a class are not recognised"
+    result = of_codes(CODES, CODES, changed(c0=(8, 1)), 4)  # mean recall 0.8
+    assert not result.keeps
+    assert result.reason == "changed samples of a class are not recognised"
 
 
 def test_a_class_of_few_samples_that_is_lost_may_be_chance():
@@ -69,9 +69,9 @@ def test_two_classes_that_change_places_are_found():
     codes = np.repeat(np.arange(10), 5)
     after = codes.copy()
     after[:4], after[5:9] = 1, 0
-    verdict = of_codes(codes, codes, after, 10)
-    assert not verdict.keeps
-    assert verdict.reason == "changed samples of two classes look like those of the other"
+    result = of_codes(codes, codes, after, 10)
+    assert not result.keeps
+    assert result.reason == "changed samples of two classes look like those of the other"
     after[:4] = 2  # one of them is mistaken for a third class
     assert of_codes(codes, codes, after, 10).keeps
 
@@ -80,9 +80,9 @@ def test_two_classes_that_change_places_are_found():
 def test_a_network_that_predicts_badly_decides_nothing(n_right, decided):
     before = (CODES + 1) % 4
     before[np.arange(40) % 10 < n_right / 4] = CODES[np.arange(40) % 10 < n_right / 4]
-    verdict = of_codes(CODES, before, before, 4)
-    assert verdict.keeps is decided
-    assert verdict.reason.startswith("not decided") is not decided
+    result = of_codes(CODES, before, before, 4)
+    assert result.keeps is decided
+    assert result.reason.startswith("not decided") is not decided
 
 
 def test_little_skill_counts_if_many_samples_show_it():
@@ -115,7 +115,7 @@ def test_scores_of_a_class_are_above_those_of_others():
 
 
 def test_a_rare_class_that_is_never_predicted_keeps_its_scores():
-    kept = Verdict(0.9, 0.9, True, "")
+    kept = CheckResult(0.9, 0.9, True, "")
     members = np.repeat(np.arange(2), [90, 10])[:, None] == np.arange(2)
     order = np.concatenate([np.arange(90), np.arange(90, 100)])  # the rare ones above
     before = np.stack([-order, order - 200.0], axis=1)  # but below the others' outputs
@@ -124,10 +124,10 @@ def test_a_rare_class_that_is_never_predicted_keeps_its_scores():
     assert "look like others" in if_apart(kept, members, before, after).reason
     assert not if_apart(kept, members, before, after).keeps
     mixed = before[np.r_[0:45, 55:100, 45:55]]  # the rare ones in the middle
-    verdict = if_apart(kept, members, mixed, mixed)
-    assert not verdict.keeps
-    assert verdict.reason.startswith("not decided")
-    refused = Verdict(0.9, 0.2, False, "another reason")
+    result = if_apart(kept, members, mixed, mixed)
+    assert not result.keeps
+    assert result.reason.startswith("not decided")
+    refused = CheckResult(0.9, 0.2, False, "another reason")
     assert if_apart(refused, members, before, after) is refused
 
 
@@ -137,8 +137,8 @@ def test_a_class_of_few_samples_must_be_told_apart_clearly(n_rare, decided):
     members = np.repeat(np.arange(2), [100, n_rare])[:, None] == np.arange(2)
     order = np.concatenate([np.arange(100), np.full(n_rare, 74.5)])
     scores = np.stack([-order, order], axis=1)
-    verdict = if_apart(Verdict(0.9, 0.9, True, ""), members, scores, scores)
-    assert verdict.keeps is decided
+    result = if_apart(CheckResult(0.9, 0.9, True, ""), members, scores, scores)
+    assert result.keeps is decided
 
 
 def test_numbers_keep_the_error_of_each_output():
@@ -147,10 +147,10 @@ def test_numbers_keep_the_error_of_each_output():
     errors = 0.1 * rng.choice([-1, 1], size=(200, 2))
     before = targets + errors
     assert of_numbers(targets, before, targets - errors).keeps
-    verdict = of_numbers(targets, before, targets + errors * [1, 1.2])  # 1.44 times the square
-    assert not verdict.keeps
-    assert verdict.reason == "changed samples have other targets"
-    np.testing.assert_allclose(verdict.score, 1 - (0.01 / targets.var(axis=0)).mean())
+    result = of_numbers(targets, before, targets + errors * [1, 1.2])  # 1.44 times the square
+    assert not result.keeps
+    assert result.reason == "changed samples have other targets"
+    np.testing.assert_allclose(result.score, 1 - (0.01 / targets.var(axis=0)).mean())
     flipped = of_numbers(targets, before, before * [-1, 1])
     assert not flipped.keeps
     assert flipped.changed_score < 0
@@ -161,17 +161,17 @@ def test_numbers_that_are_hardly_predicted_keep_their_r2():
     noise = np.sqrt(0.7) * np.tile([-1.0, 1.0], 200)[:, None]
     before = targets + noise  # an R2 of 0.3
     assert of_numbers(targets, before, targets + 1.02 * noise).keeps  # 1.04 times: 0.27
-    verdict = of_numbers(targets, before, targets + 1.06 * noise)  # 1.12 times: 0.21
-    assert not verdict.keeps
-    assert verdict.score == pytest.approx(0.3)
-    assert verdict.reason == "changed samples have other targets"
+    result = of_numbers(targets, before, targets + 1.06 * noise)  # 1.12 times: 0.21
+    assert not result.keeps
+    assert result.score == pytest.approx(0.3)
+    assert result.reason == "changed samples have other targets"
 
 
 def test_numbers_that_are_not_predicted_decide_nothing():
     targets = np.random.default_rng(0).normal(size=(100, 1))
-    verdict = of_numbers(targets, np.zeros((100, 1)), np.zeros((100, 1)))
-    assert not verdict.keeps
-    assert verdict.reason.startswith("not decided")
+    result = of_numbers(targets, np.zeros((100, 1)), np.zeros((100, 1)))
+    assert not result.keeps
+    assert result.reason.startswith("not decided")
     constant = np.ones((100, 1))
     assert not of_numbers(constant, constant + 0.1, constant + 0.1).keeps
 

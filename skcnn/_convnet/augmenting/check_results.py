@@ -26,7 +26,7 @@ UNDECIDED = "not decided: the network of the check predicts too badly"
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CheckResult:
     """What the predictions say.
 
     Attributes
@@ -66,18 +66,20 @@ def too_few(targets: np.ndarray, n_classes: int | None) -> str:
     return f"not checked: {n} {what} can be held back, not {fewest}" if n < fewest else ""
 
 
-def of_codes(codes: np.ndarray, before: np.ndarray, after: np.ndarray, n_classes: int) -> Verdict:
-    """Return the verdict for classes, by the codes predicted before and after the change."""
+def of_codes(
+    codes: np.ndarray, before: np.ndarray, after: np.ndarray, n_classes: int
+) -> CheckResult:
+    """Return the result for classes, by the codes predicted before and after the change."""
     chance = 1 / n_classes
-    verdict = _of_recalls(codes, before == codes, after == codes, n_classes, chance)
-    if verdict.keeps and _swaps(codes, before, after, n_classes):
+    result = _of_recalls(codes, before == codes, after == codes, n_classes, chance)
+    if result.keeps and _swaps(codes, before, after, n_classes):
         reason = "changed samples of two classes look like those of the other"
-        return Verdict(verdict.score, verdict.changed_score, False, reason)
-    return verdict
+        return CheckResult(result.score, result.changed_score, False, reason)
+    return result
 
 
-def of_labels(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> Verdict:
-    """Return the verdict for indicators of labels: that of their presences and absences.
+def of_labels(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> CheckResult:
+    """Return the result for indicators of labels: that of their presences and absences.
 
     All are of shape (n_samples, n_labels).
     """
@@ -89,8 +91,8 @@ def of_labels(labels: np.ndarray, before: np.ndarray, after: np.ndarray) -> Verd
 
 def _of_recalls(
     codes: np.ndarray, right: np.ndarray, still: np.ndarray, n_classes: int, chance: float
-) -> Verdict:
-    """Return the verdict by which samples were predicted right before and after the change."""
+) -> CheckResult:
+    """Return the result by which samples were predicted right before and after the change."""
     counts = np.bincount(codes, minlength=n_classes)
     recall = np.bincount(codes, right, n_classes) / counts
     changed = np.bincount(codes, still, n_classes) / counts
@@ -98,15 +100,15 @@ def _of_recalls(
     skill, kept = ((score - chance) / (1 - chance) for score in scores)
     error = np.sqrt(scores[0] * (1 - scores[0]) / len(codes)) / (1 - chance)
     if skill < max(LEAST_SKILL, STANDARD_ERRORS * error):
-        return Verdict(*scores, False, UNDECIDED)
+        return CheckResult(*scores, False, UNDECIDED)
     if kept < KEPT_SKILL * skill:
-        return Verdict(*scores, False, "changed samples are not recognised")
+        return CheckResult(*scores, False, "changed samples are not recognised")
     lost = np.bincount(codes, right & ~still, n_classes)
     won = np.bincount(codes, still & ~right, n_classes)
     by_chance = binom.sf(lost - 1, lost + won, 0.5)
     if np.any((recall - changed > LOST_RECALL) & (by_chance < CHANCE)):
-        return Verdict(*scores, False, "changed samples of a class are not recognised")
-    return Verdict(*scores, True, "changed samples are recognised")
+        return CheckResult(*scores, False, "changed samples of a class are not recognised")
+    return CheckResult(*scores, True, "changed samples are recognised")
 
 
 def _swaps(codes: np.ndarray, before: np.ndarray, after: np.ndarray, n_classes: int) -> bool:
@@ -124,33 +126,33 @@ def _confusion(codes: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.n
 
 
 def if_apart(
-    verdict: Verdict, members: np.ndarray, before: np.ndarray, after: np.ndarray
-) -> Verdict:
-    """Return the verdict, or another one if changes mix the samples of a class with others.
+    result: CheckResult, members: np.ndarray, before: np.ndarray, after: np.ndarray
+) -> CheckResult:
+    """Return the result, or another one if changes mix the samples of a class with others.
 
     Which class has the largest output says nothing of a class that is hardly ever predicted, as a
     rare one. The order of its scores does.
 
     Parameters
     ----------
-    verdict : Verdict
+    result : CheckResult
         By the predictions.
     members : ndarray of shape (n_samples, n_classes), bool
         Which samples have the class or label.
     before, after : ndarray of shape (n_samples, n_classes)
         Scores of classes or labels.
     """
-    if not verdict.keeps:
-        return verdict
+    if not result.keeps:
+        return result
     apart, still = (_gini(members, each) for each in (before, after))
     n = members.sum(axis=0)
     error = np.sqrt((len(members) + 1) / (3 * n * (len(members) - n)))
     if np.any(apart < np.maximum(LEAST_APART, LEAST_ERRORS * error)):
-        return replace(verdict, keeps=False, reason=UNSEEN)
+        return replace(result, keeps=False, reason=UNSEEN)
     if np.any(still < KEPT_APART * apart):
         reason = "changed samples of a class look like others"
-        return replace(verdict, keeps=False, reason=reason)
-    return verdict
+        return replace(result, keeps=False, reason=reason)
+    return result
 
 
 def _gini(members: np.ndarray, scores: np.ndarray) -> np.ndarray:
@@ -169,8 +171,8 @@ def log_odds(logits: np.ndarray) -> np.ndarray:
     return logits - np.stack(rest, axis=1)
 
 
-def of_numbers(targets: np.ndarray, before: np.ndarray, after: np.ndarray) -> Verdict:
-    """Return the verdict for numbers: each output must keep its error.
+def of_numbers(targets: np.ndarray, before: np.ndarray, after: np.ndarray) -> CheckResult:
+    """Return the result for numbers: each output must keep its error.
 
     All are of shape (n_samples, n_outputs).
     """
@@ -179,7 +181,7 @@ def of_numbers(targets: np.ndarray, before: np.ndarray, after: np.ndarray) -> Ve
     r2, changed_r2 = 1 - error / variance, 1 - changed / variance
     scores = float(r2.mean()), float(changed_r2.mean())
     if np.any(r2 < LEAST_SKILL):
-        return Verdict(*scores, False, UNDECIDED)
+        return CheckResult(*scores, False, UNDECIDED)
     if np.any((changed > MOST_ERROR * error) | (changed_r2 < KEPT_R2 * r2)):
-        return Verdict(*scores, False, "changed samples have other targets")
-    return Verdict(*scores, True, "changed samples keep their targets")
+        return CheckResult(*scores, False, "changed samples have other targets")
+    return CheckResult(*scores, True, "changed samples keep their targets")
