@@ -185,7 +185,9 @@ def losses_section(evaluation: Evaluation, images: Any, names: Sequence[str]) ->
         "true class got the lowest probability."
     )
     shown = [
-        picture(image, f"true class {row.true}", *_right_or_wrong(row), text(names[row.Index]))
+        picture(
+            image, f"true class {row.true}", *_truth_and_prediction(row), text(names[row.Index])
+        )
         for image, row in zip(
             np.asarray(images[losses.index.to_numpy()]), losses.itertuples(), strict=True
         )
@@ -193,7 +195,7 @@ def losses_section(evaluation: Evaluation, images: Any, names: Sequence[str]) ->
     return section("Largest losses", paragraph(words), gallery(shown))
 
 
-def _right_or_wrong(row: Any) -> tuple[str, str]:
+def _truth_and_prediction(row: Any) -> tuple[str, str]:
     """Return the truth and the prediction of a row of losses."""
     kind = "" if row.true == row.predicted else ' class="wrong"'
     said = f"said {text(row.predicted)} ({row.probability:.2f})"
@@ -226,7 +228,9 @@ def saliency_section(
             samples=np.moveaxis(chosen[one], -1, 1), maps=maps[:, one], methods=METHODS
         ).plot()
         words = "an image and three maps of what its prediction depends on"
-        shown.append(plot(display.figure_, words, *_right_or_wrong(row), text(names[row.Index])))
+        shown.append(
+            plot(display.figure_, words, *_truth_and_prediction(row), text(names[row.Index]))
+        )
     words = (
         "What the predictions with the largest losses depend on: bright places matter most. The "
         "first picture is the image. A map that looks right is no proof that the network is."
