@@ -1,4 +1,4 @@
-"""The meaning of "auto": filters, batch size, epochs, learning rate and weight decay."""
+"""The meaning of "auto": filters, batch size, epochs, and the settings of the steps."""
 
 from collections.abc import Callable, Sequence
 from math import ceil, log2, prod, sqrt
@@ -18,13 +18,14 @@ MOST_BATCH_VALUES = 2**29
 LAYERS_OF_A_BLOCK = 3  # of full size: convolution, normalization, activation
 BATCHES_PER_EPOCH = 24
 FEWEST_EPOCHS, MOST_EPOCHS = 10, 60
-STEPS_PER_ROOT_SAMPLE = 24
+STEPS, MUON_STEPS = (0, 24), (80, 14)  # at least, and for the square root of the samples
 AUGMENTED_FACTOR = 3
 # Chosen by results on 21 sets of the UCR and UEA archives, for the automatic network of signals.
 SERIES_BATCHES = (16, 64)
 SERIES_STEPS = 1500
 SERIES_EPOCHS = (100, 300)
 MOST_SERIES_MACS = 7 * 10**11  # of all forward passes of a fit: a minute of one core
+USUAL_MOMENTUM, MUON_MOMENTUM = 0.9, 0.6
 # The learning rates of "auto", each the peak of the default one-cycle schedule.
 AUTO_LEARNING_RATES = {
     "adam": 0.005,
@@ -71,15 +72,16 @@ def auto_batch_size(n_samples: int) -> int:
     return min(max(power, SMALLEST_BATCH), LARGEST_BATCH)
 
 
-def auto_epochs(n_samples: int, is_augmented: bool = False) -> int:
+def auto_epochs(n_samples: int, is_augmented: bool = False, optimizer: str = "adamw") -> int:
     """Return the epochs that take ``24 sqrt(n_samples)`` steps of `auto_batch_size`, 10 to 60.
 
-    They are three times as many if each epoch has other draws of augmentations.
+    Muon takes ``80 + 14 sqrt(n_samples)`` steps. The epochs are three times as many if each has
+    other draws of augmentations.
     """
+    least, factor = MUON_STEPS if optimizer == "muon" else STEPS
+    n_steps = least + factor * sqrt(n_samples)
     n_batches = ceil(n_samples / auto_batch_size(n_samples))
-    epochs = min(
-        max(ceil(STEPS_PER_ROOT_SAMPLE * sqrt(n_samples) / n_batches), FEWEST_EPOCHS), MOST_EPOCHS
-    )
+    epochs = min(max(ceil(n_steps / n_batches), FEWEST_EPOCHS), MOST_EPOCHS)
     return AUGMENTED_FACTOR * epochs if is_augmented else epochs
 
 
@@ -143,7 +145,11 @@ def resolve_batch_size(
 
 
 def resolve_epochs(
-    max_epochs: Any, n_samples: int, fine_tunes: bool = False, is_augmented: bool = False
+    max_epochs: Any,
+    n_samples: int,
+    fine_tunes: bool = False,
+    is_augmented: bool = False,
+    optimizer: str = "adamw",
 ) -> int:
     """Return the number of epochs for the parameter's value.
 
@@ -153,7 +159,7 @@ def resolve_epochs(
         return int(max_epochs)
     if fine_tunes:
         return min(auto_epochs(n_samples), MOST_EPOCHS_OF_TUNING)
-    return auto_epochs(n_samples, is_augmented)
+    return auto_epochs(n_samples, is_augmented, optimizer)
 
 
 def resolve_learning_rate(
@@ -168,6 +174,13 @@ def resolve_learning_rate(
     if learning_rate == "auto":
         return auto_learning_rate(optimizer) * learning_rate_share(architecture)
     return float(learning_rate)
+
+
+def resolve_momentum(momentum: Any, optimizer: str) -> float:
+    """Return the momentum for the parameter's value."""
+    if momentum == "auto":
+        return MUON_MOMENTUM if optimizer == "muon" else USUAL_MOMENTUM
+    return float(momentum)
 
 
 def resolve_weight_decay(weight_decay: Any, optimizer: str) -> float:

@@ -13,7 +13,7 @@ from torch import nn
 from skcnn._convnet.augmenting.choice import train_augmented
 from skcnn._convnet.automatic import (
     resolve_batch_size,
-    resolve_weight_decay,
+    resolve_momentum,
 )
 from skcnn._convnet.choice import chooses, train_chosen
 from skcnn._convnet.fitted_base import (
@@ -311,11 +311,13 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         device = resolve_device(self.device)
         shape = train.images.layout.traced_shape
         stops_early = self.early_stopping and valid is not None and not is_partial
+        optimizer = self._optimizer_name(shape, is_partial) if fresh else self.net_.optimizer_name
         return FitPlan(
             train=train,
             valid=valid,
             seen=self._all_seen(train, valid, fresh),
             device=device,
+            optimizer_name=optimizer,
             seeds=seeds,
             augmenter=self._make_augmenter(steps, seeds.augmentation),
             is_fresh=fresh,
@@ -376,13 +378,10 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         engine = ConvNetEngine(
             module,
             self._make_loss(),
-            optimizer_name=self.optimizer,
-            lr=self._learning_rate(self.optimizer),
-            momentum=self.momentum,
+            optimizer_name=plan.optimizer_name,
+            momentum=resolve_momentum(self.momentum, plan.optimizer_name),
             nesterov=self.nesterov,
-            weight_decay=resolve_weight_decay(self.weight_decay, self.optimizer),
-            l1_penalty=self.l1_penalty,
-            gradient_clip=self.gradient_clip,
+            **self._step_settings(plan.optimizer_name),
             autocast=self._autocast(plan),
             compile_module=self.compile,
             callbacks=None if self.callbacks is None else list(self.callbacks),
@@ -401,12 +400,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         """Return the trained engine, on the plan's device."""
         if str(plan.device) != self.net_.device:
             self.net_.move_to(plan.device)
-        self.net_.change_training(
-            lr=self._learning_rate(self.net_.optimizer_name),
-            weight_decay=resolve_weight_decay(self.weight_decay, self.net_.optimizer_name),
-            l1_penalty=self.l1_penalty,
-            gradient_clip=self.gradient_clip,
-        )
+        self.net_.change_training(**self._step_settings(plan.optimizer_name))
         if self.precision != "auto" or plan.device.type != torch.device(self.device_).type:
             self.net_.autocast = self._autocast(plan)
         return self.net_

@@ -271,7 +271,7 @@ def _estimate(
             rows = net._trace(shape, n_outputs)
             k = frozen_prefix_length(rows, net.trainable)
             frozen, trained = (total_multiply_accumulates(part) for part in (rows[:k], rows[k:]))
-            n_epochs = net._n_epochs(n_samples, None, is_augmented)
+            n_epochs = net._n_epochs(n_samples, shape, is_augmented)
         once, in_epoch = (0, frozen) if is_augmented else (frozen, 0)
         each.macs_once = float(n_samples) * once
         each.macs_of_fit = float(n_samples) * n_epochs * (in_epoch + BACKWARD_FACTOR * trained)

@@ -100,9 +100,9 @@ class ConvNetClassifier(ClassifierMixin, ClassifierParameters, BaseConvNet):
     ... )
     >>> for calibration in (None, "auto"):
     ...     _ = model.set_params(calibration=calibration).fit(X_train[:500], y_train[:500])
-    ...     print(model.predict_proba(X_test).max(axis=1).mean().round(1))
-    0.7
-    0.9
+    ...     print(model.predict_proba(X_test).max(axis=1).mean() > 0.85)
+    False
+    True
 
     Small shifts and zooms, but no flips, since mirrored digits are not recognised:
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from skcnn._convnet.automatic import (
     resolve_epochs,
     resolve_learning_rate,
+    resolve_weight_decay,
     series_batch_size,
     series_epochs,
 )
@@ -37,6 +38,7 @@ from skcnn.augmentation._estimator_parameters import make_views
 from skcnn.layers._base import Shape
 from skcnn.layers._sequence import total_multiply_accumulates
 
+AUTO = "auto"
 UNKNOWN_MACS = 2**40  # assumed of a user's module, so that it counts as a large network
 
 
@@ -156,7 +158,30 @@ class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstima
             macs = total_multiply_accumulates(self._trace(shape, 1))
             return series_epochs(n_samples, series_batch_size(n_samples), macs)
         fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"
-        return resolve_epochs(self.max_epochs, n_samples, fine_tunes, is_augmented)
+        optimizer = self._optimizer_name(shape)
+        return resolve_epochs(self.max_epochs, n_samples, fine_tunes, is_augmented, optimizer)
+
+    def _optimizer_name(self, shape: Shape | None, is_partial: bool = False) -> str:
+        """Return the name of a new network's optimizer. The network's `shape` counts for "auto".
+
+        Muon keeps the norms of kernels, and nearly all of them have no weight decay.
+        """
+        if self.optimizer != AUTO:
+            return self.optimizer
+        has_knobs = self.architecture is None and not is_pretrained(self.pretrained)
+        is_plain = self.learning_rate == AUTO and self.weight_decay == AUTO and not self.l1_penalty
+        has_axes = shape is not None and len(shape) > 2
+        suits_muon = has_knobs and has_axes and is_plain and self.normalization is not None
+        return "muon" if suits_muon and not is_partial else "adamw"
+
+    def _step_settings(self, optimizer: str) -> dict[str, Any]:
+        """Return the settings of training steps that may change between calls of `fit`."""
+        return {
+            "lr": self._learning_rate(optimizer),
+            "weight_decay": resolve_weight_decay(self.weight_decay, optimizer),
+            "l1_penalty": self.l1_penalty,
+            "gradient_clip": self.gradient_clip,
+        }
 
     def _learning_rate(self, optimizer: str) -> float:
         has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None

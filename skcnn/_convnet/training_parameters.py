@@ -26,13 +26,15 @@ class ConvNetParameters(TransferParameters):
     loss: str = field(init=False)
     label_smoothing: float = field(init=False)
     optimizer: str = parameter(
-        "adamw",
-        [one_of(OPTIMIZERS)],
-        """{"adamw", "adam", "sgd", "muon", "rmsprop", "adagrad"}
+        "auto",
+        [one_of(["auto", *OPTIMIZERS])],
+        """{"auto", "adamw", "adam", "sgd", "muon", "rmsprop", "adagrad"}
         Update rule. "muon" orthogonalises the updates of kernels and hidden dense layers
-        and keeps the norm of their weights fixed. It is meant for few steps with large
-        batches, and for layers that are followed by normalisation. All other parameters are
-        updated as by "adamw".
+        and keeps the norm of their weights fixed, so that it is for layers that are followed by
+        normalisation. All other parameters are updated as by "adamw". "auto" is "muon" in `fit`
+        for images and volumes if the parameters from `filters` to `conv_dropout` describe the
+        network, with a `normalization`, if `learning_rate` and `weight_decay` are "auto" and
+        `l1_penalty` is 0. Otherwise it is "adamw", for whose steps numbers are usually meant.
         """,
     )
     learning_rate: str | float = parameter(
@@ -44,11 +46,12 @@ class ConvNetParameters(TransferParameters):
         with `pretrained` weights or a fitted network as `architecture`.
         """,
     )
-    momentum: float = parameter(
-        0.9,
-        [SHARE],
-        """float
-        Momentum of sgd, muon and rmsprop, in [0, 1).
+    momentum: str | float = parameter(
+        "auto",
+        [AUTO, SHARE],
+        """"auto" or float
+        Momentum of sgd, muon and rmsprop, in [0, 1). "auto" is 0.6 for muon and 0.9 for the
+        others.
         """,
     )
     nesterov: bool = parameter(
@@ -104,9 +107,10 @@ class ConvNetParameters(TransferParameters):
         [AUTO, COUNT],
         """"auto" or int
         Passes over the training samples. "auto" makes about 24 * sqrt(n_samples) batches
-        of the automatic batch size, within 10 and 60 epochs, three times as many if augmentations
-        can change the samples, or at most 20 if `pretrained` layers before the output layer are
-        trained. The default network of signals has another number.
+        of the automatic batch size (80 + 14 * sqrt(n_samples) with "muon"), within 10 and 60
+        epochs, three times as many if augmentations can change the samples, or at most 20 if
+        `pretrained` layers before the output layer are trained. The default network of signals has
+        another number.
         """,
     )
     max_seconds: float | None = parameter(

@@ -47,6 +47,8 @@ class FitPlan:
         All samples so far, these included; None if they are not kept.
     device : torch.device
         Where the network is trained.
+    optimizer_name : str
+        Name of the optimizer.
     seeds : FitSeeds
         The seeds of the random parts.
     augmenter : BatchAugmenter or None
@@ -83,6 +85,7 @@ class FitPlan:
     valid: SampleSet | None
     seen: SeenSamples | None
     device: torch.device
+    optimizer_name: str
     seeds: FitSeeds
     augmenter: BatchAugmenter | None
     is_fresh: bool

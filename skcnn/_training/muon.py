@@ -17,19 +17,29 @@ def orthogonalized(matrices: Tensor) -> Tensor:
     """Return matrices with the same singular vectors and singular values near one.
 
     An odd polynomial is applied to each matrix three times. Singular values become 0.5 to
-    1.2, except for those below 1/80 of the matrix norm, which become smaller.
+    1.2, except for those below 1/80 of the matrix norm, which become smaller. It is the product
+    of the matrix and an even polynomial of it, which is computed from the product with its
+    transpose. For kernels, which have many more columns than rows, that takes half of the time.
 
     Parameters
     ----------
-    matrices : Tensor of shape (..., n_rows, n_columns)
+    matrices : Tensor of shape (n_matrices, n_rows, n_columns)
     """
     linear, cubic, quintic = 3.4445, -4.7750, 2.0315
     is_wide = matrices.shape[-2] <= matrices.shape[-1]
     wide = matrices if is_wide else matrices.mT
-    result = wide / torch.linalg.matrix_norm(wide, keepdim=True).clamp_min(1e-12)
+    gram = wide @ wide.mT
+    diagonal = gram.diagonal(dim1=-2, dim2=-1)
+    square_norm = diagonal.sum(-1, keepdim=True).unsqueeze(-1).clamp_min(1e-24)
+    gram = gram / square_norm
+    factors: list[Tensor] = []
     for _ in range(3):
-        gram = result @ result.mT
-        result = linear * result + (cubic * gram + quintic * gram @ gram) @ result
+        if factors:
+            gram = factors[-1] @ gram @ factors[-1]
+        factor = torch.baddbmm(gram, gram, gram, beta=cubic, alpha=quintic)
+        factor.diagonal(dim1=-2, dim2=-1).add_(linear)
+        factors.append(factor)
+    result = factors[2] @ factors[1] @ (factors[0] / square_norm.sqrt()) @ wide
     return result if is_wide else result.mT
 
 
@@ -38,14 +48,6 @@ def hidden_kernels(module: nn.Module) -> dict[int, int]:
     kinds = nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear
     parts = [p for p in module.modules() if isinstance(p, kinds) and p.weight.requires_grad]
     return {id(part.weight): getattr(part, "groups", 1) for part in parts[:-1]}
-
-
-def _add(values: Tensor, others: Tensor, factor: float | Tensor) -> None:
-    """Add others times a factor; in a recorded step it is on the device."""
-    if isinstance(factor, Tensor):
-        values.add_(others * factor)
-    else:
-        values.add_(others, alpha=factor)
 
 
 class Muon(EagerOptimizer):
@@ -122,7 +124,7 @@ class Muon(EagerOptimizer):
         kernel.mul_(len(kernel) ** 0.5 / kernel.norm().clamp_min(1e-12))
         n_groups = group["kernel_groups"]
         update = orthogonalized(momentum.reshape(n_groups, len(momentum) // n_groups, -1))
-        _add(kernel, update.reshape(kernel.shape), -group["lr"])
+        kernel.add_(update.reshape(kernel.shape) * -group["lr"])  # of a recorded step: a tensor
 
     def _adam_step(
         self, parameter: Tensor, gradient: Tensor, state: dict[str, Any], group: dict[str, Any]
@@ -137,8 +139,4 @@ class Muon(EagerOptimizer):
         square = state["exp_avg_sq"].lerp_(gradient.square(), 1 - BETAS[1])
         root = (square / (1 - BETAS[1] ** state["step"])).sqrt_().add_(1e-8)
         parameter.mul_(1 - rate * group["weight_decay"])
-        share = -rate / (1 - BETAS[0] ** state["step"])
-        if isinstance(share, Tensor):
-            parameter.add_(mean / root * share)
-        else:
-            parameter.addcdiv_(mean, root, value=share)
+        parameter.add_(mean / root * (-rate / (1 - BETAS[0] ** state["step"])))

@@ -24,6 +24,7 @@ DESCENT = 0.8  # share of the descent that is reached at the suggested rate
 NOISE = 1.0  # standard deviations of single losses, which a descent must exceed
 # Parameters that would interfere with the test.
 TEST_PARAMETERS = {
+    "learning_rate": 1.0,  # a number, so that the optimizer is the one that a number gets
     "lr_schedule": "constant",
     "early_stopping": False,
     "warm_start": False,

@@ -494,8 +494,9 @@ def test_augmented_samples_are_seen_in_three_times_as_many_epochs(way):
         augmented = net.set_params(augmentation=shift).fit(X, y)
     else:
         augmented = make_pipeline(shift, net).fit(X, y)[-1]
-    assert augmented.n_iter_ == 3 * auto_epochs(400)
-    assert augmented.set_params(augmentation=None).fit(X, y).n_iter_ == auto_epochs(400)
+    once = auto_epochs(400, optimizer="muon")
+    assert augmented.n_iter_ == 3 * once
+    assert augmented.set_params(augmentation=None).fit(X, y).n_iter_ == once
 
 
 @given(st.integers(1, 10**7))
@@ -506,11 +507,12 @@ def test_auto_batch_size_is_the_power_of_two_below_a_24th(n_samples):
     assert 2 * size > n_samples / 24 or size == 128
 
 
-@given(st.integers(1, 10**7))
-def test_auto_epochs_hold_24_roots_of_steps_within_bounds(n_samples):
-    epochs = auto_epochs(n_samples)
+@pytest.mark.parametrize(("optimizer", "least", "factor"), [("sgd", 0, 24), ("muon", 80, 14)])
+@given(n_samples=st.integers(1, 10**7))
+def test_auto_epochs_hold_roots_of_steps_within_bounds(n_samples, optimizer, least, factor):
+    epochs = auto_epochs(n_samples, optimizer=optimizer)
     n_batches = ceil(n_samples / auto_batch_size(n_samples))
-    steps = 24 * sqrt(n_samples)
+    steps = least + factor * sqrt(n_samples)
     assert 10 <= epochs <= 60
     assert epochs * n_batches >= steps or epochs == 60
     assert (epochs - 1) * n_batches < steps or epochs == 10

@@ -125,7 +125,7 @@ def test_class_of_weight_zero_is_left_out_of_training():
 
 
 def test_best_epoch_is_of_the_last_call():
-    model = small(warm_start=True, early_stopping=True, max_epochs=5)
+    model = small(warm_start=True, early_stopping=True, max_epochs=5, optimizer="adamw")
     for calls in (1, 2):
         model.fit(X, y)
         assert 5 * (calls - 1) < model.best_epoch_ <= 5 * calls

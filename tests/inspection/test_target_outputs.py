@@ -12,7 +12,7 @@ from tests.helpers.inspected import LABELS, fitted
 
 def test_a_class_is_named_by_its_label():
     names = np.array(["cat", "dog", "fox"])
-    X, net = fitted((8, 7), y=names[LABELS])
+    X, net = fitted((8, 7), y=names[LABELS], max_epochs=5)
     each = np.array([saliency(net, X, target=name) for name in names])
     predicted = net.predict(X)
     assert len(set(predicted)) > 1

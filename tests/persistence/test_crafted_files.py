@@ -27,9 +27,10 @@ SMALL = {"filters": (2,), "hidden_units": (), "max_epochs": 1, "random_state": 0
 def files(tmp_path_factory):
     """A file of each kind of model."""
     folder = tmp_path_factory.mktemp("models")
-    net = ConvNetClassifier(**SMALL, input_shape=(4, 4), early_stopping=True)
+    net = ConvNetClassifier(**SMALL, input_shape=(4, 4), early_stopping=True, optimizer="adamw")
     models = {
         "classifier": net.fit(X, LABELS),
+        "muon": ConvNetClassifier(**SMALL, input_shape=(4, 4)).fit(X, LABELS),
         "regressor": ConvNetRegressor(**SMALL, input_shape=(4, 4)).fit(X, X[:, :2]),
         "pipeline": make_pipeline(StandardScaler(), LogisticRegression()).fit(X, LABELS),
         "calibrated": CalibratedClassifierCV(LogisticRegression(), cv=2).fit(X, LABELS),
@@ -365,6 +366,9 @@ CASES = {
     "number of steps": ("classifier", state("step", {"float": "nan"}), "optimizer are damaged"),
     "steps": ("classifier", tensor("0.step", lambda a: a[None]), "optimizer are damaged"),
     "state's values": ("classifier", tensor("0.exp_avg", lambda a: a / 0), "optimizer are damaged"),
+    "muon's state": ("muon", tensor("0.momentum_buffer", lambda a: a[:1]), "optimizer are damaged"),
+    "muon's groups": ("muon", group("kernel_groups", "x"), "optimizer are damaged"),
+    "muon's names": ("muon", state("momentum_buffer", None), "optimizer are damaged"),
     # other estimators
     "scaler": ("pipeline", tensor("mean_", lambda a: a[:3]), r"'mean_' of StandardScaler must be"),
     "degree": ("terms", fitted("_max_degree", 10**9), "PolynomialFeatures has too many terms"),

@@ -38,10 +38,13 @@ def test_later_epochs_have_other_seeds_except_for_the_validation_split():
 def test_plan_has_the_settings_of_a_fit(plans):
     X, y = data()
     tiny(max_epochs=5, batch_size="auto", lr_schedule="step", n_threads=1).fit(X, y)
-    tiny(max_epochs="auto", batch_size=None).fit(X, y)
-    first, second = plans
+    tiny(max_epochs="auto", batch_size=None, optimizer="adamw").fit(X, y)
+    tiny(max_epochs="auto").fit(X, y)
+    first, second, third = plans
+    assert [plan.optimizer_name for plan in plans] == ["muon", "adamw", "muon"]
     assert (first.n_epochs, first.batch_size, first.lr_schedule) == (5, 8, "step")
     assert (second.n_epochs, second.batch_size) == (31, 40)
+    assert (third.n_epochs, third.batch_size) == (34, 16)
     assert (len(first.train), first.valid, first.n_iter_no_change) == (40, None, None)
     assert (first.is_fresh, first.is_partial, first.n_epochs_before) == (True, False, 0)
     assert (first.device, first.seeds) == (torch.device("cpu"), FitSeeds.derive(0, 0))

@@ -22,7 +22,7 @@ def kernels_of(optimizer):
 def test_orthogonalized_has_the_same_singular_vectors_and_equal_values(shape):
     matrix = torch.randn(shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     u, values, v = torch.linalg.svd(matrix, full_matrices=False)
-    got = u.T @ orthogonalized(matrix) @ v.T  # diagonal where the vectors are the same
+    got = u.T @ orthogonalized(matrix[None])[0] @ v.T  # diagonal where the vectors are the same
     diagonal = got.diagonal()
     assert (got - torch.diag(diagonal)).abs().max() < 1e-10
     kept = values > 0.05 * matrix.norm()
@@ -48,7 +48,7 @@ def test_muon_step_equals_the_formula():
         gradient = net[0].weight.grad.clone()
         buffer = 0.5 * buffer + gradient
         kernel = kernel / kernel.square().sum().sqrt() * 2  # four filters
-        update = orthogonalized((gradient + 0.5 * buffer).reshape(4, 27)).reshape(4, 3, 3, 3)
+        update = orthogonalized((gradient + 0.5 * buffer).reshape(1, 4, 27)).reshape(4, 3, 3, 3)
         kernel = kernel - 0.3 * update
         adam.grad = net[2].weight.grad.clone()
         theirs.step()
@@ -64,7 +64,7 @@ def test_muon_takes_each_group_of_filters_as_a_matrix():
     optimizer = muon(net, lr=0.3, momentum=0.0)
     net(torch.randn(5, 4, 3, 3, dtype=torch.float64)).square().sum().backward()
     optimizer.step()
-    halves = [orthogonalized(half.reshape(3, 18)) for half in net[0].weight.grad.split(3)]
+    halves = [orthogonalized(half.reshape(1, 3, 18)) for half in net[0].weight.grad.split(3)]
     kernel = kernel / kernel.square().sum().sqrt() * 6**0.5
     expected = kernel - 0.3 * torch.cat(halves).view(kernel.shape)
     assert torch.allclose(net[0].weight, expected, atol=1e-12)

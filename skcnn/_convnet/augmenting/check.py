@@ -89,7 +89,7 @@ def _parts(
     fewest = min(FEWEST_TRAINED, n_trained)
     shape = samples.images.layout.traced_shape
     macs = BACKWARD_FACTOR * total_multiply_accumulates(net._trace(shape, net.n_outputs_))
-    while n_folds * n_trained * macs * net._n_epochs(n_trained) > MOST_MACS:
+    while n_folds * n_trained * macs * net._n_epochs(n_trained, shape) > MOST_MACS:
         n_folds, n_trained = (1, n_trained) if n_folds > 1 else (1, n_trained * 3 // 4)
         if n_trained < fewest:
             return "not checked: samples of this size need too many multiply-accumulates", []

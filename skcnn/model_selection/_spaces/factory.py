@@ -108,7 +108,8 @@ def _auto_space(
     augmented = trains_augmented(cv.estimator, cv.X, layout, at_strength=1.0)  # which is searched
     n_samples = len(cv.splits[0][0])
     shape, any_length = layout.traced_shape, isinstance(layout, SeriesLayout)
-    networks: Networks = BlockNetworks(layout.spatial, n_samples, augmented)
+    optimizer = net._optimizer_name(shape)
+    networks: Networks = BlockNetworks(layout.spatial, n_samples, augmented, optimizer)
     most_times = MOST_TIMES_OWN
     if net._has_series_network(shape, any_length):
         searches_epochs = net.max_epochs == "auto"

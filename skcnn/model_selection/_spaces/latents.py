@@ -53,7 +53,7 @@ LATENTS: dict[str, BaseDistribution] = {
     "activation": CategoricalDistribution(("relu", "leaky_relu", "elu", "gelu", "silu", "tanh")),
     "dropout": FloatDistribution(0.0, 0.6),
     "conv_dropout": FloatDistribution(0.0, 0.3),
-    "optimizer": CategoricalDistribution(("adamw", "adam", "sgd")),
+    "optimizer": CategoricalDistribution(("muon", "adamw", "sgd")),
     "learning_rate": FloatDistribution(0.1, 10.0, log=True),
     "weight_decay": FloatDistribution(0.01, 10.0, log=True),
     "batch_size": FloatDistribution(0.0, 1.0),

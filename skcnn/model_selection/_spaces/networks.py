@@ -42,12 +42,17 @@ class BlockNetworks:
         Number of training samples of a fold.
     augmented : bool
         Whether there is an augmentation, whose strength is searched.
+    optimizer : str, default="adamw"
+        What ``optimizer="auto"`` stands for, if learning rate and weight decay are "auto", too.
     """
 
-    def __init__(self, spatial: Sequence[int], n_samples: int, augmented: bool) -> None:
+    def __init__(
+        self, spatial: Sequence[int], n_samples: int, augmented: bool, optimizer: str = "adamw"
+    ) -> None:
         self.spatial = tuple(spatial)
         self.n_samples = n_samples
         self.augmented = augmented
+        self.optimizer = optimizer
         names = [n for n in LATENTS if augmented or n != "augmentation_strength"]
         self.distributions = {name: LATENTS[name] for name in names}
 
@@ -57,7 +62,10 @@ class BlockNetworks:
 
     def encode(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the latents whose decoding is nearest to parameters."""
-        return encode(params, self.spatial, self.n_samples)
+        given = {name: value for name, value in params.items() if value != "auto"}
+        has_numbers = not given.keys().isdisjoint(("learning_rate", "weight_decay"))
+        usual = "adamw" if has_numbers else self.optimizer
+        return encode({"optimizer": usual, **given}, self.spatial, self.n_samples)
 
     def smaller(self, latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the latents of smaller and smaller networks of the same kind."""

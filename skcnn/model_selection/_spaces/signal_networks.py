@@ -152,7 +152,7 @@ class SignalNetworks:
         usual = min(max(USUAL_KERNEL, first), last)
         latents["kernel"] = log2(usual / first) / log2(last / first) if last > first else 0.5
         optimizer = given.get("optimizer", latents["optimizer"])
-        if optimizer in AUTO_LEARNING_RATES and optimizer in ("adamw", "adam", "sgd"):
+        if optimizer == _within(optimizer, "optimizer"):
             latents["optimizer"] = optimizer
             for name, scale in (
                 ("learning_rate", AUTO_LEARNING_RATES[optimizer]),
