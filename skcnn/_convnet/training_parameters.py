@@ -107,10 +107,10 @@ class ConvNetParameters(TransferParameters):
         [AUTO, COUNT],
         """"auto" or int
         Passes over the training samples. "auto" makes about 24 * sqrt(n_samples) batches
-        of the automatic batch size (80 + 14 * sqrt(n_samples) with "muon"), within 10 and 60
-        epochs, three times as many if augmentations can change the samples, or at most 20 if
-        `pretrained` layers before the output layer are trained. The default network of signals has
-        another number.
+        of the automatic batch size (120 + 10 * sqrt(n_samples) with "muon"), within 10 and 60
+        epochs; three times as many (four with "muon") if augmentations can change the samples; or
+        at most 20 if `pretrained` layers before the output layer are trained. The default network
+        of signals has another number.
         """,
     )
     max_seconds: float | None = parameter(

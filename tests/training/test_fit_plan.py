@@ -44,7 +44,7 @@ def test_plan_has_the_settings_of_a_fit(plans):
     assert [plan.optimizer_name for plan in plans] == ["muon", "adamw", "muon"]
     assert (first.n_epochs, first.batch_size, first.lr_schedule) == (5, 8, "step")
     assert (second.n_epochs, second.batch_size) == (31, 40)
-    assert (third.n_epochs, third.batch_size) == (34, 16)
+    assert (third.n_epochs, third.batch_size) == (37, 16)
     assert (len(first.train), first.valid, first.n_iter_no_change) == (40, None, None)
     assert (first.is_fresh, first.is_partial, first.n_epochs_before) == (True, False, 0)
     assert (first.device, first.seeds) == (torch.device("cpu"), FitSeeds.derive(0, 0))
