@@ -157,7 +157,9 @@ def test_fitted_attributes_are_documented(cls):
     model = cls(**ARGUMENTS.get(cls, {})).fit(X, [0, 1, 0, 1])
     fitted = {name for name in dir(model) if name.endswith("_") and not name.startswith("_")}
     documented = {entry.name for entry in docscrape.ClassDoc(cls)["Attributes"]}
-    assert documented - {"channel_names_"} == fitted  # which only epochs of MNE have
+    assert (
+        documented - {"channel_names_", "sampling_rate_"} == fitted
+    )  # which only epochs of MNE have
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)

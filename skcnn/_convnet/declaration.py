@@ -52,6 +52,8 @@ feature_names_in_ : ndarray of shape (n_features_in_,)
     Column names of `X`. Set only if `X` has column names that are all strings.
 channel_names_ : ndarray of shape (n_channels,)
     The channels' names. Set only if `X` was epochs of MNE, which must have them at predict, too.
+sampling_rate_ : float
+    Samples a second. Set only if `X` was epochs of MNE, which must have it at predict, too.
 input_shape_ : tuple of int
     Shape of a sample with its channel axis. None is in it for an unequal length.
 offset_ : ndarray of shape (n_channels,) or None

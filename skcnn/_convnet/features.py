@@ -151,6 +151,8 @@ class ConvNetFeatures(
         Column names of `X`. Set only if `X` has column names that are all strings.
     channel_names_ : ndarray of shape (n_channels,)
         The channels' names. Set only if `X` was epochs of MNE, which must have them at transform.
+    sampling_rate_ : float
+        Samples a second. Set only if `X` was epochs of MNE, which must have it at transform.
     input_shape_ : tuple of int
         Shape of a sample with its channel axis.
     offset_ : ndarray of shape (n_channels,) or None

@@ -148,7 +148,9 @@ class Augmentation(  # type: ignore[call-arg]  # scikit-learn is not typed
         array, layout = self._read_training(original)
         if are_epochs(original) and not isinstance(array, list):
             names = getattr(self, "channel_names_", None)
-            array = EpochsArray(array, layout.channels, None if names is None else list(names))
+            names = None if names is None else list(names)
+            rate = getattr(self, "sampling_rate_", None)
+            array = EpochsArray(array, layout.channels, names, rate)
         given = layout if self._layout_is_given(array) else None
         if not isinstance(X, AugmentedArray):
             is_frame = hasattr(original, "columns")

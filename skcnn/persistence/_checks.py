@@ -34,6 +34,7 @@ COMMON = {
     "n_features_in_?": "count",
     "feature_names_in_?": "strings(F)",
     "channel_names_?": "strings(M)",
+    "sampling_rate_?": "real",
     "_sklearn_output_config?": "output",
 }
 # The largest values, of either sign, of parameters by which a file could make a prediction start

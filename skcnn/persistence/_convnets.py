@@ -74,6 +74,7 @@ COMMON = {
     "n_parameters_",
     "net_",
     "offset_",
+    "sampling_rate_",
     "unfreezing_",
 }
 OWN = {
@@ -85,8 +86,11 @@ KEPT = declared(
     "epochs=any best_epoch=int weights_epoch=int device=text seen=any layers=tuple|none "
     "network=any limits?=any unfreezing?=any choice?=any augmentation?=any augmentation_choice?=any"
 )
-NAMES = declared("n_features_in_?=count feature_names_in_?=strings(F) channel_names_?=strings(C)")
-OPTIONAL_NAMES = ("feature_names_in_", "channel_names_")
+NAMES = declared(
+    "n_features_in_?=count feature_names_in_?=strings(F) channel_names_?=strings(C) "
+    "sampling_rate_?=real"
+)
+OPTIONAL_NAMES = ("feature_names_in_", "channel_names_", "sampling_rate_")
 LABELS = declared("classes=labels(K) multilabel=bool temperature?=real")
 TARGETS = declared("shape=tuple mean=any scale=any")
 

@@ -38,11 +38,12 @@ ATTRIBUTES = {
     "layer_",
     "n_features_in_",
     "offset_",
+    "sampling_rate_",
 }
 KEPT = declared(
     "n_features_in_?=count feature_names_in_?=strings(F) channel_names_?=strings(C) "
-    "layout=samples offset=none|finite(C) low=real high=real limits=any layers=tuple pooling=any "
-    "weights=any"
+    "sampling_rate_?=real layout=samples offset=none|finite(C) low=real high=real limits=any "
+    "layers=tuple pooling=any weights=any"
 )
 
 

@@ -21,10 +21,13 @@ class Epochs:
 
     __module__ = "mne.epochs"
 
-    def __init__(self, data, ch_names=None):
+    def __init__(self, data, ch_names=None, rate=None):
         self._data = data
+        self._rate = rate
         if ch_names is not None:
             self.ch_names = ch_names
+        if rate is not None:
+            self.info = {"sfreq": rate}
 
     def get_data(self):
         return self._data
@@ -34,7 +37,7 @@ class Epochs:
 
     def __getitem__(self, item):
         rows = np.atleast_3d(self._data[[item] if np.ndim(item) == 0 else item])
-        return type(self)(rows, getattr(self, "ch_names", None))
+        return type(self)(rows, getattr(self, "ch_names", None), self._rate)
 
 
 class OwnEpochs(Epochs):
@@ -99,6 +102,27 @@ def test_channels_have_the_order_of_the_fit(model, tmp_path):
         model.predict(Epochs(DATA[:, :2], NAMES[:2]))
     assert np.array_equal(model.fit(Epochs(DATA), y).predict_proba(Epochs(DATA)), predicted)
     model.predict_proba(Epochs(DATA, ["Cz", "Fz", "Pz"]))  # the names of the fit before are gone
+
+
+@pytest.mark.parametrize("model", READERS.values(), ids=READERS)
+def test_epochs_have_the_sampling_rate_of_the_fit(model, tmp_path):
+    model = clone(model).fit(Epochs(DATA, NAMES, 250.0), y)
+    predicted = model.predict_proba(Epochs(DATA))
+    save(model, tmp_path / "model.skcnn")
+    for each in (model, load(tmp_path / "model.skcnn")):
+        assert np.array_equal(each.predict_proba(Epochs(DATA, rate=250.00001)), predicted)
+        with pytest.raises(InputShapeError, match=r"with, 250 hertz\. Got 256: resample it"):
+            each.predict(Epochs(DATA, NAMES, 256.0))
+    model.fit(Epochs(DATA), y).predict(Epochs(DATA, rate=256.0))  # of a fit without a rate
+
+
+def test_epochs_of_a_list_have_one_sampling_rate():
+    model = ConvNetClassifier(n_spatial_dims=1, **FEW)
+    halves = [Epochs(DATA[:15], rate=250.0), Epochs(DATA[15:], rate=250.0)]
+    assert model.fit(halves, y).sampling_rate_ == 250.0
+    halves[1].info["sfreq"] = 128.0
+    with pytest.raises(InputShapeError, match=r"one sampling rate\. Got 250 and 128 hertz"):
+        model.fit(halves, y)
 
 
 def test_a_network_in_a_pipeline_knows_the_names_of_channels():
