@@ -28,6 +28,7 @@ OF_SERIES = {
     "padding": "same",
     "padding_mode": "zeros",
     "pool_stride": None,
+    "global_pooling": AUTO,
     "conv_dropout": 0.0,
 }
 # What they must be for images and volumes to get a network of their own.
@@ -139,6 +140,30 @@ def takes_image_network(input_shape: Shape, knobs: Mapping[str, Any]) -> bool:
     return not isinstance(stride, tuple | list) or len(stride) == n_spatial_dims
 
 
+def head_of(
+    input_shape: Shape, any_length: bool, of_classes: bool, knobs: Mapping[str, Any]
+) -> tuple[str | None, tuple[int, ...]]:
+    """Return the global pool behind the blocks, None for flattened maps, and the hidden units.
+
+    Parameters
+    ----------
+    input_shape, any_length, of_classes
+        As for `from_knobs`.
+    knobs : mapping
+        The keyword arguments of `from_knobs`.
+    """
+    given, units = knobs["global_pooling"], knobs["hidden_units"]
+    is_image = takes_image_network(input_shape, knobs)
+    pool = given
+    if given == AUTO and is_image:
+        pool = "max" if of_classes else None
+    elif given == AUTO:
+        pool = "average" if any_length else None
+    if isinstance(units, str) and units == AUTO:
+        units = () if pool is not None and (is_image or given != AUTO) else (128,)
+    return pool, _units_of_layers(units)
+
+
 def _are(knobs: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     """Return whether parameters have values, also as NumPy's scalars or one for each axis."""
     return all(_is(knobs[name], value) for name, value in wanted.items())
@@ -188,21 +213,20 @@ class _Network(Stack):
                 self._add_convolution(n_filters, knobs["stride"])
             self._end_block(_pool_of_long_axes(self.shape[1:], *how))
 
-    def add_automatic_blocks(self, of_classes: bool) -> None:
-        """Add the convolutions and pools of the automatic network for images."""
+    def add_automatic_blocks(self, smallest: int) -> None:
+        """Add the convolutions of the automatic network for images, and pools to that side."""
         *pooled, last = pooled_filters(self._input_shape[1:])
-        smallest = SMALLEST_GLOBAL if of_classes else SMALLEST_DENSE
         for n_filters in pooled:
             self._add_convolution(n_filters)
             self._end_block(_pool_of_large_axes(self.shape[1:], smallest, self._pooling))
         self._add_convolution(last)
 
-    def add_dense_layers(self, any_length: bool) -> None:
-        """Add the hidden dense layers."""
-        given = self._knobs["hidden_units"]
-        units = _units_of_layers((128,) if given == AUTO else given)
-        flat = (GlobalPool(), *self.before_dense) if any_length else (*self.before_dense, Flatten())
-        self.add(*flat)
+    def add_head(self, pool: str | None, units: Sequence[int]) -> None:
+        """Add a global pool, or flatten the maps if it is None, and the hidden dense layers."""
+        if pool is None:
+            self.add(*self.before_dense, Flatten())
+        else:
+            self.add(GlobalPool(kind=pool), *self.before_dense)
         for n_units in units:
             self._add_normalized(Dense, n_units)
             self.add(*self.before_dense)
@@ -237,6 +261,7 @@ def from_knobs(
     pooling: str | None,
     pool_size: str | int | tuple[int, ...],
     pool_stride: int | tuple[int, ...] | None,
+    global_pooling: str | None,
     hidden_units: object,
     activation: str,
     normalization: str | None,
@@ -255,8 +280,7 @@ def from_knobs(
     input_shape : tuple of int
         ``(n_channels, *spatial)``.
     any_length : bool, default=False
-        Whether signals have unequal lengths. The means of the feature maps then take the
-        place of their values in front of the dense layers.
+        Whether signals have unequal lengths, so that maps cannot be flattened.
     of_classes : bool, default=True
         Whether the outputs are of classes. The largest values of feature maps tell what there is,
         but less well where or how much.
@@ -272,13 +296,11 @@ def from_knobs(
         normalize = None if normalization is None else Normalize(kind=normalization)
         network.add(*compact_inception(input_shape, any_length, normalize, activation))
         network.add(*network.before_dense)
-    elif takes_image_network(input_shape, knobs):
-        network.add_automatic_blocks(of_classes)
-        if of_classes:
-            network.add(GlobalPool(kind="max"), *network.before_dense)
-        else:
-            network.add_dense_layers(any_length)
+        return tuple(network.layers)
+    pool, units = head_of(input_shape, any_length, of_classes, knobs)
+    if takes_image_network(input_shape, knobs):
+        network.add_automatic_blocks(SMALLEST_DENSE if pool is None else SMALLEST_GLOBAL)
     else:
         network.add_given_blocks()
-        network.add_dense_layers(any_length)
+    network.add_head(pool, units)
     return tuple(network.layers)

@@ -13,7 +13,12 @@ from torch import Tensor, nn
 from skcnn._architectures.packages import MakeModule
 from skcnn._architectures.pretrained import load_weights, pretrained_base, published_architecture
 from skcnn._architectures.registry import named_architecture
-from skcnn._convnet.architectures import from_knobs, takes_series_network
+from skcnn._convnet.architectures import (
+    from_knobs,
+    head_of,
+    takes_image_network,
+    takes_series_network,
+)
 from skcnn._convnet.automatic import usual_layer_values
 from skcnn._convnet.choice import chosen_parameters
 from skcnn._convnet.fitted_base import (
@@ -92,15 +97,25 @@ class NetworkBuilder(NetworkParameters):
             return base_layers(base, input_shape)
         if self.architecture is not None:
             return tuple(self.architecture)
-        knobs = {name: getattr(self, name) for name in KNOBS}
-        return from_knobs(input_shape, self._takes_any_length, self._of_classes, **knobs)
+        how = (self._takes_any_length, self._of_classes)
+        return from_knobs(input_shape, *how, **self._knobs())
 
     def _has_series_network(self, input_shape: Shape, any_length: bool) -> bool:
         """Return whether the network is the automatic one for signals."""
         if self.architecture is not None or is_pretrained(self.pretrained):
             return False
-        knobs = {name: getattr(self, name) for name in KNOBS}
-        return takes_series_network(input_shape, any_length, knobs)
+        return takes_series_network(input_shape, any_length, self._knobs())
+
+    def _has_image_network(self, input_shape: Shape) -> bool:
+        """Return whether the parameters ask for the automatic network for images and volumes."""
+        return takes_image_network(input_shape, self._knobs())
+
+    def _head(self, input_shape: Shape, any_length: bool) -> tuple[str | None, tuple[int, ...]]:
+        """Return the global pool and hidden units of the network that the parameters describe."""
+        return head_of(input_shape, any_length, self._of_classes, self._knobs())
+
+    def _knobs(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in KNOBS}
 
     @property
     def _takes_any_length(self) -> bool:

@@ -96,8 +96,8 @@ class NetworkParameters:
         designs the whole network: one convolution more than the longest side must be halved to
         be 4 or less, but at least three and at most nine, with pools between them. A classifier
         halves sides of 8 or more, and the output layer gets the largest value of each of the last
-        feature maps. A regressor halves sides of 6 or more, and has a dense layer in front of the
-        output layer.
+        feature maps. A regressor, or ``global_pooling=None``, halves sides of 6 or more, and has a
+        dense layer in front of the output layer.
         Otherwise the number of blocks is the number of times that the longest side must be
         halved to be 7 or less, but at least two: (32, 64) up to 28x28, (32, 64, 128, 128) for
         64x64. For signals of 32 time steps or more, where this and the parameters from
@@ -159,12 +159,23 @@ class NetworkParameters:
         Distance between window positions of the pools. None takes `pool_size`.
         """,
     )
+    global_pooling: str | None = parameter(
+        "auto",
+        [one_of(["auto", *POOLINGS]), None],
+        """{"auto", "max", "average"} or None
+        What makes one number of each feature map of the last block, so that it does not matter
+        where something is. None flattens the maps. "auto" is "max" for classifiers of images and
+        volumes and "average" for signals, where `filters` designs the whole network, also
+        "average" for signals of unequal length, and None for others.
+        """,
+    )
     hidden_units: Any = parameter(
         "auto",
         [AUTO, *SIZE],
         """"auto", int or tuple of int
         Number of neurons of each hidden dense layer. ``()`` makes no hidden layer. "auto" is
-        128, but for what `filters` tells of.
+        128 behind flattened maps, and none behind a `global_pooling` that is given, but for what
+        `filters` tells of.
         """,
     )
     activation: str = parameter(

@@ -46,6 +46,7 @@ KNOBS = (
     "pooling",
     "pool_size",
     "pool_stride",
+    "global_pooling",
     "hidden_units",
     "activation",
     "normalization",
@@ -366,6 +367,68 @@ def test_networks_whose_parts_are_given_end_in_dense_layers(how):
     given = {"filters": (32, 64), "hidden_units": (128,), "pool_size": 2}
     assert layers == from_knobs((1, 28, 28), **DEFAULTS | given | how)
     assert Flatten() in layers
+
+
+BLOCK = (*normalized(8), pool(2, 2))
+DENSE_5 = (Dense(5, bias=False), Normalize(), Activation("relu"), Dropout(0.25))
+
+
+@pytest.mark.parametrize(
+    ("how", "head"),
+    [
+        ({"global_pooling": "max"}, GLOBAL_HEAD),
+        ({"global_pooling": "max", "hidden_units": 5}, (*GLOBAL_HEAD, *DENSE_5)),
+        ({"global_pooling": "average"}, (GlobalPool(), Dropout(0.25))),
+        ({"global_pooling": "average", "dropout": 0.0}, (GlobalPool(),)),
+        ({"global_pooling": None}, DENSE_HEAD),
+        ({}, DENSE_HEAD),
+    ],
+)
+@pytest.mark.parametrize("of_classes", [True, False])
+def test_global_pooling_of_given_blocks(how, head, of_classes):
+    knobs = DEFAULTS | {"filters": 8} | how
+    assert from_knobs((1, 8, 8), of_classes=of_classes, **knobs) == (*BLOCK, *head)
+
+
+@pytest.mark.parametrize("of_classes", [True, False])
+def test_global_pooling_of_the_default_network_of_images(of_classes):
+    made = {
+        kind: from_knobs((1, 28, 28), of_classes=of_classes, **DEFAULTS | {"global_pooling": kind})
+        for kind in ("auto", "max", "average", None)
+    }
+    assert made["auto"] == (made["max"] if of_classes else made[None])
+    assert made["average"][:-2] == made["max"][:-2]
+    assert made["average"][-2:] == (GlobalPool(), Dropout(0.25))
+    assert made[None] == from_knobs((1, 28, 28), of_classes=False, **DEFAULTS)
+
+
+@pytest.mark.parametrize(
+    ("how", "head"),
+    [
+        ({}, (GlobalPool(), Dropout(0.25), *DENSE_HEAD[2:])),
+        ({"global_pooling": "average"}, (GlobalPool(), Dropout(0.25))),
+        ({"global_pooling": "max"}, GLOBAL_HEAD),
+    ],
+)
+def test_global_pooling_of_signals_of_any_length(how, head):
+    knobs = DEFAULTS | {"filters": 8} | how
+    assert from_knobs((2, 64), True, **knobs) == (*normalized(8), Pool((2,), stride=(2,)), *head)
+
+
+def test_signals_of_any_length_cannot_be_flattened():
+    model = ConvNetClassifier(input_shape=(None, 2), filters=8, global_pooling=None)
+    with pytest.raises(ArchitectureError, match="Flatten gives as many features as a signal has"):
+        model.fit([np.zeros((20, 2)), np.ones((22, 2))], [0, 1])
+
+
+def test_a_global_pool_asks_for_other_blocks_of_signals():
+    own = ConvNetClassifier()._layers((2, 64))
+    pooled = ConvNetClassifier(global_pooling="max")._layers((2, 64))
+    assert pooled == (
+        *ConvNetClassifier(filters="auto", pool_size=2)._layers((2, 64))[:-6],
+        *GLOBAL_HEAD,
+    )
+    assert own != pooled
 
 
 SMALL_SHAPES = {

@@ -1,17 +1,20 @@
 """Makes the space that a search asks for, with the bounds of the automatic one."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sklearn.base import clone
 from sklearn.pipeline import Pipeline
 
+from skcnn._convnet.automatic import pooled_filters
 from skcnn._convnet.pipelines import find_convnet, trains_augmented
 from skcnn._data.layouts import InputLayout
 from skcnn._data.series.layout import SeriesLayout
 from skcnn._utils.compat import InvalidParameterError
 from skcnn._utils.validation import did_you_mean
 from skcnn.exceptions import ArchitectureError
+from skcnn.layers._base import Shape
 from skcnn.model_selection._cross_validation import CrossValidation
 from skcnn.model_selection._network_size import Limits, NetworkSizer
 from skcnn.model_selection._spaces.auto_space import AutoSpace
@@ -108,8 +111,9 @@ def _auto_space(
     augmented = trains_augmented(cv.estimator, cv.X, layout, at_strength=1.0)  # which is searched
     n_samples = len(cv.splits[0][0])
     shape, any_length = layout.traced_shape, isinstance(layout, SeriesLayout)
-    optimizer = net._optimizer_name(shape)
-    networks: Networks = BlockNetworks(layout.spatial, n_samples, augmented, optimizer)
+    networks: Networks = BlockNetworks(
+        layout.spatial, n_samples, augmented, any_length, partial(_resolved, net, shape, any_length)
+    )
     most_times = MOST_TIMES_OWN
     if net._has_series_network(shape, any_length):
         searches_epochs = net.max_epochs == "auto"
@@ -122,6 +126,20 @@ def _auto_space(
         initial,
         _limits_of_auto(net, limits, sizer, most_times),
     )
+
+
+def _resolved(
+    net: Any, shape: Shape, any_length: bool, params: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return parameters with the estimator's optimizer and network in the place of "auto"."""
+    changed = clone(net).set_params(**params)
+    known = {**params, "optimizer": changed._optimizer_name(shape)}
+    if changed.architecture is None:
+        pool, units = changed._head(shape, any_length)
+        known |= {"global_pooling": pool, "hidden_units": units}
+        if changed._has_image_network(shape):
+            known["filters"] = pooled_filters(shape[1:])[:-1]
+    return known
 
 
 def _limits_of_auto(

@@ -47,6 +47,7 @@ LATENTS: dict[str, BaseDistribution] = {
     "shrinking": CategoricalDistribution(("max", "average", "stride")),
     "pool_size": IntDistribution(2, 3),
     "overlap": CategoricalDistribution((False, True)),
+    "head": CategoricalDistribution(("flat", "max", "average")),
     "n_hidden": IntDistribution(0, 2),
     "n_units": IntDistribution(16, 512, log=True),
     "normalization": CategoricalDistribution(("batch", "group", None)),
@@ -78,6 +79,7 @@ DEFAULTS: dict[str, Any] = {
     "shrinking": "max",
     "pool_size": 2,
     "overlap": False,
+    "head": "flat",
     "n_hidden": 1,
     "n_units": 128,
     "normalization": "batch",
@@ -117,6 +119,7 @@ def decode(
     params = {
         **_shrinking(latents, spatial),
         "kernel_size": _kernel_size(latents["kernel"], spatial),
+        "global_pooling": None if latents["head"] == "flat" else latents["head"],
         "hidden_units": tuple(
             max(latents["n_units"] // 2**i, FEWEST_UNITS) for i in range(latents["n_hidden"])
         ),
@@ -259,6 +262,8 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
     latents = {**DEFAULTS, **_encode_blocks(given, spatial), **_encode_dense(given)}
     for name in ("normalization", "activation", "optimizer", "dropout", "conv_dropout"):
         latents[name] = given.get(name, latents[name])
+    if "global_pooling" in given:
+        latents["head"] = given["global_pooling"] or "flat"
     latents["augmentation_strength"] = given.get("augmentation_strength", 1.0)
     latents["optimizer"] = _within(latents["optimizer"], "optimizer")
     if latents["optimizer"] != given.get("optimizer", latents["optimizer"]):

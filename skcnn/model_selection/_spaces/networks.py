@@ -1,6 +1,6 @@
 """What the automatic space draws for images, volumes and short signals: networks of blocks."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from optuna.distributions import BaseDistribution
@@ -42,30 +42,39 @@ class BlockNetworks:
         Number of training samples of a fold.
     augmented : bool
         Whether there is an augmentation, whose strength is searched.
-    optimizer : str, default="adamw"
-        What ``optimizer="auto"`` stands for, if learning rate and weight decay are "auto", too.
+    any_length : bool, default=False
+        Whether signals have unequal lengths, so that maps cannot be flattened.
+    resolved : callable or None, default=None
+        Returns parameters with the meaning of "auto" for this estimator in the place of some of
+        them. None knows none.
     """
 
     def __init__(
-        self, spatial: Sequence[int], n_samples: int, augmented: bool, optimizer: str = "adamw"
+        self,
+        spatial: Sequence[int],
+        n_samples: int,
+        augmented: bool,
+        any_length: bool = False,
+        resolved: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
     ) -> None:
         self.spatial = tuple(spatial)
         self.n_samples = n_samples
         self.augmented = augmented
-        self.optimizer = optimizer
+        self.any_length = any_length
+        self.resolved = resolved
         names = [n for n in LATENTS if augmented or n != "augmentation_strength"]
         self.distributions = {name: LATENTS[name] for name in names}
 
     def decode(self, latents: Mapping[str, Any]) -> dict[str, Any]:
         """Return parameters of a ConvNet that fits the input."""
+        if self.any_length and latents["head"] == "flat":
+            latents = {**latents, "head": "average"}
         return decode(latents, self.spatial, self.n_samples, self.augmented)
 
     def encode(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the latents whose decoding is nearest to parameters."""
-        given = {name: value for name, value in params.items() if value != "auto"}
-        has_numbers = not given.keys().isdisjoint(("learning_rate", "weight_decay"))
-        usual = "adamw" if has_numbers else self.optimizer
-        return encode({"optimizer": usual, **given}, self.spatial, self.n_samples)
+        known = params if self.resolved is None else self.resolved(params)
+        return encode(known, self.spatial, self.n_samples)
 
     def smaller(self, latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         """Yield the latents of smaller and smaller networks of the same kind."""

@@ -62,6 +62,27 @@ def test_any_estimator_is_a_place_in_the_space(own):
     assert first == {name: getattr(net, name) for name in first}
 
 
+@pytest.mark.parametrize(
+    ("net", "X", "expected"),
+    [
+        (ConvNetClassifier(), (8, 8), ("muon", "max", 0)),
+        (ConvNetClassifier(learning_rate=0.01), (8, 8), ("adamw", "max", 0)),
+        (ConvNetClassifier(filters=8), (8, 8), ("muon", "flat", 1)),
+        (ConvNetClassifier(filters=8, global_pooling="average"), (8, 8), ("muon", "average", 0)),
+        (ConvNetRegressor(), (8, 8), ("muon", "flat", 1)),
+        (ConvNetClassifier(n_spatial_dims=1, filters=8), (20, 2), ("adamw", "flat", 1)),
+        (ConvNetClassifier(input_shape=(None, 2), filters=8), (20, 2), ("adamw", "average", 1)),
+    ],
+    ids=str,
+)
+def test_the_first_place_is_what_auto_stands_for(net, X, expected):
+    samples, y = np.random.default_rng(0).random((20, *X)), np.arange(20) % 2
+    net = net.set_params(max_epochs=1, random_state=0)
+    search = search_of(net, n_trials=1, cv=2).fit(samples, y)
+    seen = search.study_.trials[0].params
+    assert (seen["optimizer"], seen["head"], seen["n_hidden"]) == expected
+
+
 def test_names_have_the_prefix_of_the_step():
     params = auto_space(prefix="net__").params_of(auto_space().values_of(0))
     assert all(name.startswith("net__") for name in params)

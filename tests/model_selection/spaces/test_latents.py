@@ -90,6 +90,7 @@ def test_all_of_each_knob_is_reached(spatial):
     assert seen["pooling"] == {"max", "average", None}
     assert seen["stride"] == {1, 2}
     assert seen["pool_size"] == {2, 3}
+    assert seen["global_pooling"] == {None, "max", "average"}
     assert {len(h) for h in seen["hidden_units"]} == {0, 1, 2}
     assert seen["normalization"] == {"batch", "group", None}
     assert seen["batch_size"] == {8, 16, 32, 64, 128, 256}
@@ -128,7 +129,12 @@ def test_depth_grows_with_its_latent(share, spatial):
 
 def test_learning_rate_and_decay_are_relative_to_the_optimizers_own():
     latents = {**sample(np.random.default_rng(0)), "learning_rate": 1.0, "weight_decay": 1.0}
-    for optimizer, rate, decay in (("adamw", 0.005, 0.05), ("sgd", 0.05, 1e-4)):
+    latents["normalization"] = "batch"
+    for optimizer, rate, decay in (
+        ("adamw", 0.005, 0.05),
+        ("muon", 0.2, 0.05),
+        ("sgd", 0.05, 1e-4),
+    ):
         params = decode({**latents, "optimizer": optimizer}, (8, 8), 100)
         assert (params["learning_rate"], params["weight_decay"]) == (rate, decay)
 
@@ -180,6 +186,8 @@ def test_encoded_networks_decode_to_themselves(latents, spatial, n_samples):
         ({"filters": ((16, 16), 32)}, {"width": 16, "n_convolutions": 2, "growth": 2.0}),
         ({"filters": (8, 8, 8)}, {"width": 8, "growth": 1.0}),
         ({"filters": (4, 400)}, {"width": 8, "growth": 2.0}),  # the nearest there are
+        ({"global_pooling": "average"}, {"head": "average"}),
+        ({"global_pooling": None}, {"head": "flat"}),
         ({"hidden_units": ()}, {"n_hidden": 0, "n_units": 128}),
         ({"hidden_units": 64}, {"n_hidden": 1, "n_units": 64}),
         ({"hidden_units": (64, 64, 64)}, {"n_hidden": 2, "n_units": 64}),
@@ -213,7 +221,7 @@ def test_the_default_networks_place_decodes_to_it(spatial):
     default = ConvNetClassifier()
     assert default.kernel_size == "auto"
     assert params["kernel_size"] == 3
-    assert params["hidden_units"] == (128,)
+    assert (params["global_pooling"], params["hidden_units"]) == (None, (128,))
     assert params["dropout"] == default.dropout
     assert params["pooling"] in ("max", None)
     assert (params["optimizer"], params["activation"]) == ("adamw", "relu")
