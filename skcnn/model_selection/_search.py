@@ -74,9 +74,9 @@ class ConvNetSearchCV(BaseSearchCV):
         What to draw from.
 
         - "auto": number of blocks and of convolutions in a block, filters and their growth,
-          kernel size, pool or stride, hidden layers and units, normalization, activation,
-          dropout, optimizer, learning rate, weight decay, batch size, and the strength of
-          an augmentation if there is one. Every draw fits the input, and has at most eight
+          kernel size, pool or stride, global pool, hidden layers and units, normalization,
+          activation, dropout, optimizer, learning rate, weight decay, batch size, and the
+          strength of an augmentation if there is one. Every draw fits the input, and has at most eight
           times the multiply-accumulates of the estimator's own network unless `constraints`
           bounds them. The first trial has the estimator's own parameters, and the next ones
           change about a quarter of them. With an `architecture`, only the parameters of the
