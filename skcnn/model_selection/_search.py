@@ -73,16 +73,16 @@ class ConvNetSearchCV(BaseSearchCV):
     param_space : "auto", dict, list of dicts or callable, default="auto"
         What to draw from.
 
-        - "auto": number of blocks and of convolutions in a block, filters and their growth,
-          kernel size, pool or stride, global pool, hidden layers and units, normalization,
-          activation, dropout, optimizer, learning rate, weight decay, batch size, and the
-          strength of an augmentation if there is one. Every draw fits the input, and has at most eight
-          times the multiply-accumulates of the estimator's own network unless `constraints`
-          bounds them. The first trial has the estimator's own parameters, and the next ones
-          change about a quarter of them. With an `architecture`, only the parameters of the
-          training are searched. For signals with the automatic network: number of residual
-          blocks and of modules, filters, length and number of parallel kernels, epochs, and
-          the training as above, with at most three times the multiply-accumulates.
+        - "auto": number of blocks and of convolutions in a block, filters and their growth, kernel
+          size, pool or stride, global pool, hidden layers and units, normalization, activation,
+          dropout, optimizer, learning rate, weight decay, batch size, and the strength of an
+          augmentation if there is one. Every draw fits the input, and has at most eight times the
+          multiply-accumulates of the estimator's own network unless `constraints` bounds them. The
+          first trial has the estimator's own parameters, and the next ones change about a quarter
+          of them. With an `architecture`, only the parameters of the training are searched. For
+          signals with the automatic network: number of residual blocks and of modules, filters,
+          length and number of parallel kernels, epochs, and the training as above, with at most
+          three times the multiply-accumulates.
         - dict of parameter name to an Optuna distribution, a tuple ``(low, high)``, ``(low,
           high, "log")`` or ``(low, high, step)``, a list of choices, or a scipy
           distribution. A tuple of integers draws integers, other tuples draw floats. Names
