@@ -17,10 +17,10 @@ HELD_BACK = 0.2  # of the samples, from a second network
 # Distinct samples that a temperature is found on. With fewer than ten the prior decides, and with
 # fewer than sixty the temperature varies so much that "auto" leaves it.
 FEWEST = {AUTO: 60, TEMPERATURE: 10}
-# A network has learned its classes early if the mean loss of an epoch, as a share of the entropy of
-# the classes, is below this. It is then wrong so rarely that it cannot be far too sure.
-EARLY_LOSS = 0.04
-EARLY_EPOCH = 0.25  # of the epochs
+# A network has learned its classes early if the least loss of the first epochs, as a share of the
+# entropy of the classes, is below this. It is then wrong so rarely that it cannot be far too sure.
+EARLY_LOSS = 0.08
+EARLY_EPOCHS = 0.25  # of all
 LAST_EARLY_EPOCH = 6  # until then few samples are known by heart
 
 
@@ -93,8 +93,8 @@ def _has_time(net: Any, plan: FitPlan) -> bool:
 def has_learned_early(net: Any, plan: FitPlan) -> bool:
     """Return whether the classes are so easy that a network is hardly ever wrong.
 
-    The loss of an early epoch is that of samples which were seen a few times only, so that it says
-    what the loss of new samples is at most. It does not if the network begins with trained
+    The loss of the first epochs is that of samples which were seen a few times only: it says what
+    the loss of new samples is at most. It does not if the network begins with trained
     weights, which learns few samples by heart at once; with `label_smoothing`, which makes a
     network less sure than it is right; for several labels a sample, which may all be rare; or if
     it is in other units than the entropy.
@@ -102,8 +102,8 @@ def has_learned_early(net: Any, plan: FitPlan) -> bool:
     is_other_loss = net.label_smoothing or net.loss != "cross_entropy"
     if is_other_loss or plan.train.targets.ndim > 1 or _may_be_pretrained(net):
         return False
-    early = min(int(np.ceil(EARLY_EPOCH * net.n_iter_)), LAST_EARLY_EPOCH)
-    loss = net.history_["train_loss"].iloc[early - 1]
+    n_early = min(int(np.ceil(EARLY_EPOCHS * net.n_iter_)), LAST_EARLY_EPOCH)
+    loss = net.history_["train_loss"].iloc[:n_early].min()
     sums = np.bincount(plan.train.targets, plan.train.weights)
     shares = sums[sums > 0] / sums.sum()
     return bool(loss < EARLY_LOSS * -(shares @ np.log(shares)))
