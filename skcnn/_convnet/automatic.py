@@ -26,6 +26,7 @@ SERIES_STEPS = 1500
 SERIES_EPOCHS = (100, 300)
 MOST_SERIES_MACS = 7 * 10**11  # of all forward passes of a fit: a minute of one core
 USUAL_MOMENTUM, MUON_MOMENTUM = 0.9, 0.6
+PARTIAL_MUON_SHARE = 0.05  # of the learning rate, where no schedule lowers it
 # The learning rates of "auto", each the peak of the default one-cycle schedule.
 AUTO_LEARNING_RATES = {
     "adam": 0.005,
@@ -166,12 +167,19 @@ def resolve_epochs(
 
 
 def resolve_learning_rate(
-    learning_rate: Any, optimizer: str, architecture: Any = None, has_weights: bool = False
+    learning_rate: Any,
+    optimizer: str,
+    architecture: Any = None,
+    has_weights: bool = False,
+    is_partial: bool = False,
 ) -> float:
     """Return the full learning rate for the parameter's value.
 
     `has_weights` says whether the network begins with weights that were trained before.
+    `is_partial` says whether it is for single passes, whose rate does not fall.
     """
+    if learning_rate == "auto" and optimizer == "muon" and is_partial:
+        return auto_learning_rate(optimizer) * PARTIAL_MUON_SHARE
     if learning_rate == "auto" and has_weights:
         return auto_learning_rate(optimizer) * PRETRAINED_RATE_SHARE
     if learning_rate == "auto":

@@ -324,7 +324,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             is_partial=is_partial,
             n_epochs_before=0 if fresh else self.n_iter_,
             weights_epoch=0 if fresh else self._weights_epoch,
-            n_epochs=1 if is_partial else self._n_epochs(len(train), shape, bool(steps)),
+            n_epochs=1 if is_partial else self._n_epochs(len(train), shape, bool(steps), optimizer),
             batch_size=resolve_batch_size(
                 self.batch_size,
                 len(train),
@@ -381,7 +381,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
             optimizer_name=plan.optimizer_name,
             momentum=resolve_momentum(self.momentum, plan.optimizer_name),
             nesterov=self.nesterov,
-            **self._step_settings(plan.optimizer_name),
+            **self._step_settings(plan.optimizer_name, plan.is_partial),
             autocast=self._autocast(plan),
             compile_module=self.compile,
             callbacks=None if self.callbacks is None else list(self.callbacks),
@@ -400,7 +400,7 @@ class BaseConvNet(KeepsFittedBase, CallbackSupportMixin, FittedNetwork, metaclas
         """Return the trained engine, on the plan's device."""
         if str(plan.device) != self.net_.device:
             self.net_.move_to(plan.device)
-        self.net_.change_training(**self._step_settings(plan.optimizer_name))
+        self.net_.change_training(**self._step_settings(plan.optimizer_name, plan.is_partial))
         if self.precision != "auto" or plan.device.type != torch.device(self.device_).type:
             self.net_.autocast = self._autocast(plan)
         return self.net_

@@ -147,9 +147,16 @@ class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstima
     # Automatic values
 
     def _n_epochs(
-        self, n_samples: int, shape: Shape | None = None, is_augmented: bool = False
+        self,
+        n_samples: int,
+        shape: Shape | None = None,
+        is_augmented: bool = False,
+        optimizer: str | None = None,
     ) -> int:
-        """Return the number of epochs. The network's `shape` counts for signals."""
+        """Return the number of epochs, for a new network's optimizer if it is not given.
+
+        The network's `shape` counts for it and for signals.
+        """
         if (
             self.max_epochs == "auto"
             and shape is not None
@@ -158,31 +165,34 @@ class FittedNetwork(HasPlainState, NetworkBuilder, ConvNetParameters, BaseEstima
             macs = total_multiply_accumulates(self._trace(shape, 1))
             return series_epochs(n_samples, series_batch_size(n_samples), macs)
         fine_tunes = is_pretrained(self.pretrained) and self.trainable != "head"
-        optimizer = self._optimizer_name(shape)
-        return resolve_epochs(self.max_epochs, n_samples, fine_tunes, is_augmented, optimizer)
+        name = self._optimizer_name(shape) if optimizer is None else optimizer
+        return resolve_epochs(self.max_epochs, n_samples, fine_tunes, is_augmented, name)
 
     def _optimizer_name(self, shape: Shape | None, is_partial: bool = False) -> str:
         """Return the name of a new network's optimizer. The network's `shape` counts for "auto".
 
-        Muon keeps the norms of kernels, and nearly all of them have no weight decay.
+        Muon keeps the norms of kernels, which have no weight decay, and needs a learning rate
+        that falls.
         """
         if self.optimizer != AUTO:
             return self.optimizer
         has_knobs = self.architecture is None and not is_pretrained(self.pretrained)
         is_plain = self.learning_rate == AUTO and self.weight_decay == AUTO and not self.l1_penalty
         has_axes = shape is not None and len(shape) > 2
+        falls = self.lr_schedule not in ("constant", "plateau") and not is_partial
         suits_muon = has_knobs and has_axes and is_plain and self.normalization is not None
-        return "muon" if suits_muon and not is_partial else "adamw"
+        return "muon" if suits_muon and falls else "adamw"
 
-    def _step_settings(self, optimizer: str) -> dict[str, Any]:
+    def _step_settings(self, optimizer: str, is_partial: bool) -> dict[str, Any]:
         """Return the settings of training steps that may change between calls of `fit`."""
         return {
-            "lr": self._learning_rate(optimizer),
+            "lr": self._learning_rate(optimizer, is_partial),
             "weight_decay": resolve_weight_decay(self.weight_decay, optimizer),
             "l1_penalty": self.l1_penalty,
             "gradient_clip": self.gradient_clip,
         }
 
-    def _learning_rate(self, optimizer: str) -> float:
+    def _learning_rate(self, optimizer: str, is_partial: bool) -> float:
         has_weights = is_pretrained(self.pretrained) or fitted_base(self.architecture) is not None
-        return resolve_learning_rate(self.learning_rate, optimizer, self.architecture, has_weights)
+        how = (self.architecture, has_weights, is_partial)
+        return resolve_learning_rate(self.learning_rate, optimizer, *how)

@@ -33,8 +33,9 @@ class ConvNetParameters(TransferParameters):
         and keeps the norm of their weights fixed, so that it is for layers that are followed by
         normalisation. All other parameters are updated as by "adamw". "auto" is "muon" in `fit`
         for images and volumes if the parameters from `filters` to `conv_dropout` describe the
-        network, with a `normalization`, if `learning_rate` and `weight_decay` are "auto" and
-        `l1_penalty` is 0. Otherwise it is "adamw", for whose steps numbers are usually meant.
+        network, with a `normalization`, if `learning_rate` and `weight_decay` are "auto",
+        `l1_penalty` is 0 and `lr_schedule` is neither "constant" nor "plateau". Otherwise it is
+        "adamw", for whose steps numbers are usually meant. Fits that continue keep the optimizer.
         """,
     )
     learning_rate: str | float = parameter(
@@ -42,8 +43,9 @@ class ConvNetParameters(TransferParameters):
         [AUTO, POSITIVE],
         """"auto" or float
         Full learning rate, before `lr_schedule`. "auto" is 0.005 for adam and adamw, 0.05
-        for sgd, 0.2 for muon, 0.001 for rmsprop and 0.01 for adagrad, and a fifth of that
-        with `pretrained` weights or a fitted network as `architecture`.
+        for sgd, 0.2 for muon (a twentieth of it in `partial_fit`), 0.001 for rmsprop and 0.01 for
+        adagrad, and a fifth of that with `pretrained` weights or a fitted network as
+        `architecture`.
         """,
     )
     momentum: str | float = parameter(
@@ -68,7 +70,7 @@ class ConvNetParameters(TransferParameters):
         L2 penalty on kernels and dense matrices, not on biases and normalisation: half
         its product with the squared weights is added to the loss. With adamw, weights
         shrink by ``learning_rate * weight_decay`` per step instead. "auto" is 0.05 for
-        adamw and muon (which applies it to the parameters that are not kernels), and
+        adamw and muon (which applies it to the output layer only), and
         0.0001 for the others.
         """,
     )

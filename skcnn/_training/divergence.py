@@ -144,12 +144,22 @@ def check_finite(value: float, engine: Any, what: str) -> None:
         _raise(f"The {what} {where}", engine, after_steps=bool(rates))
 
 
+def _smaller_steps(engine: Any) -> str:
+    """Return parameters that make an engine's steps smaller.
+
+    Those of Muon do not depend on the size of the gradient, and its rates are of another scale.
+    """
+    if engine.optimizer_name == "muon":
+        return f"optimizer='adamw', or 'muon' with a learning_rate below {engine.lr:g}"
+    clip = "" if engine.gradient_clip is not None else " or gradient_clip=1.0"
+    return f"a learning_rate below {engine.lr:g}{clip}"
+
+
 def _raise(what: str, engine: Any, after_steps: bool) -> NoReturn:
     """Raise the error, with causes that are likely before or after the first step."""
     causes = []
     if after_steps:
-        clip = "" if engine.gradient_clip is not None else " or gradient_clip=1.0"
-        causes.append(f"steps that are too large: try a learning_rate below {engine.lr:g}{clip}")
+        causes.append(f"steps that are too large: try {_smaller_steps(engine)}")
     causes.append("values on a large scale: try standardize=True, or look for outliers in X")
     if engine.autocast is not None:
         causes.append("low precision: try precision='float32'")

@@ -292,7 +292,8 @@ def _epochs_per_fold(cv: CrossValidation, layout: InputLayout | None) -> int:
     n_train = len(cv.splits[0][0])
     if net.early_stopping:
         n_train = max(int(n_train * (1 - net.validation_fraction)), 1)
-    return net._n_epochs(n_train, is_augmented=trains_augmented(cv.estimator, cv.X, layout))
+    shape = None if layout is None else layout.traced_shape
+    return net._n_epochs(n_train, shape, trains_augmented(cv.estimator, cv.X, layout))
 
 
 def _n_trials(n_trials: int | None, n_points: int | None) -> int | None:

@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
 
 from skcnn import ConvNetClassifier, ConvNetRegressor, load, save
 from skcnn._convnet.automatic import auto_epochs
@@ -52,6 +53,8 @@ def test_networks_of_the_parameters_for_images_and_volumes_are_trained_by_muon(X
         (IMAGES, {"normalization": None}),
         (IMAGES, {"weight_decay": 0.01}),
         (IMAGES, {"l1_penalty": 1e-4}),
+        (IMAGES, {"lr_schedule": "constant"}),
+        (IMAGES, {"lr_schedule": "plateau"}),
         (IMAGES, {"architecture": fitted()}),
     ],
 )
@@ -84,6 +87,28 @@ def test_single_passes_are_trained_by_adamw_and_continue_as_they_began():
     assert partial.partial_fit(IMAGES, Y).net_.optimizer_name == "muon"
     warm = fitted(warm_start=True)
     assert warm.set_params(weight_decay=0.1).fit(IMAGES, Y).net_.optimizer_name == "muon"
+
+
+def test_epochs_of_a_continued_fit_are_those_of_its_optimizer():
+    X, y = RNG.normal(size=(400, 4, 4)).astype(np.float32), np.arange(400) % 2
+    net = ConvNetClassifier(**{**SMALL, "max_epochs": "auto"}, warm_start=True)
+    net.partial_fit(X, y, classes=[0, 1]).fit(X, y)
+    assert (net.net_.optimizer_name, net.n_iter_) == ("adamw", 1 + 20)
+    net = ConvNetClassifier(**{**SMALL, "max_epochs": "auto"}, warm_start=True).fit(X, y)
+    assert net.set_params(learning_rate=0.01).fit(X, y).n_iter_ == 13 + 13
+    assert net.net_.lr == 0.01
+
+
+def test_single_passes_after_a_fit_keep_what_it_learned():
+    X, y = load_digits(return_X_y=True)
+    X = X.reshape(-1, 8, 8)
+    model = ConvNetClassifier(filters=(8, 16), random_state=0).fit(X[:200], y[:200])
+    before = model.score(X[400:], y[400:])
+    for _ in range(3):
+        model.partial_fit(X[200:220], y[200:220])
+    assert before > 0.75  # other writers
+    assert model.score(X[400:], y[400:]) > before - 0.02
+    assert model.net_.lr == pytest.approx(0.01)
 
 
 def test_automatic_epochs_are_those_of_the_optimizer():

@@ -31,6 +31,13 @@ def test_divergence_names_the_learning_rate(cls):
         tiny(cls, **HOPELESS).fit(*data())
 
 
+def test_divergence_of_muon_does_not_advise_its_rates_for_another_optimizer():
+    X, y = data()
+    match = r"try optimizer='adamw', or 'muon' with a learning_rate below 0\.2; values"
+    with pytest.raises(TrainingDivergedError, match=match):
+        tiny(augmentation=BreakBatch(2), optimizer="muon").fit(X, y)
+
+
 class BreakBatch:
     """An augmentation after which the standardised samples of one batch are infinite."""
 

@@ -7,7 +7,7 @@ from skcnn._data.value_texts import description_of
 from skcnn.exceptions import ArchitectureError
 from skcnn.model_selection._network_size import Limits
 from skcnn.model_selection._spaces.base import ParamSpace, check_initial
-from skcnn.model_selection._spaces.latents import TRAINING_LATENTS
+from skcnn.model_selection._spaces.latents import OPTIMIZERS_OF_LAYERS, TRAINING_LATENTS
 from skcnn.model_selection._spaces.networks import Networks
 
 
@@ -46,6 +46,8 @@ class AutoSpace(ParamSpace):
         given_whole = own["architecture"] is not None
         kept = TRAINING_LATENTS if given_whole else (*networks.distributions,)
         self.distributions = {n: d for n, d in networks.distributions.items() if n in kept}
+        if given_whole:
+            self.distributions["optimizer"] = OPTIMIZERS_OF_LAYERS
         decoded = networks.decode(networks.encode({}))
         self.names = [name for name in decoded if not given_whole or name in kept]
         # decoded networks fit the input with padding that keeps the size
@@ -53,7 +55,7 @@ class AutoSpace(ParamSpace):
         self.fixed = {} if keeps_padding else {f"{prefix}padding": "same"}
         self.clips = not given_whole and own["gradient_clip"] is None
         latents = networks.encode({name: own[name] for name in self.names})
-        self.usual = {name: latents[name] for name in self.distributions}
+        self.usual = self._place(latents)
         self.initial = self._initial_params(own, initial)
 
     def _initial_params(
@@ -99,8 +101,15 @@ class AutoSpace(ParamSpace):
         given = {
             name.removeprefix(self.prefix): value for name, value in self.initial[initial].items()
         }
-        latents = self.networks.encode(given)
-        return {name: latents[name] for name in self.distributions or {}}
+        return self._place(self.networks.encode(given))
+
+    def _place(self, latents: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the latents that are drawn, with the usual optimizer for one that is not."""
+        values = {name: latents[name] for name in self.distributions}
+        drawn: Any = self.distributions.get("optimizer")
+        if drawn is not None and values["optimizer"] not in drawn.choices:
+            values |= {"optimizer": drawn.choices[0], "learning_rate": 1.0, "weight_decay": 1.0}
+        return values
 
     def description(self) -> dict[str, Any]:
         """Return descriptions by name, for the fingerprint, that are the same for equal spaces."""

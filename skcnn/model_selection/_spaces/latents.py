@@ -61,6 +61,8 @@ LATENTS: dict[str, BaseDistribution] = {
     "augmentation_strength": FloatDistribution(0.0, 1.5),
 }
 
+# For networks of layers, as of an `architecture`, which Muon's steps may not suit.
+OPTIMIZERS_OF_LAYERS = CategoricalDistribution(("adamw", "adam", "sgd"))
 # What is searched where the estimator has an `architecture`.
 TRAINING_LATENTS = (
     "optimizer",
@@ -116,6 +118,8 @@ def decode(
         Keyword arguments of the estimators' constructors.
     """
     optimizer = latents["optimizer"]
+    if optimizer == "muon" and latents["normalization"] is None:  # which its steps need
+        optimizer = "adamw"
     params = {
         **_shrinking(latents, spatial),
         "kernel_size": _kernel_size(latents["kernel"], spatial),
@@ -128,7 +132,8 @@ def decode(
         "dropout": float(latents["dropout"]),
         "conv_dropout": float(latents["conv_dropout"]),
         "optimizer": optimizer,
-        "learning_rate": _usual_rate(latents) * latents["learning_rate"],
+        "learning_rate": _usual_rate(optimizer, latents)
+        * latents["learning_rate"] ** _exponent(optimizer),
         "weight_decay": auto_weight_decay(optimizer) * latents["weight_decay"],
         "batch_size": _batch_size(latents["batch_size"], n_samples, spatial),
     }
@@ -137,10 +142,15 @@ def decode(
     return params
 
 
-def _usual_rate(latents: Mapping[str, Any]) -> float:
+def _usual_rate(optimizer: str, latents: Mapping[str, Any]) -> float:
     """Return the learning rate whose multiples the latent "learning_rate" draws."""
-    plain = latents["optimizer"] == "sgd" and latents["normalization"] is None
-    return AUTO_LEARNING_RATES[latents["optimizer"]] * (UNNORMALIZED_SGD if plain else 1.0)
+    plain = optimizer == "sgd" and latents["normalization"] is None
+    return AUTO_LEARNING_RATES[optimizer] * (UNNORMALIZED_SGD if plain else 1.0)
+
+
+def _exponent(optimizer: str) -> float:
+    """Return the exponent of the latent "learning_rate": Muon bears smaller factors."""
+    return 0.5 if optimizer == "muon" else 1.0
 
 
 def smaller(latents: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -269,11 +279,12 @@ def encode(params: Mapping[str, Any], spatial: Sequence[int], n_samples: int) ->
     if latents["optimizer"] != given.get("optimizer", latents["optimizer"]):
         for name in ("learning_rate", "weight_decay"):  # given for another optimizer
             given.pop(name, None)
-    for name, usual in (
-        ("learning_rate", _usual_rate(latents)),
-        ("weight_decay", auto_weight_decay(latents["optimizer"])),
-    ):
-        latents[name] = given.get(name, usual) / usual
+    optimizer = latents["optimizer"]
+    rate, decay = _usual_rate(optimizer, latents), auto_weight_decay(optimizer)
+    latents["learning_rate"] = (given.get("learning_rate", rate) / rate) ** (
+        1 / _exponent(optimizer)
+    )
+    latents["weight_decay"] = given.get("weight_decay", decay) / decay
     batch_size = given.get("batch_size", auto_batch_size(n_samples)) or n_samples
     sizes = [_batch_size((i + 0.5) / 16, n_samples, spatial) for i in range(16)]
     latents["batch_size"] = _nearest_share([log2(size / batch_size) for size in sizes])

@@ -17,7 +17,12 @@ from skcnn.layers._base import LayerSpec, Shape
 from skcnn.layers._dropout import Dropout
 from skcnn.layers._normalization import Normalize
 from skcnn.layers._sequence import total_multiply_accumulates, trace
-from skcnn.model_selection._spaces.latents import LATENTS, SHRINKAGE, TRAINING_LATENTS
+from skcnn.model_selection._spaces.latents import (
+    LATENTS,
+    OPTIMIZERS_OF_LAYERS,
+    SHRINKAGE,
+    TRAINING_LATENTS,
+)
 
 SMALLEST_BATCH = 8
 SHORTEST, LONGEST = 9, 159  # of the longest kernels, in samples
@@ -35,6 +40,7 @@ SIGNAL_LATENTS: dict[str, BaseDistribution] = {
         name: LATENTS[name]
         for name in ("normalization", "activation", "dropout", *TRAINING_LATENTS)
     },
+    "optimizer": OPTIMIZERS_OF_LAYERS,
 }
 DEFAULTS: dict[str, Any] = {
     "n_blocks": 2,
@@ -152,7 +158,7 @@ class SignalNetworks:
         usual = min(max(USUAL_KERNEL, first), last)
         latents["kernel"] = log2(usual / first) / log2(last / first) if last > first else 0.5
         optimizer = given.get("optimizer", latents["optimizer"])
-        if optimizer == _within(optimizer, "optimizer"):
+        if optimizer in OPTIMIZERS_OF_LAYERS.choices:
             latents["optimizer"] = optimizer
             for name, scale in (
                 ("learning_rate", AUTO_LEARNING_RATES[optimizer]),
