@@ -105,8 +105,9 @@ class AutoSpace(ParamSpace):
 
     def _place(self, latents: Mapping[str, Any]) -> dict[str, Any]:
         """Return the latents that are drawn, with the usual optimizer for one that is not."""
-        values = {name: latents[name] for name in self.distributions}
-        drawn: Any = self.distributions.get("optimizer")
+        distributions: Any = self.distributions
+        values = {name: latents[name] for name in distributions}
+        drawn = distributions.get("optimizer")
         if drawn is not None and values["optimizer"] not in drawn.choices:
             values |= {"optimizer": drawn.choices[0], "learning_rate": 1.0, "weight_decay": 1.0}
         return values
