@@ -191,9 +191,11 @@ def test_a_failed_fit_leaves_no_choice():
     assert model.augmentation == "auto"
 
 
-def test_automatic_epochs_are_three_times_as_many():
-    plain = net(augmentation=None, max_epochs="auto").fit(X, Y).n_iter_
-    assert net(max_epochs="auto").fit(X, Y).n_iter_ == 3 * plain
+@pytest.mark.parametrize(("optimizer", "factor"), [("muon", 4), ("adamw", 3)])
+def test_automatic_epochs_are_several_times_as_many(optimizer, factor):
+    how = {"max_epochs": "auto", "optimizer": optimizer}
+    plain = net(augmentation=None, **how).fit(X, Y).n_iter_
+    assert net(**how).fit(X, Y).n_iter_ == factor * plain
 
 
 def test_augmentations_of_a_pipeline_come_before():
